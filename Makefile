@@ -1,0 +1,42 @@
+# Everything is set up in .venv; the only things needed beforehand are Python 3.11 or newer, pip and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+EXTRAS := fast,cli,bench,dev
+
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make demo   set up, start an exchange on loopback and trade on it"
+	@echo "make test   set up and run the whole test suite"
+	@echo "make lint   ruff, mypy and the import contract"
+	@echo "make bench  measure; prints a table and writes benchmarks/results/"
+	@echo "make clean  remove the virtual environment and all caches"
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@touch $(READY)
+
+setup: $(READY)
+
+demo: $(READY)
+	$(BIN)/cryptoproto demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,23 @@
+"""The command line. The only room that prints.
+
+:func:`main` is the entry point: it turns the package's own errors into one sentence on standard error and exit
+code 1, and says what to install when the ``cli`` extra is missing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line with the arguments of this process."""
+    try:
+        from .app import run
+    except ModuleNotFoundError as error:
+        if error.name not in {"typer", "rich"}:
+            raise
+        sys.stderr.write("The command line needs two more packages: pip install 'cryptoproto[cli]'\n")
+        sys.exit(1)
+    sys.exit(run())

@@ -1,0 +1,299 @@
+"""RSA keys: load, generate, save, sign, verify, encrypt, decrypt.
+
+The only module that hands RSA work to the ``cryptography`` package. What goes in and comes out is bytes;
+neither ``repr()`` nor an exception shows key material.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from .exceptions import ConfigurationError, InvalidKey
+
+__all__ = ["PrivateKey", "PublicKey"]
+
+MINIMUM_BITS: Final = 2048  # NIST SP 800-57: shorter RSA keys are no longer acceptable
+
+_SIGNATURE_HASH: Final = hashes.SHA512()
+_SIGNATURE_PADDING: Final = padding.PSS(mgf=padding.MGF1(_SIGNATURE_HASH), salt_length=padding.PSS.MAX_LENGTH)
+# SHA-1 is what the protocol prescribes; OAEP does not rely on its collision resistance.
+_ENCRYPTION_PADDING: Final = padding.OAEP(
+    mgf=padding.MGF1(algorithm=hashes.SHA1()),  # noqa: S303
+    algorithm=hashes.SHA1(),  # noqa: S303
+    label=None,
+)
+_OAEP_OVERHEAD: Final = 42  # two SHA-1 digests and two bytes (RFC 8017, section 7.1.1)
+
+
+class PublicKey:
+    """An RSA public key: verifies signatures and encrypts handshake payloads.
+
+    Instances are immutable, compare by value and can be used as dict keys.
+    """
+
+    __slots__ = ("_key", "fingerprint")
+
+    fingerprint: str
+    """``SHA256:`` and the hex digest of the DER SubjectPublicKeyInfo; safe to show and to compare by eye."""
+
+    def __init__(self, key: rsa.RSAPublicKey) -> None:
+        self._key = key
+        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.fingerprint = f"SHA256:{hashlib.sha256(der).hexdigest()}"
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PublicKey:
+        """Read a PEM public key from a file.
+
+        Raises:
+            ConfigurationError: the file is missing, unreadable or holds no RSA public key.
+        """
+        return cls._from_pem(_read(path, "public key"), os.fspath(path))
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> PublicKey:
+        """Read a PEM public key (``BEGIN PUBLIC KEY`` or ``BEGIN RSA PUBLIC KEY``) from bytes.
+
+        Raises:
+            ConfigurationError: the bytes hold no RSA public key.
+        """
+        return cls._from_pem(pem, "the given bytes")
+
+    @classmethod
+    def _from_pem(cls, pem: bytes, source: str) -> PublicKey:
+        if b"PRIVATE KEY-----" in pem:
+            raise ConfigurationError(
+                f"{source}: this is a private key where a public one is needed; keep it secret and pass the "
+                f"matching .pub file instead (`cryptoproto keygen` writes both)"
+            )
+        try:
+            key = serialization.load_pem_public_key(pem)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ConfigurationError(f"{source}: no PEM public key (expected -----BEGIN PUBLIC KEY-----)") from None
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+        return cls(_of_usable_size(key, source))
+
+    def to_pem(self) -> bytes:
+        """The key as PEM SubjectPublicKeyInfo."""
+        return self._key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the key as PEM, mode 0644.
+
+        Raises:
+            ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
+        """
+        _write(path, self.to_pem(), mode=0o644, overwrite=overwrite)
+
+    @property
+    def bits(self) -> int:
+        """The length of the modulus."""
+        return self._key.key_size
+
+    @property
+    def max_plaintext(self) -> int:
+        """How many bytes :meth:`encrypt` takes at the most: 214 for RSA-2048."""
+        return (self._key.key_size + 7) // 8 - _OAEP_OVERHEAD
+
+    def encrypt(self, plaintext: bytes) -> bytes:
+        """Encrypt with RSA-OAEP (SHA-1, MGF1-SHA-1, no label).
+
+        Raises:
+            ConfigurationError: *plaintext* is longer than :attr:`max_plaintext`.
+        """
+        if len(plaintext) > self.max_plaintext:
+            raise ConfigurationError(
+                f"{len(plaintext)} bytes do not fit into RSA-{self.bits} with OAEP, which holds {self.max_plaintext}"
+            )
+        return self._key.encrypt(plaintext, _ENCRYPTION_PADDING)
+
+    def verify(self, signature: bytes, data: bytes) -> bool:
+        """Whether *signature* is this key's RSA-PSS (SHA-512, maximum salt) signature of *data*."""
+        try:
+            self._key.verify(signature, data, _SIGNATURE_PADDING, _SIGNATURE_HASH)
+        except InvalidSignature:
+            return False
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, PublicKey):
+            return NotImplemented
+        return self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"<PublicKey RSA-{self.bits}>"
+
+
+class PrivateKey:
+    """An RSA private key: signs and decrypts. Its repr shows nothing of it, and it cannot be pickled."""
+
+    __slots__ = ("_key", "public_key")
+
+    public_key: PublicKey
+
+    def __init__(self, key: rsa.RSAPrivateKey) -> None:
+        self._key = key
+        self.public_key = PublicKey(key.public_key())
+
+    @classmethod
+    def generate(cls, bits: int = 2048) -> PrivateKey:
+        """Make a new key with public exponent 65537.
+
+        Raises:
+            ConfigurationError: *bits* is below 2048 or above 16384.
+        """
+        if not MINIMUM_BITS <= bits <= 16384:
+            raise ConfigurationError(f"an RSA key of {bits} bits is not usable: choose from 2048 to 16384")
+        return cls(rsa.generate_private_key(public_exponent=65537, key_size=bits))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], password: str | bytes | None = None) -> PrivateKey:
+        """Read a PEM private key from a file that others cannot read.
+
+        Raises:
+            ConfigurationError: the file is missing or unreadable, its mode lets other users in, the password
+                is missing or wrong, or it holds no RSA private key.
+        """
+        pem = _read(path, "private key")
+        mode = os.stat(path).st_mode
+        if os.name == "posix" and mode & 0o007:
+            raise ConfigurationError(
+                f"{os.fspath(path)}: mode {mode & 0o777:04o} lets every user of this machine at the private key; "
+                f"run: chmod 600 {os.fspath(path)}"
+            )
+        return cls._from_pem(pem, password, os.fspath(path))
+
+    @classmethod
+    def from_pem(cls, pem: bytes, password: str | bytes | None = None) -> PrivateKey:
+        """Read a PEM private key (PKCS#8 or ``BEGIN RSA PRIVATE KEY``, encrypted or not) from bytes.
+
+        Raises:
+            ConfigurationError: as for :meth:`load`, but for the file.
+        """
+        return cls._from_pem(pem, password, "the given bytes")
+
+    @classmethod
+    def _from_pem(cls, pem: bytes, password: str | bytes | None, source: str) -> PrivateKey:
+        if b"-----BEGIN PUBLIC KEY" in pem or b"-----BEGIN RSA PUBLIC KEY" in pem:
+            raise ConfigurationError(f"{source}: this is a public key where the private one is needed")
+        secret = password.encode() if isinstance(password, str) else password
+        try:
+            key = serialization.load_pem_private_key(pem, secret)
+        except TypeError:
+            # The library raises TypeError both when a password lacks and when one is given for a plain key.
+            needs = "is encrypted: pass password=" if secret is None else "is not encrypted: pass no password"
+            raise ConfigurationError(f"{source}: the key {needs}") from None
+        except (ValueError, UnsupportedAlgorithm):
+            hint = "wrong password, or no PEM private key" if secret is not None else "no PEM private key"
+            raise ConfigurationError(f"{source}: {hint} (expected -----BEGIN PRIVATE KEY-----)") from None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+        _of_usable_size(key.public_key(), source)
+        return cls(key)
+
+    def to_pem(self, password: str | bytes | None = None) -> bytes:
+        """The key as PEM PKCS#8, encrypted when a *password* is given."""
+        secret = password.encode() if isinstance(password, str) else password
+        encryption: serialization.KeySerializationEncryption = (
+            serialization.NoEncryption() if secret is None else serialization.BestAvailableEncryption(secret)
+        )
+        return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        password: str | bytes | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write the key as PEM PKCS#8 with mode 0600, whole or not at all.
+
+        Raises:
+            ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
+        """
+        _write(path, self.to_pem(password), mode=0o600, overwrite=overwrite)
+
+    @property
+    def bits(self) -> int:
+        """The length of the modulus."""
+        return self._key.key_size
+
+    @property
+    def fingerprint(self) -> str:
+        """The fingerprint of the public half."""
+        return self.public_key.fingerprint
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign with RSA-PSS (SHA-512, MGF1-SHA-512, maximum salt). Releases the interpreter lock meanwhile."""
+        return self._key.sign(data, _SIGNATURE_PADDING, _SIGNATURE_HASH)
+
+    def decrypt(self, ciphertext: bytes) -> bytes:
+        """Decrypt what was encrypted with :meth:`PublicKey.encrypt` of the matching key.
+
+        Raises:
+            InvalidKey: it was encrypted under another key, or damaged; the two cannot be told apart.
+        """
+        try:
+            return self._key.decrypt(ciphertext, _ENCRYPTION_PADDING)
+        except ValueError:
+            raise InvalidKey("cannot be decrypted with this private key") from None
+
+    def __reduce__(self) -> str:
+        raise TypeError("a PrivateKey is not pickled; save() it, with a password if it has to travel")
+
+    def __repr__(self) -> str:
+        return f"<PrivateKey RSA-{self.bits}>"
+
+
+def _of_usable_size(key: rsa.RSAPublicKey, source: str) -> rsa.RSAPublicKey:
+    if key.key_size < MINIMUM_BITS:
+        raise ConfigurationError(
+            f"{source}: RSA-{key.key_size} is too short; use {MINIMUM_BITS} bits or more (`cryptoproto keygen`)"
+        )
+    return key
+
+
+def _read(path: str | os.PathLike[str], what: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{os.fspath(path)}: no such {what} file; make a pair with: cryptoproto keygen {os.fspath(path)}"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"{os.fspath(path)}: the {what} cannot be read: {error.strerror}") from error
+
+
+def _write(path: str | os.PathLike[str], data: bytes, *, mode: int, overwrite: bool) -> None:
+    """Write a whole new file beside *path* and move it there, so that no half-written key is ever seen."""
+    target = Path(path)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, mode)  # the umask may have taken bits, a leftover file may have others
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            if overwrite:
+                scratch.replace(target)
+            else:
+                os.link(scratch, target)  # unlike rename, fails if the name is taken
+        finally:
+            scratch.unlink(missing_ok=True)
+    except FileExistsError:
+        raise ConfigurationError(f"{target}: exists already and is left as it is; choose another name") from None
+    except OSError as error:
+        raise ConfigurationError(f"{target}: the key cannot be written: {error.strerror}") from error

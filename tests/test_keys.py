@@ -1,0 +1,162 @@
+"""Keys: files, passwords, modes, and what a wrong one says."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+import cryptoproto as cp
+
+
+def test_private_key_survives_a_file(tmp_path: Path, alice_key: cp.PrivateKey) -> None:
+    path = tmp_path / "alice.pem"
+    alice_key.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    loaded = cp.PrivateKey.load(path)
+    assert loaded.public_key == alice_key.public_key
+    assert alice_key.public_key.verify(loaded.sign(b"data"), b"data")
+
+
+def test_private_key_file_is_private_whatever_the_umask(tmp_path: Path, alice_key: cp.PrivateKey) -> None:
+    before = os.umask(0)
+    try:
+        alice_key.save(tmp_path / "alice.pem")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "alice.pem").stat().st_mode) == 0o600
+
+
+def test_saving_never_overwrites_silently(tmp_path: Path, alice_key: cp.PrivateKey) -> None:
+    path = tmp_path / "alice.pem"
+    path.write_text("precious")
+    with pytest.raises(cp.ConfigurationError, match="exists already"):
+        alice_key.save(path)
+    assert path.read_text() == "precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["alice.pem"]
+    alice_key.save(path, overwrite=True)
+    assert cp.PrivateKey.load(path).fingerprint == alice_key.fingerprint
+
+
+def test_saving_into_a_missing_folder_says_so(tmp_path: Path, alice_key: cp.PrivateKey) -> None:
+    with pytest.raises(cp.ConfigurationError, match="cannot be written: No such file or directory"):
+        alice_key.save(tmp_path / "nowhere" / "alice.pem")
+
+
+@pytest.mark.parametrize("password", ["correct horse", b"correct horse"])
+def test_encrypted_pem(tmp_path: Path, alice_key: cp.PrivateKey, password: str | bytes) -> None:
+    path = tmp_path / "alice.pem"
+    alice_key.save(path, password=password)
+    assert b"ENCRYPTED" in path.read_bytes()
+    assert cp.PrivateKey.load(path, password=password).fingerprint == alice_key.fingerprint
+    with pytest.raises(cp.ConfigurationError, match="is encrypted: pass password="):
+        cp.PrivateKey.load(path)
+    with pytest.raises(cp.ConfigurationError, match="wrong password"):
+        cp.PrivateKey.load(path, password="wrong")
+
+
+def test_password_for_a_plain_key_is_refused(alice_key: cp.PrivateKey) -> None:
+    with pytest.raises(cp.ConfigurationError, match="is not encrypted"):
+        cp.PrivateKey.from_pem(alice_key.to_pem(), password="needless")
+
+
+def test_missing_file_names_the_file_and_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "nobody.pem"
+    with pytest.raises(cp.ConfigurationError, match=rf"{path}: no such private key file; .*cryptoproto keygen"):
+        cp.PrivateKey.load(path)
+    with pytest.raises(cp.ConfigurationError, match="no such public key file"):
+        cp.PublicKey.load(path)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o602, 0o777])
+def test_world_accessible_private_key_is_refused(tmp_path: Path, alice_key: cp.PrivateKey, mode: int) -> None:
+    path = tmp_path / "alice.pem"
+    alice_key.save(path)
+    path.chmod(mode)
+    with pytest.raises(cp.ConfigurationError, match=f"chmod 600 {path}"):
+        cp.PrivateKey.load(path)
+
+
+def test_a_folder_in_place_of_a_key(tmp_path: Path) -> None:
+    with pytest.raises(cp.ConfigurationError, match="cannot be read"):
+        cp.PublicKey.load(tmp_path)
+
+
+def test_keys_of_the_wrong_half_or_kind(alice_key: cp.PrivateKey) -> None:
+    with pytest.raises(cp.ConfigurationError, match="this is a private key where a public one"):
+        cp.PublicKey.from_pem(alice_key.to_pem())
+    with pytest.raises(cp.ConfigurationError, match="this is a public key where the private one"):
+        cp.PrivateKey.from_pem(alice_key.public_key.to_pem())
+    curve = ec.generate_private_key(ec.SECP256R1())
+    private = curve.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = curve.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    with pytest.raises(cp.ConfigurationError, match="needs an RSA key"):
+        cp.PrivateKey.from_pem(private)
+    with pytest.raises(cp.ConfigurationError, match="needs an RSA key"):
+        cp.PublicKey.from_pem(public)
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"rubbish", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"])
+def test_rubbish_is_refused(rubbish: bytes) -> None:
+    with pytest.raises(cp.ConfigurationError, match="no PEM public key"):
+        cp.PublicKey.from_pem(rubbish)
+    if b"PUBLIC" not in rubbish:
+        with pytest.raises(cp.ConfigurationError, match="no PEM private key"):
+            cp.PrivateKey.from_pem(rubbish)
+
+
+def test_short_keys_are_refused() -> None:
+    short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    pem = short.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(cp.ConfigurationError, match="RSA-1024 is too short"):
+        cp.PrivateKey.from_pem(pem)
+    with pytest.raises(cp.ConfigurationError, match="2048 to 16384"):
+        cp.PrivateKey.generate(bits=1024)
+
+
+def test_encrypt_and_decrypt(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
+    public = alice_key.public_key
+    assert public.max_plaintext == 214
+    assert alice_key.decrypt(public.encrypt(b"x" * 214)) == b"x" * 214
+    with pytest.raises(cp.ConfigurationError, match="215 bytes do not fit into RSA-2048"):
+        public.encrypt(b"x" * 215)
+    with pytest.raises(cp.InvalidKey):
+        bob_key.decrypt(public.encrypt(b"secret"))
+    with pytest.raises(cp.InvalidKey):
+        alice_key.decrypt(b"not even a block")
+
+
+def test_signatures(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
+    signature = alice_key.sign(b"data")
+    assert alice_key.public_key.verify(signature, b"data")
+    assert not alice_key.public_key.verify(signature, b"other")
+    assert not bob_key.public_key.verify(signature, b"data")
+    assert not alice_key.public_key.verify(b"", b"data")
+
+
+def test_nothing_of_a_key_is_shown(alice_key: cp.PrivateKey) -> None:
+    assert repr(alice_key) == "<PrivateKey RSA-2048>"
+    assert repr(alice_key.public_key) == "<PublicKey RSA-2048>"
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(alice_key)
+
+
+def test_public_keys_compare_by_value(tmp_path: Path, alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
+    path = tmp_path / "alice.pub"
+    alice_key.public_key.save(path)
+    again = cp.PublicKey.load(path)
+    assert again == alice_key.public_key
+    assert len({again, alice_key.public_key, bob_key.public_key}) == 2
+    assert again != "something else"
+    assert again.fingerprint.startswith("SHA256:")
