@@ -1,0 +1,46 @@
+"""Exact amounts and prices: what is accepted, what is refused, and how it is written.
+
+Everything is :class:`decimal.Decimal`; no global decimal context is read or changed.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from ..exceptions import ConfigurationError
+
+__all__ = ["AmountLike", "exact", "plain"]
+
+if TYPE_CHECKING:
+    AmountLike = Decimal | str | int
+    """What a caller may pass for an amount or a price. Messages keep it as a Decimal."""
+else:
+    AmountLike = Decimal
+
+
+def exact(value: AmountLike, name: str) -> Decimal:
+    """*value* as a positive, finite Decimal; *name* is the word for it in an error.
+
+    Raises:
+        ConfigurationError: it is a float (which cannot say 0.1), no number, or not greater than zero.
+    """
+    if isinstance(value, float):
+        raise ConfigurationError(
+            f"{name}={value!r} is a float, which stands for {Decimal(value):f} here; "
+            f'write a string or a Decimal: {name}="{value!r}"'
+        )
+    if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
+        raise ConfigurationError(f"{name} must be a Decimal, a string or an int, not {type(value).__name__}")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ConfigurationError(f'{name}={value!r} is no decimal number; write it like "1.5"') from None
+    if not number.is_finite() or number <= 0:
+        raise ConfigurationError(f"{name}={value} must be a finite number greater than zero")
+    return number
+
+
+def plain(value: Decimal) -> str:
+    """*value* in plain digits: ``str()`` would write 0.00000001 as ``1E-8``."""
+    return f"{value:f}"

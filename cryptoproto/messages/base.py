@@ -1,0 +1,52 @@
+"""What every message has: its name on the wire and its dict."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from .amounts import plain
+
+__all__ = ["Message", "Time", "Unknown", "moment"]
+
+Time: TypeAlias = tuple[int, int]
+"""``[unix seconds, fraction]``: microseconds in events, milliseconds in market data."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def moment(time: Time, *, fraction: int = 1_000_000) -> datetime:
+    """The exact moment as a datetime in UTC; *fraction* is how many of its second part make a second."""
+    return _EPOCH + timedelta(seconds=time[0], microseconds=time[1] * (1_000_000 // fraction))
+
+
+# gc=False: messages hold only numbers, strings and containers of those, so they can never be part of a reference
+# cycle, and the collector need not walk the many that wait in queues.
+class Message(msgspec.Struct, frozen=True, gc=False, tag_field="@type", tag=True):
+    """The base of every typed message. Immutable; compares by value."""
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The message as a dict of JSON values, ``@type`` included, amounts as strings of plain digits."""
+        builtins: dict[str, Any] = _in_plain_digits(msgspec.to_builtins(self, builtin_types=(Decimal,)))
+        return builtins
+
+
+def _in_plain_digits(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, dict):
+        return {_in_plain_digits(key): _in_plain_digits(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_in_plain_digits(item) for item in value]
+    return value
+
+
+class Unknown(msgspec.Struct, frozen=True, gc=False):
+    """A message whose ``@type`` this version does not know. Never an error: the payload is here, whole."""
+
+    type: str
+    payload: dict[str, Any]

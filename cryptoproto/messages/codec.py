@@ -1,0 +1,172 @@
+"""JSON bytes to typed messages and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeAlias, cast
+
+import msgspec
+import orjson
+
+from ..exceptions import DecodeError
+from .account import DepositTransactionAccepted, SetBalance, WithdrawalTransactionAccepted
+from .amounts import plain
+from .base import Message, Unknown
+from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from .orders import (
+    BuyOrderAmountChanged,
+    BuyOrderCancelled,
+    BuyOrderClosed,
+    BuyOrderPlaced,
+    CancelAllOrders,
+    CancelOrder,
+    InsufficientFunds,
+    OrderNotFound,
+    PlaceBuyFoKOrder,
+    PlaceBuyIoCOrder,
+    PlaceBuyLimitOrder,
+    PlaceSellFoKOrder,
+    PlaceSellIoCOrder,
+    PlaceSellLimitOrder,
+    SellOrderAmountChanged,
+    SellOrderCancelled,
+    SellOrderClosed,
+    SellOrderPlaced,
+)
+from .rpc import UserBalanceRequest, UserBalanceResponse, UserOrdersRequest, UserOrdersResponse
+from .trades import OwnTrade
+
+__all__ = [
+    "ClientMessage",
+    "Outgoing",
+    "Request",
+    "decode",
+    "decode_client_message",
+    "decode_request",
+    "encode",
+    "loads",
+]
+
+Outgoing: TypeAlias = Message | Mapping[str, Any] | bytes
+"""What can be sent: a typed message, any mapping, or JSON bytes as they are."""
+
+ClientMessage: TypeAlias = (
+    PlaceBuyLimitOrder
+    | PlaceSellLimitOrder
+    | PlaceBuyFoKOrder
+    | PlaceSellFoKOrder
+    | PlaceBuyIoCOrder
+    | PlaceSellIoCOrder
+    | CancelOrder
+    | CancelAllOrders
+)
+Request: TypeAlias = UserOrdersRequest | UserBalanceRequest
+
+_FROM_SERVER: Final = msgspec.json.Decoder[Any](
+    BuyOrderPlaced
+    | SellOrderPlaced
+    | BuyOrderAmountChanged
+    | SellOrderAmountChanged
+    | BuyOrderCancelled
+    | SellOrderCancelled
+    | BuyOrderClosed
+    | SellOrderClosed
+    | OrderNotFound
+    | InsufficientFunds
+    | OwnTrade
+    | SetBalance
+    | DepositTransactionAccepted
+    | WithdrawalTransactionAccepted
+    | TradesDisabledOnPairs
+    | TradesEnabledOnPairs
+    | UserOrdersResponse
+    | UserBalanceResponse
+    | OrderBookAgg
+    | AnonymousTrade
+)
+_KNOWN: Final = frozenset(kind.__name__ for kind in _FROM_SERVER.type.__args__)
+_MESSAGES: Final = msgspec.json.Decoder[Any](ClientMessage)
+_REQUESTS: Final = msgspec.json.Decoder[Any](Request)
+
+_decode_from_server: Final[Callable[[bytes], Message]] = _FROM_SERVER.decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def decode(raw: bytes) -> Message | Unknown:
+    """The typed message in the JSON object *raw*, as sent by an exchange.
+
+    Unknown fields are ignored; an unknown ``@type`` gives an :class:`Unknown` with the whole payload.
+
+    Raises:
+        DecodeError: *raw* is no JSON object, or a message of a known type lacks a field or mistypes one.
+    """
+    try:
+        return _decode_from_server(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _unknown(raw, error)
+
+
+def _unknown(raw: bytes, cause: Exception) -> Unknown:
+    payload = loads(raw)
+    kind = payload.get("@type", "")
+    if not isinstance(kind, str) or kind in _KNOWN:
+        raise DecodeError(f"malformed {kind if isinstance(kind, str) else 'message'} payload: {cause}") from None
+    return Unknown(type=kind, payload=payload)
+
+
+def loads(raw: bytes) -> dict[str, Any]:
+    """The JSON object *raw* as a dict.
+
+    Raises:
+        DecodeError: *raw* is no JSON object.
+    """
+    try:
+        payload = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise DecodeError(f"malformed JSON payload: {error}") from None
+    if not isinstance(payload, dict):
+        raise DecodeError(f"malformed payload: expected a JSON object, got {type(payload).__name__}")
+    return payload
+
+
+def decode_client_message(raw: bytes) -> ClientMessage:
+    """The client message in *raw*, as an exchange reads it.
+
+    Raises:
+        DecodeError: *raw* is not valid JSON, names no known message, or lacks or mistypes a field.
+    """
+    return cast("ClientMessage", _strictly(_MESSAGES, raw))
+
+
+def decode_request(raw: bytes) -> Request:
+    """The RPC request in *raw*, as an exchange reads it; raises as :func:`decode_client_message`."""
+    return cast("Request", _strictly(_REQUESTS, raw))
+
+
+def _strictly(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(str(error)) from None
+
+
+def encode(message: Outgoing) -> bytes:
+    """*message* as JSON bytes, amounts as strings of plain digits.
+
+    Raises:
+        TypeError: a mapping holds a value that JSON has no form for.
+    """
+    if isinstance(message, Message):
+        raw = _encode(message)
+        # msgspec writes str(Decimal), which turns to an exponent below 1e-6 and for zeroes such as 0E-8.
+        return orjson.dumps(message.payload) if b"E-" in raw or b"E+" in raw else raw
+    if isinstance(message, bytes):
+        return message
+    return orjson.dumps(message if isinstance(message, dict) else dict(message), default=_default)
+
+
+def _default(value: object) -> object:
+    if isinstance(value, Decimal):
+        return plain(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
