@@ -8,8 +8,8 @@
     │   ├── InvalidKey
     │   └── UnsupportedVersion
     ├── ProtocolError                         the peer broke the protocol
-    │   ├── DecodeError
-    │   └── UnsupportedMessageType
+    │   └── DecodeError (ValueError)
+    │       └── UnsupportedMessageType
     ├── ServerError                           the exchange answered with an error frame
     │   ├── DuplicateClientOrderId
     │   ├── InvalidPayload
@@ -97,8 +97,11 @@ class DecodeError(ProtocolError, ValueError):
     """A frame or payload is truncated, oversized, wrongly padded, wrongly typed or otherwise unreadable."""
 
 
-class UnsupportedMessageType(ProtocolError):
-    """A well-formed frame carries a message type that this protocol does not know."""
+class UnsupportedMessageType(DecodeError):
+    """A well-formed frame carries a message type that this protocol does not know.
+
+    A kind of :class:`DecodeError`, so that one except clause covers every unreadable frame.
+    """
 
 
 class ServerError(CryptoprotoError):

@@ -159,8 +159,11 @@ def encode(message: Outgoing) -> bytes:
     """
     if isinstance(message, Message):
         raw = _encode(message)
-        # msgspec writes str(Decimal), which turns to an exponent below 1e-6 and for zeroes such as 0E-8.
-        return orjson.dumps(message.payload) if b"E-" in raw or b"E+" in raw else raw
+        # msgspec writes str(Decimal), which turns to an exponent below 1e-6 and for zeroes such as 0E-8. Looking for
+        # one byte is ten times as fast as looking for two, and settles it for nearly all messages.
+        if b"E" in raw and (b"E-" in raw or b"E+" in raw):
+            return orjson.dumps(message.payload)
+        return raw
     if isinstance(message, bytes):
         return message
     return orjson.dumps(message if isinstance(message, dict) else dict(message), default=_default)

@@ -1,0 +1,117 @@
+"""AES-256-CBC with PKCS7 padding: one sealer and one opener for each direction of a connection.
+
+Every frame is ``IV || ciphertext``, and the IV must be unpredictable, fresh for each frame. Building a cipher for
+each costs more than encrypting one, so both ends keep a single CBC context alive:
+
+- The sealer feeds it 16 random bytes and then the padded body. The first block that comes out is the encryption of
+  a nonce, which is an unpredictable IV (NIST SP 800-38A, appendix C), and CBC chains the body to it as if the cipher
+  had been made anew with that IV.
+- The opener feeds it the whole frame. The first block decrypts to garbage, which is dropped; the rest comes out right,
+  because CBC decryption looks back one block only. A context that only ever sees whole blocks cannot lose its
+  alignment, which is why the length is checked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+
+from ..exceptions import DecodeError
+
+__all__ = ["KEY_BYTES", "MAX_FRAME_BYTES", "PADDING", "Opener", "Sealer", "unpad"]
+
+KEY_BYTES: Final = 32
+BLOCK_BYTES: Final = 16
+MAX_FRAME_BYTES: Final = 2**20
+"""The default limit of a frame, checked before anything is decrypted."""
+
+_NONCES_DRAWN: Final = 64
+PADDING: Final = tuple(bytes([BLOCK_BYTES - rest]) * (BLOCK_BYTES - rest) for rest in range(BLOCK_BYTES))
+"""The PKCS7 padding by the body's length modulo 16."""
+_PADDING_BY_LAST: Final = {padding[-1]: padding for padding in PADDING}
+
+
+class Sealer:
+    """Encrypts the frames of one direction.
+
+    Args:
+        key: the AES key of the direction, 32 bytes.
+        random: a source of as many unpredictable bytes as it is asked for, ``os.urandom`` outside tests.
+    """
+
+    __slots__ = ("_nonces", "_random", "_update")
+
+    def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
+        self._random = random
+        self._nonces: list[bytes] = []
+        self._update = Cipher(AES(key), CBC(random(BLOCK_BYTES))).encryptor().update
+
+    def seal(self, body: bytes) -> bytes:
+        """The frame that carries *body*: IV and ciphertext."""
+        return self.seal_padded(body + PADDING[len(body) & 15])
+
+    def seal_padded(self, padded_body: bytes) -> bytes:
+        """The frame of a body whose padding is there already."""
+        nonces = self._nonces
+        if not nonces:
+            self._draw()
+        return self._update(nonces.pop() + padded_body)
+
+    def _draw(self) -> None:
+        """Get the nonces of the next frames at once: a system call for each would cost more than encrypting it."""
+        drawn = self._random(_NONCES_DRAWN * BLOCK_BYTES)
+        self._nonces += (drawn[start : start + BLOCK_BYTES] for start in range(0, len(drawn), BLOCK_BYTES))
+
+
+class Opener:
+    """Decrypts the frames of one direction.
+
+    Frames are not authenticated: what is wrong with a damaged one can show only in its length or padding, and both
+    are the same error, so that nothing can be learned from which it was.
+    """
+
+    __slots__ = ("_max_frame_bytes", "_update")
+
+    def __init__(self, key: bytes, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self._max_frame_bytes = max_frame_bytes
+        # Any IV does: it only takes part in the garbage block of the first frame.
+        self._update = Cipher(AES(key), CBC(bytes(BLOCK_BYTES))).decryptor().update
+
+    def open(self, frame: bytes) -> bytes:
+        """The body that *frame* carries.
+
+        Raises:
+            DecodeError: the frame is truncated, larger than the limit, or wrongly padded.
+        """
+        return unpad(self.decrypt(frame))
+
+    def decrypt(self, frame: bytes) -> bytes:
+        """One block of garbage, the body, and the padding, not yet checked.
+
+        Raises:
+            DecodeError: the frame is truncated or larger than the limit.
+        """
+        size = len(frame)
+        if size & 15 or not 32 <= size <= self._max_frame_bytes:
+            raise DecodeError(
+                f"a frame of {size} bytes exceeds the limit of {self._max_frame_bytes}"
+                if size > self._max_frame_bytes
+                else f"a frame of {size} bytes cannot be one: expected a multiple of 16, at least 32"
+            )
+        return self._update(frame)
+
+
+def unpad(plain: bytes) -> bytes:
+    """The body in what :meth:`Opener.decrypt` gave.
+
+    Raises:
+        DecodeError: it is wrongly padded.
+    """
+    padding = _PADDING_BY_LAST.get(plain[-1])
+    if padding is None or not plain.endswith(padding):
+        raise DecodeError("a frame cannot be decrypted: it is damaged, or sealed under another key")
+    return plain[BLOCK_BYTES : -len(padding)]

@@ -1,0 +1,116 @@
+"""The numbers of the protocol: versions, frame types, error types, close codes; and which error each becomes."""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+from ..exceptions import (
+    ConcurrentConnection,
+    ConnectionClosed,
+    DuplicateClientOrderId,
+    HeartbeatTimeout,
+    InvalidPayload,
+    InvalidSequence,
+    RateLimited,
+    ServerError,
+    ServerRestart,
+    TradesDisabled,
+    UnknownServerError,
+)
+
+__all__ = [
+    "ClientFrameType",
+    "CloseCode",
+    "ErrorType",
+    "Protocol",
+    "ServerFrameType",
+    "connection_closed",
+    "server_error",
+]
+
+
+class Protocol(enum.Enum):
+    """Which body the frames have."""
+
+    SIGNED = "signed"
+    """Each client frame carries an RSA signature; the handshake carries no version. The documented form."""
+    V5 = "v5"
+    """Unsigned frames; the handshake carries version 5."""
+
+    @property
+    def version(self) -> int | None:
+        """The number in the handshake."""
+        return 5 if self is Protocol.V5 else None
+
+
+class ClientFrameType(enum.IntEnum):
+    """What a client sends after the handshake."""
+
+    MESSAGE = 1
+    RPC_REQUEST = 2
+
+
+class ServerFrameType(enum.IntEnum):
+    """What a server sends after the handshake."""
+
+    MESSAGE = 1
+    RPC_RESPONSE = 2
+    ERROR = 3
+    BROADCAST = 4
+    THROTTLING = 5
+
+
+class ErrorType(enum.IntEnum):
+    """The type of an error frame."""
+
+    UNKNOWN = -1
+    DUPLICATE_CLIENT_ORDER_ID = 1
+    INVALID_PAYLOAD = 2
+    TRADES_DISABLED = 3
+
+
+class CloseCode(enum.IntEnum):
+    """The WebSocket close codes in use: the protocol's own, and RFC 6455's where it names none."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    """A frame that cannot be decoded, or a version that is not spoken."""
+    INVALID_PAYLOAD = 1007
+    POLICY_VIOLATION = 1008
+    """The handshake was refused: unknown client id, or keys that do not fit; and the end after an error frame."""
+    TOO_BIG = 1009
+    INTERNAL_ERROR = 1011
+    SERVER_RESTART = 1012
+    CONCURRENT_CONNECTION = 4000
+    INVALID_SEQUENCE = 4001
+    RATE_LIMITED = 4009
+
+
+HEARTBEAT_TEXT: Final = "TimeoutError()"
+"""An error frame with this text is the server's way of saying that it missed our heartbeat."""
+
+_BY_CLOSE_CODE: Final[dict[int | None, type[ConnectionClosed]]] = {
+    CloseCode.SERVER_RESTART: ServerRestart,
+    CloseCode.CONCURRENT_CONNECTION: ConcurrentConnection,
+    CloseCode.INVALID_SEQUENCE: InvalidSequence,
+    CloseCode.RATE_LIMITED: RateLimited,
+}
+_BY_ERROR_TYPE: Final[dict[int, type[ServerError]]] = {
+    ErrorType.DUPLICATE_CLIENT_ORDER_ID: DuplicateClientOrderId,
+    ErrorType.INVALID_PAYLOAD: InvalidPayload,
+    ErrorType.TRADES_DISABLED: TradesDisabled,
+}
+
+
+def connection_closed(code: int | None, reason: str) -> ConnectionClosed:
+    """The error that stands for a close code; one that is not named is a plain ConnectionClosed."""
+    return _BY_CLOSE_CODE.get(code, ConnectionClosed)(code, reason)
+
+
+def server_error(error_type: int, text: str) -> ServerError | HeartbeatTimeout:
+    """The error that stands for an error frame; any number that is not named is an UnknownServerError."""
+    if text == HEARTBEAT_TEXT:
+        return HeartbeatTimeout(None, "the exchange missed our heartbeat")
+    return _BY_ERROR_TYPE.get(error_type, UnknownServerError)(error_type, text)

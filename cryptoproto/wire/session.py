@@ -1,0 +1,309 @@
+"""The state of one connection, client's and server's: bytes in, frames out, and the other way round.
+
+Neither class knows about sockets, clocks or tasks. Randomness is passed in; time is not needed here at all. A session
+goes through two phases, and each phase has its own object for what it may do::
+
+    client   hello() ──► receive(server hello) = Opened, with the proof to send ──► receive, draft, seal
+    server   receive(client hello) = ClientHello ──► accept() ──► receive(proof) = Proven ──► receive, send
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import msgspec
+
+from ..exceptions import DecodeError, InvalidKey, InvalidSequence, ProtocolError, UnsupportedVersion
+from ..keys import PrivateKey, PublicKey
+from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer, unpad
+from .codes import ClientFrameType, CloseCode, Protocol
+from .frames import (
+    ClientFrame,
+    ClientFrameCodec,
+    MessageFrame,
+    ServerFrame,
+    ServerFrameCodec,
+    TransactionFrame,
+)
+from .handshake import (
+    CHALLENGE_BYTES,
+    ClientHello,
+    ServerHello,
+    client_hello,
+    read_client_hello,
+    read_server_hello,
+    server_hello,
+)
+
+__all__ = ["ClientSession", "Draft", "Opened", "Proven", "ServerSession"]
+
+Random: TypeAlias = Callable[[int], bytes]
+
+_MESSAGE: Final = int(ClientFrameType.MESSAGE)  # looking a member up in the enum costs as much as packing the frame
+_RPC_REQUEST: Final = int(ClientFrameType.RPC_REQUEST)
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The server's hello was read: the session is open once *proof* has been sent."""
+
+    last_sequence: int
+    version: int | None
+    proof: bytes
+
+
+class Proven(msgspec.Struct, frozen=True):
+    """The client has proven that it holds its private key."""
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """A client frame that has its number but is not signed or sealed yet."""
+
+    kind: int
+    number: int
+    payload: bytes
+
+
+class ClientSession:
+    """The client's side of one connection.
+
+    Args:
+        client_id: who we are to the exchange.
+        private_key: our RSA key; decrypts the server's hello and signs the challenge.
+        server_key: the exchange's public key.
+        resume_from: the last transaction id already processed; 0 = from the start, -1 = live events alone.
+        protocol: which body the frames have.
+        random: gives as many unpredictable bytes as it is asked for.
+        max_frame_bytes: larger frames are refused before they are decrypted.
+
+    Attributes:
+        last_sequence: what the server had seen of us at the handshake.
+        next_sequence: the sequence of the next message.
+        last_transaction_id: the highest transaction id received; up to it, what comes again is skipped.
+    """
+
+    def __init__(
+        self,
+        *,
+        client_id: str,
+        private_key: PrivateKey,
+        server_key: PublicKey,
+        random: Random,
+        resume_from: int = 0,
+        protocol: Protocol = Protocol.SIGNED,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
+    ) -> None:
+        self.protocol = protocol
+        self.last_sequence = 0
+        self.next_sequence = 0
+        self.last_transaction_id = resume_from
+        self._signed = protocol is Protocol.SIGNED
+        self._private_key = private_key
+        self._random = random
+        self._max_frame_bytes = max_frame_bytes
+        self._next_request_id = 1
+        self._aes_key = random(KEY_BYTES)
+        hello = ClientHello(client_id, resume_from, self._aes_key, protocol.version)
+        self._hello = client_hello(hello, server_key)
+        self._encoder = ClientFrameCodec(protocol)
+        self._decoder = ServerFrameCodec(protocol)
+        self._sealer: Sealer | None = None
+        self._opener: Opener | None = None
+
+    def hello(self) -> bytes:
+        """The first frame to send."""
+        return self._hello
+
+    def receive(self, frame: bytes) -> ServerFrame | Opened | None:
+        """What *frame* says: :class:`Opened` first, then one server frame each; ``None`` for a replayed transaction.
+
+        Raises:
+            InvalidKey, UnsupportedVersion: the handshake failed.
+            DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
+        """
+        opener = self._opener
+        if opener is None:
+            return self._receive_hello(frame)
+        plain = opener.decrypt(frame)
+        transaction: ServerFrame | None = self._decoder.decode_transaction(plain)
+        if transaction is None:
+            transaction = self._decoder.decode(unpad(plain))
+            if not isinstance(transaction, TransactionFrame):
+                return transaction
+        # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
+        if transaction.transaction_id <= self.last_transaction_id:
+            return None
+        self.last_transaction_id = transaction.transaction_id
+        return transaction
+
+    def _receive_hello(self, frame: bytes) -> Opened:
+        if len(frame) > self._max_frame_bytes:
+            raise DecodeError(f"a frame of {len(frame)} bytes exceeds the limit of {self._max_frame_bytes}")
+        hello = read_server_hello(frame, self._private_key, self.protocol)
+        self._sealer = Sealer(self._aes_key, self._random)
+        self._opener = Opener(hello.aes_key, self._max_frame_bytes)
+        self.last_sequence = hello.last_seen_sequence
+        self.next_sequence = hello.last_seen_sequence + 1
+        return Opened(hello.last_seen_sequence, hello.version, self._private_key.sign(hello.challenge))
+
+    def draft_message(self, payload: bytes) -> Draft:
+        """Give the JSON *payload* the next sequence. From here on it has to be sent: the server takes no gap."""
+        sequence = self.next_sequence
+        self.next_sequence = sequence + 1
+        return Draft(_MESSAGE, sequence, payload)
+
+    def draft_request(self, payload: bytes) -> Draft:
+        """Give the JSON *payload* a request id."""
+        request_id = self._next_request_id
+        self._next_request_id = request_id + 1
+        return Draft(_RPC_REQUEST, request_id, payload)
+
+    def sign(self, draft: Draft) -> bytes:
+        """The signature that ``SIGNED`` wants; takes 0.4 ms with RSA-2048 and may be called in another thread."""
+        return self._private_key.sign(self._encoder.data(draft.number, draft.payload))
+
+    def seal(self, draft: Draft, signature: bytes = b"") -> bytes:
+        """The frame to send. Frames leave in the order in which they are sealed.
+
+        Raises:
+            ProtocolError: the handshake is not over, or ``SIGNED`` lacks its signature.
+        """
+        if self._sealer is None:
+            raise ProtocolError("the handshake is not over")
+        encoder = self._encoder
+        if not self._signed:
+            return self._sealer.seal_padded(encoder.padded_body(draft.kind, draft.number, draft.payload))
+        if not signature:
+            raise ProtocolError("a frame of Protocol.SIGNED needs its signature")
+        data = encoder.data(draft.number, draft.payload)
+        return self._sealer.seal(encoder.signed_body(draft.kind, data, signature))
+
+
+SPOKEN_VERSIONS: Final = {protocol.version: protocol for protocol in Protocol}
+
+
+class ServerSession:
+    """The server's side of one connection.
+
+    Args:
+        private_key: the exchange's RSA key.
+        random: gives as many unpredictable bytes as it is asked for.
+        max_frame_bytes: larger frames are refused before they are decrypted.
+
+    Attributes:
+        next_sequence: the sequence that the next client message must have.
+    """
+
+    def __init__(self, private_key: PrivateKey, random: Random, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
+        self.next_sequence = 0
+        self._private_key = private_key
+        self._random = random
+        self._max_frame_bytes = max_frame_bytes
+        self._hello: ClientHello | None = None
+        self._challenge = b""
+        self._client_key: PublicKey | None = None
+        self._protocol = Protocol.SIGNED
+        self._decoder = ClientFrameCodec(Protocol.SIGNED)
+        self._encoder = ServerFrameCodec(Protocol.SIGNED)
+        self._sealer: Sealer | None = None
+        self._opener: Opener | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the client chose with its hello."""
+        return self._protocol
+
+    def receive(self, frame: bytes) -> ClientHello | Proven | ClientFrame:
+        """What *frame* says: :class:`ClientHello`, then :class:`Proven`, then one client frame each.
+
+        Raises:
+            InvalidKey: the hello cannot be decrypted, or the proof or a message's signature is not the client's.
+            UnsupportedVersion: the client speaks a version that is not spoken here.
+            InvalidSequence: a message's sequence is not the next.
+            DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
+        """
+        if self._opener is not None:
+            return self._receive_frame(self._opener.open(frame))
+        if len(frame) > self._max_frame_bytes:
+            raise DecodeError(f"a frame of {len(frame)} bytes exceeds the limit of {self._max_frame_bytes}")
+        if self._hello is None:
+            return self._receive_hello(frame)
+        return self._receive_proof(frame)
+
+    def _receive_hello(self, frame: bytes) -> ClientHello:
+        hello = read_client_hello(frame, self._private_key)
+        try:
+            self._protocol = SPOKEN_VERSIONS[hello.version]
+        except KeyError:
+            raise UnsupportedVersion(
+                f"version {hello.version} of the protocol is not spoken here: send version 5, or none"
+            ) from None
+        self._decoder = ClientFrameCodec(self._protocol)
+        self._encoder = ServerFrameCodec(self._protocol)
+        self._hello = hello
+        return hello
+
+    def accept(self, client_key: PublicKey, last_sequence: int) -> bytes:
+        """The server's hello to a client that is known.
+
+        Args:
+            client_key: the public key registered for the client id.
+            last_sequence: the last sequence seen of that client, 0 where none was.
+
+        Raises:
+            ProtocolError: the client's hello has not been received.
+        """
+        if self._hello is None:
+            raise ProtocolError("the client has not said hello")
+        aes_key = self._random(KEY_BYTES)
+        self._challenge = self._random(CHALLENGE_BYTES)
+        self._client_key = client_key
+        self._sealer = Sealer(aes_key, self._random)
+        self.next_sequence = last_sequence + 1
+        hello = ServerHello(self._challenge, last_sequence, aes_key, self._protocol.version)
+        return server_hello(hello, client_key)
+
+    def _receive_proof(self, frame: bytes) -> Proven:
+        if self._client_key is None or self._hello is None:
+            raise DecodeError("a frame came before the server's hello was answered")
+        if not self._client_key.verify(frame, self._challenge):
+            raise InvalidKey("the challenge was not signed with the registered key")
+        self._opener = Opener(self._hello.aes_key, self._max_frame_bytes)
+        return Proven()
+
+    def _receive_frame(self, body: bytes) -> ClientFrame:
+        frame, data, signature = self._decoder.decode(body)
+        if self._protocol is Protocol.SIGNED and not (self._client_key and self._client_key.verify(signature, data)):
+            raise InvalidKey("a message was not signed with the registered key")
+        if isinstance(frame, MessageFrame):
+            if frame.sequence != self.next_sequence:
+                raise InvalidSequence(
+                    CloseCode.INVALID_SEQUENCE, f"expected sequence {self.next_sequence}, got {frame.sequence}"
+                )
+            self.next_sequence += 1
+        return frame
+
+    def transaction(self, transaction_id: int, timestamp: float, payload: bytes) -> bytes:
+        """The frame of one event."""
+        return self._ready().seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
+
+    def response(self, request_id: int, payload: bytes) -> bytes:
+        """The frame that answers an RPC request."""
+        return self._ready().seal(self._encoder.response(request_id, payload))
+
+    def error(self, error_type: int, text: str) -> bytes:
+        """The frame of an error; a close has to follow."""
+        return self._ready().seal(self._encoder.error(error_type, text))
+
+    def broadcast(self, payload: bytes) -> bytes:
+        """The frame of a broadcast."""
+        return self._ready().seal(self._encoder.broadcast(payload))
+
+    def throttling(self, level: int, request_id: int, order_id: int) -> bytes:
+        """The frame that asks the client to slow down."""
+        return self._ready().seal(self._encoder.throttling(level, request_id, order_id))
+
+    def _ready(self) -> Sealer:
+        if self._sealer is None:
+            raise ProtocolError("the handshake is not over")
+        return self._sealer
