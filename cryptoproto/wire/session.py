@@ -125,11 +125,12 @@ class ClientSession:
         if opener is None:
             return self._receive_hello(frame)
         plain = opener.decrypt(frame)
-        transaction: ServerFrame | None = self._decoder.decode_transaction(plain)
+        transaction = self._decoder.decode_transaction(plain)
         if transaction is None:
-            transaction = self._decoder.decode(unpad(plain))
-            if not isinstance(transaction, TransactionFrame):
-                return transaction
+            received = self._decoder.decode(unpad(plain))
+            if not isinstance(received, TransactionFrame):
+                return received
+            transaction = received
         # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
         if transaction.transaction_id <= self.last_transaction_id:
             return None

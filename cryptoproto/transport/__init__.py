@@ -1,0 +1,85 @@
+"""WebSocket links: the only room that touches a socket, and which knows nothing of what is in the messages.
+
+Two libraries are spoken, ``websockets`` (always there) and ``picows`` (the ``fast`` extra), and a pair in memory for
+tests. All three are the same to those above: see :class:`Transport` and :class:`Listener`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import ssl as ssl_module
+from typing import Literal, TypeAlias
+
+from ..exceptions import ConfigurationError
+from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, TransportOpener
+from .memory import MemoryLink, memory_opener, memory_pair
+from .sans_io import open_websockets, serve_websockets
+
+__all__ = [
+    "Closed",
+    "Listener",
+    "ListenerFactory",
+    "MemoryLink",
+    "OpenOptions",
+    "Transport",
+    "TransportKind",
+    "TransportOpener",
+    "memory_opener",
+    "memory_pair",
+    "opener",
+    "serve",
+]
+
+TransportKind: TypeAlias = Literal["auto", "websockets", "picows"]
+
+
+def _resolve(kind: str) -> str:
+    if kind not in ("auto", "websockets", "picows"):
+        raise ConfigurationError(f'transport={kind!r} is not known; choose "auto", "websockets" or "picows"')
+    installed = importlib.util.find_spec("picows") is not None
+    if kind == "picows" and not installed:
+        raise ConfigurationError("transport=\"picows\" needs the package: pip install 'cryptoproto[fast]'")
+    return kind if kind != "auto" else "picows" if installed else "websockets"
+
+
+def opener(kind: TransportKind | TransportOpener) -> TransportOpener:
+    """The opener for *kind*; ``"auto"`` is picows where it is installed.
+
+    Raises:
+        ConfigurationError: the kind is not known, or its package is not installed.
+    """
+    if not isinstance(kind, str):
+        return kind
+    if _resolve(kind) == "websockets":
+        return open_websockets
+    from .picows import open_picows
+
+    return open_picows
+
+
+async def serve(
+    make_listener: ListenerFactory,
+    host: str,
+    port: int,
+    *,
+    kind: TransportKind = "auto",
+    ssl: ssl_module.SSLContext | None = None,
+    max_message_bytes: int = 2**20,
+    handshake_timeout: float = 10.0,
+) -> asyncio.Server:
+    """Accept links on *host* and *port*; *make_listener* is called for each.
+
+    Raises:
+        ConfigurationError: the kind is not known, or its package is not installed.
+        OSError: the address cannot be listened on.
+    """
+    if _resolve(kind) == "websockets":
+        start = serve_websockets
+    else:
+        from .picows import serve_picows
+
+        start = serve_picows
+    return await start(
+        make_listener, host, port, ssl=ssl, max_message_bytes=max_message_bytes, handshake_timeout=handshake_timeout
+    )

@@ -1,0 +1,104 @@
+"""What a transport does for those above it, and what it asks of them.
+
+A transport moves whole WebSocket messages and knows nothing of the protocol in them. It is driven with plain calls and
+answers with callbacks on the event loop, so the fast ones need no task and no queue of their own.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+__all__ = ["Closed", "Listener", "OpenOptions", "Transport", "TransportOpener"]
+
+
+class Closed(msgspec.Struct, frozen=True):
+    """How a link ended.
+
+    Attributes:
+        code: the close code that the peer sent, ``None`` where the link ended without one.
+        reason: the reason with it, or what was observed.
+        fault: what the peer did wrong where it broke the WebSocket protocol or sent a message that is too large.
+    """
+
+    code: int | None
+    reason: str
+    fault: str | None = None
+
+
+class Listener(Protocol):
+    """What a transport calls. None of it may raise or block."""
+
+    def on_open(self, transport: Transport) -> None:
+        """The link is up. Nothing was received before, and :meth:`Transport.send` may be called from here on."""
+
+    def on_message(self, data: bytes) -> None:
+        """A whole binary message arrived."""
+
+    def on_text(self, text: str) -> None:
+        """A whole text message arrived."""
+
+    def on_heard(self) -> None:
+        """A ping or pong arrived: the peer lives. Pings were answered already."""
+
+    def on_closed(self, closed: Closed) -> None:
+        """The link has ended. Called exactly once, after :meth:`on_open`; nothing follows."""
+
+
+class Transport(Protocol):
+    """One live link."""
+
+    def send(self, data: bytes) -> None:
+        """Send a binary message; messages leave in the order of the calls. Nothing happens on a closed link."""
+
+    def send_text(self, text: str) -> None:
+        """Send a text message."""
+
+    def ping(self) -> None:
+        """Send a ping."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether little enough is waiting to be written; after a send it is worth asking."""
+
+    async def drain(self) -> None:
+        """Wait until the transport is writable again, or closed."""
+
+    def pause_reading(self) -> None:
+        """Stop reading from the socket; what was read already may still be delivered. Idempotent."""
+
+    def resume_reading(self) -> None:
+        """Read again. Idempotent."""
+
+    def close(self, code: int, reason: str, timeout: float) -> None:
+        """Start the closing handshake, and cut the link if it has not ended in *timeout* seconds. Idempotent."""
+
+    def abort(self) -> None:
+        """Cut the link now."""
+
+
+class OpenOptions(msgspec.Struct, frozen=True):
+    """How to open a link: TLS context, limit of one message in bytes, seconds for the WebSocket handshake."""
+
+    ssl: ssl.SSLContext | None = None
+    max_message_bytes: int = 2**20
+    timeout: float = 10.0
+
+
+class TransportOpener(Protocol):
+    """Opens links to a URL: one for each way there is, and whatever a caller supplies."""
+
+    async def __call__(self, url: str, listener: Listener, options: OpenOptions) -> Transport:
+        """Open a link and return it once :meth:`Listener.on_open` was called.
+
+        Raises:
+            OSError: nobody answers at the address, or TLS fails.
+            HandshakeError: who answers is no WebSocket server, or refuses.
+        """
+
+
+ListenerFactory = Callable[[], Listener]
+"""Makes the listener of each new connection of a server."""

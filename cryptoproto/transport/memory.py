@@ -1,0 +1,160 @@
+"""Links without a network, for tests: two ends that hand messages to each other through the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from .base import Closed, Listener, OpenOptions, Transport, TransportOpener
+
+__all__ = ["MemoryLink", "memory_opener", "memory_pair"]
+
+
+class MemoryLink:
+    """One end of a link in memory.
+
+    Attributes:
+        sent: every message sent from this end.
+        pings: how many pings were sent from this end.
+        hold_writes: while true, this end is not :attr:`writable`, as if the network were slow.
+    """
+
+    def __init__(self, listener: Listener) -> None:
+        self.sent: list[bytes | str] = []
+        self.pings = 0
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._peer: MemoryLink | None = None
+        self._inbox: deque[bytes | str | Closed | None] = deque()
+        self._reading = True
+        self._pumping = False
+        self._closed = False
+        self._writable: asyncio.Future[None] | None = None
+
+    def join(self, peer: MemoryLink) -> None:
+        """Link this end to *peer*."""
+        self._peer, peer._peer = peer, self
+
+    @property
+    def reading(self) -> bool:
+        """Whether messages are taken in."""
+        return self._reading
+
+    def send(self, data: bytes) -> None:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        self._post(data)
+
+    def send_text(self, text: str) -> None:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        self._post(text)
+
+    def ping(self) -> None:
+        """Send a ping, which the peer answers unless it is not reading."""
+        self.pings += 1
+        if self._peer is not None and not self._closed:
+            self._peer._deliver(None)
+            if self._peer._reading:
+                self._deliver(None)
+
+    @property
+    def hold_writes(self) -> bool:
+        """Whether this end plays a slow network."""
+        return self._writable is not None
+
+    @hold_writes.setter
+    def hold_writes(self, hold: bool) -> None:
+        if hold and self._writable is None:
+            self._writable = self._loop.create_future()
+        elif not hold and self._writable is not None:
+            self._writable.set_result(None)
+            self._writable = None
+
+    @property
+    def writable(self) -> bool:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        return self._writable is None
+
+    async def drain(self) -> None:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def pause_reading(self) -> None:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        self._reading = False
+
+    def resume_reading(self) -> None:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        self._reading = True
+        self._schedule()
+
+    def close(self, code: int, reason: str, timeout: float) -> None:
+        """Close both ends; this one with the code echoed, as a real peer would."""
+        if not self._closed:
+            self._end(Closed(code, reason), Closed(code, reason))
+
+    def abort(self) -> None:
+        """Cut the link: both ends see it lost."""
+        if not self._closed:
+            lost = Closed(None, "the connection was lost")
+            self._end(lost, lost)
+
+    def _end(self, here: Closed, there: Closed) -> None:
+        self._closed = True
+        self.resume_reading()
+        self.hold_writes = False
+        self._deliver(here)
+        peer = self._peer
+        if peer is not None and not peer._closed:
+            peer._closed = True
+            peer.resume_reading()
+            peer.hold_writes = False
+            peer._deliver(there)
+
+    def _post(self, message: bytes | str) -> None:
+        if self._closed or self._peer is None:
+            return
+        self.sent.append(message)
+        self._peer._deliver(message)
+
+    def _deliver(self, item: bytes | str | Closed | None) -> None:
+        self._inbox.append(item)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._pumping and self._inbox:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        while self._inbox and self._reading:
+            item = self._inbox.popleft()
+            if item is None:
+                self._listener.on_heard()
+            elif isinstance(item, bytes):
+                self._listener.on_message(item)
+            elif isinstance(item, str):
+                self._listener.on_text(item)
+            else:
+                self._inbox.clear()
+                self._listener.on_closed(item)
+
+
+def memory_pair(client: Listener, server: Listener) -> tuple[MemoryLink, MemoryLink]:
+    """Two joined ends, both open."""
+    here, there = MemoryLink(client), MemoryLink(server)
+    here.join(there)
+    server.on_open(there)
+    client.on_open(here)
+    return here, there
+
+
+def memory_opener(make_server_listener: Callable[[], Listener]) -> TransportOpener:
+    """An opener whose every link ends at a new listener of *make_server_listener*."""
+
+    async def open_memory(url: str, listener: Listener, options: OpenOptions) -> Transport:
+        return memory_pair(listener, make_server_listener())[0]
+
+    return open_memory

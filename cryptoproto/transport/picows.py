@@ -1,0 +1,239 @@
+"""Links through ``picows``, a WebSocket library in C: the fastest way there is in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl as ssl_module
+from typing import Any
+
+from picows import (
+    WSCloseCode,
+    WSFrame,
+    WSHandshakeError,
+    WSInvalidURL,
+    WSListener,
+    WSMsgType,
+    WSProtocolError,
+    WSTransport,
+    WSUpgradeRequest,
+    ws_connect,
+    ws_create_server,
+)
+
+from ..exceptions import ConfigurationError, HandshakeError
+from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport
+
+__all__ = ["open_picows", "serve_picows"]
+
+_BINARY = WSMsgType.BINARY
+_FAULTS = frozenset({1002, 1007, 1009})
+"""The close codes with which picows itself ends a link whose peer broke the WebSocket protocol."""
+
+
+class _Link(WSListener):
+    """One link: a picows listener that calls ours."""
+
+    def __init__(self, listener: Listener, max_message_bytes: int) -> None:
+        super().__init__()
+        self._listener = listener
+        self._on_message = listener.on_message
+        self._max_message_bytes = max_message_bytes
+        self._loop = asyncio.get_running_loop()
+        self._transport: Any = None
+        self._fragments: list[bytes] = []
+        self._fragments_type: object = None
+        self._reading = True
+        self._writable: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._own_close = False
+        self._fault: str | None = None
+        self._end: asyncio.Task[None] | None = None
+
+    # What picows calls
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        # picows keeps what it ended a link for in a future; one that nobody reads is reported as never retrieved.
+        self._end = self._loop.create_task(self._read_end(transport))
+        self._listener.on_open(self)
+
+    @staticmethod
+    async def _read_end(transport: WSTransport) -> None:
+        with contextlib.suppress(WSProtocolError):  # on_ws_disconnected tells the listener of it
+            await transport.wait_disconnected()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        # The frequent case first. picows goes on delivering after it has ended a link for an oversized message, and
+        # delivers that message too.
+        if kind == _BINARY and frame.fin and not self._fragments:
+            if self._own_close or not transport.is_close_frame_sent:
+                self._on_message(frame.get_payload_as_bytes())
+            return
+        if kind == WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+            self._listener.on_heard()
+        elif kind == WSMsgType.PONG:
+            self._listener.on_heard()
+        elif kind == WSMsgType.CLOSE:
+            self._on_close_frame(transport)
+        else:
+            self._on_fragment(frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        handshake = transport.close_handshake
+        received = handshake.recv if handshake else None
+        sent = handshake.sent if handshake else None
+        if self._fault is None and sent is not None and not self._own_close and _number(sent.code) in _FAULTS:
+            self._fault = sent.reason or "the WebSocket protocol was broken"
+        if received is not None:
+            closed = Closed(_number(received.code) or 1005, received.reason or "", self._fault)
+        else:
+            closed = Closed(None, "" if self._fault else "the connection was lost", self._fault)
+        self._listener.on_closed(closed)
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    def _on_close_frame(self, transport: WSTransport) -> None:
+        if not transport.is_close_frame_sent:
+            self._own_close = True  # an answer, whatever its code
+            received = transport.close_handshake.recv
+            code = received.code if received is not None and received.code else WSCloseCode.OK
+            transport.send_close(code)
+        transport.disconnect()
+
+    def _on_fragment(self, frame: WSFrame) -> None:
+        starts = frame.msg_type != WSMsgType.CONTINUATION
+        if starts == bool(self._fragments):
+            self._fail(1002, "a fragment is out of order")
+            return
+        if starts:
+            self._fragments_type = frame.msg_type
+        self._fragments.append(frame.get_payload_as_bytes())
+        if sum(map(len, self._fragments)) > self._max_message_bytes:
+            self._fail(1009, f"a message is larger than the limit of {self._max_message_bytes} bytes")
+            return
+        if not frame.fin:
+            self._listener.on_heard()
+            return
+        message = b"".join(self._fragments)
+        self._fragments.clear()
+        if self._fragments_type == _BINARY:
+            self._on_message(message)
+            return
+        try:
+            text = message.decode()
+        except UnicodeDecodeError:
+            self._fail(1007, "a text message is not UTF-8")
+        else:
+            self._listener.on_text(text)
+
+    def _fail(self, code: int, fault: str) -> None:
+        self._fault = fault
+        self._fragments.clear()
+        self.close(code, fault, 1.0)
+
+    # What the owner asks
+
+    def send(self, data: bytes) -> None:
+        self._transport.send(_BINARY, data)
+
+    def send_text(self, text: str) -> None:
+        self._transport.send(WSMsgType.TEXT, text.encode())
+
+    def ping(self) -> None:
+        self._transport.send_ping(b"")
+
+    @property
+    def writable(self) -> bool:
+        return self._writable is None
+
+    async def drain(self) -> None:
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def pause_reading(self) -> None:
+        if self._reading and not self._transport.is_disconnected:
+            self._reading = False
+            self._transport.underlying_transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self._transport.is_disconnected:
+            self._reading = True
+            self._transport.underlying_transport.resume_reading()
+
+    def close(self, code: int, reason: str, timeout: float) -> None:
+        if self._timer is None and not self._transport.is_disconnected:
+            if not self._transport.is_close_frame_sent:
+                self._own_close = True
+                self._transport.send_close(code, reason.encode()[:123].decode("utf-8", "ignore"))
+            self._timer = self._loop.call_later(timeout, self.abort)
+            self.resume_reading()  # or the peer's answer would never be seen
+
+    def abort(self) -> None:
+        if not self._transport.is_disconnected:
+            self._transport.disconnect(False)
+
+
+def _number(code: Any) -> int:
+    """*code* as an int: picows declares an enum, and gives a number where the enum has no name for it."""
+    return int(code)
+
+
+async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Transport:
+    """Open a link with ``picows``; see :class:`~cryptoproto.transport.TransportOpener`."""
+    context = options.ssl or (ssl_module.create_default_context() if url.startswith("wss:") else None)
+    try:
+        _, link = await ws_connect(
+            lambda: _Link(listener, options.max_message_bytes),
+            url,
+            ssl_context=context,
+            websocket_handshake_timeout=options.timeout,
+            enable_auto_pong=False,  # pings are answered by the link, which tells the listener of them
+            max_frame_size=options.max_message_bytes,
+            max_redirects=0,
+        )
+    except WSInvalidURL as error:
+        raise ConfigurationError(str(error)) from None
+    except WSHandshakeError as error:
+        status = f": HTTP status {int(error.response.status)}" if error.response is not None else f": {error}"
+        raise HandshakeError(f"the server does not speak WebSocket here{status}") from None
+    if not isinstance(link, _Link):
+        raise HandshakeError("picows returned another listener than it was given")
+    return link
+
+
+async def serve_picows(
+    make_listener: ListenerFactory,
+    host: str,
+    port: int,
+    *,
+    ssl: ssl_module.SSLContext | None = None,
+    max_message_bytes: int = 2**20,
+    handshake_timeout: float = 10.0,
+) -> asyncio.Server:
+    """Accept links with ``picows``; *make_listener* is called for each."""
+
+    def make_link(_request: WSUpgradeRequest) -> _Link:
+        return _Link(make_listener(), max_message_bytes)
+
+    return await ws_create_server(
+        make_link,
+        host,
+        port,
+        ssl=ssl,
+        websocket_handshake_timeout=handshake_timeout,
+        enable_auto_pong=False,
+        max_frame_size=max_message_bytes,
+    )

@@ -1,0 +1,292 @@
+"""Links through the protocol core of ``websockets``, client and server.
+
+The core of that library is sans-I/O: bytes in, events and bytes out. The shell here is thinner than the library's own,
+because it hands messages over as callbacks, without the queue and the task between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl as ssl_module
+from collections.abc import Callable
+from typing import Any, Final
+
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidURI, PayloadTooBig, WebSocketException
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN, Protocol
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+from ..exceptions import ConfigurationError, HandshakeError
+from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport
+
+__all__ = ["open_websockets", "serve_websockets"]
+
+
+_CLOSE_TIMEOUT: Final = 2.0
+"""Seconds for the peer to end the connection once both have said that it is over."""
+
+
+class _Link(asyncio.Protocol):
+    """One link: an asyncio protocol that holds a WebSocket core and calls a listener."""
+
+    def __init__(self, core: Protocol, listener: Listener, handshake_timeout: float) -> None:
+        loop = asyncio.get_running_loop()
+        self.opened: asyncio.Future[None] = loop.create_future()
+        self._loop = loop
+        self._core = core
+        self._listener = listener
+        self._handshake_timeout = handshake_timeout
+        self._transport: Any = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._fragments: list[bytes] = []
+        self._fragments_are_text = False
+        self._reading = True
+        self._writable: asyncio.Future[None] | None = None
+        self._fault: str | None = None
+        self._closed: Closed | None = None
+
+    # What asyncio calls
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._timer = self._loop.call_later(self._handshake_timeout, self._give_up_handshake)
+        if isinstance(self._core, ClientProtocol):
+            self._core.send_request(self._core.connect())
+            self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        self._core.receive_data(data)
+        self._flush()
+        for event in self._core.events_received():
+            if isinstance(event, Frame):
+                self._on_frame(event)
+            elif isinstance(event, Response):
+                self._on_response(event)
+            else:
+                self._on_request(event)
+
+    def eof_received(self) -> None:
+        self._core.receive_eof()
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        core = self._core
+        if not self._eof_seen():
+            core.receive_eof()
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        if not self.opened.done():
+            cause = core.handshake_exc
+            if cause is None and exc is not None:
+                self.opened.set_exception(ConnectionResetError(f"the connection was lost: {exc}"))
+            else:
+                words = f": {cause}" if cause else ""
+                self.opened.set_exception(HandshakeError(f"the WebSocket handshake failed{words}"))
+            if isinstance(core, ServerProtocol):
+                self.opened.exception()  # nobody waits for it on a server
+            return
+        if self._closed is None:
+            self._closed = self._verdict(exc)
+            self._listener.on_closed(self._closed)
+
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
+
+    # What the core says
+
+    def _on_response(self, response: Response) -> None:
+        if self._core.handshake_exc is None:
+            self._open()
+        elif not self.opened.done():
+            self.opened.set_exception(
+                HandshakeError(f"the server does not speak WebSocket here: HTTP status {response.status_code}")
+            )
+
+    def _on_request(self, request: Request) -> None:
+        core = self._core
+        if isinstance(core, ServerProtocol):
+            core.send_response(core.accept(request))
+            self._flush()
+            if core.state is OPEN:
+                self._open()
+
+    def _open(self) -> None:
+        self._stop_timer()
+        if not self.opened.done():  # its waiter may have been cancelled
+            self.opened.set_result(None)
+            self._listener.on_open(self)
+        else:
+            self.abort()
+
+    def _on_frame(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.BINARY and frame.fin:
+            self._listener.on_message(bytes(frame.data))
+        elif opcode in (Opcode.PING, Opcode.PONG):
+            self._listener.on_heard()
+        elif opcode is not Opcode.CLOSE:
+            self._on_fragment(frame)
+
+    def _on_fragment(self, frame: Frame) -> None:
+        if frame.opcode is not Opcode.CONT:
+            self._fragments_are_text = frame.opcode is Opcode.TEXT
+        self._fragments.append(bytes(frame.data))
+        if not frame.fin:
+            self._listener.on_heard()
+            return
+        message = b"".join(self._fragments)
+        self._fragments.clear()
+        if not self._fragments_are_text:
+            self._listener.on_message(message)
+            return
+        try:
+            text = message.decode()
+        except UnicodeDecodeError:
+            self._fault = "a text message is not UTF-8"
+            self._core.fail(CloseCode.INVALID_DATA, self._fault)
+            self._flush()
+        else:
+            self._listener.on_text(text)
+
+    def _verdict(self, exc: Exception | None) -> Closed:
+        core = self._core
+        fault = core.parser_exc
+        if self._fault is not None:
+            return Closed(None, "", self._fault)
+        if isinstance(fault, PayloadTooBig):
+            return Closed(None, "", f"a message is larger than the limit: {fault}")
+        if isinstance(fault, WebSocketException | UnicodeDecodeError):
+            return Closed(None, "", f"the WebSocket protocol was broken: {fault}")
+        if core.close_rcvd is not None:
+            return Closed(core.close_rcvd.code, core.close_rcvd.reason)
+        return Closed(None, f"the connection was lost: {exc}" if exc else "the connection was lost")
+
+    def _eof_seen(self) -> bool:
+        return self._core.reader.eof
+
+    # What the owner asks
+
+    def send(self, data: bytes) -> None:
+        if self._core.state is OPEN:
+            self._core.send_binary(data)
+            self._flush()
+
+    def send_text(self, text: str) -> None:
+        if self._core.state is OPEN:
+            self._core.send_text(text.encode())
+            self._flush()
+
+    def ping(self) -> None:
+        if self._core.state is OPEN:
+            self._core.send_ping(b"")
+            self._flush()
+
+    @property
+    def writable(self) -> bool:
+        return self._writable is None
+
+    async def drain(self) -> None:
+        if self._writable is not None:
+            await asyncio.shield(self._writable)
+
+    def pause_reading(self) -> None:
+        if self._reading and not self._transport.is_closing():
+            self._reading = False
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._reading and not self._transport.is_closing():
+            self._reading = True
+            self._transport.resume_reading()
+
+    def close(self, code: int, reason: str, timeout: float) -> None:
+        if self._timer is None and not self._transport.is_closing():
+            if self._core.state is OPEN:
+                self._core.send_close(code, _short(reason))
+            self._timer = self._loop.call_later(timeout, self.abort)
+            self._flush()
+            self.resume_reading()  # or the peer's answer would never be seen
+
+    def abort(self) -> None:
+        self._stop_timer()
+        self._transport.abort()
+
+    # Below
+
+    def _flush(self) -> None:
+        for data in self._core.data_to_send():
+            if data:
+                self._transport.write(data)
+            elif self._transport.can_write_eof():
+                self._transport.write_eof()
+            else:  # TLS has no half-close
+                self._transport.close()
+        if self._timer is None and self._core.close_expected():
+            self._timer = self._loop.call_later(_CLOSE_TIMEOUT, self.abort)
+
+    def _give_up_handshake(self) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(TimeoutError("no answer to the WebSocket handshake in time"))
+            if isinstance(self._core, ServerProtocol):
+                self.opened.exception()
+        self.abort()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _short(reason: str) -> str:
+    """*reason* cut to what a close frame holds, 123 bytes of UTF-8."""
+    return reason.encode()[:123].decode("utf-8", "ignore")
+
+
+async def open_websockets(url: str, listener: Listener, options: OpenOptions) -> Transport:
+    """Open a link with ``websockets``; see :class:`~cryptoproto.transport.TransportOpener`."""
+    try:
+        uri = parse_uri(url)
+    except InvalidURI as error:
+        raise ConfigurationError(str(error)) from None
+    context = (options.ssl or ssl_module.create_default_context()) if uri.secure else None
+
+    def make_link() -> _Link:
+        # No extensions: what is encrypted cannot be compressed.
+        core = ClientProtocol(uri, max_size=options.max_message_bytes)
+        return _Link(core, listener, options.timeout)
+
+    loop = asyncio.get_running_loop()
+    _, link = await loop.create_connection(make_link, uri.host, uri.port, ssl=context)
+    try:
+        await link.opened
+    except BaseException:
+        link.abort()
+        raise
+    return link
+
+
+async def serve_websockets(
+    make_listener: ListenerFactory,
+    host: str,
+    port: int,
+    *,
+    ssl: ssl_module.SSLContext | None = None,
+    max_message_bytes: int = 2**20,
+    handshake_timeout: float = 10.0,
+) -> asyncio.Server:
+    """Accept links with ``websockets``; *make_listener* is called for each."""
+
+    def make_link() -> _Link:
+        return _Link(ServerProtocol(max_size=max_message_bytes), make_listener(), handshake_timeout)
+
+    factory: Callable[[], asyncio.Protocol] = make_link
+    return await asyncio.get_running_loop().create_server(factory, host, port, ssl=ssl)

@@ -1,0 +1,338 @@
+"""Links over real sockets: both libraries on both ends, and what a broken peer does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.transport import Closed, OpenOptions, Transport, TransportKind, opener, serve
+
+KINDS: list[TransportKind] = ["websockets", "picows"]
+
+
+class Recorder:
+    """A listener that keeps what it is told and lets a test wait for it."""
+
+    def __init__(self) -> None:
+        self.transport: Transport | None = None
+        self.log: list[object] = []
+        self.heard = 0
+        self.closed: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
+        self._changed = asyncio.Condition()
+        self.echo = False
+
+    def on_open(self, transport: Transport) -> None:
+        self.transport = transport
+        self._wake()
+
+    def on_message(self, data: bytes) -> None:
+        self.log.append(data)
+        if self.echo and self.transport is not None:
+            self.transport.send(data)
+        self._wake()
+
+    def on_text(self, text: str) -> None:
+        self.log.append(text)
+        self._wake()
+
+    def on_heard(self) -> None:
+        self.heard += 1
+        self._wake()
+
+    def on_closed(self, closed: Closed) -> None:
+        self.closed.set_result(closed)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._waker = asyncio.ensure_future(self._notify())
+
+    async def _notify(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10), self._changed:
+            await self._changed.wait_for(condition)
+
+
+@asynccontextmanager
+async def listening(kind: TransportKind, max_bytes: int = 2**20) -> AsyncIterator[tuple[str, list[Recorder]]]:
+    ends: list[Recorder] = []
+
+    def make() -> Recorder:
+        ends.append(Recorder())
+        return ends[-1]
+
+    server = await serve(make, "127.0.0.1", 0, kind=kind, max_message_bytes=max_bytes)
+    try:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", ends
+    finally:
+        server.close()
+        for end in ends:
+            if end.transport is not None and not end.closed.done():
+                end.transport.abort()
+                await end.closed
+
+
+@asynccontextmanager
+async def linked(
+    client_kind: TransportKind, server_kind: TransportKind, max_bytes: int = 2**20
+) -> AsyncIterator[tuple[Recorder, Transport, Recorder, Transport]]:
+    async with listening(server_kind, max_bytes) as (url, ends):
+        client = Recorder()
+        link = await opener(client_kind)(url, client, OpenOptions(max_message_bytes=max_bytes))
+        assert client.transport is link
+        await ends[0].until(lambda: ends[0].transport is not None)
+        there = ends[0].transport
+        assert there is not None
+        try:
+            yield client, link, ends[0], there
+        finally:
+            if not client.closed.done():
+                link.abort()
+                await client.closed
+
+
+@pytest.mark.parametrize("server_kind", KINDS)
+@pytest.mark.parametrize("client_kind", KINDS)
+async def test_messages_cross_whole_and_in_order(client_kind: TransportKind, server_kind: TransportKind) -> None:
+    messages = [b"", b"x", b"y" * 125, b"z" * 126, b"0" * 65536, bytes(range(256)) * 100]
+    async with linked(client_kind, server_kind) as (client, link, server, there):
+        for message in messages:
+            link.send(message)
+        link.send_text("Grüße")
+        await server.until(lambda: len(server.log) == 7)
+        assert server.log == [*messages, "Grüße"]
+        for message in messages:
+            there.send(message)
+        there.send_text("zurück")
+        await client.until(lambda: len(client.log) == 7)
+        assert client.log == [*messages, "zurück"]
+
+
+@pytest.mark.parametrize("server_kind", KINDS)
+@pytest.mark.parametrize("client_kind", KINDS)
+@pytest.mark.parametrize("code", [1000, 1012, 4000, 4001, 4009])
+async def test_close_codes_arrive(client_kind: TransportKind, server_kind: TransportKind, code: int) -> None:
+    async with linked(client_kind, server_kind) as (client, link, server, there):
+        there.close(code, "because", 5.0)
+        there.close(code, "twice", 5.0)
+        assert await client.closed == Closed(code, "because")
+        assert (await server.closed).code == code
+        link.send(b"into the void")
+        link.send_text("into the void")
+        link.ping()
+        link.close(1000, "", 1.0)
+        link.pause_reading()
+        link.resume_reading()
+        link.abort()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_client_closes(kind: TransportKind) -> None:
+    async with linked(kind, kind) as (client, link, server, _):
+        link.close(1000, "done", 5.0)
+        assert await server.closed == Closed(1000, "done")
+        assert (await client.closed).code == 1000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_lost_link_has_no_code(kind: TransportKind) -> None:
+    async with linked(kind, kind) as (client, _, _, there):
+        there.abort()
+        closed = await client.closed
+        assert closed.code is None
+        assert closed.fault is None
+        assert "lost" in closed.reason
+
+
+@pytest.mark.parametrize("server_kind", KINDS)
+@pytest.mark.parametrize("client_kind", KINDS)
+async def test_pings_are_answered_and_heard(client_kind: TransportKind, server_kind: TransportKind) -> None:
+    async with linked(client_kind, server_kind) as (client, link, server, there):
+        link.ping()
+        await client.until(lambda: client.heard == 1)
+        await server.until(lambda: server.heard == 1)
+        there.ping()
+        await server.until(lambda: server.heard == 2)
+        await client.until(lambda: client.heard == 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_oversized_message_is_a_fault_of_the_peer(kind: TransportKind) -> None:
+    async with listening("websockets") as (url, ends):
+        client = Recorder()
+        await opener(kind)(url, client, OpenOptions(max_message_bytes=1000))
+        await ends[0].until(lambda: ends[0].transport is not None)
+        assert ends[0].transport is not None
+        ends[0].transport.send(b"x" * 1001)
+        closed = await client.closed
+        assert closed.fault is not None
+        assert "1000" in closed.fault
+        assert client.log == []
+        assert (await ends[0].closed).code == 1009
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_paused_link_takes_nothing_in(kind: TransportKind) -> None:
+    async with linked(kind, kind) as (client, link, server, there):
+        link.pause_reading()
+        link.pause_reading()
+        for _ in range(2000):
+            there.send(b"x" * 10_000)
+            if not there.writable:
+                break
+        assert not there.writable, "the peer never felt it"
+        draining = asyncio.ensure_future(there.drain())
+        # A round trip on the other direction proves that the loop had every chance to deliver.
+        link.send(b"still alive")
+        await server.until(lambda: server.log == [b"still alive"])
+        assert client.log == []
+        assert not draining.done()
+        link.resume_reading()
+        await draining
+        await client.until(lambda: len(client.log) > 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_drain_ends_with_the_link(kind: TransportKind) -> None:
+    async with linked(kind, kind) as (_, link, server, there):
+        link.pause_reading()
+        while there.writable:
+            there.send(b"x" * 100_000)
+        draining = asyncio.ensure_future(there.drain())
+        there.abort()
+        await draining
+        await server.closed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_silent_peer_cannot_hold_a_close(kind: TransportKind) -> None:
+    async with linked(kind, kind) as (client, link, _, there):
+        there.pause_reading()
+        link.close(1000, "", 0.01)
+        assert (await client.closed).code is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_fragments_are_joined(kind: TransportKind) -> None:
+    async with raw_server(
+        kind, frames=[(0x02, False, b"one "), (0x09, True, b""), (0x00, False, b"two "), (0x80, True, b"")]
+    ) as client:
+        await client.until(lambda: client.log == [b"one two "])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "frames",
+    [
+        [(0x00, True, b"continues nothing")],
+        [(0x02, False, b"begins"), (0x02, True, b"begins again")],
+        [(0x02, False, b"x" * 700), (0x00, False, b"x" * 700)],
+        [(0x03, True, b"reserved opcode")],
+        [(0x01, True, b"\xff\xfe not UTF-8")],
+    ],
+)
+async def test_broken_websocket_frames_are_a_fault(kind: TransportKind, frames: list[tuple[int, bool, bytes]]) -> None:
+    async with raw_server(kind, frames=frames, max_bytes=1000) as client:
+        closed = await client.closed
+        assert closed.fault is not None
+        assert client.log == []
+
+
+@asynccontextmanager
+async def raw_server(
+    kind: TransportKind, *, frames: list[tuple[int, bool, bytes]], max_bytes: int = 2**20
+) -> AsyncIterator[Recorder]:
+    """A server that answers the upgrade by hand and sends *frames*: opcode, fin, payload."""
+    from websockets.utils import accept_key
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        key = next(line for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key")).split(": ")[1]
+        writer.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            + f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n".encode()
+        )
+        for opcode, fin, payload in frames:
+            size = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2, "big")
+            writer.write(bytes([(0x80 if fin else 0) | (opcode & 0x0F)]) + size + payload)
+        try:
+            await writer.drain()
+            await reader.read(65536)  # the client's close frame, or its end
+        except ConnectionError:
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    client = Recorder()
+    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    link = await opener(kind)(url, client, OpenOptions(max_message_bytes=max_bytes))
+    try:
+        yield client
+    finally:
+        link.abort()
+        await client.closed
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_is_no_websocket_server(kind: TransportKind) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(cp.HandshakeError, match="does not speak WebSocket here: HTTP status 404"):
+            await opener(kind)(url, Recorder(), OpenOptions())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nobody_listens(kind: TransportKind, unused_tcp_port: int) -> None:
+    with pytest.raises(OSError, match="refused"):
+        await opener(kind)(f"ws://127.0.0.1:{unused_tcp_port}", Recorder(), OpenOptions())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_server_that_never_answers(kind: TransportKind) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(TimeoutError):
+            await opener(kind)(url, Recorder(), OpenOptions(timeout=0.05))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "greeting", [b"rubbish\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", b""]
+)
+async def test_a_client_that_is_no_websocket_client(kind: TransportKind, greeting: bytes) -> None:
+    async with listening(kind) as (url, ends):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        writer.write(greeting)
+        writer.write_eof()
+        answer = await reader.read(-1)
+        assert b"101" not in answer
+        writer.close()
+        # And the server goes on serving others.
+        client = Recorder()
+        link = await opener("websockets")(url, client, OpenOptions())
+        link.close(1000, "", 5.0)
+        await client.closed
+        assert sum(end.transport is not None for end in ends) == 1
+
+
+def test_unknown_kind_names_the_choices() -> None:
+    with pytest.raises(cp.ConfigurationError, match='choose "auto", "websockets" or "picows"'):
+        opener("carrier pigeon")  # type: ignore[arg-type]
