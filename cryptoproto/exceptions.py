@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
     ├── HandshakeError                        the exchange and we did not come to terms
     │   ├── InvalidKey
+    │   ├── OpenTimeout (TimeoutError)
     │   └── UnsupportedVersion
     ├── ProtocolError                         the peer broke the protocol
     │   └── DecodeError (ValueError)
@@ -45,6 +46,7 @@ __all__ = [
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "OpenTimeout",
     "OrderRejected",
     "OutcomeUnknown",
     "ProtocolError",
@@ -83,6 +85,10 @@ class HandshakeError(CryptoprotoError):
 
 class InvalidKey(HandshakeError):
     """A key does not fit its counterpart: the server's key is another one, or it knows another one of ours."""
+
+
+class OpenTimeout(HandshakeError, TimeoutError):
+    """The connection and its handshake took longer than ``open_timeout``."""
 
 
 class UnsupportedVersion(HandshakeError):

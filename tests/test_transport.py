@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -244,6 +245,33 @@ async def test_broken_websocket_frames_are_a_fault(kind: TransportKind, frames: 
         assert client.log == []
 
 
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def tcp_server(handle: Handler) -> AsyncIterator[str]:
+    """A plain TCP server whose connections are over when it is."""
+    tasks: list[asyncio.Task[None]] = []
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await handle(reader, writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.ensure_future(run(reader, writer)))
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+        await asyncio.gather(*tasks)
+
+
 @asynccontextmanager
 async def raw_server(
     kind: TransportKind, *, frames: list[tuple[int, bool, bytes]], max_bytes: int = 2**20
@@ -261,24 +289,17 @@ async def raw_server(
         for opcode, fin, payload in frames:
             size = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2, "big")
             writer.write(bytes([(0x80 if fin else 0) | (opcode & 0x0F)]) + size + payload)
-        try:
-            await writer.drain()
-            await reader.read(65536)  # the client's close frame, or its end
-        except ConnectionError:
-            pass
-        writer.close()
+        await writer.drain()
+        await reader.read(65536)  # the client's close frame, or its end
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    client = Recorder()
-    url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    link = await opener(kind)(url, client, OpenOptions(max_message_bytes=max_bytes))
-    try:
-        yield client
-    finally:
-        link.abort()
-        await client.closed
-        server.close()
-        await server.wait_closed()
+    async with tcp_server(handle) as url:
+        client = Recorder()
+        link = await opener(kind)(url, client, OpenOptions(max_message_bytes=max_bytes))
+        try:
+            yield client
+        finally:
+            link.abort()
+            await client.closed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -287,17 +308,15 @@ async def test_a_server_that_is_no_websocket_server(kind: TransportKind) -> None
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(handle) as url:
         with pytest.raises(cp.HandshakeError, match="does not speak WebSocket here: HTTP status 404"):
             await opener(kind)(url, Recorder(), OpenOptions())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_nobody_listens(kind: TransportKind, unused_tcp_port: int) -> None:
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(OSError, match=r"refused|failed"):
         await opener(kind)(f"ws://127.0.0.1:{unused_tcp_port}", Recorder(), OpenOptions())
 
 
@@ -305,10 +324,8 @@ async def test_nobody_listens(kind: TransportKind, unused_tcp_port: int) -> None
 async def test_a_server_that_never_answers(kind: TransportKind) -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(-1)
-        writer.close()
 
-    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
-        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with tcp_server(handle) as url:
         with pytest.raises(TimeoutError):
             await opener(kind)(url, Recorder(), OpenOptions(timeout=0.05))
 
@@ -325,6 +342,7 @@ async def test_a_client_that_is_no_websocket_client(kind: TransportKind, greetin
         answer = await reader.read(-1)
         assert b"101" not in answer
         writer.close()
+        await writer.wait_closed()
         # And the server goes on serving others.
         client = Recorder()
         link = await opener("websockets")(url, client, OpenOptions())

@@ -1,0 +1,9 @@
+"""The client's side: one live connection."""
+
+from __future__ import annotations
+
+from .connection import Connection, connect
+from .event import Event
+from .options import Throttle
+
+__all__ = ["Connection", "Event", "Throttle", "connect"]

@@ -1,0 +1,90 @@
+"""The requests in flight: each with a future and a deadline of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from typing import Final
+
+from ..exceptions import CryptoprotoError, RequestTimeout
+
+__all__ = ["CallTable"]
+
+_SLACK: Final = 64
+
+
+class CallTable:
+    """Futures by request id, and one timer for all deadlines.
+
+    A reply finds its call in one look-up, and a deadline costs one push on a heap and no timer of its own, so a
+    request costs the same whether a hundred or ten thousand are in flight.
+    """
+
+    __slots__ = ("_calls", "_deadlines", "_loop", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._calls: dict[int, asyncio.Future[bytes]] = {}
+        self._deadlines: list[tuple[float, int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def open(self, request_id: int, deadline: float) -> asyncio.Future[bytes]:
+        """The future of a new call, which *deadline* (in loop time) ends with RequestTimeout."""
+        call: asyncio.Future[bytes] = self._loop.create_future()
+        self._calls[request_id] = call
+        heapq.heappush(self._deadlines, (deadline, request_id))
+        if self._timer is None or deadline < self._timer.when():
+            self._set_timer()
+        return call
+
+    def resolve(self, request_id: int, payload: bytes) -> None:
+        """End a call with its reply; a reply to a call that has ended already is dropped."""
+        call = self._calls.get(request_id)
+        if call is not None and not call.done():
+            call.set_result(payload)
+
+    def discard(self, request_id: int) -> None:
+        """Forget a call that has ended, whatever ended it."""
+        self._calls.pop(request_id, None)
+        if not self._calls:
+            self._deadlines.clear()
+            self._stop_timer()
+        elif len(self._deadlines) > 2 * len(self._calls) + _SLACK:
+            # Deadlines of calls that were answered leave the heap in one sweep, when they outnumber the others.
+            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
+            heapq.heapify(self._deadlines)
+
+    def fail_all(self, error_for: Callable[[int], CryptoprotoError]) -> None:
+        """End every call, each with an error of its own."""
+        self._stop_timer()
+        self._deadlines.clear()
+        for request_id, call in self._calls.items():
+            if not call.done():
+                call.set_exception(error_for(request_id))
+
+    def _set_timer(self) -> None:
+        self._stop_timer()
+        self._timer = self._loop.call_at(self._deadlines[0][0], self._expire)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        deadlines = self._deadlines
+        while deadlines and (deadlines[0][0] <= now or deadlines[0][1] not in self._calls):
+            _, request_id = heapq.heappop(deadlines)
+            call = self._calls.get(request_id)
+            if call is not None and not call.done():
+                error = RequestTimeout("no reply to the request within its deadline")
+                error.sent = True
+                call.set_exception(error)
+        if deadlines:
+            self._set_timer()

@@ -1,0 +1,44 @@
+"""What the exchange tells, as the user gets it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from ..messages import Message, Unknown, loads
+
+__all__ = ["Event"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# gc=False: an event holds a message, numbers and bytes, and can be no part of a reference cycle; a queue of a hundred
+# thousand of them costs the garbage collector nothing.
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """One event of the client's history, or a broadcast (protocol, "Frames after the handshake").
+
+    Attributes:
+        transaction_id: grows from event to event, with gaps; resume from it. ``None`` for a broadcast.
+        timestamp: when it happened on the server, in unix seconds. ``None`` for a broadcast.
+        message: the typed message, or :class:`~cryptoproto.Unknown` for a type this version does not know.
+        received_ns: when the frame was read here, in unix nanoseconds.
+        raw: the JSON as it came.
+    """
+
+    transaction_id: int | None
+    timestamp: float | None
+    message: Message | Unknown
+    received_ns: int
+    raw: bytes
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The JSON as a dict, with fields that the typed message does not know."""
+        return loads(self.raw)
+
+    @property
+    def at(self) -> datetime | None:
+        """The timestamp as a datetime in UTC."""
+        return None if self.timestamp is None else _EPOCH + timedelta(seconds=self.timestamp)

@@ -1,0 +1,99 @@
+"""The events that wait for the user: bounded by number and by bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final
+
+from ..exceptions import ConfigurationError, CryptoprotoError
+from .event import Event
+from .options import MAX_QUEUE_BYTES
+
+__all__ = ["Inbox"]
+
+_HARD_FACTOR: Final = 4
+_HARD_SLACK: Final = 4096
+"""What one read of the socket may still bring after reading was stopped, generously."""
+
+
+class Inbox:
+    """A queue with one reader.
+
+    Attributes:
+        events: what waits, oldest first.
+    """
+
+    __slots__ = ("_bytes", "_ended", "_error", "_hard_limit", "_limit", "_loop", "_low", "_waiter", "events")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
+        self.events: deque[Event] = deque()
+        self._loop = loop
+        self._limit = limit
+        self._low = limit // 2
+        self._hard_limit = _HARD_FACTOR * limit + _HARD_SLACK
+        self._bytes = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: CryptoprotoError | None = None
+
+    @property
+    def full(self) -> bool:
+        """Whether reading should stop."""
+        return len(self.events) >= self._limit or self._bytes >= MAX_QUEUE_BYTES
+
+    @property
+    def overflowing(self) -> bool:
+        """Whether even those who wait for a reply can't be allowed to go on."""
+        return len(self.events) >= self._hard_limit or self._bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
+
+    @property
+    def low(self) -> bool:
+        """Whether reading may go on."""
+        return len(self.events) <= self._low and self._bytes < MAX_QUEUE_BYTES // 2
+
+    def put(self, event: Event) -> None:
+        """Add an event and wake the reader."""
+        self.events.append(event)
+        self._bytes += len(event.raw)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def pop(self) -> Event:
+        """The oldest event; IndexError when there is none."""
+        event = self.events.popleft()
+        self._bytes -= len(event.raw)
+        return event
+
+    def end(self, error: CryptoprotoError | None) -> None:
+        """No more comes. Once the queue is empty, readers get *error*, or the end of the iteration."""
+        self._ended = True
+        self._error = error
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> bool:
+        """Wait until there is an event: true; false where the end was asked for.
+
+        Cancelling loses nothing.
+
+        Raises:
+            CryptoprotoError: what the connection ended with.
+            ConfigurationError: another task is waiting already.
+        """
+        while not self.events:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                return False
+            if self._waiter is not None:
+                raise ConfigurationError(
+                    "another task is iterating over this connection already; let one task iterate and hand events on"
+                )
+            self._waiter = self._loop.create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return True

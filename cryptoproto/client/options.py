@@ -1,0 +1,127 @@
+"""How to connect: every option in one immutable place, checked before anything is opened."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl as ssl_module
+from collections.abc import Callable
+from typing import Any, Final, Required, TypedDict
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ..exceptions import ConfigurationError
+from ..keys import PrivateKey, PublicKey
+from ..transport import TransportKind, TransportOpener
+from ..wire import MAX_FRAME_BYTES, Protocol
+from .event import Event
+
+__all__ = ["ConnectArguments", "ConnectOptions", "Throttle", "check_url", "default_throttle"]
+
+Throttle = Callable[[int, int, int], float]
+"""Called with level, request id and order id of a throttling frame; returns for how many seconds to hold sends."""
+
+MAX_QUEUE_BYTES: Final = 64 * 2**20
+
+
+def default_throttle(level: int, request_id: int, order_id: int) -> float:
+    """The customary reaction: a millisecond for each order too many."""
+    return level / 1000
+
+
+class ConnectArguments(TypedDict, total=False):
+    """The keyword arguments of :func:`~cryptoproto.connect`, which describes them."""
+
+    client_id: Required[str]
+    private_key: Required[PrivateKey]
+    server_key: Required[PublicKey]
+    resume_from: int
+    protocol: Protocol
+    transport: TransportKind | TransportOpener
+    ssl: ssl_module.SSLContext | None
+    open_timeout: float
+    ping_interval: float | None
+    ping_timeout: float | None
+    request_timeout: float
+    max_queue: int
+    max_message_size: int
+    throttle: Throttle | None
+    on_event: Callable[[Event], Any] | None
+    insecure: bool
+
+
+class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of :func:`~cryptoproto.connect`, which describes them."""
+
+    url: str
+    client_id: str
+    private_key: PrivateKey
+    server_key: PublicKey
+    resume_from: int = 0
+    protocol: Protocol = Protocol.SIGNED
+    transport: TransportKind | TransportOpener = "auto"
+    ssl: ssl_module.SSLContext | None = None
+    open_timeout: float = 10.0
+    ping_interval: float | None = 4.0
+    ping_timeout: float | None = 10.0
+    request_timeout: float = 10.0
+    max_queue: int = 65_536
+    max_message_size: int = MAX_FRAME_BYTES
+    throttle: Throttle | None = None
+    on_event: Callable[[Event], Any] | None = None
+    insecure: bool = False
+
+    def __post_init__(self) -> None:
+        check_url(self.url, insecure=self.insecure)
+        for name, value, kind in (
+            ("private_key", self.private_key, PrivateKey),
+            ("server_key", self.server_key, PublicKey),
+            ("protocol", self.protocol, Protocol),
+        ):
+            if not isinstance(value, kind):
+                raise ConfigurationError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+        if isinstance(self.resume_from, bool) or not isinstance(self.resume_from, int) or self.resume_from < -1:
+            raise ConfigurationError(
+                f"resume_from={self.resume_from!r} must be the last transaction id that was processed, "
+                f"0 for everything, or -1 for live events alone"
+            )
+        for name, number in (
+            ("open_timeout", self.open_timeout),
+            ("request_timeout", self.request_timeout),
+            ("max_queue", self.max_queue),
+            ("max_message_size", self.max_message_size),
+            ("ping_interval", self.ping_interval),
+            ("ping_timeout", self.ping_timeout),
+        ):
+            if number is not None and not number > 0:
+                raise ConfigurationError(f"{name}={number} must be greater than zero")
+
+
+def check_url(url: str, *, insecure: bool = False) -> None:
+    """Refuse a *url* that cannot be used, or that would send everything in the open.
+
+    Raises:
+        ConfigurationError: it is no WebSocket address, or plain ``ws://`` to another machine without *insecure*.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # raises where it is no port
+    except ValueError as error:
+        raise ConfigurationError(f"{url!r} is no usable address: {error}") from None
+    if parts.scheme not in ("ws", "wss") or not host:
+        raise ConfigurationError(f"{url!r} is no WebSocket address; write it like wss://api.example.com")
+    if parts.scheme == "ws" and not insecure and not _is_loopback(host):
+        raise ConfigurationError(
+            f"{url} is not encrypted by TLS and {host} is not this machine; use wss://, "
+            f"or pass insecure=True if the network itself is trusted"
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
