@@ -26,6 +26,7 @@ from cryptoproto.messages import (
     CancelOrder,
     ClientMessage,
     Message,
+    OwnTrade,
     PlaceBuyFoKOrder,
     PlaceBuyIoCOrder,
     PlaceBuyLimitOrder,
@@ -55,6 +56,9 @@ class Venue:
         self.now_us = START_US
         for client, funds in (balances or {"alice": RICH, "bob": RICH}).items():
             assert self.engine.apply(Register(client, dict(funds), self.now_us)) == []
+
+    def register(self, client: str) -> None:
+        assert self.apply(Register(client, dict(RICH), self.now_us)) == []
 
     def apply(self, command: Command) -> list[Output]:
         return self.engine.apply(command)
@@ -137,4 +141,13 @@ def messages(outputs: Sequence[Output], client: str | None = None) -> list[Messa
         for output in outputs
         if isinstance(output, Private | Public | Broadcast)
         and (client is None or (isinstance(output, Private) and output.client_id == client))
+    ]
+
+
+def fills(outputs: Sequence[Output]) -> list[tuple[int, str, str]]:
+    """The executions in *outputs*: order id of the resting order, amount, price."""
+    return [
+        (message.order_id, short(message.amount), short(message.price))
+        for message in messages(outputs)
+        if isinstance(message, OwnTrade) and message.maker
     ]
