@@ -117,6 +117,7 @@ def calls(work: Callable[[], object]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
+    from_units.cache_clear()
     before = sys.getprofile()
     sys.setprofile(seen)
     try:

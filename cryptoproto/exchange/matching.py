@@ -110,11 +110,11 @@ class Matching:
         """
         order, kind = self._accepted(account, message, now_us)
         time = event_time(now_us)
-        if account.available(order.held_currency) < order.held:
-            out.append(Private(account.client_id, InsufficientFunds(order.order_id, order.held_currency)))
+        initial_amount, held, currency = order.amount, order.held, order.held_currency
+        if account.available(currency) < held:
+            out.append(Private(account.client_id, InsufficientFunds(order.order_id, currency)))
             return
-        initial_amount = order.amount
-        out.append(account.hold(order.held_currency, order.held, time))
+        out.append(account.hold(currency, held, time))
         # What is left of an order that may not rest, or has nothing more to trade with although prices cross, goes.
         stays = kind is _Kind.LIMIT
         if kind is not _Kind.FILL_OR_KILL or order.book.can_fill(order):
@@ -305,5 +305,5 @@ def _tell_cancelled(order: Order, time: Time, out: list[Output]) -> None:
     account = order.account
     kind = BuyOrderCancelled if order.buy else SellOrderCancelled
     out.append(Private(account.client_id, kind(order.order_id, order.book.pair, time, order.client_order_id)))
-    if order.held:
-        out.append(account.release(order.held_currency, order.held, time))
+    if held := order.held:
+        out.append(account.release(order.held_currency, held, time))

@@ -6,7 +6,8 @@ rounded on the way.
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, Inexact, InvalidOperation
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 from typing import Final
 
 from ..exceptions import ConfigurationError, CryptoprotoError
@@ -22,10 +23,16 @@ MAX_UNITS: Final = 10**18 * UNIT
 so that a client who calculates with them there stays exact."""
 
 _STEP: Final = Decimal("0.00000001")
-_SCALE: Final = Decimal(UNIT)
-# 80 digits: a balance would have to take in 10**54 of the largest deposits to reach the end of them.
-_EXACT: Final = Context(prec=80, traps=[InvalidOperation, Inexact])
+_EIGHT: Final = Decimal(8)
+# 80 digits: a balance would have to take in 10**54 of the largest deposits to reach the end of them. The narrow range
+# of exponents stops numbers like 1E+999999999 before they are written out.
+_EXACT: Final = Context(prec=80, Emin=-79, Emax=79, traps=[InvalidOperation, Overflow, Inexact])
+_scale: Final = _EXACT.scaleb
+_multiply: Final = _EXACT.multiply
+_whole: Final = _EXACT.to_integral_exact
 _SHOWN: Final = 40
+# Prices, amounts and fees come again and again; making a Decimal takes longer than finding it.
+_REMEMBERED: Final = 4096
 
 
 class Refusal(CryptoprotoError):
@@ -66,11 +73,11 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     if not value.is_finite():
         raise Refusal(2, f"{name}={value} is no finite number")
     try:
-        units = int(_EXACT.multiply(_EXACT.quantize(value, _STEP), _SCALE))
+        units = int(_whole(_scale(value, _EIGHT)))
+    except Overflow:
+        units = MAX_UNITS + 1 if value > 0 else -1
     except Inexact:
         raise Refusal(2, f"{name}={_shown(value)} has more than 8 decimals") from None
-    except InvalidOperation:  # more digits than the context holds
-        units = MAX_UNITS + 1 if value > 0 else -1
     if units > MAX_UNITS:
         raise Refusal(2, f"{name}={_shown(value)} is too large: the most is 10**18")
     if units < 0 or not (units or zero):
@@ -78,9 +85,10 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     return units
 
 
+@lru_cache(_REMEMBERED)
 def from_units(units: int) -> Decimal:
     """*units* of 1e-8 as a Decimal with exactly eight decimals."""
-    return _EXACT.multiply(units, _STEP)
+    return _multiply(units, _STEP)
 
 
 def _shown(value: Decimal) -> str:
