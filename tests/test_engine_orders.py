@@ -337,8 +337,12 @@ def test_client_order_ids_are_used_once_and_for_ever() -> None:
         ("1000000000000000000.1", "1", "amount=1000000000000000000.1 is too large: the most is 10**18"),
         ("1", "1e999999999", "price=1E+999999999 is too large: the most is 10**18"),
         ("1" * 5000, "1", f"amount={'1' * 40}… is too large: the most is 10**18"),
-        ("0.0001", "0.00009999", "amount=0.0001 at price=0.00009999 is worth less than 0.00000001 USD"),
-        ("1000000001", "1000000000", "amount=1000000001 at price=1000000000 is worth more than 10**18 USD"),
+        ("0.0001", "0.00009999", "amount=0.00010000 at price=0.00009999 is worth less than 0.00000001 USD"),
+        (
+            "1000000001",
+            "1000000000",
+            "amount=1000000001.00000000 at price=1000000000.00000000 is worth more than 10**18 USD",
+        ),
     ],
 )
 def test_amounts_that_cannot_be(amount: str, price: str, text: str) -> None:
@@ -430,7 +434,7 @@ def test_prices_that_cross_without_a_trade_end_the_incoming_order() -> None:
 
 def test_fill_or_kill_looks_at_its_last_fill() -> None:
     venue = Venue()
-    venue.order("alice", "sell", "1", "0.00000001")
+    venue.order("alice", "sell", "1.2", "0.00000001")
     venue.order("bob", "sell", "1", "0.00000001")
     venue.order("bob", "sell", "9", "0.00000001")
     assert fills(venue.order("alice", "buy", "1.5", "1", "fok")) == []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, DecodeError
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -235,16 +235,19 @@ class Engine:
         """The engine that gave *raw* as its snapshot: from here on, both do the same.
 
         Raises:
-            DecodeError: *raw* is no snapshot, or one of another version.
+            DecodeError: *raw* is no snapshot, is damaged, or is of another version.
         """
         state = snapshots.load(raw)
-        engine = cls(
-            trade_pairs=state.trade_pairs,
-            maker_fee=from_units(state.maker_fee),
-            taker_fee=from_units(state.taker_fee),
-        )
+        try:
+            engine = cls(
+                trade_pairs=state.trade_pairs,
+                maker_fee=from_units(state.maker_fee),
+                taker_fee=from_units(state.taker_fee),
+            )
+            snapshots.fill(state, engine._matching, engine._accounts)
+        except (ConfigurationError, Refusal, KeyError) as error:
+            raise DecodeError(f"the snapshot contradicts itself: {error}") from error
         engine._now_us = state.now_us
-        snapshots.fill(state, engine._matching, engine._accounts)
         return engine
 
     def _account(self, client_id: str) -> Account:

@@ -137,7 +137,7 @@ class Matching:
         if not UNIT <= amount * price <= MAX_UNITS * UNIT:
             raise Refusal(
                 2,
-                f"amount={message.amount:f} at price={message.price:f} is worth "
+                f"amount={from_units(amount):f} at price={from_units(price):f} is worth "
                 + ("less than 0.00000001 " if amount * price < UNIT else "more than 10**18 ")
                 + book.quote,
             )
