@@ -115,20 +115,22 @@ class Matching:
             out.append(Private(account.client_id, InsufficientFunds(order.order_id, currency)))
             return
         out.append(account.hold(currency, held, time))
-        # What is left of an order that may not rest, or has nothing more to trade with although prices cross, goes.
-        stays = kind is _Kind.LIMIT
+        crosses = True
         if kind is not _Kind.FILL_OR_KILL or order.book.can_fill(order):
-            stays = self._match(order, time, out) and order.can_trade and stays
+            crosses = self._match(order, time, out)
         out.append(_placed(order, initial_amount, time))
         if not order.amount:
             return
-        if stays:
+        if kind is _Kind.LIMIT and order.can_trade and not crosses:
             self.rest(order)
         else:
             _tell_cancelled(order, time, out)
 
     def _accepted(self, account: Account, message: PlaceOrder, now_us: int) -> tuple[Order, _Kind]:
-        buy, kind = _KINDS[type(message)]
+        placing = _KINDS.get(type(message))
+        if placing is None:
+            raise Refusal(2, f"{type(message).__name__} is no message that a client sends")
+        buy, kind = placing
         book = self.books.get(message.trade_pair)
         if book is None:
             raise Refusal(2, f"unknown trade pair {message.trade_pair[:40]!r}; there are {', '.join(self.books)}")
@@ -160,7 +162,7 @@ class Matching:
         return Order(self.last_order_id, account, book, buy, price, amount, client_order_id, expiry_us), kind
 
     def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
-        """Fill *order* from the other side; false when prices cross but no more can be traded."""
+        """Fill *order* from the other side; true when prices still cross, but a fill would be worth nothing."""
         side = order.book.side(buy=not order.buy)
         limit = order.price
         while order.amount and (level := side.best_within(limit)) is not None:
@@ -171,12 +173,12 @@ class Matching:
             units = min(order.amount, maker.amount)
             quote = units * level.price // UNIT
             if not quote:  # nothing changes hands for nothing
-                return False
+                return True
             fill = _Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
             self.touched.add(order.book.pair)
             self._fill_maker(maker, fill, out)
             self._fill_taker(order, fill, out)
-        return True
+        return False
 
     def _fill_maker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
         account, book, held = order.account, order.book, order.held
