@@ -14,6 +14,7 @@ from cryptoproto.messages import (
     AnonymousTrade,
     OpenOrder,
     OrderBook,
+    PlaceOrder,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
     UserOrdersResponse,
@@ -371,10 +372,10 @@ def test_other_refusals() -> None:
     ]
     assert story(venue.order("nobody", "buy", "1", "1")) == ["nobody refused -1: unknown client 'nobody'"]
     assert story(venue.cancel("nobody", 1)) == ["nobody refused -1: unknown client 'nobody'"]
-    wrong: Any = UserOrdersResponse(order_books={})
-    assert story(venue.send("alice", wrong)) == [
-        "alice refused 2: UserOrdersResponse is no message that a client sends"
-    ]
+    wrong: Any
+    for wrong in (UserOrdersResponse(order_books={}), PlaceOrder("BTC_USD", Decimal(1), Decimal(1))):
+        name = type(wrong).__name__
+        assert story(venue.send("alice", wrong)) == [f"alice refused 2: {name} is no message that a client sends"]
 
 
 def test_disabled_pairs_take_no_orders_but_cancels() -> None:
