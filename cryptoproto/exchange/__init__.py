@@ -1,0 +1,1 @@
+"""The embedded exchange: a deterministic matching engine, and the server around it."""

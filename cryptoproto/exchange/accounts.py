@@ -1,0 +1,153 @@
+"""Balances: what each client can use, what its open orders hold, and the fees that were collected.
+
+Every change returns the :class:`~cryptoproto.messages.SetBalance` that tells of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ..messages import Balance, OpenOrder, OrderBook, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
+from .commands import Private
+from .units import Refusal, from_units
+
+if TYPE_CHECKING:
+    from .book import Order
+
+__all__ = ["Account", "Accounts", "Funds"]
+
+
+class Funds:
+    """One currency of one account, in units of 1e-8."""
+
+    __slots__ = ("available", "on_hold")
+
+    def __init__(self, available: int = 0) -> None:
+        self.available = available
+        self.on_hold = 0
+
+
+class Account:
+    """One client: its funds, its open orders in order of id, and the client order ids it has used."""
+
+    __slots__ = ("account_id", "client_id", "client_order_ids", "funds", "orders")
+
+    def __init__(self, account_id: int, client_id: str) -> None:
+        self.account_id = account_id
+        self.client_id = client_id
+        self.funds: dict[str, Funds] = {}
+        self.orders: dict[int, Order] = {}
+        self.client_order_ids: set[int] = set()
+
+    def available(self, currency: str) -> int:
+        """What can be used of *currency*."""
+        funds = self.funds.get(currency)
+        return funds.available if funds else 0
+
+    def hold(self, currency: str, units: int, time: Time) -> Private:
+        """Move *units*, which are available, on hold."""
+        funds = self.funds[currency]
+        funds.available -= units
+        funds.on_hold += units
+        return self._told(currency, funds, -units, "on_hold", time)
+
+    def release(self, currency: str, units: int, time: Time) -> Private:
+        """Make *units* on hold available again."""
+        funds = self.funds[currency]
+        funds.available += units
+        funds.on_hold -= units
+        return self._told(currency, funds, units, "on_hold", time)
+
+    def pay_held(self, currency: str, units: int) -> None:
+        """Give away *units* on hold; what is available does not change, so there is no event."""
+        self.funds[currency].on_hold -= units
+
+    def change(self, currency: str, units: int, reason: str, time: Time) -> Private:
+        """Add *units* (negative: take them, which are available)."""
+        funds = self.funds.get(currency)
+        if funds is None:
+            funds = self.funds[currency] = Funds()
+        funds.available += units
+        return self._told(currency, funds, units, reason, time)
+
+    def _told(self, currency: str, funds: Funds, units: int, reason: str, time: Time) -> Private:
+        return Private(
+            self.client_id, SetBalance(currency, from_units(funds.available), from_units(units), reason, time)
+        )
+
+    def balance_response(self) -> UserBalanceResponse:
+        """Every currency that the account ever had."""
+        return UserBalanceResponse(
+            account_id=self.account_id,
+            balances={
+                currency: Balance(available=from_units(funds.available), on_hold=from_units(funds.on_hold))
+                for currency, funds in self.funds.items()
+            },
+        )
+
+    def orders_response(self) -> UserOrdersResponse:
+        """The open orders in order of id; pairs without any are left out."""
+        books: dict[str, OrderBook] = {}
+        for order in self.orders.values():
+            book = books.setdefault(order.book.pair, OrderBook(buy=[], sell=[]))
+            (book.buy if order.buy else book.sell).append(
+                OpenOrder(
+                    order_id=order.order_id,
+                    amount=from_units(order.amount),
+                    price=from_units(order.price),
+                    client_order_id=order.client_order_id,
+                )
+            )
+        return UserOrdersResponse(order_books=books)
+
+
+class Accounts:
+    """All accounts in order of registration, and the fees collected."""
+
+    __slots__ = ("_by_client", "fees")
+
+    def __init__(self) -> None:
+        self._by_client: dict[str, Account] = {}
+        self.fees: dict[str, int] = {}
+
+    def __contains__(self, client_id: str) -> bool:
+        return client_id in self._by_client
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._by_client.values())
+
+    def __getitem__(self, client_id: str) -> Account:
+        """The account of *client_id*.
+
+        Raises:
+            Refusal: there is none.
+        """
+        account = self._by_client.get(client_id)
+        if account is None:
+            raise Refusal(-1, f"unknown client {client_id!r}")
+        return account
+
+    def open(self, client_id: str, balances: dict[str, int]) -> Account:
+        """Open the account of a new client."""
+        account = Account(len(self._by_client) + 1, client_id)
+        account.funds = {currency: Funds(units) for currency, units in balances.items()}
+        self._by_client[client_id] = account
+        return account
+
+    def collect(self, currency: str, units: int) -> None:
+        """Book a fee that was kept back from a client."""
+        self.fees[currency] = self.fees.get(currency, 0) + units
+
+    def collected_fees(self) -> dict[str, Decimal]:
+        """The fees collected so far by currency."""
+        return {currency: from_units(units) for currency, units in self.fees.items()}
+
+    def totals(self) -> dict[str, Decimal]:
+        """All there is of each currency: available, on hold and collected as fees."""
+        units = dict(self.fees)
+        for account in self:
+            for currency, funds in account.funds.items():
+                units[currency] = units.get(currency, 0) + funds.available + funds.on_hold
+        return {currency: from_units(total) for currency, total in units.items()}

@@ -1,0 +1,311 @@
+"""Orders: accepted, matched, cancelled, expired. Every step appends the events that tell of it.
+
+The rules, with their reasons, are in ``docs/exchange-rules.md``.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum, auto
+from typing import Final, NamedTuple
+
+from ..messages import (
+    AnonymousTrade,
+    BuyOrderAmountChanged,
+    BuyOrderCancelled,
+    BuyOrderClosed,
+    BuyOrderPlaced,
+    InsufficientFunds,
+    OrderNotFound,
+    OwnTrade,
+    PlaceBuyFoKOrder,
+    PlaceBuyIoCOrder,
+    PlaceBuyLimitOrder,
+    PlaceOrder,
+    PlaceSellFoKOrder,
+    PlaceSellIoCOrder,
+    PlaceSellLimitOrder,
+    SellOrderAmountChanged,
+    SellOrderCancelled,
+    SellOrderClosed,
+    SellOrderPlaced,
+    Time,
+)
+from .accounts import Account, Accounts
+from .book import Book, Order
+from .commands import Output, Private, Public
+from .units import MAX_UNITS, UNIT, Refusal, from_units, to_units
+
+__all__ = ["MAX_TTL_S", "Matching", "event_time"]
+
+MAX_TTL_S: Final = 100 * 365 * 24 * 3600
+"""A century: with it, every moment of expiry fits the 64 bits that the protocol has for integers."""
+
+_INT64: Final = range(-(2**63), 2**63)
+_MINUTE_S: Final = 60
+# Dead entries of the expiry heap that are put up with before it is built anew.
+_SLACK: Final = 64
+
+
+class _Kind(Enum):
+    LIMIT = auto()
+    FILL_OR_KILL = auto()
+    IMMEDIATE_OR_CANCEL = auto()
+
+
+_KINDS: Final[dict[type[PlaceOrder], tuple[bool, _Kind]]] = {
+    PlaceBuyLimitOrder: (True, _Kind.LIMIT),
+    PlaceSellLimitOrder: (False, _Kind.LIMIT),
+    PlaceBuyFoKOrder: (True, _Kind.FILL_OR_KILL),
+    PlaceSellFoKOrder: (False, _Kind.FILL_OR_KILL),
+    PlaceBuyIoCOrder: (True, _Kind.IMMEDIATE_OR_CANCEL),
+    PlaceSellIoCOrder: (False, _Kind.IMMEDIATE_OR_CANCEL),
+}
+
+
+class _Fill(NamedTuple):
+    """One execution, and its price and amount as messages show them."""
+
+    units: int
+    quote: int
+    amount: Decimal
+    price: Decimal
+    maker_buy: bool
+    time: Time
+
+
+def event_time(time_us: int) -> Time:
+    """Microseconds since 1970 as events carry them."""
+    return divmod(time_us, 1_000_000)
+
+
+class Matching:
+    """The books, and the counter of order ids.
+
+    Args:
+        books: by pair.
+        accounts: whose money is traded with.
+        maker_fee: charged on what a resting order receives, in units of 1e-8 of it.
+        taker_fee: the same for an incoming order.
+    """
+
+    def __init__(self, books: Mapping[str, Book], accounts: Accounts, *, maker_fee: int, taker_fee: int) -> None:
+        self.books = books
+        self.last_order_id = 0
+        self.disabled: set[str] = set()
+        self.touched: set[str] = set()
+        self._accounts = accounts
+        self._maker_fee = maker_fee
+        self._taker_fee = taker_fee
+        self._expiries: list[tuple[int, int, Order]] = []
+        self._expiring = 0  # how many open orders have an end
+
+    def place(self, account: Account, message: PlaceOrder, now_us: int, out: list[Output]) -> None:
+        """Accept an order, fill what can be filled at once, and put the rest where it belongs.
+
+        Raises:
+            Refusal: the message cannot be accepted; nothing has changed.
+        """
+        order, kind = self._accepted(account, message, now_us)
+        time = event_time(now_us)
+        initial_amount, held, currency = order.amount, order.held, order.held_currency
+        if account.available(currency) < held:
+            out.append(Private(account.client_id, InsufficientFunds(order.order_id, currency)))
+            return
+        out.append(account.hold(currency, held, time))
+        crosses = True
+        if kind is not _Kind.FILL_OR_KILL or order.book.can_fill(order):
+            crosses = self._match(order, time, out)
+        out.append(_placed(order, initial_amount, time))
+        if not order.amount:
+            return
+        if kind is _Kind.LIMIT and order.can_trade and not crosses:
+            self.rest(order)
+        else:
+            _tell_cancelled(order, time, out)
+
+    def _accepted(self, account: Account, message: PlaceOrder, now_us: int) -> tuple[Order, _Kind]:
+        placing = _KINDS.get(type(message))
+        if placing is None:
+            raise Refusal(2, f"{type(message).__name__} is no message that a client sends")
+        buy, kind = placing
+        book = self.books.get(message.trade_pair)
+        if book is None:
+            raise Refusal(2, f"unknown trade pair {message.trade_pair[:40]!r}; there are {', '.join(self.books)}")
+        amount = to_units(message.amount, "amount")
+        price = to_units(message.price, "price")
+        if not UNIT <= amount * price <= MAX_UNITS * UNIT:
+            raise Refusal(
+                2,
+                f"amount={from_units(amount):f} at price={from_units(price):f} is worth "
+                + ("less than 0.00000001 " if amount * price < UNIT else "more than 10**18 ")
+                + book.quote,
+            )
+        if not 0 <= message.ttl <= MAX_TTL_S:
+            raise Refusal(2, f"ttl must be 0 (for ever) or up to {MAX_TTL_S} seconds")
+        client_order_id = message.client_order_id
+        if client_order_id is not None:
+            if client_order_id not in _INT64:
+                raise Refusal(2, "client_order_id must fit into 64 bits")
+            # Before the pair is looked at: to a client that sends again after a lost link, this is the answer.
+            if client_order_id in account.client_order_ids:
+                raise Refusal(1, f"client_order_id {client_order_id} was used before")
+        if book.pair in self.disabled:
+            raise Refusal(3, f"trading is disabled on {book.pair}")
+        if client_order_id is not None:
+            account.client_order_ids.add(client_order_id)
+        self.last_order_id += 1
+        minutes = -(-message.ttl // _MINUTE_S)
+        expiry_us = now_us + minutes * _MINUTE_S * 1_000_000 if minutes else 0
+        return Order(self.last_order_id, account, book, buy, price, amount, client_order_id, expiry_us), kind
+
+    def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
+        """Fill *order* from the other side; true when prices still cross, but a fill would be worth nothing."""
+        side = order.book.side(buy=not order.buy)
+        limit = order.price
+        while order.amount and (level := side.best_within(limit)) is not None:
+            maker = level.oldest
+            if maker.account is order.account:  # nobody trades with themselves: the older order gives way
+                self.cancel(maker, time, out)
+                continue
+            units = min(order.amount, maker.amount)
+            quote = units * level.price // UNIT
+            if not quote:  # nothing changes hands for nothing
+                return True
+            fill = _Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
+            self.touched.add(order.book.pair)
+            self._fill_maker(maker, fill, out)
+            self._fill_taker(order, fill, out)
+        return False
+
+    def _fill_maker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
+        account, book, held = order.account, order.book, order.held
+        book.side(buy=order.buy).reduce(order, fill.units)
+        self._settle(order, held, fill, self._maker_fee, out)
+        if not order.amount:
+            self._forget(order)
+            kind = BuyOrderClosed if order.buy else SellOrderClosed
+            closed = kind(order.order_id, book.pair, fill.time, order.client_order_id)
+            out.append(Private(account.client_id, closed))
+        elif not order.can_trade:
+            self.cancel(order, fill.time, out)
+
+    def _fill_taker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
+        held = order.held
+        order.amount -= fill.units
+        self._settle(order, held, fill, self._taker_fee, out)
+        seconds, microseconds = fill.time
+        trade = AnonymousTrade(
+            order.book.pair,
+            self.last_order_id,
+            fill.amount,
+            fill.price,
+            fill.maker_buy,
+            (seconds, microseconds // 1000),
+        )
+        out.append(Public(trade))
+
+    def _settle(self, order: Order, held: int, fill: _Fill, fee_rate: int, out: list[Output]) -> None:
+        """Move the money of one side of *fill*; *held* is what was on hold for *order* before it."""
+        account, pair, buy = order.account, order.book.pair, order.buy
+        if buy:
+            paid, received, currency = fill.quote, fill.units, order.book.base
+        else:
+            paid, received, currency = fill.units, fill.quote, order.book.quote
+        fee = received * fee_rate // UNIT
+        order_id, client_order_id, time = order.order_id, order.client_order_id, fill.time
+        maker = buy is fill.maker_buy
+        trade = OwnTrade(order_id, pair, fill.amount, fill.price, maker, fill.maker_buy, time, client_order_id)
+        out.append(Private(account.client_id, trade))
+        kind = BuyOrderAmountChanged if buy else SellOrderAmountChanged
+        left = from_units(order.amount)
+        changed = kind(order_id, pair, time, client_order_id, amount=left, fee=from_units(fee))
+        out.append(Private(account.client_id, changed))
+        account.pay_held(order.held_currency, paid)
+        out.append(account.change(currency, received - fee, "trade", time))
+        if fee:
+            self._accounts.collect(currency, fee)
+        # Bought below the limit, or the whole rounded down to more than its parts: what the rest does not need is free.
+        spare = held - paid - order.held
+        if spare:
+            out.append(account.release(order.held_currency, spare, time))
+
+    def rest(self, order: Order) -> None:
+        """Put an accepted *order*, whose funds are on hold, into the book."""
+        order.book.side(buy=order.buy).add(order)
+        order.account.orders[order.order_id] = order
+        self.touched.add(order.book.pair)
+        if order.expiry_us:
+            self._expiring += 1
+            heapq.heappush(self._expiries, (order.expiry_us, order.order_id, order))
+
+    def cancel(self, order: Order, time: Time, out: list[Output]) -> None:
+        """Cancel an open order."""
+        order.book.side(buy=order.buy).remove(order)
+        self.touched.add(order.book.pair)
+        self._forget(order)
+        _tell_cancelled(order, time, out)
+
+    def cancel_by_id(self, account: Account, order_id: int, time: Time, out: list[Output]) -> None:
+        """Cancel one order of *account*, or say that it has no such open order.
+
+        Raises:
+            Refusal: the id is no id that could ever be.
+        """
+        if order_id not in _INT64:
+            raise Refusal(2, "order_id must fit into 64 bits")
+        order = account.orders.get(order_id)
+        if order is None:
+            out.append(Private(account.client_id, OrderNotFound(order_id)))
+        else:
+            self.cancel(order, time, out)
+
+    def cancel_all(self, account: Account, time: Time, out: list[Output]) -> None:
+        """Cancel every open order of *account*, in order of id."""
+        for order in list(account.orders.values()):
+            self.cancel(order, time, out)
+
+    def expire(self, now_us: int, out: list[Output]) -> None:
+        """Cancel what is due, in order of expiry, then id, each at the very moment of its expiry."""
+        while (due := self.next_expiry()) is not None and due <= now_us:
+            self.cancel(self._expiries[0][2], event_time(due), out)
+
+    def next_expiry(self) -> int | None:
+        """When the next order expires, ``None`` when none will."""
+        heap = self._expiries
+        while heap and heap[0][1] not in heap[0][2].account.orders:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else None
+
+    def _forget(self, order: Order) -> None:
+        del order.account.orders[order.order_id]
+        if order.expiry_us:
+            self._expiring -= 1
+            if len(self._expiries) > 2 * self._expiring + _SLACK:
+                self._expiries = [entry for entry in self._expiries if entry[1] in entry[2].account.orders]
+                heapq.heapify(self._expiries)
+
+
+def _placed(order: Order, initial_amount: int, time: Time) -> Private:
+    kind = BuyOrderPlaced if order.buy else SellOrderPlaced
+    placed = kind(
+        order.order_id,
+        order.book.pair,
+        time,
+        order.client_order_id,
+        price=from_units(order.price),
+        initial_amount=from_units(initial_amount),
+        amount=from_units(order.amount),
+        closed_inline=not order.amount,
+    )
+    return Private(order.account.client_id, placed)
+
+
+def _tell_cancelled(order: Order, time: Time, out: list[Output]) -> None:
+    account = order.account
+    kind = BuyOrderCancelled if order.buy else SellOrderCancelled
+    out.append(Private(account.client_id, kind(order.order_id, order.book.pair, time, order.client_order_id)))
+    if held := order.held:
+        out.append(account.release(order.held_currency, held, time))

@@ -1,0 +1,136 @@
+"""The whole state of an engine as bytes, and back.
+
+What follows from something else is not stored: holds and level volumes are those of the open orders, and the order in
+which orders are filled at a price is that of their ids.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ..exceptions import DecodeError
+from .accounts import Accounts
+from .book import Order
+from .matching import Matching
+
+__all__ = ["State", "dump", "fill", "load"]
+
+_VERSION: Final = 1
+
+
+class _Account(msgspec.Struct, array_like=True):
+    client_id: str
+    available: dict[str, int]
+    client_order_ids: list[int]
+
+
+class _Order(msgspec.Struct, array_like=True):
+    order_id: int
+    client_id: str
+    trade_pair: str
+    buy: bool
+    price: int
+    amount: int
+    client_order_id: int | None
+    expiry_us: int
+
+
+class State(msgspec.Struct):
+    """What a snapshot holds. All amounts are in units of 1e-8."""
+
+    version: int
+    trade_pairs: list[str]
+    maker_fee: int
+    taker_fee: int
+    now_us: int
+    last_order_id: int
+    disabled: list[str]
+    touched: list[str]
+    fees: dict[str, int]
+    accounts: list[_Account]
+    orders: list[_Order]
+
+
+# JSON and not MessagePack, whose integers end at 64 bits: balances may not.
+_DECODER: Final = msgspec.json.Decoder(State)
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def dump(matching: Matching, accounts: Accounts, *, maker_fee: int, taker_fee: int, now_us: int) -> bytes:
+    """The state in *matching* and *accounts*, and what else an engine knows."""
+    orders = sorted((order for account in accounts for order in account.orders.values()), key=lambda o: o.order_id)
+    state = State(
+        version=_VERSION,
+        trade_pairs=list(matching.books),
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+        now_us=now_us,
+        last_order_id=matching.last_order_id,
+        disabled=sorted(matching.disabled),
+        touched=sorted(matching.touched),
+        fees=accounts.fees,
+        accounts=[
+            _Account(
+                account.client_id,
+                {currency: funds.available for currency, funds in account.funds.items()},
+                sorted(account.client_order_ids),
+            )
+            for account in accounts
+        ],
+        orders=[
+            _Order(
+                order.order_id,
+                order.account.client_id,
+                order.book.pair,
+                order.buy,
+                order.price,
+                order.amount,
+                order.client_order_id,
+                order.expiry_us,
+            )
+            for order in orders
+        ],
+    )
+    return _encode(state)
+
+
+def load(raw: bytes) -> State:
+    """The state in *raw*.
+
+    Raises:
+        DecodeError: *raw* is no snapshot, or one of another version.
+    """
+    try:
+        state = _DECODER.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError(f"this is no snapshot of an exchange: {error}") from None
+    if state.version != _VERSION:
+        raise DecodeError(f"the snapshot has version {state.version}, this is for version {_VERSION}")
+    return state
+
+
+def fill(state: State, matching: Matching, accounts: Accounts) -> None:
+    """Put *state* into the parts of a new engine."""
+    matching.last_order_id = state.last_order_id
+    matching.disabled.update(state.disabled)
+    accounts.fees.update(state.fees)
+    for entry in state.accounts:
+        account = accounts.open(entry.client_id, entry.available)
+        account.client_order_ids.update(entry.client_order_ids)
+    for row in state.orders:
+        order = Order(
+            row.order_id,
+            accounts[row.client_id],
+            matching.books[row.trade_pair],
+            row.buy,
+            row.price,
+            row.amount,
+            row.client_order_id,
+            row.expiry_us,
+        )
+        order.account.funds[order.held_currency].on_hold += order.held
+        matching.rest(order)
+    matching.touched.clear()
+    matching.touched.update(state.touched)
