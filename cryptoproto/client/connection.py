@@ -24,7 +24,7 @@ from ..exceptions import (
     SlowConsumer,
 )
 from ..messages import Message, Outgoing, Unknown, decode, encode, loads
-from ..transport import Closed, OpenOptions, Transport, opener
+from ..transport import Closed, Heartbeat, OpenOptions, Transport, opener
 from ..wire import (
     BroadcastFrame,
     ClientSession,
@@ -42,7 +42,6 @@ from ..wire import (
 )
 from .calls import CallTable
 from .event import Event
-from .heartbeat import Heartbeat
 from .inbox import Inbox
 from .options import ConnectArguments, ConnectOptions, default_throttle
 from .pacing import SendGate, Signer

@@ -1,1 +1,8 @@
-"""The embedded exchange: a deterministic matching engine, and the server around it."""
+"""An exchange of one's own: a real server of the protocol, with a deterministic matching engine."""
+
+from __future__ import annotations
+
+from .engine import DEFAULT_PAIRS, Engine
+from .server import Exchange
+
+__all__ = ["DEFAULT_PAIRS", "Engine", "Exchange"]

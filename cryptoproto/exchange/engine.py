@@ -167,6 +167,11 @@ class Engine:
         return tuple(pair for pair in self._matching.books if pair in self._disabled)
 
     @property
+    def last_order_id(self) -> int:
+        """The id of the newest order, refused ones included; 0 before the first."""
+        return self._matching.last_order_id
+
+    @property
     def client_ids(self) -> tuple[str, ...]:
         """All clients in order of registration."""
         return tuple(account.client_id for account in self._accounts)

@@ -13,11 +13,13 @@ from typing import Literal, TypeAlias
 
 from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, TransportOpener
+from .heartbeat import Heartbeat
 from .memory import MemoryLink, memory_opener, memory_pair
 from .sans_io import open_websockets, serve_websockets
 
 __all__ = [
     "Closed",
+    "Heartbeat",
     "Listener",
     "ListenerFactory",
     "MemoryLink",

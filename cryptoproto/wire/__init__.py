@@ -6,7 +6,16 @@ Bytes go in and frames come out, and the other way round; nothing here waits, re
 from __future__ import annotations
 
 from .cipher import MAX_FRAME_BYTES, Opener, Sealer
-from .codes import ClientFrameType, CloseCode, ErrorType, Protocol, ServerFrameType, connection_closed, server_error
+from .codes import (
+    HEARTBEAT_TEXT,
+    ClientFrameType,
+    CloseCode,
+    ErrorType,
+    Protocol,
+    ServerFrameType,
+    connection_closed,
+    server_error,
+)
 from .frames import (
     BroadcastFrame,
     ClientFrame,
@@ -25,6 +34,7 @@ from .market import market_frame, market_hello, read_market_frame, read_market_h
 from .session import ClientSession, Draft, Opened, Proven, ServerSession
 
 __all__ = [
+    "HEARTBEAT_TEXT",
     "MAX_FRAME_BYTES",
     "BroadcastFrame",
     "ClientFrame",

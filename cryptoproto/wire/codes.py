@@ -20,6 +20,7 @@ from ..exceptions import (
 )
 
 __all__ = [
+    "HEARTBEAT_TEXT",
     "ClientFrameType",
     "CloseCode",
     "ErrorType",

@@ -1,0 +1,265 @@
+"""One client's connection to the exchange: handshake, messages, requests, and the pump of its history."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+from ..exceptions import ConfigurationError, DecodeError, InvalidKey, InvalidSequence, UnsupportedVersion
+from ..keys import PrivateKey
+from ..messages import encode
+from ..transport import Closed, Heartbeat, Transport
+from ..wire import HEARTBEAT_TEXT, ClientHello, CloseCode, ErrorType, MessageFrame, Proven, RequestFrame, ServerSession
+from .commands import Refused
+from .ledger import ClientRecord
+from .rate_limit import RateLimit
+from .venue import Venue
+
+__all__ = ["ClientLink", "Host"]
+
+logger = logging.getLogger("cryptoproto.exchange")
+
+_CLOSE_TIMEOUT = 2.0
+_BATCH = 500  # transactions sent in one turn of the event loop, so that one replay does not stop the others
+
+
+class Host(Protocol):
+    """What a link needs of the exchange."""
+
+    venue: Venue
+    private_key: PrivateKey
+    max_message_size: int
+    rate_limit: float | None
+    ping_interval: float
+    ping_timeout: float
+
+    def opened(self, link: ClientLink) -> None:
+        """Somebody connected."""
+
+    def joined(self, link: ClientLink) -> None:
+        """A client has proven who it is."""
+
+    def left(self, link: ClientLink) -> None:
+        """A link is gone."""
+
+    def monotonic(self) -> float:
+        """Seconds, for the rate limit."""
+
+
+class ClientLink:
+    """The server's end of one connection.
+
+    Attributes:
+        record: the client, once it has proven who it is.
+    """
+
+    def __init__(self, host: Host) -> None:
+        loop = asyncio.get_running_loop()
+        self.record: ClientRecord | None = None
+        self._host = host
+        self._loop = loop
+        self._session = ServerSession(host.private_key, os.urandom, host.max_message_size)
+        self._transport: Transport | None = None
+        self._hello: ClientHello | None = None
+        self._claimed: ClientRecord | None = None
+        self._cursor = 0
+        self._pumping = False
+        self._drain: asyncio.Task[None] | None = None
+        self._limit = RateLimit(host.rate_limit, host.monotonic()) if host.rate_limit else None
+        self._closing = False
+        self._gone = loop.create_future()
+        self._heartbeat = Heartbeat(
+            loop,
+            interval=host.ping_interval,
+            timeout=host.ping_timeout,
+            ping=lambda: self._on_transport(lambda transport: transport.ping()),
+            deaf=lambda: self._drain is not None,
+            on_silence=self._on_silence,
+        )
+
+    # What the transport calls
+
+    def on_open(self, transport: Transport) -> None:
+        """See :class:`~cryptoproto.transport.Listener`."""
+        self._transport = transport
+        self._host.opened(self)
+        self._heartbeat.start()
+
+    def on_message(self, data: bytes) -> None:
+        """See :class:`~cryptoproto.transport.Listener`."""
+        if self._closing:
+            return
+        self._heartbeat.heard = True
+        try:
+            received = self._session.receive(data)
+        except InvalidSequence as error:
+            self.close(CloseCode.INVALID_SEQUENCE, error.reason)
+        except UnsupportedVersion as error:
+            self.close(CloseCode.PROTOCOL_ERROR, str(error))
+        except InvalidKey as error:
+            words = "the hello was encrypted under another key than this exchange's" if self._hello is None else error
+            self.close(CloseCode.POLICY_VIOLATION, f"invalid key: {words}")
+        except DecodeError as error:
+            self.close(CloseCode.PROTOCOL_ERROR, str(error))
+        else:
+            if isinstance(received, MessageFrame):
+                self._on_client_message(received)
+            elif isinstance(received, RequestFrame):
+                self._on_request(received)
+            elif isinstance(received, ClientHello):
+                self._on_hello(received)
+            else:
+                self._on_proven(received)
+
+    def on_text(self, text: str) -> None:
+        """See :class:`~cryptoproto.transport.Listener`."""
+        self.close(CloseCode.PROTOCOL_ERROR, "a text message came where frames are binary")
+
+    def on_heard(self) -> None:
+        """See :class:`~cryptoproto.transport.Listener`."""
+        self._heartbeat.heard = True
+
+    def on_closed(self, closed: Closed) -> None:
+        """See :class:`~cryptoproto.transport.Listener`."""
+        self._closing = True
+        self._heartbeat.stop()
+        if self._drain is not None:
+            self._drain.cancel()
+        self._host.left(self)
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    # The handshake
+
+    def _on_hello(self, hello: ClientHello) -> None:
+        self._hello = hello
+        record = self._claimed = self._host.venue.client(hello.client_id)
+        if record is None:
+            self.close(CloseCode.POLICY_VIOLATION, f"client id {hello.client_id!r} is not registered")
+        else:
+            try:
+                answer = self._session.accept(record.public_key, record.last_sequence)
+            except ConfigurationError as error:
+                self.close(CloseCode.POLICY_VIOLATION, str(error))
+            else:
+                self._send(answer)
+
+    def _on_proven(self, _: Proven) -> None:
+        record, hello = self._claimed, self._hello
+        if record is None or hello is None:
+            return
+        if record.last_sequence != self._session.next_sequence - 1:
+            # An older connection of the same client went on sending during this handshake.
+            self.close(CloseCode.INVALID_SEQUENCE, "messages came over another connection meanwhile; connect again")
+            return
+        self.record = record
+        self._cursor = record.after(hello.last_seen_order)
+        logger.info("client %s connected, %d events to replay", record.client_id, len(record.history) - self._cursor)
+        self._host.joined(self)
+        self.pump()
+
+    # Messages and requests
+
+    def _on_client_message(self, frame: MessageFrame) -> None:
+        if self.record is None:
+            return
+        client_id = self.record.client_id
+        level = 0
+        if self._limit is not None:
+            level = self._limit.count(self._host.monotonic())
+            if self._limit.exhausted(level):
+                self.close(CloseCode.RATE_LIMITED, "rate limit")
+                return
+        refused = self._host.venue.submit(client_id, frame.sequence, frame.payload)
+        if refused is not None:
+            self._refuse(refused)
+        elif level:
+            self._send(self._session.throttling(level, frame.sequence, self._host.venue.engine.last_order_id))
+
+    def _on_request(self, frame: RequestFrame) -> None:
+        if self.record is None:
+            return
+        client_id = self.record.client_id
+        try:
+            response = self._host.venue.request(client_id, frame.payload)
+        except DecodeError as error:
+            self._refuse(Refused(client_id, ErrorType.INVALID_PAYLOAD, str(error)))
+        else:
+            self._send(self._session.response(frame.request_id, encode(response)))
+
+    def _refuse(self, refused: Refused) -> None:
+        """An error frame and then the end; what happened before it is sent before it."""
+        while self.record is not None and self._cursor < len(self.record.history):
+            self._send_next(self.record)
+        self._send(self._session.error(refused.error_type, refused.text))
+        self.close(CloseCode.POLICY_VIOLATION, "see the error frame")
+
+    def broadcast(self, payload: bytes) -> None:
+        """Send a broadcast."""
+        if self.record is not None and not self._closing:
+            self._send(self._session.broadcast(payload))
+
+    # The pump
+
+    def pump(self) -> None:
+        """Send what the history holds beyond the cursor, as fast as the client reads."""
+        if not self._pumping and not self._closing:
+            self._pump()
+
+    def _pump(self) -> None:
+        self._pumping = False
+        record, transport = self.record, self._transport
+        if record is None or transport is None or self._closing:
+            return
+        stop = min(len(record.history), self._cursor + _BATCH)
+        while self._cursor < stop and transport.writable:
+            self._send_next(record)
+        if self._cursor < len(record.history) and transport.writable:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _send_next(self, record: ClientRecord) -> None:
+        transaction = record.history[self._cursor]
+        self._cursor += 1
+        self._send(self._session.transaction(transaction.transaction_id, transaction.timestamp, transaction.payload))
+
+    def _send(self, frame: bytes) -> None:
+        transport = self._transport
+        if transport is None or self._closing:
+            return
+        transport.send(frame)
+        if not transport.writable and self._drain is None:
+            # Who does not read gets nothing more to do either: replies would pile up without bound.
+            transport.pause_reading()
+            self._drain = self._loop.create_task(self._drained(transport))
+
+    async def _drained(self, transport: Transport) -> None:
+        await transport.drain()
+        self._drain = None
+        transport.resume_reading()
+        self.pump()
+
+    # The end
+
+    def _on_silence(self) -> None:
+        if self.record is not None:
+            self._send(self._session.error(ErrorType.UNKNOWN, HEARTBEAT_TEXT))
+        self.close(CloseCode.GOING_AWAY, "heartbeat timeout")
+
+    def _on_transport(self, action: Callable[[Transport], None]) -> None:
+        if self._transport is not None:
+            action(self._transport)
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection."""
+        if not self._closing:
+            self._closing = True
+            self._heartbeat.stop()
+            self._on_transport(lambda transport: transport.close(code, reason, _CLOSE_TIMEOUT))
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone."""
+        await asyncio.shield(self._gone)

@@ -1,0 +1,322 @@
+"""The exchange: the engine behind real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl as ssl_module
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Self
+
+from ..exceptions import ConfigurationError
+from ..keys import PrivateKey, PublicKey
+from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
+from ..transport import ListenerFactory, TransportKind, serve
+from ..wire import MAX_FRAME_BYTES, CloseCode
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, Withdraw
+from .engine import DEFAULT_PAIRS, Engine
+from .feed import MarketFeed
+from .ledger import ClientRecord, MemoryLedger
+from .link import ClientLink
+from .venue import Venue
+
+__all__ = ["Exchange"]
+
+_LONGEST_SLEEP = 60.0
+
+
+class Exchange:
+    """An exchange of one's own, to develop and test against.
+
+    ::
+
+        async with Exchange() as exchange:
+            exchange.register("alice", key.public_key, balances={"USD": "1000000"})
+            async with cp.connect(exchange.url, client_id="alice", private_key=key,
+                                  server_key=exchange.public_key) as connection:
+                ...
+
+    It listens from ``async with`` (or :meth:`start`) to its end (or :meth:`close`), for clients of both protocols and
+    for readers of market data. Clients, orders, balances and histories live as long as the object, over restarts too.
+
+    Args:
+        path: the file of a durable journal.
+        host: the address to listen on.
+        port: the port for clients, 0 = any free one.
+        market_data_port: the port of the market-data socket, 0 = any free one.
+        rate_limit: messages a second that a client may send, ``None`` = any number. Beyond it comes throttling, and
+            then the end with code 4009.
+        private_key: the exchange's RSA key; a new one where not given.
+        trade_pairs: the pairs to trade, ``"BTC_USD"``.
+        maker_fee: fraction kept of what a resting order receives.
+        taker_fee: the same for an order that is filled at once.
+        clock: unix time in nanoseconds; all that the exchange ever knows of time.
+        ssl: a TLS context; the addresses are then ``wss://``.
+        transport: ``"websockets"``, ``"picows"`` or ``"auto"``.
+        ping_interval: seconds between pings.
+        ping_timeout: seconds of silence after which a client is given up.
+        max_message_size: largest frame in bytes.
+        book_interval: seconds between two publications of a changed book.
+
+    Raises:
+        ConfigurationError: an option cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        market_data_port: int = 0,
+        rate_limit: float | None = None,
+        *,
+        private_key: PrivateKey | None = None,
+        trade_pairs: Sequence[str] = DEFAULT_PAIRS,
+        maker_fee: Decimal = Decimal(0),
+        taker_fee: Decimal = Decimal(0),
+        clock: Callable[[], int] = time.time_ns,
+        ssl: ssl_module.SSLContext | None = None,
+        transport: TransportKind = "auto",
+        ping_interval: float = 4.0,
+        ping_timeout: float = 10.0,
+        max_message_size: int = MAX_FRAME_BYTES,
+        book_interval: float = 0.02,
+    ) -> None:
+        if path is not None:
+            raise ConfigurationError("a journal is not supported yet; leave path out to keep everything in memory")
+        if rate_limit is not None and not rate_limit > 0:
+            raise ConfigurationError(f"rate_limit={rate_limit} must be greater than zero, or None")
+        self.private_key = private_key or PrivateKey.generate()
+        self.rate_limit = rate_limit
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
+        self.max_message_size = max_message_size
+        self.venue = Venue(
+            Engine(trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee),
+            MemoryLedger(),
+            clock,
+            on_private=self._on_private,
+            on_public=self._on_public,
+        )
+        self._host = host
+        self._ports = [port, market_data_port]
+        self._ssl = ssl
+        self._transport: TransportKind = transport
+        self._feed = MarketFeed(lambda: self.venue.engine, book_interval)
+        self._servers: list[asyncio.Server] = []
+        self._links: set[ClientLink] = set()
+        self._by_client: dict[str, ClientLink] = {}
+        self._expiry: asyncio.TimerHandle | None = None
+
+    # Addresses
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return self._url(0)
+
+    @property
+    def market_data_url(self) -> str:
+        """The address of the market-data socket."""
+        return self._url(1)
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that clients need as ``server_key``."""
+        return self.private_key.public_key
+
+    def _url(self, which: int) -> str:
+        if not self._ports[which]:
+            raise ConfigurationError("the exchange has no address before it is started: use `async with`")
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._ports[which]}"
+
+    # Its life
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: an address cannot be listened on.
+        """
+        factories: tuple[ListenerFactory, ...] = (lambda: ClientLink(self), self._feed.make_listener)
+        for which, factory in enumerate(factories):
+            try:
+                server = await serve(
+                    factory,
+                    self._host,
+                    self._ports[which],
+                    kind=self._transport,
+                    ssl=self._ssl,
+                    max_message_bytes=self.max_message_size,
+                )
+            except OSError as error:
+                await self._stop_listening()
+                raise ConfigurationError(
+                    f"cannot listen on {self._host} port {self._ports[which]}: {error.strerror or error}"
+                ) from error
+            self._servers.append(server)
+            self._ports[which] = server.sockets[0].getsockname()[1]
+        self._schedule_expiry()
+
+    async def close(self) -> None:
+        """Disconnect everybody with code 1001 and stop listening. Idempotent."""
+        await self._stop(CloseCode.GOING_AWAY, "the exchange closes")
+
+    async def restart(self) -> None:
+        """An orderly restart: disconnect everybody with code 1012, and listen on the same ports again."""
+        await self._stop(CloseCode.SERVER_RESTART, "server restart")
+        await self.start()
+
+    async def _stop(self, code: CloseCode, reason: str) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        await self._stop_listening()
+        links = tuple(self._links)
+        for link in links:
+            link.close(code, reason)
+        await asyncio.gather(*(link.wait_closed() for link in links), self._feed.close(code, reason))
+
+    async def _stop_listening(self) -> None:
+        servers, self._servers = self._servers, []
+        for server in servers:
+            server.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # What its operator does
+
+    def register(self, client_id: str, public_key: PublicKey, balances: Mapping[str, AmountLike] | None = None) -> None:
+        """Open an account. A known client with the same key is left as it is, balances too.
+
+        Raises:
+            ConfigurationError: the client is known with another key, or a balance is negative, a float, or no number.
+        """
+        self.venue.register(client_id, public_key, balances or {})
+
+    def deposit(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
+        """Money arrives for a client, who is told by ``DepositTransactionAccepted`` and ``SetBalance``.
+
+        Raises:
+            ConfigurationError: the client is not known, or the amount is not possible.
+        """
+        self.venue.operate(Deposit(client_id, currency, amount, to_address, [], self.venue.now_us()))
+
+    def withdraw(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
+        """Money leaves a client's account, who is told by ``WithdrawalTransactionAccepted`` and ``SetBalance``.
+
+        Raises:
+            ConfigurationError: the client is not known, or the amount is more than is available.
+        """
+        self.venue.operate(Withdraw(client_id, currency, amount, to_address, [], self.venue.now_us()))
+
+    def disable_pairs(self, trade_pairs: Iterable[str]) -> None:
+        """Refuse orders for these pairs, and broadcast it."""
+        self.venue.operate(DisablePairs(list(trade_pairs), self.venue.now_us()))
+
+    def enable_pairs(self, trade_pairs: Iterable[str]) -> None:
+        """Take orders for these pairs again, and broadcast it."""
+        self.venue.operate(EnablePairs(list(trade_pairs), self.venue.now_us()))
+
+    def expire_orders(self) -> None:
+        """Cancel what is past its ttl by the clock; happens by itself unless the clock is a simulated one."""
+        self.venue.operate(Expire(self.venue.now_us()))
+        self._schedule_expiry()
+
+    def disconnect(self, client_id: str, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
+        """End a client's connection, if it has one, with any close code."""
+        link = self._by_client.get(client_id)
+        if link is not None:
+            link.close(code, reason)
+
+    # What it knows
+
+    @property
+    def connected_clients(self) -> tuple[str, ...]:
+        """The ids of the clients that are connected."""
+        return tuple(self._by_client)
+
+    def balances(self, client_id: str) -> UserBalanceResponse:
+        """The balances of a client."""
+        return self.venue.engine.balances(client_id)
+
+    def open_orders(self, client_id: str) -> UserOrdersResponse:
+        """The open orders of a client."""
+        return self.venue.engine.open_orders(client_id)
+
+    def book(self, trade_pair: str) -> OrderBookAgg:
+        """The aggregated book of a pair."""
+        return self.venue.engine.aggregated_book(trade_pair)
+
+    def totals(self) -> dict[str, Decimal]:
+        """All there is of each currency, fees included; only registrations, deposits and withdrawals change it."""
+        return self.venue.engine.totals()
+
+    # What links ask of it
+
+    def opened(self, link: ClientLink) -> None:
+        """Somebody connected."""
+        self._links.add(link)
+
+    def joined(self, link: ClientLink) -> None:
+        """A client has proven who it is; an older connection of the same client ends."""
+        if link.record is not None:
+            client_id = link.record.client_id
+            older = self._by_client.get(client_id)
+            self._by_client[client_id] = link
+            if older is not None:
+                older.close(CloseCode.CONCURRENT_CONNECTION, "a second connection of this client took over")
+
+    def left(self, link: ClientLink) -> None:
+        """A link is gone."""
+        self._links.discard(link)
+        if link.record is not None and self._by_client.get(link.record.client_id) is link:
+            del self._by_client[link.record.client_id]
+
+    def monotonic(self) -> float:
+        """Seconds of the event loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def _on_private(self, record: ClientRecord) -> None:
+        link = self._by_client.get(record.client_id)
+        if link is not None:
+            link.pump()
+        self._after_command()
+
+    def _on_public(self, message: Message, broadcast: bool) -> None:
+        self._feed.publish(message)
+        if broadcast:
+            payload = encode(message)
+            for link in tuple(self._by_client.values()):
+                link.broadcast(payload)
+
+    def _after_command(self) -> None:
+        if self._servers:
+            self._feed.books_changed()
+            if self._expiry is None:
+                self._schedule_expiry()
+
+    def _schedule_expiry(self) -> None:
+        """One timer for the order that expires first; it sleeps a minute at the most, lest clocks drift apart."""
+        due_us = self.venue.engine.next_expiry()
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if due_us is not None and self._servers:
+            delay = min(max(0.0, (due_us - self.venue.now_us()) / 1_000_000), _LONGEST_SLEEP)
+            self._expiry = asyncio.get_running_loop().call_later(max(delay, 0.05), self._on_expiry)
+
+    def _on_expiry(self) -> None:
+        self._expiry = None
+        self.expire_orders()
