@@ -9,6 +9,11 @@ from rich.console import Console
 
 from ..exceptions import CryptoprotoError
 from ..version import __version__
+from .bench import bench
+from .demo import demo
+from .exchange import exchange
+from .keys import keygen
+from .trade import order, request, tail
 
 __all__ = ["app", "run"]
 
@@ -37,6 +42,15 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+app.command("demo")(demo)
+app.command("keygen")(keygen)
+app.command("exchange")(exchange)
+app.command("tail")(tail)
+app.add_typer(order, name="order")
+app.command("request")(request)
+app.command("bench")(bench)
 
 
 def run() -> int:
