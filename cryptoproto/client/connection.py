@@ -7,7 +7,7 @@ import copy
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
@@ -40,7 +40,7 @@ from ..wire import (
     connection_closed,
     server_error,
 )
-from .calls import CallTable
+from .calls import CallTable, Reply
 from .event import Event
 from .inbox import Inbox
 from .options import ConnectArguments, ConnectOptions, default_throttle
@@ -141,7 +141,7 @@ class Connection:
         """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
         return None if isinstance(self._error, _ClosedHere) else self._error
 
-    async def send(self, message: Outgoing) -> int:
+    async def send(self, message: Outgoing, *, on_sequence: Callable[[int], None] | None = None) -> int:
         """Send a client message and return its sequence, once the frame has been handed to the network.
 
         Waits while throttling holds sends, while the frame is signed, and while the network takes no more. What
@@ -152,6 +152,8 @@ class Connection:
 
         Args:
             message: a typed message, a mapping with ``@type``, or JSON bytes.
+            on_sequence: called with the sequence the moment the message gets it, before anything leaves; what it
+                raises stops the message.
 
         Raises:
             ConfigurationError: the message has no form in JSON, or is larger than ``max_message_size``.
@@ -162,6 +164,8 @@ class Connection:
         if not self._gate.clear:
             await self._gate.wait()
         transport = self._live()
+        if on_sequence is not None:
+            on_sequence(self._session.next_sequence)
         draft = self._session.draft_message(payload)
         if self._signer is None:
             transport.send(self._session.seal(draft))
@@ -198,7 +202,24 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        payload = self._encoded(message)
+        response, _ = await self._call(self._encoded(message), timeout)
+        try:
+            return loads(response) if raw else decode(response)
+        except DecodeError as error:
+            self._fail(error, CloseCode.PROTOCOL_ERROR)
+            raise self._own(error, sent=True) from None
+
+    async def request_at(
+        self, message: Outgoing, *, timeout: float | None = None
+    ) -> tuple[Message | Unknown, int | None]:
+        """As :meth:`request`, and the last transaction id that had been received before the response.
+
+        The response is true of that very point of the history.
+        """
+        response, position = await self._call(self._encoded(message), timeout)
+        return decode(response), position
+
+    async def _call(self, payload: bytes, timeout: float | None) -> Reply:
         transport = self._live()
         deadline = self._loop.time() + (self._options.request_timeout if timeout is None else timeout)
         if not transport.writable:
@@ -213,14 +234,20 @@ class Connection:
                 transport.send(self._session.seal(draft))
             else:
                 self._signer.put(draft)
-            response = await call
+            return await call
         finally:
             self._calls.discard(draft.number)
-        try:
-            return loads(response) if raw else decode(response)
-        except DecodeError as error:
-            self._fail(error, CloseCode.PROTOCOL_ERROR)
-            raise self._own(error, sent=True) from None
+
+    def pause_events(self) -> None:
+        """Stop reading from the socket, until :meth:`resume_events` or the next request; for users of ``on_event``."""
+        if not self._paused and self._transport is not None and self._error is None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_events(self) -> None:
+        """Read on."""
+        if self._paused:
+            self._resume_reading()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._on_event is not None:
@@ -371,7 +398,7 @@ class Connection:
 
     def _on_rare(self, frame: ServerFrame | Opened) -> None:
         if isinstance(frame, ResponseFrame):
-            self._calls.resolve(frame.request_id, frame.payload)
+            self._calls.resolve(frame.request_id, (frame.payload, self._position))
         elif isinstance(frame, ThrottlingFrame):
             policy = self._options.throttle or default_throttle
             seconds = self._call_user(policy, frame.level, frame.request_id, frame.order_id)
@@ -416,9 +443,7 @@ class Connection:
     def _on_full(self) -> None:
         """Stop reading; but not while a call waits, whose response would then be stuck behind the events."""
         if not len(self._calls):
-            if not self._paused and self._transport is not None:
-                self._paused = True
-                self._transport.pause_reading()
+            self.pause_events()
         elif self._inbox.overflowing:
             self._fail(
                 SlowConsumer(
