@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 from ..exceptions import CryptoprotoError, RequestTimeout
 
-__all__ = ["CallTable", "Reply"]
-
-Reply: TypeAlias = tuple[bytes, int | None]
-"""A response's JSON, and the last transaction id that had been received before it."""
+__all__ = ["CallTable"]
 
 _SLACK: Final = 64
 
@@ -28,27 +25,27 @@ class CallTable:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._calls: dict[int, asyncio.Future[Reply]] = {}
+        self._calls: dict[int, asyncio.Future[bytes]] = {}
         self._deadlines: list[tuple[float, int]] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return len(self._calls)
 
-    def open(self, request_id: int, deadline: float) -> asyncio.Future[Reply]:
+    def open(self, request_id: int, deadline: float) -> asyncio.Future[bytes]:
         """The future of a new call, which *deadline* (in loop time) ends with RequestTimeout."""
-        call: asyncio.Future[Reply] = self._loop.create_future()
+        call: asyncio.Future[bytes] = self._loop.create_future()
         self._calls[request_id] = call
         heapq.heappush(self._deadlines, (deadline, request_id))
         if self._timer is None or deadline < self._timer.when():
             self._set_timer()
         return call
 
-    def resolve(self, request_id: int, reply: Reply) -> None:
+    def resolve(self, request_id: int, payload: bytes) -> None:
         """End a call with its reply; a reply to a call that has ended already is dropped."""
         call = self._calls.get(request_id)
         if call is not None and not call.done():
-            call.set_result(reply)
+            call.set_result(payload)
 
     def discard(self, request_id: int) -> None:
         """Forget a call that has ended, whatever ended it."""

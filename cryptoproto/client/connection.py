@@ -40,7 +40,7 @@ from ..wire import (
     connection_closed,
     server_error,
 )
-from .calls import CallTable, Reply
+from .calls import CallTable
 from .event import Event
 from .inbox import Inbox
 from .options import ConnectArguments, ConnectOptions, default_throttle
@@ -90,6 +90,7 @@ class Connection:
         self._inbox = Inbox(loop, options.max_queue)
         self._paused = False
         self._calls = CallTable(loop)
+        self._watched: dict[int, Callable[[bytes], None]] = {}  # what request_at() calls, by request id
         self._gate = SendGate(loop)
         self._signer: Signer | None = None
         self._on_event = options.on_event
@@ -202,7 +203,7 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        response, _ = await self._call(self._encoded(message), timeout)
+        response = await self._call(self._encoded(message), timeout)
         try:
             return loads(response) if raw else decode(response)
         except DecodeError as error:
@@ -210,16 +211,16 @@ class Connection:
             raise self._own(error, sent=True) from None
 
     async def request_at(
-        self, message: Outgoing, *, timeout: float | None = None
-    ) -> tuple[Message | Unknown, int | None]:
-        """As :meth:`request`, and the last transaction id that had been received before the response.
+        self, message: Outgoing, at: Callable[[Message | Unknown], None], *, timeout: float | None = None
+    ) -> None:
+        """As :meth:`request`, but call *at* with the response the moment it arrives.
 
-        The response is true of that very point of the history.
+        That is after ``on_event`` was called with all that came before it, and before anything that comes behind it;
+        so the response can be compared with what events told. What *at* raises ends the connection.
         """
-        response, position = await self._call(self._encoded(message), timeout)
-        return decode(response), position
+        await self._call(self._encoded(message), timeout, lambda response: at(decode(response)))
 
-    async def _call(self, payload: bytes, timeout: float | None) -> Reply:
+    async def _call(self, payload: bytes, timeout: float | None, at: Callable[[bytes], None] | None = None) -> bytes:
         transport = self._live()
         deadline = self._loop.time() + (self._options.request_timeout if timeout is None else timeout)
         if not transport.writable:
@@ -229,6 +230,8 @@ class Connection:
             self._resume_reading()  # the response may come behind events that nobody takes now
         draft = self._session.draft_request(payload)
         call = self._calls.open(draft.number, deadline)
+        if at is not None:
+            self._watched[draft.number] = at
         try:
             if self._signer is None:
                 transport.send(self._session.seal(draft))
@@ -237,6 +240,8 @@ class Connection:
             return await call
         finally:
             self._calls.discard(draft.number)
+            if at is not None:
+                self._watched.pop(draft.number, None)
 
     def pause_events(self) -> None:
         """Stop reading from the socket, until :meth:`resume_events` or the next request; for users of ``on_event``."""
@@ -398,7 +403,9 @@ class Connection:
 
     def _on_rare(self, frame: ServerFrame | Opened) -> None:
         if isinstance(frame, ResponseFrame):
-            self._calls.resolve(frame.request_id, (frame.payload, self._position))
+            if self._watched and frame.request_id in self._watched:
+                self._call_user(self._watched[frame.request_id], frame.payload)
+            self._calls.resolve(frame.request_id, frame.payload)
         elif isinstance(frame, ThrottlingFrame):
             policy = self._options.throttle or default_throttle
             seconds = self._call_user(policy, frame.level, frame.request_id, frame.order_id)
