@@ -27,8 +27,10 @@
     │   ├── RequestTimeout (TimeoutError)
     │   ├── RequestNotSent
     │   └── OutcomeUnknown
-    └── OrderRejected                         the exchange refused an order
-        └── InsufficientFunds
+    ├── OrderRejected                         the exchange refused an order
+    │   └── InsufficientFunds
+    ├── OrderNotFilled                        an order ended before it was filled whole
+    └── StoreError (OSError)                  what must be remembered could not be written down
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ __all__ = [
     "InvalidPayload",
     "InvalidSequence",
     "OpenTimeout",
+    "OrderNotFilled",
     "OrderRejected",
     "OutcomeUnknown",
     "ProtocolError",
@@ -57,6 +60,7 @@ __all__ = [
     "ServerError",
     "ServerRestart",
     "SlowConsumer",
+    "StoreError",
     "TradesDisabled",
     "UnknownServerError",
     "UnsupportedMessageType",
@@ -210,3 +214,11 @@ class OrderRejected(CryptoprotoError):
 
 class InsufficientFunds(OrderRejected):
     """The balance does not cover the order."""
+
+
+class OrderNotFilled(CryptoprotoError):
+    """An order that was accepted ended before it was filled whole."""
+
+
+class StoreError(CryptoprotoError, OSError):
+    """The position or the outbox could not be written: the disk is full, or the file is gone."""

@@ -5,5 +5,19 @@ from __future__ import annotations
 from .connection import Connection, connect
 from .event import Event
 from .options import Throttle
+from .order import Order, OrderStatus, Side, TimeInForce
+from .store import MemoryStore, SqliteStore, Store
 
-__all__ = ["Connection", "Event", "Throttle", "connect"]
+__all__ = [
+    "Connection",
+    "Event",
+    "MemoryStore",
+    "Order",
+    "OrderStatus",
+    "Side",
+    "SqliteStore",
+    "Store",
+    "Throttle",
+    "TimeInForce",
+    "connect",
+]
