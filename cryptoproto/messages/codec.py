@@ -92,6 +92,7 @@ _REQUESTS: Final = msgspec.json.Decoder[Any](Request)
 
 _decode_from_server: Final[Callable[[bytes], Message]] = _FROM_SERVER.decode
 _encode: Final = msgspec.json.Encoder().encode
+_E: Final = ord("E")
 
 
 def decode(raw: bytes) -> Message | Unknown:
@@ -162,8 +163,8 @@ def encode(message: Outgoing) -> bytes:
         try:
             raw = _encode(message)
             # msgspec writes str(Decimal), which turns to an exponent below 1e-6 and for zeroes such as 0E-8. Looking
-            # for one byte is ten times as fast as looking for two, and settles it for nearly all messages.
-            if b"E" in raw and (b"E-" in raw or b"E+" in raw):
+            # for one byte by its number is ten times as fast as for two, and settles it for nearly all messages.
+            if _E in raw and (b"E-" in raw or b"E+" in raw):
                 return _in_plain_digits(message)
         except (TypeError, ValueError, RecursionError) as error:
             raise ConfigurationError(f"the {type(message).__name__} has no form in JSON: {error}") from None
@@ -175,7 +176,7 @@ def encode(message: Outgoing) -> bytes:
     try:
         raw = orjson.dumps(message if isinstance(message, dict) else dict(message), default=_default)
     except orjson.JSONEncodeError as error:
-        raise ConfigurationError(f"the message has no form in JSON: {error}") from None
+        raise ConfigurationError(f"the message has no form in JSON: {error.__cause__ or error}") from None
     # orjson writes null for a float that is no number.
     if b"null" in raw and _not_finite(message):
         raise ConfigurationError("the message has no form in JSON: it holds a float that is not finite")
