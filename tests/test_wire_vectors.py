@@ -36,7 +36,6 @@ from cryptoproto.wire import (
     read_market_hello,
 )
 from cryptoproto.wire.handshake import client_hello, read_client_hello, read_server_hello, server_hello
-
 from tests.wire_oracle import Dice, client_body, fails, needs_openssl, openssl, private_key, public_key, vectors
 
 OAEP = ["rsa_padding_mode:oaep", "rsa_oaep_md:sha1", "rsa_mgf1_md:sha1"]
