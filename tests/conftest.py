@@ -11,6 +11,7 @@ import pytest
 
 import cryptoproto as cp
 from tests.leaks import assert_nothing_left, loop_reports
+from tests.peer import Script
 
 
 def pytest_collection_finish() -> None:
@@ -48,3 +49,14 @@ def nothing_is_left_behind(request: pytest.FixtureRequest) -> None:
     """Watch every test that has an event loop; the others are not given one."""
     if inspect.iscoroutinefunction(getattr(request.node, "function", None)):
         request.getfixturevalue("clean_loop")
+
+
+@pytest.fixture
+def script(alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> Script:
+    return Script(alice_key.public_key, exchange_key)
+
+
+@pytest.fixture(params=[cp.Protocol.SIGNED, cp.Protocol.V5], ids=["signed", "v5"])
+def protocol(request: pytest.FixtureRequest) -> cp.Protocol:
+    assert isinstance(request.param, cp.Protocol)
+    return request.param

@@ -159,9 +159,10 @@ class Connection:
                 whether the message had left.
         """
         payload = self._encoded(message)
+        transport = self._live()
         if not self._gate.clear:
             await self._gate.wait()
-        transport = self._live()
+            transport = self._live()
         draft = self._session.draft_message(payload)
         if self._signer is None:
             transport.send(self._session.seal(draft))
