@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from ..exceptions import (
     ConfigurationError,
@@ -18,7 +17,6 @@ from ..exceptions import (
     DecodeError,
     HandshakeError,
     HeartbeatTimeout,
-    InvalidKey,
     OpenTimeout,
     RequestTimeout,
     SlowConsumer,
@@ -37,16 +35,16 @@ from ..wire import (
     ServerFrame,
     ThrottlingFrame,
     TransactionFrame,
-    connection_closed,
     server_error,
 )
 from .calls import CallTable
+from .endings import ClosedHere, ending, own
 from .event import Event
 from .inbox import Inbox
-from .options import ConnectArguments, ConnectOptions, default_throttle
+from .options import ConnectOptions, default_throttle
 from .pacing import SendGate, Signer
 
-__all__ = ["Connection", "connect"]
+__all__ = ["Connection"]
 
 logger = logging.getLogger("cryptoproto.connection")
 
@@ -56,7 +54,7 @@ E_ = TypeVar("E_", bound=CryptoprotoError)
 
 
 class Connection:
-    """One live connection to an exchange; made by :func:`connect`.
+    """One live connection to an exchange; made by :func:`~cryptoproto.connect`.
 
     Iterate over it for the events, in order::
 
@@ -139,7 +137,7 @@ class Connection:
     @property
     def error(self) -> CryptoprotoError | None:
         """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
-        return None if isinstance(self._error, _ClosedHere) else self._error
+        return None if isinstance(self._error, ClosedHere) else self._error
 
     async def send(self, message: Outgoing) -> int:
         """Send a client message and return its sequence, once the frame has been handed to the network.
@@ -221,7 +219,7 @@ class Connection:
             return loads(response) if raw else decode(response)
         except DecodeError as error:
             self._fail(error, CloseCode.PROTOCOL_ERROR)
-            raise self._own(error, sent=True) from None
+            raise own(error, sent=True) from None
 
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._on_event is not None:
@@ -244,7 +242,7 @@ class Connection:
         Requests in flight and held sends end with :class:`ConnectionClosed`; events that were received can still be
         iterated over. Cancelling does not stop the closing.
         """
-        self._fail(_ClosedHere(CloseCode.NORMAL, "closed by this end"), CloseCode.NORMAL, timeout=timeout)
+        self._fail(ClosedHere(CloseCode.NORMAL, "closed by this end"), CloseCode.NORMAL, timeout=timeout)
         if self._transport is not None:
             await asyncio.shield(self._gone)
 
@@ -267,7 +265,7 @@ class Connection:
     # Opening
 
     async def open(self) -> None:
-        """Open the link and shake hands; called by :func:`connect`."""
+        """Open the link and shake hands; called by :func:`~cryptoproto.connect`."""
         options = self._options
         open_options = OpenOptions(
             ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
@@ -288,7 +286,7 @@ class Connection:
                 ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}")
             ) from error
         except asyncio.CancelledError:
-            self._abandoned(_ClosedHere(None, "opening was cancelled"))
+            self._abandoned(ClosedHere(None, "opening was cancelled"))
             raise
         if options.protocol is Protocol.SIGNED:
             self._signer = Signer(self._loop, self._session.sign, self._dispatch, self._on_signer_failure)
@@ -349,26 +347,9 @@ class Connection:
 
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
-        if closed.fault is not None:
-            self._fail(DecodeError(closed.fault), None)
-        elif not self._opened.done():
-            self._fail(self._refusal(closed), None)
-        else:
-            self._fail(connection_closed(closed.code, closed.reason), None)
+        self._fail(ending(closed, opened=self._opened.done()), None)
         if not self._gone.done():
             self._gone.set_result(None)
-
-    def _refusal(self, closed: Closed) -> CryptoprotoError:
-        """What a close during the handshake means: the protocol gives it no code of its own."""
-        if closed.code is None:
-            return HandshakeError("the connection was lost during the handshake")
-        if closed.code == CloseCode.POLICY_VIOLATION:
-            return InvalidKey(f"the exchange refused the handshake: {closed.reason or 'no reason given'}")
-        if closed.code >= CloseCode.SERVER_RESTART:
-            return connection_closed(closed.code, closed.reason)
-        return HandshakeError(
-            f"the exchange ended the handshake with code {closed.code}: {closed.reason or 'no reason given'}"
-        )
 
     def _on_rare(self, frame: ServerFrame | Opened) -> None:
         if isinstance(frame, ResponseFrame):
@@ -388,7 +369,7 @@ class Connection:
 
     def _live(self) -> Transport:
         if self._error is not None:
-            raise self._own(self._error, sent=False)
+            raise own(self._error, sent=False)
         if self._transport is None:
             raise ConfigurationError("the connection is not open yet: await connect(...)")
         return self._transport
@@ -456,13 +437,6 @@ class Connection:
             self._fail(ConnectionClosed(None, reason), CloseCode.NORMAL, cause=error)
             return None
 
-    def _own(self, error: CryptoprotoError, *, sent: bool | None) -> CryptoprotoError:
-        """*error* for one caller: a shared exception would collect the tracebacks of all."""
-        own = copy.copy(error)
-        own.__cause__ = error.__cause__
-        own.sent = sent
-        return own
-
     def _fail(
         self,
         error: CryptoprotoError,
@@ -478,78 +452,14 @@ class Connection:
             error.__cause__ = cause
             self._error = error
             self._heartbeat.stop()
-            closed_here = isinstance(error, _ClosedHere)
+            closed_here = isinstance(error, ClosedHere)
             if not self._opened.done():
-                self._opened.set_exception(self._own(error, sent=None))
-            self._inbox.end(None if closed_here else self._own(error, sent=None))
+                self._opened.set_exception(own(error, sent=None))
+            self._inbox.end(None if closed_here else own(error, sent=None))
             signer = self._signer
-            self._calls.fail_all(
-                lambda number: self._own(error, sent=signer is None or number <= signer.last_request_id)
-            )
-            self._gate.end(lambda: self._own(error, sent=False))
+            self._calls.fail_all(lambda number: own(error, sent=signer is None or number <= signer.last_request_id))
+            self._gate.end(lambda: own(error, sent=False))
             if signer is not None:
-                signer.end(lambda: self._own(error, sent=False))
+                signer.end(lambda: own(error, sent=False))
         if code is not None and self._transport is not None:
             self._transport.close(code, "" if code == CloseCode.NORMAL else str(self._error)[:100], timeout)
-
-
-class _ClosedHere(ConnectionClosed):
-    """The user closed the connection, which is no error to the iteration."""
-
-
-class connect:  # noqa: N801 - used like a function, as in `async with connect(...)`
-    """Connect to an exchange: ``async with connect(...) as connection`` or ``connection = await connect(...)``.
-
-    Opens the WebSocket, shakes hands (protocol, "Handshake") and returns a :class:`Connection`. Cancelling leaves
-    nothing behind.
-
-    Args:
-        url: ``wss://host[:port][/path]``; ``ws://`` only to a loopback address unless *insecure*.
-        client_id: who we are to the exchange: printable ASCII, short enough for its RSA key.
-        private_key: our RSA key, whose public half the exchange knows.
-        server_key: the exchange's public key.
-        resume_from: the last transaction id that was processed: what comes after it is replayed. 0 = everything,
-            -1 = live events alone.
-        protocol: ``Protocol.SIGNED`` (each frame carries an RSA signature) or ``Protocol.V5``.
-        transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows where it is installed), or an opener of one's own.
-        ssl: a TLS context for ``wss://``; the system's certificates by default.
-        open_timeout: seconds for connecting and the handshake together.
-        ping_interval: seconds between pings; ``None`` = no pings, and a dead link is not noticed.
-        ping_timeout: seconds of silence after which the link is given up; ``None`` = never.
-        request_timeout: default deadline of :meth:`Connection.request`, in seconds.
-        max_queue: how many events may wait before the socket is no longer read.
-        max_message_size: largest frame in bytes, either way; checked before anything is decrypted.
-        throttle: called with level, request id and order id of a throttling frame; returns for how many seconds to
-            hold sends. A millisecond for each order too many by default.
-        on_event: called with each :class:`Event` the moment it arrives, in place of the iteration. What it raises ends
-            the connection.
-        insecure: allow ``ws://`` to other machines.
-
-    Raises:
-        ConfigurationError: an option cannot be used.
-        HandshakeError: the exchange refused, or a key does not fit (InvalidKey), or it speaks another version
-            (UnsupportedVersion), or it took too long (OpenTimeout).
-        ConnectionClosed: nobody answers at the address.
-        DecodeError: the exchange's hello is malformed.
-    """
-
-    def __init__(self, url: str, **options: Unpack[ConnectArguments]) -> None:
-        self._options = ConnectOptions(url=url, **options)
-        self._connection: Connection | None = None
-
-    async def _open(self) -> Connection:
-        self._connection = connection = Connection(self._options)
-        await connection.open()
-        return connection
-
-    def __await__(self) -> Generator[Any, None, Connection]:
-        return self._open().__await__()
-
-    async def __aenter__(self) -> Connection:
-        return await self._open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            await self._connection.close()
