@@ -87,6 +87,7 @@ class Connection:
         self._position: int | None = options.resume_from if options.resume_from > 0 else None
         self._inbox = Inbox(loop, options.max_queue)
         self._paused = False
+        self._draining = 0
         self._calls = CallTable(loop)
         self._gate = SendGate(loop)
         self._signer: Signer | None = None
@@ -167,7 +168,9 @@ class Connection:
         else:
             await self._signer.put_and_wait(draft)
         if not transport.writable:
-            await transport.drain()
+            await self._drain(transport)
+            if self._error is not None:
+                raise own(self._error, sent=True)
         return draft.number
 
     @overload
@@ -203,8 +206,7 @@ class Connection:
         if not transport.writable:
             await self._drain_until(deadline)
             transport = self._live()
-        if self._paused:
-            self._resume_reading()  # the response may come behind events that nobody takes now
+        self._read_on()  # the response may come behind events that nobody takes now
         draft = self._session.draft_request(payload)
         call = self._calls.open(draft.number, deadline)
         try:
@@ -233,7 +235,7 @@ class Connection:
             raise StopAsyncIteration
         event = inbox.pop()
         if self._paused and inbox.low:
-            self._resume_reading()
+            self._read_on()
         return event
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
@@ -386,18 +388,27 @@ class Connection:
         if self._transport is not None and self._error is None:
             self._transport.send(self._session.seal(draft, signature))
 
+    async def _drain(self, transport: Transport) -> None:
+        """Wait until the network takes more. Reading goes on meanwhile: an exchange may take nothing before we do."""
+        self._draining += 1
+        self._read_on()
+        try:
+            await transport.drain()
+        finally:
+            self._draining -= 1
+
     async def _drain_until(self, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await self._live().drain()
+                await self._drain(self._live())
         except TimeoutError:
             error = RequestTimeout("the network took no more within the request's deadline")
             error.sent = False
             raise error from None
 
     def _on_full(self) -> None:
-        """Stop reading; but not while a call waits, whose response would then be stuck behind the events."""
-        if not len(self._calls):
+        """Stop reading; but not while a call waits for a response behind the events, or for a peer that waits, too."""
+        if not len(self._calls) and not self._draining:
             if not self._paused and self._transport is not None:
                 self._paused = True
                 self._transport.pause_reading()
@@ -405,16 +416,17 @@ class Connection:
             self._fail(
                 SlowConsumer(
                     None,
-                    f"{self.queued} events were waiting while a request was in flight; take events faster, "
+                    f"{self.queued} events were waiting while a call was in flight; take events faster, "
                     f"or resume from the position",
                 ),
                 CloseCode.NORMAL,
             )
 
-    def _resume_reading(self) -> None:
-        self._paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
+    def _read_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
 
     def _ping(self) -> None:
         if self._transport is not None:
