@@ -245,8 +245,15 @@ class Connection:
         iterated over. Cancelling does not stop the closing.
         """
         self._fail(ClosedHere(CloseCode.NORMAL, "closed by this end"), CloseCode.NORMAL, timeout=timeout)
-        if self._transport is not None:
+        transport = self._transport
+        if transport is None or self._gone.done():
+            return
+        # The link may have been closing already, with more patience than this call has.
+        cut = self._loop.call_later(timeout, transport.abort)
+        try:
             await asyncio.shield(self._gone)
+        finally:
+            cut.cancel()
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended, whoever ended it; :attr:`error` says why."""
@@ -287,8 +294,8 @@ class Connection:
             raise self._abandoned(
                 ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}")
             ) from error
-        except asyncio.CancelledError:
-            self._abandoned(ClosedHere(None, "opening was cancelled"))
+        except BaseException:  # cancelled, most of all; and whatever a custom opener raises
+            self._abandoned(ClosedHere(None, "opening was given up"))
             raise
         if options.protocol is Protocol.SIGNED:
             self._signer = Signer(self._loop, self._session.sign, self._dispatch, self._on_signer_failure)
@@ -296,9 +303,7 @@ class Connection:
             self._heartbeat.start()
 
     def _abandoned(self, error: E_) -> E_:
-        if not self._opened.done():
-            self._opened.cancel()
-        self._error = self._error or error
+        self._fail(error, None)
         if self._transport is not None:
             self._transport.abort()
         return error
@@ -308,7 +313,8 @@ class Connection:
     def on_open(self, transport: Transport) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._transport = transport
-        transport.send(self._session.hello())
+        if self._error is None:
+            transport.send(self._session.hello())
 
     def on_message(self, data: bytes) -> None:
         """See :class:`~cryptoproto.transport.Listener`. The hot path: a frame becomes an event."""
@@ -461,12 +467,16 @@ class Connection:
         if self._error is None:
             if isinstance(error, ConnectionClosed):
                 error.position = self._position
-            error.__cause__ = cause
+            if cause is not None:
+                error.__cause__ = cause
             self._error = error
             self._heartbeat.stop()
             closed_here = isinstance(error, ClosedHere)
             if not self._opened.done():
                 self._opened.set_exception(own(error, sent=None))
+                self._opened.exception()  # open() may have been cancelled and not look at it any more
+            if self._transport is None and not self._gone.done():
+                self._gone.set_result(None)
             self._inbox.end(None if closed_here else own(error, sent=None))
             signer = self._signer
             self._calls.fail_all(lambda number: own(error, sent=signer is None or number <= signer.last_request_id))
