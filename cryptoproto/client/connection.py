@@ -448,7 +448,7 @@ class Connection:
     def _call_user(self, function: Any, *args: Any) -> Any:
         try:
             return function(*args)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             name = getattr(function, "__qualname__", type(function).__qualname__)
             logger.exception("%s raised; the connection is closed", name)
             reason = f"{name} raised {type(error).__name__}"
@@ -477,7 +477,7 @@ class Connection:
                 self._opened.exception()  # open() may have been cancelled and not look at it any more
             if self._transport is None and not self._gone.done():
                 self._gone.set_result(None)
-            self._inbox.end(None if closed_here else own(error, sent=None))
+            self._inbox.end(None if closed_here else lambda: own(error, sent=None))
             signer = self._signer
             self._calls.fail_all(lambda number: own(error, sent=signer is None or number <= signer.last_request_id))
             self._gate.end(lambda: own(error, sent=False))
