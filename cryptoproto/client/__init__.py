@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .connection import Connection, connect
+from .connection import Connection
 from .event import Event
+from .opening import connect
 from .options import Throttle
 from .order import Order, OrderStatus, Side, TimeInForce
 from .store import MemoryStore, SqliteStore, Store

@@ -31,7 +31,7 @@ def exact(value: AmountLike, name: str) -> Decimal:
     """
     if isinstance(value, float):
         raise ConfigurationError(
-            f"{name}={value!r} is a float, which stands for {Decimal.from_float(value):f} here; "
+            f"{name}={value!r} is a float, which stands for {Decimal.from_float(value):f} here; "  # noqa: FURB164 - also where floats are trapped
             f'write a string or a Decimal: {name}="{value!r}"'
         )
     if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
