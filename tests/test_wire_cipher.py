@@ -142,9 +142,9 @@ def test_the_limit_stands_before_the_decryption() -> None:
     calls: list[int] = []
     update = opener._update
 
-    def watched(frame: Buffer) -> bytes:
-        calls.append(len(bytes(frame)))
-        return update(frame)
+    def watched(data: Buffer) -> bytes:
+        calls.append(len(bytes(data)))
+        return update(data)
 
     opener._update = watched
     sealer = Sealer(KEY, os.urandom)
