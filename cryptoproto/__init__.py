@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from .client import (
+    Backoff,
+    Client,
     Connection,
     Event,
     MemoryStore,
     Order,
     OrderStatus,
+    OutcomeReport,
     Side,
     SqliteStore,
+    State,
+    StateChange,
     TimeInForce,
     connect,
 )
@@ -94,6 +99,7 @@ from .wire import ErrorType, Protocol
 __all__ = [
     "AmountLike",
     "AnonymousTrade",
+    "Backoff",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -101,6 +107,7 @@ __all__ = [
     "BuyOrderPlaced",
     "CancelAllOrders",
     "CancelOrder",
+    "Client",
     "ConcurrentConnection",
     "ConfigurationError",
     "Connection",
@@ -132,6 +139,7 @@ __all__ = [
     "OrderPlaced",
     "OrderRejected",
     "OrderStatus",
+    "OutcomeReport",
     "OutcomeUnknown",
     "OwnTrade",
     "PlaceBuyFoKOrder",
@@ -159,6 +167,8 @@ __all__ = [
     "Side",
     "SlowConsumer",
     "SqliteStore",
+    "State",
+    "StateChange",
     "StoreError",
     "TimeInForce",
     "TradesDisabled",

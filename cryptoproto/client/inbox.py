@@ -67,6 +67,16 @@ class Inbox:
         self._bytes -= len(event.raw)
         return event
 
+    def put_back(self, event: Event) -> None:
+        """Return an event to the front, as if it had not been popped."""
+        self.events.appendleft(event)
+        self._bytes += len(event.raw)
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self.events.clear()
+        self._bytes = 0
+
     def end(self, make_error: Callable[[], CryptoprotoError] | None) -> None:
         """No more comes. Once the queue is empty, each reader gets an error, or the end of the iteration."""
         self._ended = True
