@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
     ├── HandshakeError                        the exchange and we did not come to terms
     │   ├── InvalidKey
+    │   ├── LoginRefused                      an API key, its session or a signed CONNECT was turned away
     │   └── UnsupportedVersion
     ├── ProtocolError                         the peer broke the protocol
     │   ├── DecodeError
@@ -26,8 +27,10 @@
     │   ├── RequestTimeout (TimeoutError)
     │   ├── RequestNotSent
     │   └── OutcomeUnknown
-    └── OrderRejected                         the exchange refused an order
-        └── InsufficientFunds
+    ├── OrderRejected                         the exchange refused an order
+    │   └── InsufficientFunds
+    ├── CredentialsRefused                    our own gateway turns a request away, with this HTTP status
+    └── StompError                            the gateway answered with a STOMP ERROR frame
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ __all__ = [
     "ConcurrentConnection",
     "ConfigurationError",
     "ConnectionClosed",
+    "CredentialsRefused",
     "CryptoprotoError",
     "DecodeError",
     "DuplicateClientOrderId",
@@ -45,6 +49,7 @@ __all__ = [
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "LoginRefused",
     "OrderRejected",
     "OutcomeUnknown",
     "ProtocolError",
@@ -55,6 +60,7 @@ __all__ = [
     "ServerError",
     "ServerRestart",
     "SlowConsumer",
+    "StompError",
     "TradesDisabled",
     "UnknownServerError",
     "UnsupportedMessageType",
@@ -83,6 +89,18 @@ class HandshakeError(CryptoprotoError):
 
 class InvalidKey(HandshakeError):
     """A key does not fit its counterpart: the server's key is another one, or it knows another one of ours."""
+
+
+class LoginRefused(HandshakeError):
+    """A gateway did not let us in: the key is unknown, a signature wrong, or its answer not to be trusted.
+
+    Attributes:
+        status: the HTTP status of the refusal, ``None`` where it did not come as an HTTP response.
+    """
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class UnsupportedVersion(HandshakeError):
@@ -201,3 +219,38 @@ class OrderRejected(CryptoprotoError):
 
 class InsufficientFunds(OrderRejected):
     """The balance does not cover the order."""
+
+
+class CredentialsRefused(CryptoprotoError):
+    """A gateway of our own turns a request away; becomes the response ``{error, error_description}``.
+
+    Attributes:
+        status: the HTTP status to answer with.
+        description: the sentence for the client. It never says more than the client knows already.
+    """
+
+    def __init__(self, status: int, description: str) -> None:
+        super().__init__(status, description)
+        self.status = status
+        self.description = description
+
+    def __str__(self) -> str:
+        return f"refused with status {self.status}: {self.description}"
+
+
+class StompError(CryptoprotoError):
+    """The gateway answered with a STOMP ERROR frame, which ends the connection.
+
+    Attributes:
+        message: the frame's ``message`` header.
+        text: the frame's body, where it has a readable one.
+    """
+
+    def __init__(self, message: str, text: str = "") -> None:
+        super().__init__(message, text)
+        self.message = message
+        self.text = text
+
+    def __str__(self) -> str:
+        details = f" ({self.text})" if self.text and self.text != self.message else ""
+        return f"the gateway ended the STOMP connection: {self.message or 'no reason given'}{details}"
