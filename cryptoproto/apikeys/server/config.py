@@ -213,7 +213,10 @@ def _security(file: Path) -> _Node:
     document = _yaml_document(file)
     if _folded("security") not in document:
         raise ConfigurationError(f"{file}: has no section `security`; is this the application.yaml?")
-    return _child(document, "security")
+    security = document[_folded("security")]
+    if not isinstance(security, dict):
+        raise ConfigurationError(f"{file}: nothing is inside of `security`; has the file lost its indentation?")
+    return security
 
 
 def _yaml_document(file: Path) -> _Node:
