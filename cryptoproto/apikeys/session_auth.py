@@ -268,10 +268,11 @@ class SessionAuth(httpx.Auth):
         response = await self._http.send(request, auth=None, follow_redirects=False)
         if response.status_code == 200:
             return response.content
+        roots = "/api/v1/login, /api/v0 and /session/login are in use"
         hint = {
             400: "is the private key the one that belongs to this API key?",
-            401: "is the name of the API key right, and are sessions enabled for it?",
-            404: "is root= the gateway's login root? /api/v1/login, /api/v0 and /session/login are in use",
+            401: f"are sessions enabled there, is the key's name right, and the login root? {roots}",
+            404: f"is it the gateway's login root? {roots}",
         }.get(response.status_code, "ask whoever runs the gateway")
         raise LoginRefused(
             f"login {name} at {url} was answered with status {response.status_code}{_reason(response)}; {hint}",
