@@ -224,20 +224,23 @@ class SessionAuth(httpx.Auth):
             refusal = msgspec.json.decode(response.content, type=_Refusal)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return False  # not how a gateway refuses: the application's own answer
-        if _SESSION_GONE.search(refusal.error_description or ""):
-            return True
-        # Other words; ask. A request that may have been processed is not repeated whatever the answer.
-        if method not in _IDEMPOTENT:
+        said = _SESSION_GONE.search(refusal.error_description or "") is not None
+        # In other words than these, a refusal may come from the application, which has processed the request.
+        if not said and method not in _IDEMPOTENT:
             return False
-        return not await self._call_alive()
+        alive = await self._ask_alive()  # the application may speak of sessions of its own
+        return said if alive is None else not alive
 
-    async def _call_alive(self) -> bool:
-        """Send a keep-alive; whether the session is known. The caller holds the turn."""
+    async def _ask_alive(self) -> bool | None:
+        """Send a keep-alive; whether the session is known, ``None`` if the gateway has no such call.
+
+        The caller holds the turn.
+        """
         response = await self._signed_call("keepalive")
         if response.status_code in (400, 401):
             return False
         self._used_at = self._clock()
-        return True
+        return None if response.status_code in (404, 405) else True
 
     async def _signed_call(self, name: str) -> httpx.Response:
         request = self._http.build_request("POST", f"{self._login_url}/{name}")
@@ -289,7 +292,7 @@ class SessionAuth(httpx.Auth):
                 continue
             try:
                 async with self._turn:
-                    if self._session is session and not await self._call_alive():
+                    if self._session is session and await self._ask_alive() is False:
                         _log.info("the session has gone, logging in again")
                         await self._log_in()
             except (httpx.HTTPError, LoginRefused) as error:

@@ -133,15 +133,32 @@ async def test_a_session_that_has_gone_is_logged_in_again_once(gateway: Gateway)
     assert sorted(gateway.processed) == sorted(f"POST /{number}" for number in range(20))
 
 
-async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway) -> None:
+@pytest.mark.parametrize("keepalive", [400, 404])
+async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepalive: int) -> None:
+    """Also where the gateway has no keep-alive call, and its words are all there is to go by."""
     gone = httpx.Response(400, json={"error": "Bad Request", "error_description": "Session not found: abc"})
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path.endswith("keepalive"):
+            return httpx.Response(keepalive)
+        return gone if request.url.path == "/a" else None
+
     async with gateway.login() as auth, gateway.http(auth) as http:
-        gateway.before = lambda request: None if "login" in request.url.path else gone
-        assert (await http.get("/a")).status_code == 400
-    paths = [request.url.path for request in gateway.seen]
-    assert paths.count("/a") == 2
+        gateway.before = refuse
+        assert (await http.post("/a")).status_code == 400
     nonces = [int(request.headers["X-Deltix-Nonce"]) for request in gateway.seen if request.url.path == "/a"]
+    assert len(nonces) == 2
     assert nonces[0] < nonces[1]
+
+
+async def test_an_application_may_speak_of_sessions_of_its_own(gateway: Gateway) -> None:
+    own = httpx.Response(400, json={"error": "Bad Request", "error_description": "trading session not found"})
+    gateway.before = lambda request: own if request.url.path == "/a" else None
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        for method in ("GET", "POST"):
+            assert (await http.request(method, "/a")).status_code == 400
+    assert [request.url.path for request in gateway.seen].count("/a") == 2
+    assert gateway.calls("attempt") == 1
 
 
 async def test_an_answer_of_the_application_is_left_alone(gateway: Gateway) -> None:

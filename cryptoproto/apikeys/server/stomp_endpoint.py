@@ -157,8 +157,9 @@ class StompEndpoint:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        for task in done:
-            task.result()
+        failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+        if failures:  # of several that failed at once the reader's is the most telling, and it is the first
+            raise failures[0]
 
     async def _read(self, link: _Link, peer: StompPeer) -> None:
         while True:
