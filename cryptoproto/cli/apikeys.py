@@ -101,20 +101,15 @@ def keygen(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an API key: the client's half goes to a file, the gateway's entry to standard output."""
+    entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
     if kind is KeyKind.SESSION:
         key = PrivateKey.generate(bits)
         key.save(out)
-        gateway_half = base64.b64encode(key.public_key.to_der()).decode()
+        entry["key"] = base64.b64encode(key.public_key.to_der()).decode()
     else:
-        gateway_half = secrets.token_urlsafe(36)
-        _write_new_secret(out, gateway_half)
-        # The gateway has to know this secret, too; it is read from the file, never shown.
-    entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
-    if kind is KeyKind.SESSION:
-        entry["key"] = gateway_half
-    else:
-        _say(f"the secret is in {out} alone; copy it into the `key` of this entry")
-        entry["key"] = "(the secret)"
+        _write_new_secret(out, secrets.token_urlsafe(36))
+        entry["key"] = ""  # a gateway refuses an empty key, so this cannot be forgotten and become the secret
+        _say(f"the secret is in {out} alone; copy it from there into the `key` of this entry")
     if as_json:
         typer.echo(json.dumps({"apiKeys": [entry]}, indent=2))
         return

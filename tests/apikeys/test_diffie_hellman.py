@@ -9,7 +9,7 @@ import random
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cryptoproto as cp
@@ -53,6 +53,7 @@ def test_the_unsigned_form_is_read_as_well() -> None:
     assert from_base64(base64.b64encode(b"\x00\x00\x80\x00").decode(), "number") == 0x8000
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=1 << 4096))
 def test_every_number_survives(number: int) -> None:
     form = twos_complement(number)
@@ -71,6 +72,7 @@ def test_an_endless_number_is_refused_before_it_is_decoded() -> None:
         from_base64("A" * 100, "dh_key", maximum_bits=64)
 
 
+@settings(deadline=None)
 @given(
     st.integers(min_value=0, max_value=1 << 300),
     st.integers(min_value=0, max_value=1 << 300),

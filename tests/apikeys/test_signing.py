@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cryptoproto as cp
@@ -118,6 +118,7 @@ def test_a_proxy_prefix_is_not_signed() -> None:
     assert behind.headers("GET", "https://h/timebase/api") == AUTH.headers("GET", "https://h/api")
 
 
+@settings(deadline=None)
 @given(
     path=st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     pairs=st.lists(

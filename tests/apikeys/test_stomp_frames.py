@@ -87,7 +87,7 @@ def test_frames_that_cannot_be_written(frame: Frame, complaint: str) -> None:
 
 
 @pytest.mark.parametrize("version", ["1.1", "1.2"])
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_frames_survive_in_pieces_of_any_size(version: str, data: st.DataObject) -> None:
     text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=10)
@@ -170,6 +170,7 @@ def test_carriage_return_has_no_escape_in_1_1() -> None:
         _parse(b"SEND\na:\\r\n\n\0", "1.1")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_frames_or_one_error(data: bytes) -> None:
     with contextlib.suppress(cp.DecodeError):
