@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ..exceptions import CryptoprotoError
 from ..version import __version__
+from .apikeys import app as apikeys_app
 from .bench import bench
 from .demo import demo
 from .exchange import exchange
@@ -26,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(apikeys_app)
 
 
 def _show_version(value: bool) -> None:
@@ -58,7 +61,7 @@ def run() -> int:
     try:
         outcome = app(standalone_mode=True)
     except CryptoprotoError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130
