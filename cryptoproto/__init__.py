@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .client import Connection, Event, connect
+from .client import Backoff, Connection, Event, FeedState, FeedStatus, MarketData, OrderBook, connect
 from .exceptions import (
     ConcurrentConnection,
     ConfigurationError,
@@ -46,8 +46,8 @@ from .messages import (
     DepositTransactionAccepted,
     Message,
     OpenOrder,
+    OpenOrders,
     OrderAmountChanged,
-    OrderBook,
     OrderBookAgg,
     OrderCancelled,
     OrderClosed,
@@ -82,6 +82,7 @@ from .wire import ErrorType, Protocol
 __all__ = [
     "AmountLike",
     "AnonymousTrade",
+    "Backoff",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -99,14 +100,18 @@ __all__ = [
     "DuplicateClientOrderId",
     "ErrorType",
     "Event",
+    "FeedState",
+    "FeedStatus",
     "HandshakeError",
     "HeartbeatTimeout",
     "InsufficientFunds",
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "MarketData",
     "Message",
     "OpenOrder",
+    "OpenOrders",
     "OpenTimeout",
     "OrderAmountChanged",
     "OrderBook",

@@ -1,9 +1,25 @@
-"""The client's side: one live connection."""
+"""The client's side: one live connection, and the public market data."""
 
 from __future__ import annotations
 
+from .backoff import Backoff
+from .book import Level, OrderBook
 from .connection import Connection, connect
 from .event import Event
+from .market_data import FeedState, FeedStatus, MarketData
 from .options import Throttle
+from .update_queue import MarketUpdate
 
-__all__ = ["Connection", "Event", "Throttle", "connect"]
+__all__ = [
+    "Backoff",
+    "Connection",
+    "Event",
+    "FeedState",
+    "FeedStatus",
+    "Level",
+    "MarketData",
+    "MarketUpdate",
+    "OrderBook",
+    "Throttle",
+    "connect",
+]
