@@ -26,6 +26,8 @@ _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
 _EXACT: Final = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
 _QUOTIENT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
 _HALF: Final = Decimal("0.5")
+_MAX_DIGITS: Final = 60
+"""Digits before or after the point; 1e-18 is the smallest unit of any currency in use."""
 
 
 class OrderBook:
@@ -218,10 +220,13 @@ class OrderBook:
 def _sorted(levels: Mapping[Decimal, Decimal], *, best_is_highest: bool) -> tuple[Level, ...]:
     kept = []
     for price, volume in levels.items():
-        # NaN and infinities are numbers to a JSON string, and would poison every comparison.
+        # NaN, infinities and 1E+999999999 are numbers in JSON strings. The first would poison every comparison, the
+        # last every sum.
         if not (price.is_finite() and volume.is_finite()) or price <= 0 or volume < 0:
             raise DecodeError(f"a book with volume {volume} at price {price} cannot be")
         if volume:
+            if not (-_MAX_DIGITS < price.adjusted() < _MAX_DIGITS and -_MAX_DIGITS < volume.adjusted() < _MAX_DIGITS):
+                raise DecodeError(f"a book with volume {volume} at price {price} cannot be")
             kept.append((price, volume))
     kept.sort(key=itemgetter(0), reverse=best_is_highest)
     return tuple(kept)

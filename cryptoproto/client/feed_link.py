@@ -79,7 +79,7 @@ class FeedLink:
         on_update: Callable[[MarketUpdate], None],
         on_ended: Callable[[Exception], None],
     ) -> None:
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         self._options = options
         self._on_live = on_live
         self._on_update = on_update
@@ -89,6 +89,7 @@ class FeedLink:
         self._settled: asyncio.Future[None] = loop.create_future()  # greeted, or over
         self._gone: asyncio.Future[None] = loop.create_future()
         self._over = False
+        self._cut: asyncio.TimerHandle | None = None
         self._heartbeat = Heartbeat(
             loop,
             interval=options.ping_interval or 1e9,
@@ -124,8 +125,12 @@ class FeedLink:
     def close(self, timeout: float) -> None:
         """Say goodbye, and cut the link where the peer has not answered in *timeout* seconds. Idempotent."""
         self._stop()
-        if self._transport is not None:
-            self._transport.close(CloseCode.NORMAL, "", timeout)
+        transport = self._transport
+        if transport is not None and not self._gone.done():
+            transport.close(CloseCode.NORMAL, "", timeout)
+            # It may have been closing already, with more patience than the caller has.
+            if self._cut is None:
+                self._cut = self._loop.call_later(timeout, transport.abort)
 
     async def wait_gone(self) -> None:
         """Wait until the link is gone, if it was ever there."""
@@ -163,6 +168,8 @@ class FeedLink:
 
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
+        if self._cut is not None:
+            self._cut.cancel()
         if not self._gone.done():
             self._gone.set_result(None)
         if closed.fault is not None:

@@ -294,7 +294,7 @@ class MarketData:
             link.close(timeout)
         if runner is not None:
             runner.cancel()
-            await asyncio.wait([runner])
+            await asyncio.wait([runner], timeout=timeout)  # an opener of the user's own may not let go
         if link is not None:
             await link.wait_gone()
 
