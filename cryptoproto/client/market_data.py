@@ -279,7 +279,9 @@ class MarketData:
         """
         if self._runner is not None or self._log.ended:
             raise ConfigurationError("a feed is started once; make another MarketData")
-        self._runner = asyncio.get_running_loop().create_task(self._run(), name="cryptoproto-market-data")
+        loop = asyncio.get_running_loop()
+        self._log.add(FeedState(FeedStatus.CONNECTING, self._backoff.attempts))
+        self._runner = loop.create_task(self._run(), name="cryptoproto-market-data")
         self._runner.add_done_callback(self._on_runner_done)
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
@@ -313,15 +315,16 @@ class MarketData:
     # Inside
 
     async def _run(self) -> None:
-        while not self._log.ended:
-            self._log.add(FeedState(FeedStatus.CONNECTING, self._backoff.attempts, self._log.current.error))
+        while True:
             self._link = FeedLink(
                 self._options, on_live=self._on_live, on_update=self._on_update, on_ended=self._on_link_ended
             )
             await self._link.run()
             retry_in = self._log.current.retry_in
-            if retry_in is not None:
-                await asyncio.sleep(retry_in)
+            if retry_in is None:  # over
+                return
+            await asyncio.sleep(retry_in)
+            self._log.add(FeedState(FeedStatus.CONNECTING, self._backoff.attempts, self._log.current.error))
 
     def _on_runner_done(self, runner: asyncio.Task[None]) -> None:
         error = None if runner.cancelled() else runner.exception()
