@@ -6,7 +6,8 @@ from .backoff import Backoff
 from .book import Level, OrderBook
 from .connection import Connection, connect
 from .event import Event
-from .market_data import FeedState, FeedStatus, MarketData
+from .feed_state import FeedState, FeedStatus
+from .market_data import MarketData
 from .options import Throttle
 from .update_queue import MarketUpdate
 

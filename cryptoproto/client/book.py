@@ -26,8 +26,9 @@ _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
 _EXACT: Final = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
 _QUOTIENT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
 _HALF: Final = Decimal("0.5")
-_MAX_DIGITS: Final = 60
-"""Digits before or after the point; 1e-18 is the smallest unit of any currency in use."""
+_LEAST: Final = Decimal("1E-60")
+_MOST: Final = Decimal("1E+60")
+"""Generous bounds of a price or volume; 1E-18 is the smallest unit of any currency in wide use."""
 
 
 class OrderBook:
@@ -220,12 +221,11 @@ class OrderBook:
 def _sorted(levels: Mapping[Decimal, Decimal], *, best_is_highest: bool) -> tuple[Level, ...]:
     kept = []
     for price, volume in levels.items():
-        # NaN, infinities and 1E+999999999 are numbers in JSON strings. The first would poison every comparison, the
-        # last every sum.
-        if not (price.is_finite() and volume.is_finite()) or price <= 0 or volume < 0:
+        # NaN and 1E+999999999 are numbers in JSON strings. The first would poison every comparison, the last every sum.
+        if not (price.is_finite() and _LEAST < price < _MOST and volume.is_finite()):
             raise DecodeError(f"a book with volume {volume} at price {price} cannot be")
         if volume:
-            if not (-_MAX_DIGITS < price.adjusted() < _MAX_DIGITS and -_MAX_DIGITS < volume.adjusted() < _MAX_DIGITS):
+            if not _LEAST < volume < _MOST:
                 raise DecodeError(f"a book with volume {volume} at price {price} cannot be")
             kept.append((price, volume))
     kept.sort(key=itemgetter(0), reverse=best_is_highest)

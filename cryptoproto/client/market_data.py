@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import enum
 import logging
 import ssl as ssl_module
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
-
-import msgspec
 
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout, UnsupportedVersion
 from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
@@ -21,10 +18,11 @@ from ..wire import MAX_FRAME_BYTES
 from .backoff import Backoff
 from .book import OrderBook
 from .feed_link import FeedLink, FeedOptions
+from .feed_state import FeedState, FeedStatus
 from .state_log import StateLog
 from .update_queue import MarketUpdate, UpdateQueue
 
-__all__ = ["FeedState", "FeedStatus", "MarketData"]
+__all__ = ["MarketData"]
 
 logger = logging.getLogger("cryptoproto.market_data")
 
@@ -32,42 +30,6 @@ _CLOSE_TIMEOUT: Final = 5.0
 _HEALTHY_AFTER: Final = 10.0
 """Seconds that a link has to live before the backoff begins anew: one heartbeat's timeout. A feed that says hello and
 falls over at once is not asked again twice a second for ever."""
-
-
-class FeedStatus(enum.Enum):
-    """What a :class:`MarketData` is doing."""
-
-    IDLE = "idle"
-    """Not started."""
-    CONNECTING = "connecting"
-    LIVE = "live"
-    """Connected, and the version is known; books come in."""
-    WAITING = "waiting"
-    """The link was lost, or could not be opened; the next attempt comes by itself."""
-    CLOSED = "closed"
-    """Over, by ``close()`` or for a reason that no attempt would change."""
-
-
-class FeedState(msgspec.Struct, frozen=True):
-    """One state of a :class:`MarketData`.
-
-    Attributes:
-        status: what it is doing.
-        attempt: how many attempts in a row have failed or were cut short: 0 while all is well.
-        error: why the link was lost or could not be opened; stays until the next one is live. ``None`` after
-            :meth:`MarketData.close`.
-        retry_in: while waiting, the seconds from the beginning of this state to the next attempt.
-    """
-
-    status: FeedStatus
-    attempt: int = 0
-    error: Exception | None = None
-    retry_in: float | None = None
-
-    @property
-    def reason(self) -> str:
-        """The error in words, empty where there is none."""
-        return "" if self.error is None else str(self.error)
 
 
 class MarketData:
