@@ -1,4 +1,5 @@
 """The client's side: one live connection, and the client that keeps one."""
+"""The client's side: one live connection, and the public market data."""
 
 from __future__ import annotations
 
@@ -29,5 +30,16 @@ __all__ = [
     "Store",
     "Throttle",
     "TimeInForce",
+from .book import Level, OrderBook
+from .connection import Connection, connect
+from .feed_state import FeedState, FeedStatus
+from .market_data import MarketData
+from .update_queue import MarketUpdate
+    "FeedState",
+    "FeedStatus",
+    "Level",
+    "MarketData",
+    "MarketUpdate",
+    "OrderBook",
     "connect",
 ]
