@@ -11,7 +11,7 @@ import cryptoproto as cp
 from cryptoproto.transport import Listener, MemoryLink, OpenOptions, Transport
 from cryptoproto.wire import ServerHello
 from cryptoproto.wire.handshake import server_hello
-from tests.peer import Peer, Script, changed, settle
+from tests.peer import Peer, Script, changed, settle, until_raised
 from tests.virtual_time import virtual
 
 V5 = cp.Protocol.V5
@@ -24,17 +24,6 @@ def ids(events: list[cp.Event]) -> list[int | None]:
 def is_open(connection: cp.Connection) -> bool:
     """The property, each time anew in the type checker's eyes."""
     return connection.is_open
-
-
-async def until_raised(connection: cp.Connection) -> tuple[list[cp.Event], cp.CryptoprotoError]:
-    """All events that are left, and what the iteration raises then."""
-    events: list[cp.Event] = []
-    try:
-        async for event in connection:
-            events.append(event)  # noqa: PERF401 - what came before the error counts
-    except cp.CryptoprotoError as error:
-        return events, error
-    raise AssertionError("the iteration ended without an error")
 
 
 # Opening
