@@ -3,12 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := fast,cli,bench,dev
+EXTRAS := fast,cli,apikeys,server,bench,dev
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo demo-apikeys test lint bench clean
 
 help:
 	@echo "make demo   set up, start an exchange on loopback and trade on it"
+	@echo "make demo-apikeys   set up, start a gateway on loopback and use it with both kinds of API key"
 	@echo "make test   set up and run the whole test suite"
 	@echo "make lint   ruff, mypy and the import contract"
 	@echo "make bench  measure; prints a table and writes benchmarks/results/"
@@ -25,6 +26,9 @@ setup: $(READY)
 
 demo: $(READY)
 	$(BIN)/cryptoproto demo
+
+demo-apikeys: $(READY)
+	$(BIN)/python examples/api_keys.py
 
 test: $(READY)
 	$(BIN)/python -m pytest

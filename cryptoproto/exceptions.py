@@ -7,6 +7,7 @@
     ├── HandshakeError                        the exchange and we did not come to terms
     │   ├── InvalidKey
     │   ├── OpenTimeout (TimeoutError)
+    │   ├── LoginRefused                      an API key, its session or a signed CONNECT was turned away
     │   └── UnsupportedVersion
     ├── ProtocolError                         the peer broke the protocol
     │   └── DecodeError (ValueError)
@@ -30,7 +31,9 @@
     ├── OrderRejected                         the exchange refused an order
     │   └── InsufficientFunds
     ├── OrderNotFilled                        an order ended before it was filled whole
-    └── StoreError (OSError)                  what must be remembered could not be written down
+    ├── StoreError (OSError)                  what must be remembered could not be written down
+    ├── CredentialsRefused                    our own gateway turns a request away, with this HTTP status
+    └── StompError                            the gateway answered with a STOMP ERROR frame
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ __all__ = [
     "ConcurrentConnection",
     "ConfigurationError",
     "ConnectionClosed",
+    "CredentialsRefused",
     "CryptoprotoError",
     "DecodeError",
     "DuplicateClientOrderId",
@@ -48,6 +52,7 @@ __all__ = [
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "LoginRefused",
     "OpenTimeout",
     "OrderNotFilled",
     "OrderRejected",
@@ -60,6 +65,7 @@ __all__ = [
     "ServerError",
     "ServerRestart",
     "SlowConsumer",
+    "StompError",
     "StoreError",
     "TradesDisabled",
     "UnknownServerError",
@@ -93,6 +99,18 @@ class InvalidKey(HandshakeError):
 
 class OpenTimeout(HandshakeError, TimeoutError):
     """The connection and its handshake took longer than ``open_timeout``."""
+
+
+class LoginRefused(HandshakeError):
+    """A gateway did not let us in: the key is unknown, a signature wrong, or its answer not to be trusted.
+
+    Attributes:
+        status: the HTTP status of the refusal, ``None`` where it did not come as an HTTP response.
+    """
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class UnsupportedVersion(HandshakeError):
@@ -222,3 +240,38 @@ class OrderNotFilled(CryptoprotoError):
 
 class StoreError(CryptoprotoError, OSError):
     """The position or the outbox could not be written: the disk is full, or the file is gone."""
+
+
+class CredentialsRefused(CryptoprotoError):
+    """A gateway of our own turns a request away; becomes the response ``{error, error_description}``.
+
+    Attributes:
+        status: the HTTP status to answer with.
+        description: the sentence for the client. It never says more than the client knows already.
+    """
+
+    def __init__(self, status: int, description: str) -> None:
+        super().__init__(status, description)
+        self.status = status
+        self.description = description
+
+    def __str__(self) -> str:
+        return f"refused with status {self.status}: {self.description}"
+
+
+class StompError(CryptoprotoError):
+    """The gateway answered with a STOMP ERROR frame, which ends the connection.
+
+    Attributes:
+        message: the frame's ``message`` header.
+        text: the frame's body, where it has a readable one.
+    """
+
+    def __init__(self, message: str, text: str = "") -> None:
+        super().__init__(message, text)
+        self.message = message
+        self.text = text
+
+    def __str__(self) -> str:
+        details = f" ({self.text})" if self.text and self.text != self.message else ""
+        return f"the gateway ended the STOMP connection: {self.message or 'no reason given'}{details}"

@@ -23,7 +23,8 @@ _SCHEMA: Final = (
         id INTEGER PRIMARY KEY CHECK (id = 1),
         client_id TEXT NOT NULL,
         server_fingerprint TEXT NOT NULL,
-        position INTEGER
+        position INTEGER,
+        settled_through INTEGER NOT NULL
     )""",
     """CREATE TABLE cryptoproto_outbox (
         key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -87,6 +88,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._process = 0
         self._position: int | None = None
+        self._settled_through = -1
         self._uncommitted = 0
         self._handling: int | None = None
         self._in_transaction = False
@@ -109,7 +111,9 @@ class SqliteStore:
             self._lock = _locked(path)
             _create_file(path)
             self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
-            self._position = _prepare(self._connection, path, client_id, server_fingerprint, self._synchronous)
+            self._position, self._settled_through = _prepare(
+                self._connection, path, client_id, server_fingerprint, self._synchronous
+            )
         except (sqlite3.Error, OSError) as error:
             self._release()
             raise ConfigurationError(f"{self.path} cannot be used as a store: {error}") from error
@@ -191,12 +195,29 @@ class SqliteStore:
             return
         self._execute("UPDATE cryptoproto_outbox SET sequence = ? WHERE key = ?", sequence, key)
 
-    def remove(self, key: int) -> None:
+    def remove(self, key: int, settled_through: int) -> None:
         """See :meth:`~cryptoproto.client.store.Store.remove`; waits for the end of an open :meth:`transaction`."""
         if self._in_transaction:
-            self._postponed.append(lambda: self.remove(key))
+            self._postponed.append(lambda: self.remove(key, settled_through))
             return
-        self._execute("DELETE FROM cryptoproto_outbox WHERE key = ?", key)
+        connection = self._open()
+        through = max(self._settled_through, settled_through)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,))
+            connection.execute("UPDATE cryptoproto_store SET settled_through = ?", (through,))
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise StoreError(f"cannot write to {self.path}: {error}") from error
+        self._settled_through = through
+        self._count_commit()
+
+    @property
+    def settled_through(self) -> int:
+        """See :attr:`~cryptoproto.client.store.Store.settled_through`."""
+        return self._settled_through
 
     def flush(self) -> None:
         """Make the position durable; left to the end of a :meth:`transaction` that is open.
@@ -358,8 +379,8 @@ def _locked(path: Path) -> sqlite3.Connection:
 
 def _prepare(
     connection: sqlite3.Connection, path: Path, client_id: str, server_fingerprint: str, synchronous: str
-) -> int | None:
-    """Check the file, make its tables where it is empty, and return the position in it."""
+) -> tuple[int | None, int]:
+    """Check the file, make its tables where it is empty, and return position and settled_through in it."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
     if application_id != _APPLICATION_ID and not (is_empty and application_id == 0):
@@ -377,14 +398,16 @@ def _prepare(
         connection.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA:
             connection.execute(statement)
-        connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL)", (client_id, server_fingerprint))
+        connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL, -1)", (client_id, server_fingerprint))
         connection.execute("COMMIT")
-        return None
+        return None, -1
     for table in ("cryptoproto_store", "cryptoproto_outbox"):
         verdict = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
         if verdict != "ok":
             raise ConfigurationError(f"{path} is damaged: {verdict}")
-    row = connection.execute("SELECT client_id, server_fingerprint, position FROM cryptoproto_store").fetchone()
+    row = connection.execute(
+        "SELECT client_id, server_fingerprint, position, settled_through FROM cryptoproto_store"
+    ).fetchone()
     if row is None:
         raise ConfigurationError(f"{path} is damaged: it does not say whose it is")
     if (row[0], row[1]) != (client_id, server_fingerprint):
@@ -392,8 +415,7 @@ def _prepare(
             f"{path} belongs to client {row[0]!r} at the exchange with the key {row[1]}, not to client {client_id!r} "
             f"at the exchange with the key {server_fingerprint}; give each a file of its own"
         )
-    position: int | None = row[2]
-    return position
+    return row[2], row[3]
 
 
 def _checkpoint(path: Path) -> None:

@@ -48,8 +48,16 @@ class Store(Protocol):
     def update(self, key: int, *, sequence: int) -> None:
         """The entry was sent with *sequence*. Without effect where it is gone: events can be that fast."""
 
-    def remove(self, key: int) -> None:
-        """The outcome of the entry is known. Without effect where it is gone."""
+    def remove(self, key: int, settled_through: int) -> None:
+        """The outcome of the entry is known, from the events up to *settled_through*. Keeps both, or neither."""
+
+    @property
+    def settled_through(self) -> int:
+        """The highest transaction id from which an outcome was concluded, -1 before the first.
+
+        The position may be behind it. Events up to here that are delivered again settle nothing: they have had their
+        effect, and a rejection without a client order id would be taken for that of another order.
+        """
 
     def flush(self) -> None:
         """Make the position durable."""
@@ -67,6 +75,7 @@ class MemoryStore:
         self._position: int | None = None
         self._outbox: dict[int, OutboxEntry] = {}
         self._last_key = 0
+        self._settled_through = -1
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """See :meth:`Store.open`."""
@@ -108,9 +117,15 @@ class MemoryStore:
         if entry is not None:
             entry.sequence = sequence
 
-    def remove(self, key: int) -> None:
+    def remove(self, key: int, settled_through: int) -> None:
         """See :meth:`Store.remove`."""
         self._outbox.pop(key, None)
+        self._settled_through = max(self._settled_through, settled_through)
+
+    @property
+    def settled_through(self) -> int:
+        """See :attr:`Store.settled_through`."""
+        return self._settled_through
 
     def flush(self) -> None:
         """See :meth:`Store.flush`; without effect here."""

@@ -6,7 +6,7 @@ Everything is :class:`decimal.Decimal`; no global decimal context is read or cha
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
 
@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 else:
     AmountLike = Decimal
 
+# Far beyond any amount. Written in plain digits, 1E+999999999 would be a gigabyte of zeroes.
+_MAX_EXPONENT: Final = 100
+
 
 def exact(value: AmountLike, name: str) -> Decimal:
     """*value* as a positive, finite Decimal; *name* is the word for it in an error.
 
     Raises:
-        ConfigurationError: it is a float (which cannot say 0.1), no number, or not greater than zero.
+        ConfigurationError: it is a float (which cannot say 0.1), no number, not greater than zero, or of more than a
+            hundred digits before the point or zeroes behind it.
     """
     if isinstance(value, float):
         raise ConfigurationError(
-            f"{name}={value!r} is a float, which stands for {Decimal(value):f} here; "
+            f"{name}={value!r} is a float, which stands for {Decimal.from_float(value):f} here; "  # noqa: FURB164 - also where floats are trapped
             f'write a string or a Decimal: {name}="{value!r}"'
         )
     if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
@@ -38,6 +42,8 @@ def exact(value: AmountLike, name: str) -> Decimal:
         raise ConfigurationError(f'{name}={value!r} is no decimal number; write it like "1.5"') from None
     if not number.is_finite() or number <= 0:
         raise ConfigurationError(f"{name}={value} must be a finite number greater than zero")
+    if not -_MAX_EXPONENT <= number.adjusted() <= _MAX_EXPONENT:
+        raise ConfigurationError(f"{name}={value} is too large or too small for any amount")
     return number
 
 
