@@ -80,7 +80,7 @@ class Victim:
             if what == "update":
                 self.store.update(key, sequence=number)
             else:
-                self.store.remove(key)
+                self.store.remove(key, number)
                 self.keys.remove(key)
             self.say("done", key)
 

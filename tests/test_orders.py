@@ -272,6 +272,20 @@ def test_the_exchange_knows_better(table: OrderTable, order: Order) -> None:
     assert table.open_orders() == [order]
 
 
+def test_a_fill_of_a_resting_order_says_that_it_was_accepted(table: OrderTable, order: Order) -> None:
+    """A new process has the order from the outbox, and the word that it was accepted lies before its position."""
+    feed(table, traded("0.5", maker=True), changed("0.5"))
+    assert order.is_open
+    assert order.acknowledged_ns == 5
+
+
+def test_a_list_is_right_about_what_events_told_before_it_was_asked_for(table: OrderTable, order: Order) -> None:
+    feed(table, placed())
+    differences = table.adopt(a_list(OpenOrder(1, Decimal("0.5"), PRICE, 7)), as_of=table.position)
+    assert [difference.what for difference in differences] == ["remaining"]
+    assert [difference.what for difference in table.adopt(a_list(), as_of=table.position)] == ["not_open_there"]
+
+
 def test_comparing_reports_and_corrects(table: OrderTable) -> None:
     orders = [an_order(number) for number in range(6)]
     for order in orders:
@@ -332,7 +346,9 @@ async def test_many_wait_and_some_give_up(table: OrderTable, order: Order) -> No
     for wait in waits[::2]:
         wait.cancel()
     await asyncio.sleep(0)
+    assert len(order._waiters) == 50  # those who have left are forgotten at once
     feed(table, placed())
+    assert len(order._waiters) == 0
     results = await asyncio.gather(*waits, return_exceptions=True)
     assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 50
 

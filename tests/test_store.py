@@ -103,20 +103,31 @@ def test_the_outbox_survives_with_its_keys(store: Store) -> None:
     assert keys == sorted(set(keys))
     assert [each.key for each in entries] == keys
     store.update(keys[0], sequence=9)
-    store.remove(keys[2])
+    store.remove(keys[2], 40)
     store = reopened(store)
     first, second = store.outbox()
     assert first == entry(1, sequence=9, key=keys[0])
     assert second == full
-    store.remove(keys[0])
-    store.remove(keys[1])
+    store.remove(keys[0], 30)
+    store.remove(keys[1], 50)
     assert store.outbox() == []
     assert reopened(store).put(entry()) not in keys
 
 
+def test_how_far_outcomes_are_settled_only_grows(store: Store) -> None:
+    assert store.settled_through == -1
+    for settled_through, highest in ((40, 40), (30, 40), (50, 50)):
+        store.remove(store.put(entry()), settled_through)
+        assert store.settled_through == highest
+        store = reopened(store)
+        assert store.settled_through == highest
+    assert store.position is None
+    store.close()
+
+
 def test_what_is_gone_can_be_updated_and_removed(store: Store) -> None:
     store.update(5, sequence=1)
-    store.remove(5)
+    store.remove(5, 7)
     assert store.outbox() == []
 
 
@@ -398,7 +409,7 @@ def test_checkpoints_are_made_beside(path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(sqlite_store, "_checkpoint", noticed)
     for number in range(3000):
-        store.remove(store.put(entry(number)))
+        store.remove(store.put(entry(number)), number)
     log = path.with_name("alice.db-wal").stat().st_size
     assert threads == {"cryptoproto-checkpoint"}
     assert log < 1.1 * 4096 * 4096  # without a pause between the commits, it is cut at its bound
@@ -479,13 +490,14 @@ def test_the_outbox_while_a_transaction_is_open(mine: SqliteStore) -> None:
     mine.handling(9)
     with suppress(KeyError), mine.transaction():
         mine.update(first, sequence=5)
-        mine.remove(second)
+        mine.remove(second, 8)
         mine.advance(300)
         mine.flush()
         with pytest.raises(cp.ConfigurationError, match="cannot be sent while"):
             mine.put(entry(3))
         raise KeyError
     assert mine.outbox() == [entry(1, sequence=5, key=first)]
+    assert mine.settled_through == 8
     assert (stored(mine), mine.position) == (None, 300)
     mine.flush()
     assert stored(mine) == 300
@@ -534,9 +546,11 @@ def test_what_had_returned_is_there_after_a_kill(fast_path: Path) -> None:
     killer = Killer()
     outbox: Outbox = {}
     last_position = handled = puts = 0
+    settled_through = -1
     for seed in range(1, 81):
         said = killer.kill_one(seed, path)
         outbox, doing, positions = replay(said, outbox)
+        removals = [words[2] for words in said if words[0] == "remove"]
         handled += sum(words[0] == "handling" for words in said)
         puts += sum(words[0] == "put" for words in said)
         if not path.with_name(path.name + "-wal").exists():
@@ -552,6 +566,10 @@ def test_what_had_returned_is_there_after_a_kill(fast_path: Path) -> None:
         found = {each.key or 0: (each.created_ns, each.sequence) for each in store.outbox()}
         # What had not returned may be there all the same; a new entry has the highest key.
         assert found == outbox or (doing and found == done(outbox, doing, doing[1] or max(found)))
+        if doing and doing[0] == "remove" and found == outbox:
+            removals.pop()  # this had no effect, so the outcome counts as not settled, too
+        settled_through = max(settled_through, *removals, -1)
+        assert store.settled_through == settled_through
         assert user_rows(store) == [number for number in range(1, position + 1) if is_users(number)]
         store.close()
         for file in path.parent.glob("copy.db*"):
