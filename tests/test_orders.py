@@ -393,6 +393,20 @@ async def test_waiting_through_an_unknown_outcome(table: OrderTable, order: Orde
     assert await truth is order
 
 
+async def test_nobody_waits_for_a_client_that_is_closed(table: OrderTable, order: Order) -> None:
+    done = an_order(8)
+    table.add(done)
+    feed(table, placed(2, 8, "0"))
+    waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
+    await asyncio.sleep(0)
+    table.end(cp.ConnectionClosed(1000, "the client is closed"))
+    waits.append(asyncio.create_task(order.wait_closed()))
+    errors = await asyncio.gather(*waits, return_exceptions=True)
+    assert [type(error) for error in errors] == [cp.ConnectionClosed] * 4
+    assert len({id(error) for error in errors}) == 4
+    assert await done.wait_filled() is done
+
+
 async def test_an_order_that_ends_unfilled(table: OrderTable, order: Order) -> None:
     wait = asyncio.create_task(order.wait_filled())
     await asyncio.sleep(0)

@@ -408,11 +408,13 @@ def test_checkpoints_are_made_beside(path: Path, monkeypatch: pytest.MonkeyPatch
         real(path)
 
     monkeypatch.setattr(sqlite_store, "_checkpoint", noticed)
-    for number in range(3000):
+    for number in range(600):
         store.remove(store.put(entry(number)), number)
-    log = path.with_name("alice.db-wal").stat().st_size
+        checkpointer = store._checkpointer
+        if checkpointer is not None and checkpointer.is_alive():
+            checkpointer.join()  # a pause between commits, as there are most of the time
     assert threads == {"cryptoproto-checkpoint"}
-    assert log < 1.1 * 4096 * 4096  # without a pause between the commits, it is cut at its bound
+    assert path.with_name("alice.db-wal").stat().st_size < 50 * 8 * 4096  # the log was begun anew, again and again
     store.close()
     assert {file.name for file in path.parent.iterdir()} == {"alice.db", "alice.db-lock"}
 
