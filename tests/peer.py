@@ -12,9 +12,8 @@ import cryptoproto as cp
 from cryptoproto.transport import Closed, MemoryLink, OpenOptions, Transport, TransportOpener, memory_opener
 from cryptoproto.wire import ClientHello, MessageFrame, Proven, RequestFrame, ServerSession
 
-__all__ = ["BOTH", "Peer", "Script", "balance", "settle"]
+__all__ = ["Peer", "Script", "balance", "changed", "settle", "until_raised"]
 
-BOTH = [cp.Protocol.SIGNED, cp.Protocol.V5]
 DEADLINE_S = 20.0
 
 
@@ -32,6 +31,17 @@ def balance(account_id: int) -> bytes:
 def changed(number: int) -> bytes:
     """An event's JSON, told from others by *number*."""
     return b'{"@type":"OrderNotFound","order_id":%d}' % number
+
+
+async def until_raised(connection: cp.Connection) -> tuple[list[cp.Event], cp.CryptoprotoError]:
+    """All events that are left, and what the iteration raises then."""
+    events: list[cp.Event] = []
+    try:
+        async for event in connection:
+            events.append(event)  # noqa: PERF401 - what came before the error counts
+    except cp.CryptoprotoError as error:
+        return events, error
+    raise AssertionError("the iteration ended without an error")
 
 
 class Peer:
@@ -122,6 +132,11 @@ class Peer:
         peer = self.link._peer
         assert peer is not None
         return peer
+
+    @property
+    def client_reads(self) -> bool:
+        """Whether the client takes anything from its link."""
+        return self.client_link.reading
 
     @property
     def sequences(self) -> list[int]:

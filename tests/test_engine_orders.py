@@ -13,7 +13,7 @@ from cryptoproto.exchange.matching import MAX_TTL_S
 from cryptoproto.messages import (
     AnonymousTrade,
     OpenOrder,
-    OrderBook,
+    OpenOrders,
     PlaceOrder,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
@@ -279,10 +279,10 @@ def test_open_orders_in_order_of_id() -> None:
     venue.order("alice", "sell", "1", "1", pair="BTC_EUR")
     assert venue.engine.open_orders("alice") == UserOrdersResponse(
         order_books={
-            "BTC_USD": OrderBook(
+            "BTC_USD": OpenOrders(
                 buy=[OpenOrder(1, Decimal(3), Decimal(100), 8)], sell=[OpenOrder(2, Decimal(1), Decimal(200))]
             ),
-            "BTC_EUR": OrderBook(sell=[OpenOrder(5, Decimal(1), Decimal(1))]),
+            "BTC_EUR": OpenOrders(sell=[OpenOrder(5, Decimal(1), Decimal(1))]),
         }
     )
 

@@ -29,12 +29,12 @@ def opened_the_obvious_way(frame: bytes) -> bytes:
     return unpadder.update(plain) + unpadder.finalize()
 
 
-@pytest.mark.parametrize("size", [*range(50), 208, 1000, 65536])
-def test_every_length_round_trips(size: int) -> None:
-    body = os.urandom(size)
-    frame = Sealer(KEY, os.urandom).seal(body)
-    assert len(frame) == 16 + (size // 16 + 1) * 16
-    assert Opener(KEY).open(frame) == body == opened_the_obvious_way(frame)
+def test_every_length_round_trips() -> None:
+    for size in [*range(50), 208, 1000, 65536]:
+        body = os.urandom(size)
+        frame = Sealer(KEY, os.urandom).seal(body)
+        assert len(frame) == 16 + (size // 16 + 1) * 16
+        assert Opener(KEY).open(frame) == body == opened_the_obvious_way(frame)
 
 
 def test_a_long_connection_is_read_by_one_who_makes_a_new_cipher_each_time() -> None:
@@ -175,12 +175,12 @@ def test_another_key_is_the_same_error_as_damage() -> None:
     assert str(damaged.value) == str(foreign.value)
 
 
-@pytest.mark.parametrize("last", range(256))
-def test_unpad(last: int) -> None:
-    for filler in (0, last):
-        plain = bytes(16) + bytes([filler]) * 15 + bytes([last])
-        if 1 <= last <= 16 and (filler == last or last == 1):
-            assert unpad(plain) == plain[16:-last]
-        else:
-            with pytest.raises(cp.DecodeError):
-                unpad(plain)
+def test_unpad() -> None:
+    for last in range(256):
+        for filler in (0, last):
+            plain = bytes(16) + bytes([filler]) * 15 + bytes([last])
+            if 1 <= last <= 16 and (filler == last or last == 1):
+                assert unpad(plain) == plain[16:-last]
+            else:
+                with pytest.raises(cp.DecodeError):
+                    unpad(plain)

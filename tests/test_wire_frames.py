@@ -85,13 +85,13 @@ def test_server_frame(protocol: Protocol, frame: ServerFrame, kind: int, fields:
 
 
 @PROTOCOLS
-@pytest.mark.parametrize("size", range(40))
-def test_transactions_of_every_length(protocol: Protocol, size: int) -> None:
+def test_transactions_of_every_length(protocol: Protocol) -> None:
     codec = ServerFrameCodec(protocol)
-    body = server_body(protocol, 1, ("hyper", size), ("double", 0.5), ("opaque", b"j" * size))
-    assert codec.padded_transaction(size, 0.5, b"j" * size) == padded(body)
-    frame = TransactionFrame(size, 0.5, b"j" * size)
-    assert codec.decode(body) == codec.decode_transaction(GARBAGE + padded(body)) == frame
+    for size in range(40):
+        body = server_body(protocol, 1, ("hyper", size), ("double", 0.5), ("opaque", b"j" * size))
+        assert codec.padded_transaction(size, 0.5, b"j" * size) == padded(body)
+        frame = TransactionFrame(size, 0.5, b"j" * size)
+        assert codec.decode(body) == codec.decode_transaction(GARBAGE + padded(body)) == frame
 
 
 @PROTOCOLS
@@ -183,21 +183,21 @@ def test_the_short_cut_refuses_wrong_padding(protocol: Protocol) -> None:
 
 
 @PROTOCOLS
-@pytest.mark.parametrize("size", range(40))
 @pytest.mark.parametrize("kind", list(ClientFrameType))
-def test_client_frame(protocol: Protocol, kind: ClientFrameType, size: int) -> None:
+def test_client_frame(protocol: Protocol, kind: ClientFrameType) -> None:
     codec = ClientFrameCodec(protocol)
-    number, payload = size * 10**17 * (-1) ** size, b"j" * size
-    body = client_body(protocol, kind, number, payload, lambda _: SIGNATURE)
-    data = packed(("hyper", number), ("opaque", payload))
-    frame = (MessageFrame if kind is ClientFrameType.MESSAGE else RequestFrame)(number, payload)
-    assert codec.data(number, payload) == data
-    if protocol is Protocol.SIGNED:
-        assert codec.signed_body(kind, data, SIGNATURE) == body
-        assert codec.decode(body) == (frame, data, SIGNATURE)
-    else:
-        assert codec.padded_body(kind, number, payload) == padded(body)
-        assert codec.decode(body) == (frame, b"", b"")
+    for size in range(40):
+        number, payload = size * 10**17 * (-1) ** size, b"j" * size
+        body = client_body(protocol, kind, number, payload, lambda _: SIGNATURE)
+        data = packed(("hyper", number), ("opaque", payload))
+        frame = (MessageFrame if kind is ClientFrameType.MESSAGE else RequestFrame)(number, payload)
+        assert codec.data(number, payload) == data
+        if protocol is Protocol.SIGNED:
+            assert codec.signed_body(kind, data, SIGNATURE) == body
+            assert codec.decode(body) == (frame, data, SIGNATURE)
+        else:
+            assert codec.padded_body(kind, number, payload) == padded(body)
+            assert codec.decode(body) == (frame, b"", b"")
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 255, 256, 257, 512])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -148,8 +147,10 @@ class Signer:
             self._post(self._done, draft, signature)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear of it
+        try:
             self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the loop is closed: nobody is left to hear of it, or to end this thread
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, draft: Draft, signature: bytes) -> None:
         self._dispatch(draft, signature)

@@ -30,8 +30,9 @@ def exact(value: AmountLike, name: str) -> Decimal:
             hundred digits before the point or zeroes behind it.
     """
     if isinstance(value, float):
+        stands_for = Decimal.from_float(value)  # noqa: FURB164  (the constructor signals FloatOperation)
         raise ConfigurationError(
-            f"{name}={value!r} is a float, which stands for {Decimal.from_float(value):f} here; "  # noqa: FURB164 - also where floats are trapped
+            f"{name}={value!r} is a float, which stands for {stands_for:f} here; "
             f'write a string or a Decimal: {name}="{value!r}"'
         )
     if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
