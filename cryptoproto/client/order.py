@@ -136,6 +136,7 @@ class Order:
 
     __slots__ = (
         "_cost",
+        "_ended",
         "_traded",
         "_waiters",
         "acknowledged_ns",
@@ -191,6 +192,7 @@ class Order:
         self._cost = _ZERO
         self._traded = _ZERO
         self._waiters: list[asyncio.Future[None]] = []
+        self._ended: Exception | None = None
 
     @classmethod
     def of(cls, message: PlaceOrder, *, created_ns: int | None = None) -> Self:
@@ -267,6 +269,7 @@ class Order:
             OutcomeUnknown: the link was lost, and whether the order was received is not known by its deadline. Call
                 again to wait for the truth.
             RequestTimeout: none of this within *timeout* seconds.
+            ConnectionClosed: the client was closed before.
         """
         unknown = self.status is OrderStatus.UNKNOWN  # was so before: who asks again wants to know how it turns out
         await self._wait(lambda: self._is_answered(unknown), timeout, "answered by the exchange")
@@ -281,6 +284,7 @@ class Order:
             OrderNotFilled: it was cancelled, expired, or its end is not known.
             OrderRejected, ServerError, RequestNotSent: it was never accepted.
             RequestTimeout: none of this within *timeout* seconds.
+            ConnectionClosed: the client was closed before.
         """
         await self._wait(lambda: self.is_closed, timeout, "filled")
         if self.status is not OrderStatus.FILLED:
@@ -296,6 +300,7 @@ class Order:
 
         Raises:
             RequestTimeout: it goes on after *timeout* seconds.
+            ConnectionClosed: the client was closed before.
         """
         await self._wait(lambda: self.is_closed, timeout, "closed")
         return self
@@ -328,6 +333,11 @@ class Order:
             if not waiter.done():
                 waiter.set_result(None)
 
+    def end(self, error: Exception) -> None:
+        """No more is heard of it; called by the order table. Those who wait, now or later, get a copy of *error*."""
+        self._ended = error
+        self.wake()
+
     def __repr__(self) -> str:
         name = f"order {self.order_id}" if self.order_id is not None else f"order of {self.client_order_id}"
         return (
@@ -354,6 +364,8 @@ class Order:
         try:
             async with asyncio.timeout(timeout):
                 while not reached():
+                    if self._ended is not None:
+                        raise copy.copy(self._ended)
                     waiter: asyncio.Future[None] = loop.create_future()
                     self._waiters.append(waiter)
                     try:

@@ -150,6 +150,11 @@ class OrderTable:
             order.status = OrderStatus.UNKNOWN
             order.wake()
 
+    def end(self, error: Exception) -> None:
+        """No more events come, because the client is closed: those who wait for an order get a copy of *error*."""
+        for order in list(self._live):
+            order.end(error)
+
     # What events do
 
     def apply(self, transaction_id: int, message: Message | Unknown, received_ns: int | None = None) -> Order | None:

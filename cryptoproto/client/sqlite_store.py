@@ -40,9 +40,10 @@ _SCHEMA: Final = (
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
 )
 _COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence, deadline_ns, resend"
-# A checkpoint waits for the disk twice. It is made in a thread; only beyond 64 MiB of log does a commit make its own.
+# A checkpoint waits for the disk twice, so it is made in a thread. That cannot catch up with commits that follow each
+# other without a pause; then, at 16 MiB of log, a commit makes one itself.
 _CHECKPOINT_COMMITS: Final = 1000
-_BACKSTOP_PAGES: Final = 16_384
+_BACKSTOP_PAGES: Final = 4096
 # How long a commit waits for another program that writes, against our advice, before it fails.
 _PATIENCE_S: Final = 0.25
 
