@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := fast,cli,bench,dev
+EXTRAS := fast,cli,licensing,server,bench,dev
 
 .PHONY: help setup demo test lint bench clean
 

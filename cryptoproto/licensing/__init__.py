@@ -1,0 +1,86 @@
+"""License management: a gateway's agent, the license manager, and what they say to each other.
+
+The agent needs the ``licensing`` extra, the manager's HTTP server the ``server`` extra too.
+"""
+
+from __future__ import annotations
+
+from ..exceptions import (
+    InvalidToken,
+    LicenseDatabaseError,
+    LicenseExpired,
+    LicenseRefused,
+    LicensingError,
+    MalformedMessage,
+    ManagerUnavailable,
+    NoAgreement,
+    NoFreeLicense,
+    RequestMalformed,
+    RequestStale,
+    SealBroken,
+    TokenCacheError,
+    TooManyRequests,
+)
+
+try:
+    from .activity import (
+        EXTERNAL_BOUNDS_NS,
+        INTERNAL_BOUNDS_NS,
+        ActivityReading,
+        ActivityRecorder,
+        ActivitySource,
+        LatencyHistogram,
+        LatencyReading,
+    )
+    from .config_hash import config_hash, read_logins
+    from .keypair import KeyPair, ManagerKey
+    from .manager import Administration, Agreement, AuditRow, Generation, Keyring, LicenseManager, Lock, UsageRow
+    from .request import WITHHOLDABLE, Deployment, LicenseRequest
+    from .token import LicenseToken, TokenBinding
+except ModuleNotFoundError as error:
+    if error.name not in {"nacl", "flatbuffers", "psutil", "httpx"}:
+        raise
+    raise ModuleNotFoundError(
+        f"cryptoproto.licensing needs {error.name}: pip install 'cryptoproto[licensing]'", name=error.name
+    ) from None
+
+__all__ = [
+    "EXTERNAL_BOUNDS_NS",
+    "INTERNAL_BOUNDS_NS",
+    "WITHHOLDABLE",
+    "ActivityReading",
+    "ActivityRecorder",
+    "ActivitySource",
+    "Administration",
+    "Agreement",
+    "AuditRow",
+    "Deployment",
+    "Generation",
+    "InvalidToken",
+    "KeyPair",
+    "Keyring",
+    "LatencyHistogram",
+    "LatencyReading",
+    "LicenseDatabaseError",
+    "LicenseExpired",
+    "LicenseManager",
+    "LicenseRefused",
+    "LicenseRequest",
+    "LicenseToken",
+    "LicensingError",
+    "Lock",
+    "MalformedMessage",
+    "ManagerKey",
+    "ManagerUnavailable",
+    "NoAgreement",
+    "NoFreeLicense",
+    "RequestMalformed",
+    "RequestStale",
+    "SealBroken",
+    "TokenBinding",
+    "TokenCacheError",
+    "TooManyRequests",
+    "UsageRow",
+    "config_hash",
+    "read_logins",
+]
