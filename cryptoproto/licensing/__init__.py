@@ -32,11 +32,15 @@ try:
         LatencyHistogram,
         LatencyReading,
     )
+    from .agent import LicenseAgent
+    from .clock import Clock, SystemClock
     from .config_hash import config_hash, read_logins
     from .keypair import KeyPair, ManagerKey
     from .manager import Administration, Agreement, AuditRow, Generation, Keyring, LicenseManager, Lock, UsageRow
     from .request import WITHHOLDABLE, Deployment, LicenseRequest
+    from .standing import LicenseState, Schedule
     from .token import LicenseToken, TokenBinding
+    from .token_cache import TokenCache
 except ModuleNotFoundError as error:
     if error.name not in {"nacl", "flatbuffers", "psutil", "httpx"}:
         raise
@@ -54,6 +58,7 @@ __all__ = [
     "Administration",
     "Agreement",
     "AuditRow",
+    "Clock",
     "Deployment",
     "Generation",
     "InvalidToken",
@@ -61,11 +66,13 @@ __all__ = [
     "Keyring",
     "LatencyHistogram",
     "LatencyReading",
+    "LicenseAgent",
     "LicenseDatabaseError",
     "LicenseExpired",
     "LicenseManager",
     "LicenseRefused",
     "LicenseRequest",
+    "LicenseState",
     "LicenseToken",
     "LicensingError",
     "Lock",
@@ -76,8 +83,11 @@ __all__ = [
     "NoFreeLicense",
     "RequestMalformed",
     "RequestStale",
+    "Schedule",
     "SealBroken",
+    "SystemClock",
     "TokenBinding",
+    "TokenCache",
     "TokenCacheError",
     "TooManyRequests",
     "UsageRow",

@@ -43,6 +43,11 @@ class SimulatedClock:
             heapq.heapify(self._sleepers)
             raise
 
+    def leave(self) -> None:
+        """One sleeper less is expected."""
+        self.sleepers_expected -= 1
+        self._came.set()
+
     async def settled(self) -> None:
         """Wait until everybody sleeps on this clock, so that nothing happens unless time moves."""
         async with asyncio.timeout(30):  # only a bug gets here

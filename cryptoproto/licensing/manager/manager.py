@@ -26,8 +26,6 @@ from .ledger import decide, public_key_known
 from .throttle import Throttle
 
 if TYPE_CHECKING:
-    import logging
-
     from starlette.applications import Starlette
 
     from .server import ManagerServer
@@ -146,11 +144,11 @@ class LicenseManager:
         with self._database.reading() as connection:
             return usage.read(connection, since=since, public_key=public_key)
 
-    def app(self, *, log: logging.Logger | None = None) -> Starlette:
-        """The ASGI application; needs the ``server`` extra."""
+    def app(self, **options: Any) -> Starlette:
+        """The ASGI application; needs the ``server`` extra. Options as :func:`~.server.application`."""
         from .server import application
 
-        return application(self, log=log)
+        return application(self, **options)
 
     def serving(self, **options: Any) -> AbstractAsyncContextManager[ManagerServer]:
         """Serve HTTP for as long as the context lasts; options as :class:`~.server.ManagerServer`."""

@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -82,13 +82,18 @@ class _Desk:
         self._thread.shutdown()
 
 
-def application(manager: LicenseManager, *, log: logging.Logger | None = None) -> Starlette:
-    """The ASGI application around a manager; *log* gets a line per refusal."""
+def application(
+    manager: LicenseManager,
+    *,
+    log: logging.Logger | None = None,
+    steady_ns: Callable[[], int] = time.monotonic_ns,
+) -> Starlette:
+    """The ASGI application around a manager; *log* gets a line per refusal, *steady_ns* paces the addresses."""
     desk, throttle, journal = _Desk(manager), Throttle(_ADDRESS_PER_SECOND, _ADDRESS_BURST), log or _log
 
     async def license_(request: Request) -> Response:
         address = request.client.host if request.client else "unknown"
-        wait_s = throttle.wait_s(address, time.monotonic_ns())
+        wait_s = throttle.wait_s(address, steady_ns())
         if wait_s:
             return _response(Reply.no(Refusal(429, "too_many_requests", "too many requests from this address", wait_s)))
         body = await _body(request)
@@ -138,6 +143,8 @@ def _response(reply: Reply) -> Response:
     if reply.refusal is None:
         return Response(reply.body, reply.status, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
     headers = {"Cache-Control": "no-store"}
+    if reply.status == 413:
+        headers["Connection"] = "close"  # the rest of the body is not read, so the sender would wait
     if reply.refusal.retry_after_s is not None:
         headers["Retry-After"] = str(int(reply.refusal.retry_after_s) + 1)
     return Response(reply.body, reply.status, media_type="application/json", headers=headers)
