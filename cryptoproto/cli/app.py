@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ..exceptions import CryptoprotoError
 from ..version import __version__
+from .license import license_app
 
 __all__ = ["app", "run"]
 
@@ -21,6 +23,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(license_app, name="license")
 
 
 def _show_version(value: bool) -> None:
@@ -44,7 +49,7 @@ def run() -> int:
     try:
         outcome = app(standalone_mode=True)
     except CryptoprotoError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -36,8 +36,18 @@ try:
     from .clock import Clock, SystemClock
     from .config_hash import config_hash, read_logins
     from .keypair import KeyPair, ManagerKey
-    from .manager import Administration, Agreement, AuditRow, Generation, Keyring, LicenseManager, Lock, UsageRow
-    from .request import WITHHOLDABLE, Deployment, LicenseRequest
+    from .manager import (
+        Administration,
+        Agreement,
+        AuditRow,
+        Generation,
+        Keyring,
+        LicenseManager,
+        Lock,
+        UsageRow,
+        administer,
+    )
+    from .request import WITHHOLDABLE, Deployment, LicenseRequest, preview_request
     from .standing import LicenseState, Schedule
     from .token import LicenseToken, TokenBinding
     from .token_cache import TokenCache
@@ -91,6 +101,8 @@ __all__ = [
     "TokenCacheError",
     "TooManyRequests",
     "UsageRow",
+    "administer",
     "config_hash",
+    "preview_request",
     "read_logins",
 ]

@@ -21,9 +21,7 @@ from ..exceptions import (
     LicenseExpired,
     LicenseRefused,
     LicensingError,
-    MalformedMessage,
     RequestStale,
-    SealBroken,
     TokenCacheError,
 )
 from .activity import ActivityRecorder, ActivitySource
@@ -334,7 +332,7 @@ class LicenseAgent:
             box = await asyncio.to_thread(self._cache.read)
             if box is None:
                 return
-            token = self._open_cached(box)
+            token = self._cache.open(box, self._keys, self._manager_keys)
             steady_ns = self._clock.steady_ns()
             token.check_usable(self._binding, life.standing.now_ns(steady_ns))
         except (TokenCacheError, InvalidToken) as error:
@@ -344,15 +342,6 @@ class LicenseAgent:
         else:
             life.standing.hold(token, steady_ns)
             life.cache_error = None
-
-    def _open_cached(self, box: bytes) -> LicenseToken:
-        failure: LicensingError | None = None
-        for manager_key in self._manager_keys:
-            try:
-                return LicenseToken.decode(open_token(box, self._keys, manager_key))
-            except (SealBroken, MalformedMessage, InvalidToken) as error:
-                failure = failure or error
-        raise TokenCacheError(f"{self._cache.path}: not a token for these keys: {failure}")
 
     async def _write_cache(self, box: bytes) -> None:
         life = self._life

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
 from ..exceptions import ConfigurationError, MalformedMessage
-from .activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, ActivityReading, LatencyReading
+from .activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, ActivityReading, ActivityRecorder, LatencyReading
 from .codec import Value, decode, encode
-from .config_hash import LONGEST_NAME, config_hash
+from .config_hash import LONGEST_NAME, config_hash, login_set
 from .layout import LICENSE_REQUEST
-from .machine import printable
+from .machine import fixed_facts, moving_facts, printable
 
-__all__ = ["WITHHOLDABLE", "Deployment", "LicenseRequest", "activity_facts"]
+__all__ = ["WITHHOLDABLE", "Deployment", "LicenseRequest", "activity_facts", "check_withheld", "preview_request"]
 
 WITHHOLDABLE: Final = frozenset({"service_name", "hostname", "network_hostname", "package_build_host"})
 """The fields that a gateway's owner may keep to himself."""
@@ -209,6 +210,32 @@ class LicenseRequest:
 
     def __repr__(self) -> str:
         return f"<LicenseRequest {self.package} {self.config_hash.hex()[:16]}…>"
+
+
+def preview_request(
+    package: str,
+    logins: Collection[str],
+    *,
+    deployment: Deployment | None = None,
+    desired_period_s: float = 7200.0,
+    withhold: Collection[str] = (),
+) -> LicenseRequest:
+    """What a gateway on this machine would send now, with counts of zero; for its owner to look at.
+
+    Raises:
+        ConfigurationError: an argument cannot be used.
+    """
+    now_ns = time.time_ns()
+    facts = fixed_facts() | moving_facts(now_ns) | (deployment or Deployment()).facts()
+    facts |= activity_facts(ActivityRecorder().metrics()) | {"please_report": 0}
+    return LicenseRequest.compose(
+        facts,
+        package=package,
+        logins=login_set(logins),
+        time_utc_ns=now_ns,
+        desired_period_s=desired_period_s,
+        withhold=withhold,
+    )
 
 
 def check_withheld(names: Collection[str]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ..exceptions import TokenCacheError
+from ..exceptions import InvalidToken, MalformedMessage, SealBroken, TokenCacheError
+from .keypair import KeyPair, ManagerKey
 from .private_file import write_private
-from .token import TokenBinding
+from .sealing import open_token
+from .token import LicenseToken, TokenBinding
 
 __all__ = ["TokenCache"]
 
@@ -47,6 +50,22 @@ class TokenCache:
         if len(box) > _LARGEST_BOX:
             raise TokenCacheError(f"{self.path}: too large for a token; another file has its name")
         return box
+
+    def open(
+        self, box: bytes, keys: KeyPair, manager_keys: Sequence[ManagerKey], *, source: Path | None = None
+    ) -> LicenseToken:
+        """The token in a box that came from the file, or from *source*; signed by any of the keys, not yet judged.
+
+        Raises:
+            TokenCacheError: it is no token, or not for these keys.
+        """
+        failures: list[str] = []
+        for manager_key in manager_keys:
+            try:
+                return LicenseToken.decode(open_token(box, keys, manager_key))
+            except (SealBroken, MalformedMessage, InvalidToken) as error:
+                failures.append(str(error))
+        raise TokenCacheError(f"{source or self.path}: not a token for these keys: {failures[0]}")
 
     def write(self, box: bytes) -> None:
         """Replace the cached token; on failure the earlier one is still there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .administration import Administration, AuditRow
+from .administration import Administration, AuditRow, administer
 from .keyring import Generation, Keyring
 from .ledger import Agreement, Lock
 from .manager import LicenseManager, Reply
@@ -18,5 +18,6 @@ __all__ = [
     "Lock",
     "Reply",
     "UsageRow",
+    "administer",
     "to_csv",
 ]

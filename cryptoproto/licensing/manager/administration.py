@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sqlite3
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...exceptions import ConfigurationError, LicensingError
+from ...exceptions import ConfigurationError, LicenseDatabaseError, LicensingError
 from ..key_text import decode_box_key
 from ..refusal import Refusal
 from ..sealing import Channel, sign_token
 from ..token import LicenseToken, TokenBinding
+from . import usage
 from .database import Database
 from .keyring import Generation
 from .ledger import Agreement, Lock, agreement_of, check_terms, decide, iso, lock_of
+from .usage import UsageRow
 
-__all__ = ["Administration", "AuditRow"]
+__all__ = ["Administration", "AuditRow", "administer", "current_user"]
 
 _LONGEST_GRANT_S: Final = 366 * 86_400.0
 
@@ -173,6 +179,11 @@ class Administration:
         with self._database.transaction() as connection:
             self._audit(connection, action, detail)
 
+    def usage(self, *, since: str = "", public_key: str | None = None) -> list[UsageRow]:
+        """What gateways reported, from the day *since* on (``YYYY-MM-DD``)."""
+        with self._database.reading() as connection:
+            return usage.read(connection, since=since, public_key=public_key)
+
     def audit(self) -> list[AuditRow]:
         """Everything that administrators did, the oldest first."""
         with self._database.reading() as connection:
@@ -184,6 +195,36 @@ class Administration:
             "INSERT INTO audit (at_ns, actor, action, detail) VALUES (?, ?, ?, ?)",
             (self._clock_ns(), self._actor, action, json.dumps(detail)),
         )
+
+
+@contextmanager
+def administer(
+    path: str | os.PathLike[str],
+    *,
+    create: bool = False,
+    clock_ns: Callable[[], int] = time.time_ns,
+    actor: str | None = None,
+) -> Iterator[Administration]:
+    """The administration of a database file, without the manager's keys.
+
+    Raises:
+        LicenseDatabaseError: there is no such file and *create* is false, or it cannot be used.
+    """
+    if not create and not os.path.exists(path):
+        raise LicenseDatabaseError(f"{os.fspath(path)}: no such license database; `license agreement add` makes one")
+    database = Database(path)
+    try:
+        yield Administration(database, clock_ns, actor or current_user())
+    finally:
+        database.close()
+
+
+def current_user() -> str:
+    """Who runs this process, for the audit rows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        return f"uid {os.getuid()}"
 
 
 def _plain(binding: TokenBinding) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import sqlite3
 import time
@@ -19,7 +18,7 @@ from ..request import LicenseRequest
 from ..sealing import BOX_OVERHEAD, Channel, sign_token, split_request
 from ..token import LicenseToken, TokenBinding
 from . import usage
-from .administration import Administration
+from .administration import Administration, current_user
 from .database import Database
 from .keyring import Generation, Keyring, KeyringFile
 from .ledger import decide, public_key_known
@@ -100,7 +99,7 @@ class LicenseManager:
         self._freshness_ns = int(freshness_s * _SECOND)
         self._throttle = Throttle(requests_per_second, burst=100)
         self._database = Database(database)
-        self.administration = Administration(self._database, clock_ns, actor or _user())
+        self.administration = Administration(self._database, clock_ns, actor or current_user())
         with self._database.transaction() as connection:
             usage.prune(connection, clock_ns())
 
@@ -141,8 +140,7 @@ class LicenseManager:
         Raises:
             LicenseDatabaseError: the database cannot be read.
         """
-        with self._database.reading() as connection:
-            return usage.read(connection, since=since, public_key=public_key)
+        return self.administration.usage(since=since, public_key=public_key)
 
     def app(self, **options: Any) -> Starlette:
         """The ASGI application; needs the ``server`` extra. Options as :func:`~.server.application`."""
@@ -250,10 +248,3 @@ def _unseal(public_key: str, box: bytes, generations: Sequence[Generation]) -> t
     raise SealBroken(
         "the box does not open with this key and the manager's; is the pinned manager_key the current one?"
     )
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return f"uid {os.getuid()}"

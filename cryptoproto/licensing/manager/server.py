@@ -151,12 +151,11 @@ def _response(reply: Reply) -> Response:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Tells when it listens, and leaves the process's signal handlers alone unless asked."""
+    """Tells when it listens, and leaves the process's signal handlers alone."""
 
-    def __init__(self, config: uvicorn.Config, *, signals: bool) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
-        self._signals = signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -164,11 +163,7 @@ class _Uvicorn(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        if self._signals:
-            with super().capture_signals():
-                yield
-        else:
-            yield
+        yield
 
 
 class ManagerServer:
@@ -180,7 +175,6 @@ class ManagerServer:
         port: the port, 0 for a free one.
         certificate: a PEM file with the certificate chain; with it TLS is spoken.
         certificate_key: the PEM file of its private key, if that is not in the same file.
-        signals: end on SIGINT and SIGTERM; for a process that does nothing else.
 
     Raises:
         ConfigurationError: the address cannot be listened on, or the certificate cannot be used.
@@ -194,7 +188,6 @@ class ManagerServer:
         port: int = 0,
         certificate: str | os.PathLike[str] | None = None,
         certificate_key: str | os.PathLike[str] | None = None,
-        signals: bool = False,
     ) -> None:
         self._socket = _listen(host, port)
         config = uvicorn.Config(
@@ -211,7 +204,7 @@ class ManagerServer:
         except (OSError, ValueError) as error:
             self._socket.close()
             raise ConfigurationError(f"certificate: cannot be used: {error}") from error
-        self._server = _Uvicorn(config, signals=signals)
+        self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
         name, number = self._socket.getsockname()[:2]
         shown = f"[{name}]" if ":" in name else name
@@ -231,11 +224,15 @@ class ManagerServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.should_exit = True
+        self.stop()
         await self.ended()
 
+    def stop(self) -> None:
+        """Answer what has arrived, and end."""
+        self._server.should_exit = True
+
     async def ended(self) -> None:
-        """Wait until the server has ended, by a signal or by leaving the context."""
+        """Wait until the server has ended, by :meth:`stop` or by leaving the context."""
         if self._task is not None:
             await self._task
         self._socket.close()
