@@ -5,10 +5,11 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := fast,cli,licensing,server,bench,dev
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo demo-license test lint bench clean
 
 help:
 	@echo "make demo   set up, start an exchange on loopback and trade on it"
+	@echo "make demo-license   keys, a license manager and gateways: refusal, outage, renewal"
 	@echo "make test   set up and run the whole test suite"
 	@echo "make lint   ruff, mypy and the import contract"
 	@echo "make bench  measure; prints a table and writes benchmarks/results/"
@@ -25,6 +26,9 @@ setup: $(READY)
 
 demo: $(READY)
 	$(BIN)/cryptoproto demo
+
+demo-license: $(READY)
+	$(BIN)/python examples/license_demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -55,7 +55,7 @@ class Field:
         return "".join(part[:1].upper() + part[1:] for part in self.name.split("_"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # compared by identity: it is the key of a cache on every message
 class Layout:
     """One message: the name of its table, its file identifier, its largest size in bytes and its fields by slot."""
 
