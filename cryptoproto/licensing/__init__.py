@@ -34,8 +34,8 @@ try:
     )
     from .agent import LicenseAgent
     from .clock import Clock, SystemClock
-    from .config_hash import config_hash, read_logins
     from .keypair import KeyPair, ManagerKey
+    from .logins import config_hash, read_logins
     from .manager import (
         Administration,
         Agreement,

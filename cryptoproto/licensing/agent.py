@@ -28,8 +28,8 @@ from .activity import ActivityRecorder, ActivitySource
 from .agent_life import AgentLife
 from .clock import Clock, SystemClock
 from .codec import Value
-from .config_hash import login_set
 from .keypair import KeyPair, ManagerKey, ManagerKeySource
+from .logins import login_set
 from .machine import fixed_facts, moving_facts, printable
 from .manager_link import ManagerLink, Verify
 from .request import Deployment, LicenseRequest, activity_facts, check_withheld

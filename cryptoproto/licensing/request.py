@@ -7,13 +7,14 @@ import secrets
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 from ..exceptions import ConfigurationError, MalformedMessage
 from .activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, ActivityReading, ActivityRecorder, LatencyReading
 from .codec import Value, decode, encode
-from .config_hash import LONGEST_NAME, config_hash, login_set
 from .layout import LICENSE_REQUEST
+from .logins import LONGEST_NAME, config_hash, login_set
 from .machine import fixed_facts, moving_facts, printable
 
 __all__ = ["WITHHOLDABLE", "Deployment", "LicenseRequest", "activity_facts", "check_withheld", "preview_request"]
@@ -87,7 +88,7 @@ class LicenseRequest:
     fields: Mapping[str, Value]
 
     def __init__(self, values: Mapping[str, Value]) -> None:
-        self.fields = {field.name: values.get(field.name) for field in LICENSE_REQUEST.fields}
+        self.fields = MappingProxyType({field.name: values.get(field.name) for field in LICENSE_REQUEST.fields})
 
     @classmethod
     def compose(

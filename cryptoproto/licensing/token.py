@@ -9,9 +9,9 @@ from typing import Any, Final, Self, cast
 
 from ..exceptions import InvalidToken, MalformedMessage
 from .codec import decode, encode
-from .config_hash import config_hash
 from .key_text import decode_key, encode_key
 from .layout import LICENSE_TOKEN
+from .logins import config_hash
 
 __all__ = ["LicenseToken", "TokenBinding"]
 

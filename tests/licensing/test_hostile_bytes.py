@@ -87,10 +87,10 @@ def token_message() -> bytes:
     ).encode()
 
 
-def test_25_000_mutated_requests(request_message: bytes) -> None:
-    good, refused = survey(mutations(request_message, 25_000, seed=1), LicenseRequest.decode, MalformedMessage)
-    assert good + refused == 25_000
-    assert refused > 6_000
+def test_15_000_mutated_requests(request_message: bytes) -> None:
+    good, refused = survey(mutations(request_message, 15_000, seed=1), LicenseRequest.decode, MalformedMessage)
+    assert good + refused == 15_000
+    assert refused > 4_000
     assert good > 1_000  # a changed count is a fine request
 
 
@@ -123,12 +123,12 @@ def test_2_000_mutated_signed_tokens_inside_good_boxes(
     assert refused > 1_000
 
 
-def test_100_000_mutated_boxes(request_message: bytes, gateway: KeyPair, keyring: Keyring) -> None:
+def test_110_000_mutated_boxes(request_message: bytes, gateway: KeyPair, keyring: Keyring) -> None:
     generation = keyring.active(START_NS)[0]
     box = Channel(gateway, generation.public.box_key).seal(request_message)
     channel = Channel(generation.box_keys, gateway.public_key)
     assert channel.open(box) == request_message
-    assert survey(mutations(box, 100_000, seed=5), channel.open, SealBroken) == (0, 100_000)
+    assert survey(mutations(box, 110_000, seed=5), channel.open, SealBroken) == (0, 110_000)
 
 
 def test_every_truncation(request_message: bytes, token_message: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import stat
 import threading
 from pathlib import Path
@@ -405,6 +406,14 @@ def test_every_change_leaves_a_row(asker: Asker, gateway: KeyPair) -> None:
     assert rows[2].to_plain()["at"] == "2026-09-21T14:13:20Z"
 
 
+def test_usage_is_forgotten_in_the_end(asker: Asker, clock: SimulatedClock) -> None:
+    asker.manager.administration.add_agreement(asker.keys.public_key, "*", licenses=1)
+    asker.ask("A1")
+    clock._steady_ns = 402 * 86_400 * SECOND
+    asker.ask("A1")
+    assert [row.day for row in asker.manager.usage()] == ["2027-10-28"]
+
+
 def test_usage_is_kept_per_day_and_run(asker: Asker, clock: SimulatedClock) -> None:
     asker.manager.administration.add_agreement(asker.keys.public_key, "*", licenses=1)
     asker.ask("A1", session_id="s1", create_order=5)
@@ -461,10 +470,12 @@ def test_files_that_are_no_license_database(tmp_path: Path) -> None:
         LicenseManager(tmp_path / "other", ring)
 
 
-def test_a_database_that_fails_is_a_503_and_nothing_leaves(asker: Asker) -> None:
+def test_a_database_that_fails_is_a_503_and_nothing_leaves(asker: Asker, caplog: pytest.LogCaptureFixture) -> None:
     asker.manager.administration.add_agreement(asker.keys.public_key, "*", licenses=1)
     with asker.manager._database.transaction() as connection:
         connection.execute("DROP TABLE locks")
-    reply = asker.manager.handle(asker.body("A1"))
+    with caplog.at_level(logging.ERROR):
+        reply = asker.manager.handle(asker.body("A1"))
+    assert "no such table" in caplog.text
     assert reply.status == 503
     assert json.loads(reply.body)["reason"] == "unavailable"

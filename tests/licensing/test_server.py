@@ -114,7 +114,7 @@ async def test_an_address_in_use_is_told(live: LicenseManager) -> None:
     async with live.serving() as server:
         port = int(server.url.rsplit(":", 1)[1])
         with pytest.raises(cp.ConfigurationError, match="in use"):
-            live.serving(port=port)
+            await live.serving(port=port).__aenter__()
     with pytest.raises(cp.ConfigurationError, match="65535"):
         live.serving(port=70_000)
     with pytest.raises(cp.ConfigurationError, match="certificate"):

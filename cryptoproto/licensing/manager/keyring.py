@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..keypair import KeyPair, ManagerKey, read_json, write_secret_json
 
 __all__ = ["Generation", "Keyring"]
 
+_log = logging.getLogger("cryptoproto.licensing.manager")
 _SECOND: Final = 1_000_000_000
 
 
@@ -109,19 +111,19 @@ class KeyringFile:
 
     def current(self) -> Keyring:
         """The keyring, read again if its file was replaced; one that cannot be read leaves the last one in use."""
-        try:
-            stamp = self._stamp()
-            if stamp != self._seen:
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
                 self._keyring = Keyring.load(self._path)
-                self._seen = stamp
-        except (ConfigurationError, OSError):
-            return self._keyring
+            except ConfigurationError as error:
+                _log.error("the manager's keys stay as they were: %s", error)
         return self._keyring
 
     def _stamp(self) -> tuple[int, int] | None:
         try:
             status = self._path.stat()
-        except FileNotFoundError:
+        except OSError:
             return None
         return status.st_mtime_ns, status.st_ino
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ...exceptions import ConfigurationError
-from ..config_hash import config_hash
+from ..logins import config_hash
 from ..refusal import Refusal
 from ..token import TokenBinding
 

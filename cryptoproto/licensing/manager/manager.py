@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LARGEST_BODY", "LicenseManager", "Reply"]
 
+_log = logging.getLogger("cryptoproto.licensing.manager")
 _SECOND: Final = 1_000_000_000
 LARGEST_BODY: Final = 32 + BOX_OVERHEAD + LICENSE_REQUEST.largest
 
@@ -100,8 +102,6 @@ class LicenseManager:
         self._throttle = Throttle(requests_per_second, burst=100)
         self._database = Database(database)
         self.administration = Administration(self._database, clock_ns, actor or current_user())
-        with self._database.transaction() as connection:
-            usage.prune(connection, clock_ns())
 
     def close(self) -> None:
         """Close the database."""
@@ -172,10 +172,12 @@ class LicenseManager:
                 opened = [self._open(connection, body, generations, now_ns) for body in bodies]
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM nonces WHERE seen_ns < ?", (now_ns - 2 * self._freshness_ns,))
+                usage.prune(connection, now_ns)
                 outcomes = [
                     each if isinstance(each, Refusal) else self._decide(connection, each, now_ns) for each in opened
                 ]
         except LicenseDatabaseError:
+            _log.exception("requests are turned away with 503")
             trouble = Refusal(503, "unavailable", "the manager's database cannot be used at the moment; try another")
             return [Reply.no(trouble) for _ in bodies]
         return [self._reply(each, outcome) for each, outcome in zip(opened, outcomes, strict=True)]

@@ -43,6 +43,7 @@ _BODY_TIMEOUT_S: Final = 10.0  # a body is one or two packets
 _ADDRESS_PER_SECOND: Final = 50.0  # an address may stand for a whole rack of gateways
 _ADDRESS_BURST: Final = 500
 _MOST_CONNECTIONS: Final = 1000
+_FAREWELL_S: Final = 5  # a peer that never finishes must not keep the process
 
 
 class _Desk:
@@ -177,7 +178,7 @@ class ManagerServer:
         certificate_key: the PEM file of its private key, if that is not in the same file.
 
     Raises:
-        ConfigurationError: the address cannot be listened on, or the certificate cannot be used.
+        ConfigurationError: the certificate cannot be used; on entering, the address cannot be listened on.
     """
 
     def __init__(
@@ -189,34 +190,37 @@ class ManagerServer:
         certificate: str | os.PathLike[str] | None = None,
         certificate_key: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._socket = _listen(host, port)
+        if not 0 <= port <= 65_535:
+            raise ConfigurationError(f"port: {port} is none; between 0 and 65535")
+        self._host, self._port = host, port
+        self._scheme = "http" if certificate is None else "https"
         config = uvicorn.Config(
             application(manager),
             log_config=None,
             access_log=False,
             server_header=False,
             limit_concurrency=_MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_FAREWELL_S,
             ssl_certfile=None if certificate is None else os.fspath(certificate),
             ssl_keyfile=None if certificate_key is None else os.fspath(certificate_key),
         )
         try:
             config.load()
         except (OSError, ValueError) as error:
-            self._socket.close()
             raise ConfigurationError(f"certificate: cannot be used: {error}") from error
         self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
-        name, number = self._socket.getsockname()[:2]
-        shown = f"[{name}]" if ":" in name else name
-        self.url = f"{'http' if certificate is None else 'https'}://{shown}:{number}"
+        self.url = ""
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="license-server")
+        listener = _listen(self._host, self._port)
+        name, number = listener.getsockname()[:2]
+        self.url = f"{self._scheme}://{f'[{name}]' if ':' in name else name}:{number}"
+        self._task = asyncio.create_task(self._serve(listener), name="license-server")
         listening = asyncio.create_task(self._server.listening.wait())
         await asyncio.wait([self._task, listening], return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         if self._task.done():
-            self._socket.close()
             await self._task
             raise ConfigurationError("the license manager's server did not start; its log says why")
         return self
@@ -235,15 +239,15 @@ class ManagerServer:
         """Wait until the server has ended, by :meth:`stop` or by leaving the context."""
         if self._task is not None:
             await self._task
-        self._socket.close()
+
+    async def _serve(self, listener: socket.socket) -> None:
+        with listener:
+            await self._server.serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if not 0 <= port <= 65_535:
-        raise ConfigurationError(f"port: {port} is none; between 0 and 65535")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio switches Nagle off only on sockets that name it.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
