@@ -204,7 +204,8 @@ class LicenseAgent:
         """A request as it would be sent now; nothing is sent. Not to be sent later: each carries its own time."""
         standing = self._life.standing
         facts = await asyncio.to_thread(self._machine_facts, self._clock.wall_ns())
-        facts |= self._deployment.facts() | activity_facts(self._source.metrics()) | self._life.reports
+        facts |= self._deployment.facts() | activity_facts(self._source.metrics())
+        facts |= {"please_report": self._life.reports, "please_report_details": self._life.report_details}
         return LicenseRequest.compose(
             facts,
             package=self._binding.package,
@@ -219,10 +220,8 @@ class LicenseAgent:
 
         The details are shortened to 1024 bytes; what they say is up to the caller, so put no secret into them.
         """
-        reports = self._life.reports
-        count = reports["please_report"]
-        reports["please_report"] = (count if isinstance(count, int) else 0) + 1
-        reports["please_report_details"] = printable(details, 1024) or None
+        self._life.reports += 1
+        self._life.report_details = printable(details, 1024) or None
 
     # --- life ------------------------------------------------------------------------------------------
 

@@ -30,7 +30,8 @@ class AgentLife:
         self.failure: BaseException | None = None
         self.unwritten: bytes | None = None
         self.facts: dict[str, Value] | None = None
-        self.reports: dict[str, Value] = {"please_report": 0}
+        self.reports = 0
+        self.report_details: str | None = None
         self._state: LicenseState | None = None
         self._changed = asyncio.Event()
 

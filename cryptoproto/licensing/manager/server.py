@@ -253,5 +253,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise ConfigurationError(f"{host}:{port}: cannot be listened on: {error.strerror}; in use already?") from error
+        raise ConfigurationError(
+            f"{host}:{port}: cannot be listened on: {error.strerror}; choose another host or port"
+        ) from error
     return listener
