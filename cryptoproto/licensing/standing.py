@@ -71,7 +71,6 @@ class Standing:
 
     def __init__(self, schedule: Schedule, *, wall_ns: int, steady_ns: int) -> None:
         self._schedule = schedule
-        self._started_ns = steady_ns
         self._anchor_wall = wall_ns
         self._anchor_steady = steady_ns
         self._drift = 0
