@@ -12,6 +12,7 @@ from ..exceptions import CryptoprotoError
 from ..version import __version__
 from .apikeys import app as apikeys_app
 from .bench import bench
+from .book import book
 from .demo import demo
 from .exchange import exchange
 from .keys import keygen
@@ -53,6 +54,7 @@ app.command("exchange")(exchange)
 app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
+app.command("book")(book)
 app.command("bench")(bench)
 app.add_typer(apikeys_app)
 app.add_typer(license_app, name="license")

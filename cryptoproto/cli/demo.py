@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ..client import MarketData
 from ..exchange import Exchange
 from ..transport import TransportKind
 from ..wire import Protocol
@@ -63,6 +64,7 @@ class _Demo:
             Taker("taker", seed + 2),
         ]
         self._exchange = Exchange(maker_fee=_FEES[0], taker_fee=_FEES[1], transport=transport)
+        self._feed: MarketData
         self._state = "trading"
         self._started = 0.0
 
@@ -72,6 +74,8 @@ class _Demo:
             for bot in self._bots:
                 exchange.register(bot.name, bot.key.public_key, _OPENING)
             before = exchange.totals()
+            self._feed = MarketData(exchange.market_data_url, transport=self._transport, pairs=[PAIR])
+            self._feed.start()
             tasks = [
                 asyncio.ensure_future(bot.run(exchange, self._transport, protocol))
                 for bot, protocol in zip(self._bots, self._protocols, strict=True)
@@ -84,6 +88,7 @@ class _Demo:
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)
+                await self._feed.close()
         return self._report(checks)
 
     async def _play(self, tasks: Sequence[asyncio.Future[None]]) -> None:
@@ -221,10 +226,8 @@ class _Demo:
         return Group(head, Columns([self._book(), self._trades()]), self._bots_table())
 
     def _book(self) -> Table:
-        book = self._exchange.book(PAIR)
+        bids, asks = self._feed.book(PAIR).depth(5)
         shown = table(PAIR, "bid volume", "price", "ask volume", right=("bid volume", "price", "ask volume"))
-        asks = sorted(book.sell_levels.items())[:5]
-        bids = sorted(book.buy_levels.items(), reverse=True)[:5]
         for price, volume in reversed(asks):
             shown.add_row("", f"[red]{price:.2f}[/]", f"{volume:.2f}")
         for price, volume in bids:
