@@ -142,6 +142,16 @@ class Journal:
         return self._file.path
 
     @property
+    def last_transaction_id(self) -> int:
+        """The id of the newest event, over all clients."""
+        return self._head.transaction_id
+
+    @property
+    def since_snapshot(self) -> int:
+        """How many commands would be carried out again after a crash now."""
+        return self._since_snapshot
+
+    @property
     def closed(self) -> bool:
         """Whether the file is closed."""
         return self._lock is None
