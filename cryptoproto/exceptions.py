@@ -33,7 +33,21 @@
     ├── OrderNotFilled                        an order ended before it was filled whole
     ├── StoreError (OSError)                  what must be remembered could not be written down
     ├── CredentialsRefused                    our own gateway turns a request away, with this HTTP status
-    └── StompError                            the gateway answered with a STOMP ERROR frame
+    ├── StompError                            the gateway answered with a STOMP ERROR frame
+    └── LicensingError                        no license, or no way to get or keep one
+        ├── LicenseRefused                    the license manager answered, and said no
+        │   ├── NoAgreement
+        │   ├── NoFreeLicense
+        │   ├── RequestMalformed
+        │   ├── RequestStale
+        │   └── TooManyRequests
+        ├── LicenseExpired                    neither a token nor a grace period is left
+        ├── ManagerUnavailable (ConnectionError)
+        ├── MalformedMessage (ValueError)     a request or token is not what its layout says
+        ├── SealBroken                        a sealed box does not open
+        ├── InvalidToken                      a token is not signed by the manager, or not meant for us
+        ├── TokenCacheError                   the cached token cannot be read or kept
+        └── LicenseDatabaseError              the manager's database cannot be used
 """
 
 from __future__ import annotations
@@ -52,7 +66,16 @@ __all__ = [
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "InvalidToken",
+    "LicenseDatabaseError",
+    "LicenseExpired",
+    "LicenseRefused",
+    "LicensingError",
     "LoginRefused",
+    "MalformedMessage",
+    "ManagerUnavailable",
+    "NoAgreement",
+    "NoFreeLicense",
     "OpenTimeout",
     "OrderNotFilled",
     "OrderRejected",
@@ -60,13 +83,18 @@ __all__ = [
     "ProtocolError",
     "RateLimited",
     "RequestError",
+    "RequestMalformed",
     "RequestNotSent",
+    "RequestStale",
     "RequestTimeout",
+    "SealBroken",
     "ServerError",
     "ServerRestart",
     "SlowConsumer",
     "StompError",
     "StoreError",
+    "TokenCacheError",
+    "TooManyRequests",
     "TradesDisabled",
     "UnknownServerError",
     "UnsupportedMessageType",
@@ -275,3 +303,73 @@ class StompError(CryptoprotoError):
     def __str__(self) -> str:
         details = f" ({self.text})" if self.text and self.text != self.message else ""
         return f"the gateway ended the STOMP connection: {self.message or 'no reason given'}{details}"
+
+
+class LicensingError(CryptoprotoError):
+    """Something about a license: none is held, or it cannot be acquired, kept or managed."""
+
+
+class LicenseRefused(LicensingError):
+    """The license manager answered, and said no.
+
+    Attributes:
+        reason: the manager's word for it, for programs: ``no_agreement``, ``no_free_license`` and so on.
+        retry_after_s: in how many seconds asking again may help, as the manager estimates; ``None`` if unknown.
+    """
+
+    def __init__(self, reason: str, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"the license manager refuses ({self.reason}): {self.message}"
+
+
+class NoAgreement(LicenseRefused):
+    """Reason ``no_agreement``: no agreement covers this public key and package."""
+
+
+class NoFreeLicense(LicenseRefused):
+    """Reason ``no_free_license``: other sets of logins hold every license of the agreement."""
+
+
+class RequestMalformed(LicenseRefused):
+    """Reasons ``malformed`` and ``too_large``: the manager could not open or read the request."""
+
+
+class RequestStale(LicenseRefused):
+    """Reason ``stale``: the request's time is too far from the manager's, or its nonce was used before."""
+
+
+class TooManyRequests(LicenseRefused):
+    """Reason ``too_many_requests``: this gateway, or its network address, asks too often."""
+
+
+class LicenseExpired(LicensingError):
+    """Neither a valid token nor a grace period is left; the text says what the last attempt met."""
+
+
+class ManagerUnavailable(LicensingError, ConnectionError):
+    """No license manager could be reached, or none of those reached is working."""
+
+
+class MalformedMessage(LicensingError, ValueError):
+    """The bytes of a request or token are truncated, out of bounds, of another type or otherwise not as laid out."""
+
+
+class SealBroken(LicensingError):
+    """A sealed box does not open: another key, another sender, or damaged; the three cannot be told apart."""
+
+
+class InvalidToken(LicensingError):
+    """A token is not signed by the pinned manager, or is meant for another key, package, set of logins or time."""
+
+
+class TokenCacheError(LicensingError):
+    """The cached token cannot be read, or a new one cannot be written; the token in memory stays in use."""
+
+
+class LicenseDatabaseError(LicensingError):
+    """The license manager's database cannot be opened, read or written."""

@@ -360,10 +360,6 @@ def test_amounts_as_decimal_string_or_int(amount: cp.AmountLike) -> None:
         ("0E-8", "must be a finite number greater than zero"),
         (-1, "must be a finite number greater than zero"),
         ("-0.00000001", "must be a finite number greater than zero"),
-        ("1E+101", "too large or too small for any amount"),
-        ("1E-101", "too large or too small for any amount"),
-        ("1E+999999999999999999", "too large or too small for any amount"),
-        ("1E-999999999999999999", "too large or too small for any amount"),
         ("1E+9999999999999999999999", "is no decimal number"),
     ],
 )
@@ -382,7 +378,7 @@ def test_a_ttl_that_is_refused(ttl: Any) -> None:
             order("BTC_USD", 1, 1, ttl=ttl)
 
 
-@pytest.mark.parametrize("value", ['"NaN"', '"Infinity"', '"0"', "0", "-1", '"1E+999999999"', '"x"', "null", "true"])
+@pytest.mark.parametrize("value", ['"NaN"', '"Infinity"', '"0"', "0", "-1", '"x"', "null", "true"])
 def test_an_exchange_refuses_the_same_amounts(value: str) -> None:
     raw = f'{{"@type":"PlaceBuyLimitOrder","trade_pair":"BTC_USD","amount":{value},"price":"1","ttl":0}}'
     with pytest.raises(cp.DecodeError):
@@ -428,6 +424,28 @@ def test_plain() -> None:
         "-1.50",
         "0",
     ]
+
+
+@pytest.mark.parametrize("text", ["1E+1001", "1E-1001", "1E+999999999999999999", "1E-999999999999999999", "-9E+5000"])
+def test_numbers_that_would_fill_the_memory_are_not_written_out(text: str) -> None:
+    words = "too large or too small to be written in plain digits"
+    with pytest.raises(cp.ConfigurationError, match=words):
+        plain(D(text))
+    for message in (
+        PlaceBuyLimitOrder("A_B", D(text).copy_abs(), 1),
+        SetBalance("USD", D(1), D(text), "trade", (0, 0)),
+        OrderBookAgg("A_B", 1, {D(text): D(1)}, {}),
+        {"amount": D(text)},
+    ):
+        with pytest.raises(cp.ConfigurationError, match=words):
+            encode(message)
+    # Of an exchange that says such a thing, the message can be read, and its dict cannot be made.
+    raw = f'{{"@type":"SetBalance","currency":"USD","balance":"{text}","change":"1","reason":"x","time":[0,0]}}'
+    received = decode(raw.encode())
+    assert isinstance(received, SetBalance)
+    assert received.balance == D(text)
+    with pytest.raises(cp.ConfigurationError, match=words):
+        _ = received.payload
 
 
 @pytest.mark.parametrize("spelling", ['"NaN"', '"nan"', '"sNaN"', '"Infinity"', '"-inf"'])

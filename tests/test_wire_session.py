@@ -323,7 +323,7 @@ def test_a_transaction_that_only_the_long_way_takes() -> None:
         def __init__(self, codec: object) -> None:
             self.decode = codec.decode  # type: ignore[attr-defined]
 
-        def decode_transaction(self, plain: bytes) -> None:
+        def decode_frequent(self, plain: bytes) -> None:
             return None
 
     client, server = sessions(Protocol.V5)

@@ -15,6 +15,7 @@ from .bench import bench
 from .demo import demo
 from .exchange import exchange
 from .keys import keygen
+from .license import license_app
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
@@ -28,7 +29,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(apikeys_app)
 
 
 def _show_version(value: bool) -> None:
@@ -54,6 +54,8 @@ app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("bench")(bench)
+app.add_typer(apikeys_app)
+app.add_typer(license_app, name="license")
 
 
 def run() -> int:

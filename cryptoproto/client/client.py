@@ -368,8 +368,7 @@ class Client:
         if handler is not None:
             self._handle(handler, event)
             return
-        self._inbox.put(event)
-        if self._inbox.full:
+        if self._inbox.put(event):
             self._on_full()
 
     def _handle(self, handler: Callable[[Event], object], event: Event) -> None:

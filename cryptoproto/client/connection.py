@@ -239,8 +239,10 @@ class Connection:
             else:
                 self._signer.put(draft)
             return await call
-        finally:
+        except BaseException:
             self._calls.discard(draft.number)
+            raise
+        finally:
             if at is not None:
                 self._watched.pop(draft.number, None)
 
@@ -356,8 +358,14 @@ class Connection:
             frame = self._session.receive(data)
             if type(frame) is TransactionFrame:
                 payload = frame.payload
-                event = Event(frame.transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
-                self._position = event.transaction_id
+                transaction_id = frame.transaction_id
+                event = Event(transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
+                self._position = transaction_id
+            elif type(frame) is ResponseFrame:
+                if self._watched and frame.request_id in self._watched:
+                    self._call_user(self._watched[frame.request_id], frame.payload)
+                self._calls.resolve(frame.request_id, frame.payload)
+                return
             elif frame is None:
                 return
             elif isinstance(frame, BroadcastFrame):
@@ -371,9 +379,7 @@ class Connection:
         if self._on_event is not None:
             self._call_user(self._on_event, event)
             return
-        inbox = self._inbox
-        inbox.put(event)
-        if inbox.full:
+        if self._inbox.put(event):
             self._on_full()
 
     def on_text(self, text: str) -> None:
@@ -391,11 +397,7 @@ class Connection:
             self._gone.set_result(None)
 
     def _on_rare(self, frame: ServerFrame | Opened) -> None:
-        if isinstance(frame, ResponseFrame):
-            if self._watched and frame.request_id in self._watched:
-                self._call_user(self._watched[frame.request_id], frame.payload)
-            self._calls.resolve(frame.request_id, frame.payload)
-        elif isinstance(frame, ThrottlingFrame):
+        if isinstance(frame, ThrottlingFrame):
             policy = self._options.throttle or default_throttle
             seconds = self._call_user(policy, frame.level, frame.request_id, frame.order_id)
             if isinstance(seconds, int | float) and seconds > 0:
@@ -409,11 +411,12 @@ class Connection:
     # Inside
 
     def _live(self) -> Transport:
+        transport = self._transport
         if self._error is not None:
             raise own(self._error, sent=False)
-        if self._transport is None:
+        if transport is None:
             raise ConfigurationError("the connection is not open yet: await connect(...)")
-        return self._transport
+        return transport
 
     def _encoded(self, message: Outgoing) -> bytes:
         payload = encode(message)

@@ -39,11 +39,6 @@ class Inbox:
         self._make_error: Callable[[], CryptoprotoError] | None = None
 
     @property
-    def full(self) -> bool:
-        """Whether reading should stop."""
-        return len(self.events) >= self._limit or self._bytes >= MAX_QUEUE_BYTES
-
-    @property
     def overflowing(self) -> bool:
         """Whether even those who wait for a reply can't be allowed to go on."""
         return len(self.events) >= self._hard_limit or self._bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
@@ -53,13 +48,15 @@ class Inbox:
         """Whether reading may go on."""
         return len(self.events) <= self._low and self._bytes < MAX_QUEUE_BYTES // 2
 
-    def put(self, event: Event) -> None:
-        """Add an event and wake the reader."""
-        self.events.append(event)
-        self._bytes += len(event.raw)
+    def put(self, event: Event) -> bool:
+        """Add an event, wake the reader, and tell whether reading should stop."""
+        events = self.events
+        events.append(event)
+        self._bytes = waiting_bytes = self._bytes + len(event.raw)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+        return len(events) >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def pop(self) -> Event:
         """The oldest event; IndexError when there is none."""

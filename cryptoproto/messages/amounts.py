@@ -19,15 +19,14 @@ else:
     AmountLike = Decimal
 
 # Far beyond any amount. Written in plain digits, 1E+999999999 would be a gigabyte of zeroes.
-_MAX_EXPONENT: Final = 100
+_MAX_EXPONENT: Final = 1000
 
 
 def exact(value: AmountLike, name: str) -> Decimal:
     """*value* as a positive, finite Decimal; *name* is the word for it in an error.
 
     Raises:
-        ConfigurationError: it is a float (which cannot say 0.1), no number, not greater than zero, or of more than a
-            hundred digits before the point or zeroes behind it.
+        ConfigurationError: it is a float (which cannot say 0.1), no number, or not greater than zero.
     """
     if isinstance(value, float):
         stands_for = Decimal.from_float(value)  # noqa: FURB164  (the constructor signals FloatOperation)
@@ -43,11 +42,18 @@ def exact(value: AmountLike, name: str) -> Decimal:
         raise ConfigurationError(f'{name}={value!r} is no decimal number; write it like "1.5"') from None
     if not number.is_finite() or number <= 0:
         raise ConfigurationError(f"{name}={value} must be a finite number greater than zero")
-    if not -_MAX_EXPONENT <= number.adjusted() <= _MAX_EXPONENT:
-        raise ConfigurationError(f"{name}={value} is too large or too small for any amount")
     return number
 
 
 def plain(value: Decimal) -> str:
-    """*value* in plain digits: ``str()`` would write 0.00000001 as ``1E-8``."""
+    """*value* in plain digits: ``str()`` would write 0.00000001 as ``1E-8``.
+
+    Raises:
+        ConfigurationError: its exponent alone makes for more than a thousand zeroes.
+    """
+    text = str(value)
+    if "E" not in text:
+        return text
+    if not -_MAX_EXPONENT <= int(text.partition("E")[2]) <= _MAX_EXPONENT:
+        raise ConfigurationError(f"{text} is too large or too small to be written in plain digits")
     return f"{value:f}"
