@@ -1,18 +1,25 @@
-"""The client's side: one live connection, and the public market data."""
+"""The client's side: one live connection, and the client that keeps one; market data and the order book."""
 
 from __future__ import annotations
 
 from .backoff import Backoff
 from .book import Level, OrderBook
-from .connection import Connection, connect
+from .client import Client
+from .connection import Connection
+from .desk import OutcomeReport
 from .event import Event
 from .feed_state import FeedState, FeedStatus
 from .market_data import MarketData
+from .opening import connect
 from .options import Throttle
+from .order import Order, OrderStatus, Side, TimeInForce
+from .states import State, StateChange
+from .store import MemoryStore, SqliteStore, Store
 from .update_queue import MarketUpdate
 
 __all__ = [
     "Backoff",
+    "Client",
     "Connection",
     "Event",
     "FeedState",
@@ -20,7 +27,17 @@ __all__ = [
     "Level",
     "MarketData",
     "MarketUpdate",
+    "MemoryStore",
+    "Order",
     "OrderBook",
+    "OrderStatus",
+    "OutcomeReport",
+    "Side",
+    "SqliteStore",
+    "State",
+    "StateChange",
+    "Store",
     "Throttle",
+    "TimeInForce",
     "connect",
 ]

@@ -11,6 +11,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+from ..arguments import SMALLEST_LIMIT, check_count, check_plain_function, check_seconds, check_tls
 from ..exceptions import ConfigurationError
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
@@ -26,6 +27,7 @@ from .venue import Venue
 __all__ = ["Exchange"]
 
 _LONGEST_SLEEP = 60.0
+_LAST_PORT = 65_535
 
 
 class Exchange:
@@ -87,8 +89,24 @@ class Exchange:
     ) -> None:
         if path is not None:
             raise ConfigurationError("a journal is not supported yet; leave path out to keep everything in memory")
+        if rate_limit is not None and (isinstance(rate_limit, bool) or not isinstance(rate_limit, int | float)):
+            raise ConfigurationError(f"rate_limit={rate_limit!r} must be a number of messages a second, or None")
         if rate_limit is not None and not rate_limit > 0:
             raise ConfigurationError(f"rate_limit={rate_limit} must be greater than zero, or None")
+        if private_key is not None and not isinstance(private_key, PrivateKey):
+            raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
+        for name, number in (("port", port), ("market_data_port", market_data_port)):
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _LAST_PORT:
+                raise ConfigurationError(f"{name}={number!r} must be a port, 0 to {_LAST_PORT}, 0 for any free one")
+        if port and port == market_data_port:
+            raise ConfigurationError(f"port and market_data_port are both {port}; they are two sockets")
+        for name, seconds in (
+            ("ping_interval", ping_interval), ("ping_timeout", ping_timeout), ("book_interval", book_interval),
+        ):  # fmt: skip
+            check_seconds(name, seconds)
+        check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
+        check_plain_function("clock", clock)
+        check_tls(ssl, wanted=True)
         self.private_key = private_key or PrivateKey.generate()
         self.rate_limit = rate_limit
         self.ping_interval = ping_interval

@@ -125,17 +125,14 @@ class ClientSession:
         if opener is None:
             return self._receive_hello(frame)
         plain = opener.decrypt(frame)
-        transaction = self._decoder.decode_transaction(plain)
-        if transaction is None:
-            received = self._decoder.decode(unpad(plain))
-            if not isinstance(received, TransactionFrame):
-                return received
-            transaction = received
-        # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
-        if transaction.transaction_id <= self.last_transaction_id:
-            return None
-        self.last_transaction_id = transaction.transaction_id
-        return transaction
+        received = self._decoder.decode_frequent(plain) or self._decoder.decode(unpad(plain))
+        if type(received) is TransactionFrame:
+            transaction_id = received.transaction_id
+            # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
+            if transaction_id <= self.last_transaction_id:
+                return None
+            self.last_transaction_id = transaction_id
+        return received
 
     def _receive_hello(self, frame: bytes) -> Opened:
         if len(frame) > self._max_frame_bytes:
@@ -169,15 +166,16 @@ class ClientSession:
         Raises:
             ProtocolError: the handshake is not over, or ``SIGNED`` lacks its signature.
         """
-        if self._sealer is None:
+        sealer = self._sealer
+        if sealer is None:
             raise ProtocolError("the handshake is not over")
         encoder = self._encoder
         if not self._signed:
-            return self._sealer.seal_padded(encoder.padded_body(draft.kind, draft.number, draft.payload))
+            return sealer.seal_padded(encoder.padded_body(draft.kind, draft.number, draft.payload))
         if not signature:
             raise ProtocolError("a frame of Protocol.SIGNED needs its signature")
         data = encoder.data(draft.number, draft.payload)
-        return self._sealer.seal(encoder.signed_body(draft.kind, data, signature))
+        return sealer.seal(encoder.signed_body(draft.kind, data, signature))
 
 
 SPOKEN_VERSIONS: Final = {protocol.version: protocol for protocol in Protocol}
@@ -204,6 +202,7 @@ class ServerSession:
         self._challenge = b""
         self._client_key: PublicKey | None = None
         self._protocol = Protocol.SIGNED
+        self._signed = True
         self._decoder = ClientFrameCodec(Protocol.SIGNED)
         self._encoder = ServerFrameCodec(Protocol.SIGNED)
         self._sealer: Sealer | None = None
@@ -223,8 +222,19 @@ class ServerSession:
             InvalidSequence: a message's sequence is not the next.
             DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
         """
-        if self._opener is not None:
-            return self._receive_frame(self._opener.open(frame))
+        opener = self._opener
+        if opener is not None:
+            plain = opener.decrypt(frame)
+            received = None if self._signed else self._decoder.decode_frequent(plain)
+            if received is None:
+                received = self._verified(unpad(plain))
+            if type(received) is MessageFrame:
+                if received.sequence != self.next_sequence:
+                    raise InvalidSequence(
+                        CloseCode.INVALID_SEQUENCE, f"expected sequence {self.next_sequence}, got {received.sequence}"
+                    )
+                self.next_sequence += 1
+            return received
         if len(frame) > self._max_frame_bytes:
             raise DecodeError(f"a frame of {len(frame)} bytes exceeds the limit of {self._max_frame_bytes}")
         if self._hello is None:
@@ -239,6 +249,7 @@ class ServerSession:
             raise UnsupportedVersion(
                 f"version {hello.version} of the protocol is not spoken here: send version 5, or none"
             ) from None
+        self._signed = self._protocol is Protocol.SIGNED
         self._decoder = ClientFrameCodec(self._protocol)
         self._encoder = ServerFrameCodec(self._protocol)
         self._hello = hello
@@ -272,16 +283,10 @@ class ServerSession:
         self._opener = Opener(self._hello.aes_key, self._max_frame_bytes)
         return Proven()
 
-    def _receive_frame(self, body: bytes) -> ClientFrame:
+    def _verified(self, body: bytes) -> ClientFrame:
         frame, data, signature = self._decoder.decode(body)
-        if self._protocol is Protocol.SIGNED and not (self._client_key and self._client_key.verify(signature, data)):
+        if self._signed and not (self._client_key and self._client_key.verify(signature, data)):
             raise InvalidKey("a message was not signed with the registered key")
-        if isinstance(frame, MessageFrame):
-            if frame.sequence != self.next_sequence:
-                raise InvalidSequence(
-                    CloseCode.INVALID_SEQUENCE, f"expected sequence {self.next_sequence}, got {frame.sequence}"
-                )
-            self.next_sequence += 1
         return frame
 
     def transaction(self, transaction_id: int, timestamp: float, payload: bytes) -> bytes:
@@ -290,7 +295,7 @@ class ServerSession:
 
     def response(self, request_id: int, payload: bytes) -> bytes:
         """The frame that answers an RPC request."""
-        return self._ready().seal(self._encoder.response(request_id, payload))
+        return self._ready().seal_padded(self._encoder.padded_response(request_id, payload))
 
     def error(self, error_type: int, text: str) -> bytes:
         """The frame of an error; a close has to follow."""
@@ -305,6 +310,7 @@ class ServerSession:
         return self._ready().seal(self._encoder.throttling(level, request_id, order_id))
 
     def _ready(self) -> Sealer:
-        if self._sealer is None:
+        sealer = self._sealer
+        if sealer is None:
             raise ProtocolError("the handshake is not over")
-        return self._sealer
+        return sealer
