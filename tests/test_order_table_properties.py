@@ -22,8 +22,8 @@ from cryptoproto.messages import (
     InsufficientFunds,
     Message,
     OpenOrder,
+    OpenOrders,
     OrderAmountChanged,
-    OrderBook,
     OwnTrade,
     PlaceOrder,
     Unknown,
@@ -100,9 +100,9 @@ def steps(
 
 def listed(table: OrderTable) -> UserOrdersResponse:
     """The open orders of a table as the exchange would state them."""
-    books: dict[str, OrderBook] = {}
+    books: dict[str, OpenOrders] = {}
     for order in table.open_orders():
-        book = books.setdefault(order.trade_pair, OrderBook(buy=[], sell=[]))
+        book = books.setdefault(order.trade_pair, OpenOrders(buy=[], sell=[]))
         assert order.order_id is not None
         row = OpenOrder(order.order_id, order.remaining, order.price, order.client_order_id)
         (book.buy if order.side is Side.BUY else book.sell).append(row)

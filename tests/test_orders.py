@@ -20,7 +20,7 @@ from cryptoproto.messages import (
     BuyOrderPlaced,
     InsufficientFunds,
     OpenOrder,
-    OrderBook,
+    OpenOrders,
     OrderNotFound,
     OwnTrade,
     PlaceBuyFoKOrder,
@@ -72,7 +72,7 @@ def cancelled(order_id: int = 1, client_order_id: int | None = 7) -> BuyOrderCan
 
 
 def a_list(*rows: OpenOrder) -> UserOrdersResponse:
-    return UserOrdersResponse({"BTC_USD": OrderBook(buy=list(rows))} if rows else {})
+    return UserOrdersResponse({"BTC_USD": OpenOrders(buy=list(rows))} if rows else {})
 
 
 def feed(table: OrderTable, *messages: Any, after: int | None = None) -> None:
