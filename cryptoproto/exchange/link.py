@@ -23,6 +23,8 @@ __all__ = ["ClientLink", "Host"]
 logger = logging.getLogger("cryptoproto.exchange")
 
 _CLOSE_TIMEOUT = 2.0
+_HANDSHAKE_TIMEOUT = 10.0  # what a client's open_timeout is by default
+_MAX_UNREAD = 1000  # broadcasts to a client that reads nothing: they are in no history, and have to wait somewhere
 _BATCH = 500  # transactions sent in one turn of the event loop, so that one replay does not stop the others
 
 
@@ -69,6 +71,8 @@ class ClientLink:
         self._pumping = False
         self._drain: asyncio.Task[None] | None = None
         self._limit = RateLimit(host.rate_limit, host.monotonic()) if host.rate_limit else None
+        self._unread = 0
+        self._patience: asyncio.TimerHandle | None = None
         self._closing = False
         self._gone = loop.create_future()
         self._heartbeat = Heartbeat(
@@ -85,8 +89,9 @@ class ClientLink:
     def on_open(self, transport: Transport) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._transport = transport
-        self._host.opened(self)
         self._heartbeat.start()
+        self._patience = self._loop.call_later(_HANDSHAKE_TIMEOUT, self._on_no_handshake)
+        self._host.opened(self)
 
     def on_message(self, data: bytes) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -125,7 +130,7 @@ class ClientLink:
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._closing = True
-        self._heartbeat.stop()
+        self._stop_timers()
         if self._drain is not None:
             self._drain.cancel()
         self._host.left(self)
@@ -155,6 +160,9 @@ class ClientLink:
             # An older connection of the same client went on sending during this handshake.
             self.close(CloseCode.INVALID_SEQUENCE, "messages came over another connection meanwhile; connect again")
             return
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self.record = record
         self._cursor = record.after(hello.last_seen_order)
         logger.info("client %s connected, %d events to replay", record.client_id, len(record.history) - self._cursor)
@@ -191,16 +199,24 @@ class ClientLink:
             self._send(self._session.response(frame.request_id, encode(response)))
 
     def _refuse(self, refused: Refused) -> None:
-        """An error frame and then the end; what happened before it is sent before it."""
-        while self.record is not None and self._cursor < len(self.record.history):
-            self._send_next(self.record)
+        """An error frame and then the end; what happened before it is sent before it, as far as the client reads."""
+        record, transport = self.record, self._transport
+        if record is not None and transport is not None:
+            while self._cursor < len(record.history) and transport.writable:
+                self._send_next(record)
         self._send(self._session.error(refused.error_type, refused.text))
         self.close(CloseCode.POLICY_VIOLATION, "see the error frame")
 
     def broadcast(self, payload: bytes) -> None:
-        """Send a broadcast."""
-        if self.record is not None and not self._closing:
-            self._send(self._session.broadcast(payload))
+        """Send a broadcast; a client that does not read them is disconnected before they pile up."""
+        if self.record is None or self._closing:
+            return
+        if self._drain is not None:
+            self._unread += 1
+            if self._unread > _MAX_UNREAD:
+                self.close(CloseCode.POLICY_VIOLATION, "broadcasts were not read")
+                return
+        self._send(self._session.broadcast(payload))
 
     # The pump
 
@@ -239,6 +255,7 @@ class ClientLink:
     async def _drained(self, transport: Transport) -> None:
         await transport.drain()
         self._drain = None
+        self._unread = 0
         transport.resume_reading()
         self.pump()
 
@@ -249,6 +266,15 @@ class ClientLink:
             self._send(self._session.error(ErrorType.UNKNOWN, HEARTBEAT_TEXT))
         self.close(CloseCode.GOING_AWAY, "heartbeat timeout")
 
+    def _on_no_handshake(self) -> None:
+        self.close(CloseCode.POLICY_VIOLATION, "the handshake took too long")
+
+    def _stop_timers(self) -> None:
+        self._heartbeat.stop()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def _on_transport(self, action: Callable[[Transport], None]) -> None:
         if self._transport is not None:
             action(self._transport)
@@ -257,7 +283,7 @@ class ClientLink:
         """End the connection."""
         if not self._closing:
             self._closing = True
-            self._heartbeat.stop()
+            self._stop_timers()
             self._on_transport(lambda transport: transport.close(code, reason, _CLOSE_TIMEOUT))
 
     async def wait_closed(self) -> None:

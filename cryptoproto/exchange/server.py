@@ -128,6 +128,7 @@ class Exchange:
         self._links: set[ClientLink] = set()
         self._by_client: dict[str, ClientLink] = {}
         self._expiry: asyncio.TimerHandle | None = None
+        self._farewell: tuple[CloseCode, str] | None = None  # while it is closed: what late comers are told
 
     # Addresses
 
@@ -178,6 +179,7 @@ class Exchange:
                 ) from error
             self._servers.append(server)
             self._ports[which] = server.sockets[0].getsockname()[1]
+        self._farewell = None
         self._schedule_expiry()
 
     async def close(self) -> None:
@@ -193,6 +195,7 @@ class Exchange:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        self._farewell = (code, reason)
         await self._stop_listening()
         links = tuple(self._links)
         for link in links:
@@ -286,6 +289,8 @@ class Exchange:
     def opened(self, link: ClientLink) -> None:
         """Somebody connected."""
         self._links.add(link)
+        if self._farewell is not None:  # the TCP connection was made before, and its upgrade came too late
+            link.close(*self._farewell)
 
     def joined(self, link: ClientLink) -> None:
         """A client has proven who it is; an older connection of the same client ends."""
