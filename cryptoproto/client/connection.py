@@ -103,6 +103,7 @@ class Connection:
             on_silence=self._on_silence,
         )
         room = options.max_message_size - _FRAME_OVERHEAD
+        self._request_timeout = options.request_timeout
         self._max_payload = room - options.private_key.bits // 8 if options.protocol is Protocol.SIGNED else room
 
     # What the user asks
@@ -159,7 +160,9 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the message had left.
         """
-        payload = self._encoded(message)
+        payload = encode(message)
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
         if not self._gate.clear:
             await self._gate.wait()
         transport = self._live()
@@ -199,9 +202,11 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        payload = self._encoded(message)
+        payload = encode(message)
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
         transport = self._live()
-        deadline = self._loop.time() + (self._options.request_timeout if timeout is None else timeout)
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
         if not transport.writable:
             await self._drain_until(deadline)
             transport = self._live()
@@ -395,13 +400,10 @@ class Connection:
             raise ConfigurationError("the connection is not open yet: await connect(...)")
         return transport
 
-    def _encoded(self, message: Outgoing) -> bytes:
-        payload = encode(message)
-        if len(payload) > self._max_payload:
-            raise ConfigurationError(
-                f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
-            )
-        return payload
+    def _too_large(self, payload: bytes) -> ConfigurationError:
+        return ConfigurationError(
+            f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
+        )
 
     def _dispatch(self, draft: Draft, signature: bytes) -> None:
         if self._transport is not None and self._error is None:
