@@ -11,6 +11,7 @@ from cryptoproto.wire import ClientSession, Opened, ServerSession
 
 __all__ = [
     "BALANCE",
+    "BALANCE_REQUEST_FRAME_BYTES",
     "CLIENT_ID",
     "EVENT_FRAME_BYTES",
     "ORDER",
@@ -41,6 +42,9 @@ ORDER_AS_DICT: Final = {
 BALANCE: Final = (
     b'{"@type":"UserBalanceResponse","account_id":4711,"balances":{"USD":{"available":"996250.0","on_hold":"3750.0"}}}'
 )
+
+
+BALANCE_REQUEST_FRAME_BYTES: Final = 80
 
 
 def event_json(number: int) -> bytes:

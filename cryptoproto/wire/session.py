@@ -293,11 +293,13 @@ class ServerSession:
 
     def transaction(self, transaction_id: int, timestamp: float, payload: bytes) -> bytes:
         """The frame of one event."""
-        return self._ready().seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
+        sealer = self._sealer or self._ready()
+        return sealer.seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
 
     def response(self, request_id: int, payload: bytes) -> bytes:
         """The frame that answers an RPC request."""
-        return self._ready().seal_padded(self._encoder.padded_response(request_id, payload))
+        sealer = self._sealer or self._ready()
+        return sealer.seal_padded(self._encoder.padded_response(request_id, payload))
 
     def error(self, error_type: int, text: str) -> bytes:
         """The frame of an error; a close has to follow."""
