@@ -102,6 +102,7 @@ class Connection:
             on_silence=self._on_silence,
         )
         room = options.max_message_size - _FRAME_OVERHEAD
+        self._request_timeout = options.request_timeout
         self._max_payload = room - options.private_key.bits // 8 if options.protocol is Protocol.SIGNED else room
 
     # What the user asks
@@ -160,7 +161,9 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the message had left.
         """
-        payload = self._encoded(message)
+        payload = encode(message)
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
         transport = self._live()
         if not self._gate.clear:
             await self._gate.wait()
@@ -205,7 +208,7 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        response = await self._call(self._encoded(message), timeout)
+        response = await self._call(encode(message), timeout)
         try:
             return loads(response) if raw else decode(response)
         except DecodeError as error:
@@ -220,11 +223,13 @@ class Connection:
         That is after ``on_event`` was called with all that came before it, and before anything that comes behind it;
         so the response can be compared with what events told. What *at* raises ends the connection.
         """
-        await self._call(self._encoded(message), timeout, lambda response: at(decode(response)))
+        await self._call(encode(message), timeout, lambda response: at(decode(response)))
 
     async def _call(self, payload: bytes, timeout: float | None, at: Callable[[bytes], None] | None = None) -> bytes:
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
         transport = self._live()
-        deadline = self._loop.time() + (self._options.request_timeout if timeout is None else timeout)
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
         if not transport.writable:
             await self._drain_until(deadline)
             transport = self._live()
@@ -418,13 +423,10 @@ class Connection:
             raise ConfigurationError("the connection is not open yet: await connect(...)")
         return transport
 
-    def _encoded(self, message: Outgoing) -> bytes:
-        payload = encode(message)
-        if len(payload) > self._max_payload:
-            raise ConfigurationError(
-                f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
-            )
-        return payload
+    def _too_large(self, payload: bytes) -> ConfigurationError:
+        return ConfigurationError(
+            f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
+        )
 
     def _dispatch(self, draft: Draft, signature: bytes) -> None:
         if self._transport is not None and self._error is None:
