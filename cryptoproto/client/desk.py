@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from ..exceptions import CryptoprotoError, OutcomeUnknown, RequestNotSent, RequestTimeout
+from ..exceptions import ConnectionClosed, CryptoprotoError, OutcomeUnknown, RequestNotSent, RequestTimeout
 from ..messages import (
     CancelOrder,
     Message,
@@ -238,6 +238,7 @@ class Desk:
                 error = OutcomeUnknown("the client was closed before the exchange answered")
                 error.sent = True
                 pending.answer.set_result(error)
+        self.orders.end(ConnectionClosed(None, "the client is closed"))
         self.reports.end()
 
     # How it ends
