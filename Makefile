@@ -3,16 +3,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := fast,cli,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,bench,dev
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo demo-apikeys demo-license test lint bench clean
 
 help:
-	@echo "make demo   set up, start an exchange on loopback and trade on it"
-	@echo "make test   set up and run the whole test suite"
-	@echo "make lint   ruff, mypy and the import contract"
-	@echo "make bench  measure; prints a table and writes benchmarks/results/"
-	@echo "make clean  remove the virtual environment and all caches"
+	@echo "make demo          set up, start an exchange on loopback and trade on it"
+	@echo "make demo-apikeys  set up, start a gateway on loopback and use it with both kinds of API key"
+	@echo "make demo-license  set up, run a license manager and gateways: refusal, outage, renewal"
+	@echo "make test          set up and run the whole test suite"
+	@echo "make lint          ruff, mypy and the import contract"
+	@echo "make bench         measure; prints a table and writes benchmarks/results/"
+	@echo "make clean         remove the virtual environment and all caches"
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -25,6 +27,12 @@ setup: $(READY)
 
 demo: $(READY)
 	$(BIN)/cryptoproto demo
+
+demo-apikeys: $(READY)
+	$(BIN)/python examples/api_keys.py
+
+demo-license: $(READY)
+	$(BIN)/python examples/license_demo.py
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -7,6 +7,7 @@
     ├── HandshakeError                        the exchange and we did not come to terms
     │   ├── InvalidKey
     │   ├── OpenTimeout (TimeoutError)
+    │   ├── LoginRefused                      an API key, its session or a signed CONNECT was turned away
     │   └── UnsupportedVersion
     ├── ProtocolError                         the peer broke the protocol
     │   └── DecodeError (ValueError)
@@ -28,8 +29,26 @@
     │   ├── RequestTimeout (TimeoutError)
     │   ├── RequestNotSent
     │   └── OutcomeUnknown
-    └── OrderRejected                         the exchange refused an order
-        └── InsufficientFunds
+    ├── OrderRejected                         the exchange refused an order
+    │   └── InsufficientFunds
+    ├── OrderNotFilled                        an order ended before it was filled whole
+    ├── StoreError (OSError)                  what must be remembered could not be written down
+    ├── CredentialsRefused                    our own gateway turns a request away, with this HTTP status
+    ├── StompError                            the gateway answered with a STOMP ERROR frame
+    └── LicensingError                        no license, or no way to get or keep one
+        ├── LicenseRefused                    the license manager answered, and said no
+        │   ├── NoAgreement
+        │   ├── NoFreeLicense
+        │   ├── RequestMalformed
+        │   ├── RequestStale
+        │   └── TooManyRequests
+        ├── LicenseExpired                    neither a token nor a grace period is left
+        ├── ManagerUnavailable (ConnectionError)
+        ├── MalformedMessage (ValueError)     a request or token is not what its layout says
+        ├── SealBroken                        a sealed box does not open
+        ├── InvalidToken                      a token is not signed by the manager, or not meant for us
+        ├── TokenCacheError                   the cached token cannot be read or kept
+        └── LicenseDatabaseError              the manager's database cannot be used
 """
 
 from __future__ import annotations
@@ -38,6 +57,7 @@ __all__ = [
     "ConcurrentConnection",
     "ConfigurationError",
     "ConnectionClosed",
+    "CredentialsRefused",
     "CryptoprotoError",
     "DecodeError",
     "DuplicateClientOrderId",
@@ -47,18 +67,36 @@ __all__ = [
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "InvalidToken",
     "JournalError",
+    "LicenseDatabaseError",
+    "LicenseExpired",
+    "LicenseRefused",
+    "LicensingError",
+    "LoginRefused",
+    "MalformedMessage",
+    "ManagerUnavailable",
+    "NoAgreement",
+    "NoFreeLicense",
     "OpenTimeout",
+    "OrderNotFilled",
     "OrderRejected",
     "OutcomeUnknown",
     "ProtocolError",
     "RateLimited",
     "RequestError",
+    "RequestMalformed",
     "RequestNotSent",
+    "RequestStale",
     "RequestTimeout",
+    "SealBroken",
     "ServerError",
     "ServerRestart",
     "SlowConsumer",
+    "StompError",
+    "StoreError",
+    "TokenCacheError",
+    "TooManyRequests",
     "TradesDisabled",
     "UnknownServerError",
     "UnsupportedMessageType",
@@ -91,6 +129,18 @@ class InvalidKey(HandshakeError):
 
 class OpenTimeout(HandshakeError, TimeoutError):
     """The connection and its handshake took longer than ``open_timeout``."""
+
+
+class LoginRefused(HandshakeError):
+    """A gateway did not let us in: the key is unknown, a signature wrong, or its answer not to be trusted.
+
+    Attributes:
+        status: the HTTP status of the refusal, ``None`` where it did not come as an HTTP response.
+    """
+
+    def __init__(self, text: str, *, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 class UnsupportedVersion(HandshakeError):
@@ -228,3 +278,116 @@ class OrderRejected(CryptoprotoError):
 
 class InsufficientFunds(OrderRejected):
     """The balance does not cover the order."""
+
+
+class OrderNotFilled(CryptoprotoError):
+    """An order that was accepted ended before it was filled whole."""
+
+
+class StoreError(CryptoprotoError, OSError):
+    """The position or the outbox could not be written: the disk is full, or the file is gone."""
+
+
+class CredentialsRefused(CryptoprotoError):
+    """A gateway of our own turns a request away; becomes the response ``{error, error_description}``.
+
+    Attributes:
+        status: the HTTP status to answer with.
+        description: the sentence for the client. It never says more than the client knows already.
+    """
+
+    def __init__(self, status: int, description: str) -> None:
+        super().__init__(status, description)
+        self.status = status
+        self.description = description
+
+    def __str__(self) -> str:
+        return f"refused with status {self.status}: {self.description}"
+
+
+class StompError(CryptoprotoError):
+    """The gateway answered with a STOMP ERROR frame, which ends the connection.
+
+    Attributes:
+        message: the frame's ``message`` header.
+        text: the frame's body, where it has a readable one.
+    """
+
+    def __init__(self, message: str, text: str = "") -> None:
+        super().__init__(message, text)
+        self.message = message
+        self.text = text
+
+    def __str__(self) -> str:
+        details = f" ({self.text})" if self.text and self.text != self.message else ""
+        return f"the gateway ended the STOMP connection: {self.message or 'no reason given'}{details}"
+
+
+class LicensingError(CryptoprotoError):
+    """Something about a license: none is held, or it cannot be acquired, kept or managed."""
+
+
+class LicenseRefused(LicensingError):
+    """The license manager answered, and said no.
+
+    Attributes:
+        reason: the manager's word for it, for programs: ``no_agreement``, ``no_free_license`` and so on.
+        retry_after_s: in how many seconds asking again may help, as the manager estimates; ``None`` if unknown.
+    """
+
+    def __init__(self, reason: str, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"the license manager refuses ({self.reason}): {self.message}"
+
+
+class NoAgreement(LicenseRefused):
+    """Reason ``no_agreement``: no agreement covers this public key and package."""
+
+
+class NoFreeLicense(LicenseRefused):
+    """Reason ``no_free_license``: other sets of logins hold every license of the agreement."""
+
+
+class RequestMalformed(LicenseRefused):
+    """Reasons ``malformed`` and ``too_large``: the manager could not open or read the request."""
+
+
+class RequestStale(LicenseRefused):
+    """Reason ``stale``: the request's time is too far from the manager's, or its nonce was used before."""
+
+
+class TooManyRequests(LicenseRefused):
+    """Reason ``too_many_requests``: this gateway, or its network address, asks too often."""
+
+
+class LicenseExpired(LicensingError):
+    """Neither a valid token nor a grace period is left; the text says what the last attempt met."""
+
+
+class ManagerUnavailable(LicensingError, ConnectionError):
+    """No license manager could be reached, or none of those reached is working."""
+
+
+class MalformedMessage(LicensingError, ValueError):
+    """The bytes of a request or token are truncated, out of bounds, of another type or otherwise not as laid out."""
+
+
+class SealBroken(LicensingError):
+    """A sealed box does not open: another key, another sender, or damaged; the three cannot be told apart."""
+
+
+class InvalidToken(LicensingError):
+    """A token is not signed by the pinned manager, or is meant for another key, package, set of logins or time."""
+
+
+class TokenCacheError(LicensingError):
+    """The cached token cannot be read, or a new one cannot be written; the token in memory stays in use."""
+
+
+class LicenseDatabaseError(LicensingError):
+    """The license manager's database cannot be opened, read or written."""

@@ -6,6 +6,7 @@ neither ``repr()`` nor an exception shows key material.
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import os
 from pathlib import Path
@@ -29,6 +30,9 @@ _ENCRYPTION_PADDING: Final = padding.OAEP(
     algorithm=hashes.SHA1(),  # noqa: S303
     label=None,
 )
+# What gateways with API keys verify: SHA256withRSA, which is RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
+_PKCS1_HASH: Final = hashes.SHA256()
+_PKCS1_PADDING: Final = padding.PKCS1v15()
 _OAEP_OVERHEAD: Final = 42  # two SHA-1 digests and two bytes (RFC 8017, section 7.1.1)
 
 
@@ -81,6 +85,33 @@ class PublicKey:
             raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
         return cls(_of_usable_size(key, source))
 
+    @classmethod
+    def from_der(cls, der: bytes | str, *, minimum_bits: int = MINIMUM_BITS) -> PublicKey:
+        """Read a DER SubjectPublicKeyInfo, as bytes or as base64 text without PEM armour.
+
+        Args:
+            der: the key.
+            minimum_bits: the shortest modulus to accept. Pass less than 2048 only where an older peer leaves no
+                choice, such as the API keys of a gateway; a key for trading is never shorter.
+
+        Raises:
+            ConfigurationError: it holds no RSA public key, or a shorter one.
+        """
+        source = "the given public key"
+        try:
+            key = serialization.load_der_public_key(_der_bytes(der, source))
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ConfigurationError(
+                f"{source}: no DER public key (expected SubjectPublicKeyInfo, base64 as text or raw as bytes)"
+            ) from None
+        if not isinstance(key, rsa.RSAPublicKey):
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+        return cls(_of_usable_size(key, source, minimum_bits))
+
+    def to_der(self) -> bytes:
+        """The key as DER SubjectPublicKeyInfo."""
+        return self._key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
     def to_pem(self) -> bytes:
         """The key as PEM SubjectPublicKeyInfo."""
         return self._key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -119,6 +150,14 @@ class PublicKey:
         """Whether *signature* is this key's RSA-PSS (SHA-512, maximum salt) signature of *data*."""
         try:
             self._key.verify(signature, data, _SIGNATURE_PADDING, _SIGNATURE_HASH)
+        except InvalidSignature:
+            return False
+        return True
+
+    def verify_pkcs1(self, signature: bytes, data: bytes) -> bool:
+        """Whether *signature* is this key's RSASSA-PKCS1-v1_5 signature over SHA-256 ("SHA256withRSA") of *data*."""
+        try:
+            self._key.verify(signature, data, _PKCS1_PADDING, _PKCS1_HASH)
         except InvalidSignature:
             return False
         return True
@@ -208,6 +247,35 @@ class PrivateKey:
         _of_usable_size(key.public_key(), source)
         return cls(key)
 
+    @classmethod
+    def from_der(cls, der: bytes | str, *, minimum_bits: int = MINIMUM_BITS) -> PrivateKey:
+        """Read a DER private key (PKCS#8, not encrypted), as bytes or as base64 text without PEM armour.
+
+        Args:
+            der: the key.
+            minimum_bits: as for :meth:`PublicKey.from_der`.
+
+        Raises:
+            ConfigurationError: it holds no RSA private key, or a shorter one.
+        """
+        source = "the given private key"
+        try:
+            key = serialization.load_der_private_key(_der_bytes(der, source), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise ConfigurationError(
+                f"{source}: no DER private key (expected PKCS#8 without a password, base64 as text or raw as bytes)"
+            ) from None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+        _of_usable_size(key.public_key(), source, minimum_bits)
+        return cls(key)
+
+    def to_der(self) -> bytes:
+        """The key as DER PKCS#8, not encrypted: keep it out of logs and of files that others can read."""
+        return self._key.private_bytes(
+            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
     def to_pem(self, password: str | bytes | None = None) -> bytes:
         """The key as PEM PKCS#8, encrypted when a *password* is given."""
         secret = password.encode() if isinstance(password, str) else password
@@ -244,6 +312,10 @@ class PrivateKey:
         """Sign with RSA-PSS (SHA-512, MGF1-SHA-512, maximum salt). Releases the interpreter lock meanwhile."""
         return self._key.sign(data, _SIGNATURE_PADDING, _SIGNATURE_HASH)
 
+    def sign_pkcs1(self, data: bytes) -> bytes:
+        """Sign with RSASSA-PKCS1-v1_5 over SHA-256 ("SHA256withRSA"), which gateways with API keys verify."""
+        return self._key.sign(data, _PKCS1_PADDING, _PKCS1_HASH)
+
     def decrypt(self, ciphertext: bytes) -> bytes:
         """Decrypt what was encrypted with :meth:`PublicKey.encrypt` of the matching key.
 
@@ -262,12 +334,22 @@ class PrivateKey:
         return f"<PrivateKey RSA-{self.bits}>"
 
 
-def _of_usable_size(key: rsa.RSAPublicKey, source: str) -> rsa.RSAPublicKey:
-    if key.key_size < MINIMUM_BITS:
+def _of_usable_size(key: rsa.RSAPublicKey, source: str, minimum_bits: int = MINIMUM_BITS) -> rsa.RSAPublicKey:
+    if key.key_size < minimum_bits:
         raise ConfigurationError(
-            f"{source}: RSA-{key.key_size} is too short; use {MINIMUM_BITS} bits or more (`cryptoproto keygen`)"
+            f"{source}: RSA-{key.key_size} is too short; use {minimum_bits} bits or more (`cryptoproto keygen`)"
         )
     return key
+
+
+def _der_bytes(der: bytes | str, source: str) -> bytes:
+    if isinstance(der, bytes):
+        return der
+    try:
+        # Line breaks are customary in base64 that went through a terminal or a mail.
+        return binascii.a2b_base64("".join(der.split()), strict_mode=True)
+    except ValueError:  # binascii.Error, or text that is not ASCII
+        raise ConfigurationError(f"{source}: not base64 (PEM armour is not expected here; see from_pem)") from None
 
 
 def _read(path: str | os.PathLike[str], what: str) -> bytes:

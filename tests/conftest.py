@@ -1,10 +1,23 @@
-"""What the whole suite shares: keys that are made once."""
+"""What the whole suite shares: keys that are made once, and the rule that nothing is left behind."""
 
 from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator
 
 import pytest
 
 import cryptoproto as cp
+from tests.leaks import assert_nothing_left, loop_reports
+from tests.peer import Script
+
+
+def pytest_collection_finish() -> None:
+    """Take the modules out of the garbage collector's sight: it looks for leaks after every test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +33,41 @@ def bob_key() -> cp.PrivateKey:
 @pytest.fixture(scope="session")
 def exchange_key() -> cp.PrivateKey:
     return cp.PrivateKey.generate()
+
+
+@pytest.fixture
+async def clean_loop() -> AsyncIterator[None]:
+    """A leaked task, a leaked signing thread, or an exception that the loop has to report fails the test."""
+    before = asyncio.all_tasks()
+    with loop_reports() as reports:
+        yield
+        await assert_nothing_left(reports, before)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(request: pytest.FixtureRequest) -> None:
+    """Watch every test that has an event loop; the others are not given one."""
+    if inspect.iscoroutinefunction(getattr(request.node, "function", None)):
+        request.getfixturevalue("clean_loop")
+
+
+@pytest.fixture
+def script(alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> Script:
+    return Script(alice_key.public_key, exchange_key)
+
+
+@pytest.fixture(params=[cp.Protocol.SIGNED, cp.Protocol.V5], ids=["signed", "v5"])
+def protocol(request: pytest.FixtureRequest) -> cp.Protocol:
+    assert isinstance(request.param, cp.Protocol)
+    return request.param
+
+
+@pytest.fixture
+def keys(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> dict[str, cp.PrivateKey]:
+    return {"alice": alice_key, "bob": bob_key, "exchange": exchange_key}
+
+
+@pytest.fixture(params=["websockets", "picows"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The transport of both ends."""
+    return str(request.param)

@@ -6,9 +6,18 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from ..exceptions import CryptoprotoError
 from ..version import __version__
+from .apikeys import app as apikeys_app
+from .bench import bench
+from .book import book
+from .demo import demo
+from .exchange import exchange
+from .keys import keygen
+from .license import license_app
+from .trade import order, request, tail
 
 __all__ = ["app", "run"]
 
@@ -39,12 +48,24 @@ def _root(
     pass
 
 
+app.command("demo")(demo)
+app.command("keygen")(keygen)
+app.command("exchange")(exchange)
+app.command("tail")(tail)
+app.add_typer(order, name="order")
+app.command("request")(request)
+app.command("book")(book)
+app.command("bench")(bench)
+app.add_typer(apikeys_app)
+app.add_typer(license_app, name="license")
+
+
 def run() -> int:
     """Run the command that the process was given; the exit code, 0 only on success."""
     try:
         outcome = app(standalone_mode=True)
     except CryptoprotoError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return 130

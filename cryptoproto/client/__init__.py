@@ -1,9 +1,43 @@
-"""The client's side: one live connection."""
+"""The client's side: one live connection, and the client that keeps one; market data and the order book."""
 
 from __future__ import annotations
 
-from .connection import Connection, connect
+from .backoff import Backoff
+from .book import Level, OrderBook
+from .client import Client
+from .connection import Connection
+from .desk import OutcomeReport
 from .event import Event
+from .feed_state import FeedState, FeedStatus
+from .market_data import MarketData
+from .opening import connect
 from .options import Throttle
+from .order import Order, OrderStatus, Side, TimeInForce
+from .states import State, StateChange
+from .store import MemoryStore, SqliteStore, Store
+from .update_queue import MarketUpdate
 
-__all__ = ["Connection", "Event", "Throttle", "connect"]
+__all__ = [
+    "Backoff",
+    "Client",
+    "Connection",
+    "Event",
+    "FeedState",
+    "FeedStatus",
+    "Level",
+    "MarketData",
+    "MarketUpdate",
+    "MemoryStore",
+    "Order",
+    "OrderBook",
+    "OrderStatus",
+    "OutcomeReport",
+    "Side",
+    "SqliteStore",
+    "State",
+    "StateChange",
+    "Store",
+    "Throttle",
+    "TimeInForce",
+    "connect",
+]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from ..exceptions import CryptoprotoError, RequestTimeout
@@ -18,7 +18,9 @@ class CallTable:
     """Futures by request id, and one timer for all deadlines.
 
     A reply finds its call in one look-up, and a deadline costs one push on a heap and no timer of its own, so a
-    request costs the same whether a hundred or ten thousand are in flight.
+    request costs the same whether a hundred or ten thousand are in flight. What an answered call leaves on the heap
+    stays until it is swept, and the timer runs until it finds nothing to do: tidying up behind each call, which for
+    calls made one after the other means a new timer for each, would cost as much as the call.
     """
 
     __slots__ = ("_calls", "_deadlines", "_loop", "_timer")
@@ -34,29 +36,24 @@ class CallTable:
 
     def open(self, request_id: int, deadline: float) -> asyncio.Future[bytes]:
         """The future of a new call, which *deadline* (in loop time) ends with RequestTimeout."""
-        call: asyncio.Future[bytes] = self._loop.create_future()
-        self._calls[request_id] = call
-        heapq.heappush(self._deadlines, (deadline, request_id))
-        if self._timer is None or deadline < self._timer.when():
+        calls, deadlines = self._calls, self._deadlines
+        calls[request_id] = call = self._loop.create_future()
+        heappush(deadlines, (deadline, request_id))
+        if deadlines[0][1] == request_id and (self._timer is None or deadline < self._timer.when()):
             self._set_timer()
+        if len(deadlines) > 2 * len(calls) + _SLACK:
+            self._sweep()
         return call
 
     def resolve(self, request_id: int, payload: bytes) -> None:
-        """End a call with its reply; a reply to a call that has ended already is dropped."""
-        call = self._calls.get(request_id)
+        """End a call with its reply and forget it; a reply to a call that has ended already is dropped."""
+        call = self._calls.pop(request_id, None)
         if call is not None and not call.done():
             call.set_result(payload)
 
     def discard(self, request_id: int) -> None:
-        """Forget a call that has ended, whatever ended it."""
+        """Forget a call that ended without a reply."""
         self._calls.pop(request_id, None)
-        if not self._calls:
-            self._deadlines.clear()
-            self._stop_timer()
-        elif len(self._deadlines) > 2 * len(self._calls) + _SLACK:
-            # Deadlines of calls that were answered leave the heap in one sweep, when they outnumber the others.
-            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
-            heapq.heapify(self._deadlines)
 
     def fail_all(self, error_for: Callable[[int], CryptoprotoError]) -> None:
         """End every call, each with an error of its own."""
@@ -65,6 +62,11 @@ class CallTable:
         for request_id, call in self._calls.items():
             if not call.done():
                 call.set_exception(error_for(request_id))
+
+    def _sweep(self) -> None:
+        """Drop the deadlines of calls that have ended: when they outnumber the others, so that it costs little."""
+        self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
+        heapify(self._deadlines)
 
     def _set_timer(self) -> None:
         self._stop_timer()
@@ -80,7 +82,7 @@ class CallTable:
         now = self._loop.time()
         deadlines = self._deadlines
         while deadlines and (deadlines[0][0] <= now or deadlines[0][1] not in self._calls):
-            _, request_id = heapq.heappop(deadlines)
+            _, request_id = heappop(deadlines)
             call = self._calls.get(request_id)
             if call is not None and not call.done():
                 error = RequestTimeout("no reply to the request within its deadline")

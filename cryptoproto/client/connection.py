@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypeVar, overload
 
 from ..exceptions import (
     ConfigurationError,
@@ -18,7 +17,6 @@ from ..exceptions import (
     DecodeError,
     HandshakeError,
     HeartbeatTimeout,
-    InvalidKey,
     OpenTimeout,
     RequestTimeout,
     SlowConsumer,
@@ -37,16 +35,16 @@ from ..wire import (
     ServerFrame,
     ThrottlingFrame,
     TransactionFrame,
-    connection_closed,
     server_error,
 )
 from .calls import CallTable
+from .endings import ClosedHere, ending, own
 from .event import Event
 from .inbox import Inbox
-from .options import ConnectArguments, ConnectOptions, default_throttle
+from .options import ConnectOptions, default_throttle
 from .pacing import SendGate, Signer
 
-__all__ = ["Connection", "connect"]
+__all__ = ["Connection"]
 
 logger = logging.getLogger("cryptoproto.connection")
 
@@ -56,7 +54,7 @@ E_ = TypeVar("E_", bound=CryptoprotoError)
 
 
 class Connection:
-    """One live connection to an exchange; made by :func:`connect`.
+    """One live connection to an exchange; made by :func:`~cryptoproto.connect`.
 
     Iterate over it for the events, in order::
 
@@ -89,7 +87,9 @@ class Connection:
         self._position: int | None = options.resume_from if options.resume_from > 0 else None
         self._inbox = Inbox(loop, options.max_queue)
         self._paused = False
+        self._draining = 0
         self._calls = CallTable(loop)
+        self._watched: dict[int, Callable[[bytes], None]] = {}  # what request_at() calls, by request id
         self._gate = SendGate(loop)
         self._signer: Signer | None = None
         self._on_event = options.on_event
@@ -102,6 +102,7 @@ class Connection:
             on_silence=self._on_silence,
         )
         room = options.max_message_size - _FRAME_OVERHEAD
+        self._request_timeout = options.request_timeout
         self._max_payload = room - options.private_key.bits // 8 if options.protocol is Protocol.SIGNED else room
 
     # What the user asks
@@ -139,9 +140,9 @@ class Connection:
     @property
     def error(self) -> CryptoprotoError | None:
         """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
-        return None if isinstance(self._error, _ClosedHere) else self._error
+        return None if isinstance(self._error, ClosedHere) else self._error
 
-    async def send(self, message: Outgoing) -> int:
+    async def send(self, message: Outgoing, *, on_sequence: Callable[[int], None] | None = None) -> int:
         """Send a client message and return its sequence, once the frame has been handed to the network.
 
         Waits while throttling holds sends, while the frame is signed, and while the network takes no more. What
@@ -152,23 +153,32 @@ class Connection:
 
         Args:
             message: a typed message, a mapping with ``@type``, or JSON bytes.
+            on_sequence: called with the sequence the moment the message gets it, before anything leaves; what it
+                raises stops the message.
 
         Raises:
             ConfigurationError: the message has no form in JSON, or is larger than ``max_message_size``.
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the message had left.
         """
-        payload = self._encoded(message)
+        payload = encode(message)
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
+        transport = self._live()
         if not self._gate.clear:
             await self._gate.wait()
-        transport = self._live()
+            transport = self._live()
+        if on_sequence is not None:
+            on_sequence(self._session.next_sequence)
         draft = self._session.draft_message(payload)
         if self._signer is None:
             transport.send(self._session.seal(draft))
         else:
             await self._signer.put_and_wait(draft)
         if not transport.writable:
-            await transport.drain()
+            await self._drain(transport)
+            if self._error is not None:
+                raise own(self._error, sent=True)
         return draft.number
 
     @overload
@@ -198,29 +208,58 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        payload = self._encoded(message)
+        response = await self._call(encode(message), timeout)
+        try:
+            return loads(response) if raw else decode(response)
+        except DecodeError as error:
+            self._fail(error, CloseCode.PROTOCOL_ERROR)
+            raise own(error, sent=True) from None
+
+    async def request_at(
+        self, message: Outgoing, at: Callable[[Message | Unknown], None], *, timeout: float | None = None
+    ) -> None:
+        """As :meth:`request`, but call *at* with the response the moment it arrives.
+
+        That is after ``on_event`` was called with all that came before it, and before anything that comes behind it;
+        so the response can be compared with what events told. What *at* raises ends the connection.
+        """
+        await self._call(encode(message), timeout, lambda response: at(decode(response)))
+
+    async def _call(self, payload: bytes, timeout: float | None, at: Callable[[bytes], None] | None = None) -> bytes:
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
         transport = self._live()
-        deadline = self._loop.time() + (self._options.request_timeout if timeout is None else timeout)
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
         if not transport.writable:
             await self._drain_until(deadline)
             transport = self._live()
-        if self._paused:
-            self._resume_reading()  # the response may come behind events that nobody takes now
+        self._read_on()  # the response may come behind events that nobody takes now
         draft = self._session.draft_request(payload)
         call = self._calls.open(draft.number, deadline)
+        if at is not None:
+            self._watched[draft.number] = at
         try:
             if self._signer is None:
                 transport.send(self._session.seal(draft))
             else:
                 self._signer.put(draft)
-            response = await call
-        finally:
+            return await call
+        except BaseException:
             self._calls.discard(draft.number)
-        try:
-            return loads(response) if raw else decode(response)
-        except DecodeError as error:
-            self._fail(error, CloseCode.PROTOCOL_ERROR)
-            raise self._own(error, sent=True) from None
+            raise
+        finally:
+            if at is not None:
+                self._watched.pop(draft.number, None)
+
+    def pause_events(self) -> None:
+        """Stop reading from the socket, until :meth:`resume_events` or the next request; for users of ``on_event``."""
+        if not self._paused and self._transport is not None and self._error is None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume_events(self) -> None:
+        """Read on."""
+        self._read_on()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._on_event is not None:
@@ -234,7 +273,7 @@ class Connection:
             raise StopAsyncIteration
         event = inbox.pop()
         if self._paused and inbox.low:
-            self._resume_reading()
+            self._read_on()
         return event
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
@@ -243,9 +282,16 @@ class Connection:
         Requests in flight and held sends end with :class:`ConnectionClosed`; events that were received can still be
         iterated over. Cancelling does not stop the closing.
         """
-        self._fail(_ClosedHere(CloseCode.NORMAL, "closed by this end"), CloseCode.NORMAL, timeout=timeout)
-        if self._transport is not None:
+        self._fail(ClosedHere(CloseCode.NORMAL, "closed by this end"), CloseCode.NORMAL, timeout=timeout)
+        transport = self._transport
+        if transport is None or self._gone.done():
+            return
+        # The link may have been closing already, with more patience than this call has.
+        cut = self._loop.call_later(timeout, transport.abort)
+        try:
             await asyncio.shield(self._gone)
+        finally:
+            cut.cancel()
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended, whoever ended it; :attr:`error` says why."""
@@ -266,7 +312,7 @@ class Connection:
     # Opening
 
     async def open(self) -> None:
-        """Open the link and shake hands; called by :func:`connect`."""
+        """Open the link and shake hands; called by :func:`~cryptoproto.connect`."""
         options = self._options
         open_options = OpenOptions(
             ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
@@ -286,8 +332,8 @@ class Connection:
             raise self._abandoned(
                 ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}")
             ) from error
-        except asyncio.CancelledError:
-            self._abandoned(_ClosedHere(None, "opening was cancelled"))
+        except BaseException:  # cancelled, most of all; and whatever a custom opener raises
+            self._abandoned(ClosedHere(None, "opening was given up"))
             raise
         if options.protocol is Protocol.SIGNED:
             self._signer = Signer(self._loop, self._session.sign, self._dispatch, self._on_signer_failure)
@@ -295,9 +341,7 @@ class Connection:
             self._heartbeat.start()
 
     def _abandoned(self, error: E_) -> E_:
-        if not self._opened.done():
-            self._opened.cancel()
-        self._error = self._error or error
+        self._fail(error, None)
         if self._transport is not None:
             self._transport.abort()
         return error
@@ -307,7 +351,8 @@ class Connection:
     def on_open(self, transport: Transport) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._transport = transport
-        transport.send(self._session.hello())
+        if self._error is None:
+            transport.send(self._session.hello())
 
     def on_message(self, data: bytes) -> None:
         """See :class:`~cryptoproto.transport.Listener`. The hot path: a frame becomes an event."""
@@ -318,8 +363,14 @@ class Connection:
             frame = self._session.receive(data)
             if type(frame) is TransactionFrame:
                 payload = frame.payload
-                event = Event(frame.transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
-                self._position = event.transaction_id
+                transaction_id = frame.transaction_id
+                event = Event(transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
+                self._position = transaction_id
+            elif type(frame) is ResponseFrame:
+                if self._watched and frame.request_id in self._watched:
+                    self._call_user(self._watched[frame.request_id], frame.payload)
+                self._calls.resolve(frame.request_id, frame.payload)
+                return
             elif frame is None:
                 return
             elif isinstance(frame, BroadcastFrame):
@@ -333,9 +384,7 @@ class Connection:
         if self._on_event is not None:
             self._call_user(self._on_event, event)
             return
-        inbox = self._inbox
-        inbox.put(event)
-        if inbox.full:
+        if self._inbox.put(event):
             self._on_full()
 
     def on_text(self, text: str) -> None:
@@ -348,31 +397,12 @@ class Connection:
 
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
-        if closed.fault is not None:
-            self._fail(DecodeError(closed.fault), None)
-        elif not self._opened.done():
-            self._fail(self._refusal(closed), None)
-        else:
-            self._fail(connection_closed(closed.code, closed.reason), None)
+        self._fail(ending(closed, opened=self._opened.done()), None)
         if not self._gone.done():
             self._gone.set_result(None)
 
-    def _refusal(self, closed: Closed) -> CryptoprotoError:
-        """What a close during the handshake means: the protocol gives it no code of its own."""
-        if closed.code is None:
-            return HandshakeError("the connection was lost during the handshake")
-        if closed.code == CloseCode.POLICY_VIOLATION:
-            return InvalidKey(f"the exchange refused the handshake: {closed.reason or 'no reason given'}")
-        if closed.code >= CloseCode.SERVER_RESTART:
-            return connection_closed(closed.code, closed.reason)
-        return HandshakeError(
-            f"the exchange ended the handshake with code {closed.code}: {closed.reason or 'no reason given'}"
-        )
-
     def _on_rare(self, frame: ServerFrame | Opened) -> None:
-        if isinstance(frame, ResponseFrame):
-            self._calls.resolve(frame.request_id, frame.payload)
-        elif isinstance(frame, ThrottlingFrame):
+        if isinstance(frame, ThrottlingFrame):
             policy = self._options.throttle or default_throttle
             seconds = self._call_user(policy, frame.level, frame.request_id, frame.order_id)
             if isinstance(seconds, int | float) and seconds > 0:
@@ -386,53 +416,59 @@ class Connection:
     # Inside
 
     def _live(self) -> Transport:
+        transport = self._transport
         if self._error is not None:
-            raise self._own(self._error, sent=False)
-        if self._transport is None:
+            raise own(self._error, sent=False)
+        if transport is None:
             raise ConfigurationError("the connection is not open yet: await connect(...)")
-        return self._transport
+        return transport
 
-    def _encoded(self, message: Outgoing) -> bytes:
-        payload = encode(message)
-        if len(payload) > self._max_payload:
-            raise ConfigurationError(
-                f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
-            )
-        return payload
+    def _too_large(self, payload: bytes) -> ConfigurationError:
+        return ConfigurationError(
+            f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
+        )
 
     def _dispatch(self, draft: Draft, signature: bytes) -> None:
         if self._transport is not None and self._error is None:
             self._transport.send(self._session.seal(draft, signature))
 
+    async def _drain(self, transport: Transport) -> None:
+        """Wait until the network takes more. Reading goes on meanwhile: an exchange may take nothing before we do."""
+        self._draining += 1
+        self._read_on()
+        try:
+            await transport.drain()
+        finally:
+            self._draining -= 1
+
     async def _drain_until(self, deadline: float) -> None:
         try:
             async with asyncio.timeout_at(deadline):
-                await self._live().drain()
+                await self._drain(self._live())
         except TimeoutError:
             error = RequestTimeout("the network took no more within the request's deadline")
             error.sent = False
             raise error from None
 
     def _on_full(self) -> None:
-        """Stop reading; but not while a call waits, whose response would then be stuck behind the events."""
-        if not len(self._calls):
-            if not self._paused and self._transport is not None:
-                self._paused = True
-                self._transport.pause_reading()
+        """Stop reading; but not while a call waits for a response behind the events, or for a peer that waits, too."""
+        if not len(self._calls) and not self._draining:
+            self.pause_events()
         elif self._inbox.overflowing:
             self._fail(
                 SlowConsumer(
                     None,
-                    f"{self.queued} events were waiting while a request was in flight; take events faster, "
+                    f"{self.queued} events were waiting while a call was in flight; take events faster, "
                     f"or resume from the position",
                 ),
                 CloseCode.NORMAL,
             )
 
-    def _resume_reading(self) -> None:
-        self._paused = False
-        if self._transport is not None:
-            self._transport.resume_reading()
+    def _read_on(self) -> None:
+        if self._paused:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
 
     def _ping(self) -> None:
         if self._transport is not None:
@@ -448,19 +484,12 @@ class Connection:
     def _call_user(self, function: Any, *args: Any) -> Any:
         try:
             return function(*args)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             name = getattr(function, "__qualname__", type(function).__qualname__)
             logger.exception("%s raised; the connection is closed", name)
             reason = f"{name} raised {type(error).__name__}"
             self._fail(ConnectionClosed(None, reason), CloseCode.NORMAL, cause=error)
             return None
-
-    def _own(self, error: CryptoprotoError, *, sent: bool | None) -> CryptoprotoError:
-        """*error* for one caller: a shared exception would collect the tracebacks of all."""
-        own = copy.copy(error)
-        own.__cause__ = error.__cause__
-        own.sent = sent
-        return own
 
     def _fail(
         self,
@@ -474,81 +503,21 @@ class Connection:
         if self._error is None:
             if isinstance(error, ConnectionClosed):
                 error.position = self._position
-            error.__cause__ = cause
+            if cause is not None:
+                error.__cause__ = cause
             self._error = error
             self._heartbeat.stop()
-            closed_here = isinstance(error, _ClosedHere)
+            closed_here = isinstance(error, ClosedHere)
             if not self._opened.done():
-                self._opened.set_exception(self._own(error, sent=None))
-            self._inbox.end(None if closed_here else self._own(error, sent=None))
+                self._opened.set_exception(own(error, sent=None))
+                self._opened.exception()  # open() may have been cancelled and not look at it any more
+            if self._transport is None and not self._gone.done():
+                self._gone.set_result(None)
+            self._inbox.end(None if closed_here else lambda: own(error, sent=None))
             signer = self._signer
-            self._calls.fail_all(
-                lambda number: self._own(error, sent=signer is None or number <= signer.last_request_id)
-            )
-            self._gate.end(lambda: self._own(error, sent=False))
+            self._calls.fail_all(lambda number: own(error, sent=signer is None or number <= signer.last_request_id))
+            self._gate.end(lambda: own(error, sent=False))
             if signer is not None:
-                signer.end(lambda: self._own(error, sent=False))
+                signer.end(lambda: own(error, sent=False))
         if code is not None and self._transport is not None:
             self._transport.close(code, "" if code == CloseCode.NORMAL else str(self._error)[:100], timeout)
-
-
-class _ClosedHere(ConnectionClosed):
-    """The user closed the connection, which is no error to the iteration."""
-
-
-class connect:  # noqa: N801 - used like a function, as in `async with connect(...)`
-    """Connect to an exchange: ``async with connect(...) as connection`` or ``connection = await connect(...)``.
-
-    Opens the WebSocket, shakes hands (protocol, "Handshake") and returns a :class:`Connection`. Cancelling leaves
-    nothing behind.
-
-    Args:
-        url: ``wss://host[:port][/path]``; ``ws://`` only to a loopback address unless *insecure*.
-        client_id: who we are to the exchange: printable ASCII, short enough for its RSA key.
-        private_key: our RSA key, whose public half the exchange knows.
-        server_key: the exchange's public key.
-        resume_from: the last transaction id that was processed: what comes after it is replayed. 0 = everything,
-            -1 = live events alone.
-        protocol: ``Protocol.SIGNED`` (each frame carries an RSA signature) or ``Protocol.V5``.
-        transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows where it is installed), or an opener of one's own.
-        ssl: a TLS context for ``wss://``; the system's certificates by default.
-        open_timeout: seconds for connecting and the handshake together.
-        ping_interval: seconds between pings; ``None`` = no pings, and a dead link is not noticed.
-        ping_timeout: seconds of silence after which the link is given up; ``None`` = never.
-        request_timeout: default deadline of :meth:`Connection.request`, in seconds.
-        max_queue: how many events may wait before the socket is no longer read.
-        max_message_size: largest frame in bytes, either way; checked before anything is decrypted.
-        throttle: called with level, request id and order id of a throttling frame; returns for how many seconds to
-            hold sends. A millisecond for each order too many by default.
-        on_event: called with each :class:`Event` the moment it arrives, in place of the iteration. What it raises ends
-            the connection.
-        insecure: allow ``ws://`` to other machines.
-
-    Raises:
-        ConfigurationError: an option cannot be used.
-        HandshakeError: the exchange refused, or a key does not fit (InvalidKey), or it speaks another version
-            (UnsupportedVersion), or it took too long (OpenTimeout).
-        ConnectionClosed: nobody answers at the address.
-        DecodeError: the exchange's hello is malformed.
-    """
-
-    def __init__(self, url: str, **options: Unpack[ConnectArguments]) -> None:
-        self._options = ConnectOptions(url=url, **options)
-        self._connection: Connection | None = None
-
-    async def _open(self) -> Connection:
-        self._connection = connection = Connection(self._options)
-        await connection.open()
-        return connection
-
-    def __await__(self) -> Generator[Any, None, Connection]:
-        return self._open().__await__()
-
-    async def __aenter__(self) -> Connection:
-        return await self._open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self._connection is not None:
-            await self._connection.close()

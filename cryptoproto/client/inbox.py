@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from ..exceptions import ConfigurationError, CryptoprotoError
@@ -24,7 +25,7 @@ class Inbox:
         events: what waits, oldest first.
     """
 
-    __slots__ = ("_bytes", "_ended", "_error", "_hard_limit", "_limit", "_loop", "_low", "_waiter", "events")
+    __slots__ = ("_bytes", "_ended", "_hard_limit", "_limit", "_loop", "_low", "_make_error", "_waiter", "events")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         self.events: deque[Event] = deque()
@@ -35,12 +36,7 @@ class Inbox:
         self._bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
-        self._error: CryptoprotoError | None = None
-
-    @property
-    def full(self) -> bool:
-        """Whether reading should stop."""
-        return len(self.events) >= self._limit or self._bytes >= MAX_QUEUE_BYTES
+        self._make_error: Callable[[], CryptoprotoError] | None = None
 
     @property
     def overflowing(self) -> bool:
@@ -52,13 +48,15 @@ class Inbox:
         """Whether reading may go on."""
         return len(self.events) <= self._low and self._bytes < MAX_QUEUE_BYTES // 2
 
-    def put(self, event: Event) -> None:
-        """Add an event and wake the reader."""
-        self.events.append(event)
-        self._bytes += len(event.raw)
+    def put(self, event: Event) -> bool:
+        """Add an event, wake the reader, and tell whether reading should stop."""
+        events = self.events
+        events.append(event)
+        self._bytes = waiting_bytes = self._bytes + len(event.raw)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+        return len(events) >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def pop(self) -> Event:
         """The oldest event; IndexError when there is none."""
@@ -66,10 +64,20 @@ class Inbox:
         self._bytes -= len(event.raw)
         return event
 
-    def end(self, error: CryptoprotoError | None) -> None:
-        """No more comes. Once the queue is empty, readers get *error*, or the end of the iteration."""
+    def put_back(self, event: Event) -> None:
+        """Return an event to the front, as if it had not been popped."""
+        self.events.appendleft(event)
+        self._bytes += len(event.raw)
+
+    def clear(self) -> None:
+        """Drop what waits."""
+        self.events.clear()
+        self._bytes = 0
+
+    def end(self, make_error: Callable[[], CryptoprotoError] | None) -> None:
+        """No more comes. Once the queue is empty, each reader gets an error, or the end of the iteration."""
         self._ended = True
-        self._error = error
+        self._make_error = make_error
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -84,8 +92,8 @@ class Inbox:
         """
         while not self.events:
             if self._ended:
-                if self._error is not None:
-                    raise self._error
+                if self._make_error is not None:
+                    raise self._make_error()
                 return False
             if self._waiter is not None:
                 raise ConfigurationError(

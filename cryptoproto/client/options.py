@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..arguments import SMALLEST_LIMIT, check_count, check_plain_function, check_seconds, check_tls
 from ..exceptions import ConfigurationError
 from ..keys import PrivateKey, PublicKey
 from ..transport import TransportKind, TransportOpener
@@ -74,6 +75,7 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_url(self.url, insecure=self.insecure)
         for name, value, kind in (
+            ("client_id", self.client_id, str),
             ("private_key", self.private_key, PrivateKey),
             ("server_key", self.server_key, PublicKey),
             ("protocol", self.protocol, Protocol),
@@ -85,16 +87,21 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
                 f"resume_from={self.resume_from!r} must be the last transaction id that was processed, "
                 f"0 for everything, or -1 for live events alone"
             )
-        for name, number in (
+        for name, seconds in (
             ("open_timeout", self.open_timeout),
             ("request_timeout", self.request_timeout),
-            ("max_queue", self.max_queue),
-            ("max_message_size", self.max_message_size),
-            ("ping_interval", self.ping_interval),
-            ("ping_timeout", self.ping_timeout),
+            ("ping_interval", 1.0 if self.ping_interval is None else self.ping_interval),
+            ("ping_timeout", 1.0 if self.ping_timeout is None else self.ping_timeout),
         ):
-            if number is not None and not number > 0:
-                raise ConfigurationError(f"{name}={number} must be greater than zero")
+            check_seconds(name, seconds)
+        check_count("max_queue", self.max_queue, 1)
+        check_count("max_message_size", self.max_message_size, SMALLEST_LIMIT)
+        if not callable(self.transport) and not isinstance(self.transport, str):
+            raise ConfigurationError(f"transport={self.transport!r} must be a name or an opener")
+        check_tls(self.ssl, wanted=urlsplit(self.url).scheme == "wss")
+        for name, function in (("throttle", self.throttle), ("on_event", self.on_event)):
+            if function is not None:
+                check_plain_function(name, function)
 
 
 def check_url(url: str, *, insecure: bool = False) -> None:
@@ -103,10 +110,13 @@ def check_url(url: str, *, insecure: bool = False) -> None:
     Raises:
         ConfigurationError: it is no WebSocket address, or plain ``ws://`` to another machine without *insecure*.
     """
+    if not isinstance(url, str):
+        raise ConfigurationError(f"the address must be a str, not {type(url).__name__}")
     try:
         parts = urlsplit(url)
         host = parts.hostname
         _ = parts.port  # raises where it is no port
+        _ = (host or "").encode("idna")  # raises where the name could not be looked up
     except ValueError as error:
         raise ConfigurationError(f"{url!r} is no usable address: {error}") from None
     if parts.scheme not in ("ws", "wss") or not host:

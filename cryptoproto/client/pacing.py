@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,14 +19,13 @@ class SendGate:
     One by one, each in its own turn of the event loop, so that a further throttling frame can stop the rest.
     """
 
-    __slots__ = ("_error", "_loop", "_timer", "_until", "_waiters")
+    __slots__ = ("_loop", "_timer", "_until", "_waiters")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._until = 0.0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._error: Callable[[], CryptoprotoError] | None = None
 
     @property
     def remaining(self) -> float:
@@ -59,37 +57,31 @@ class SendGate:
         self._set_timer()
         try:
             await waiter
-        except asyncio.CancelledError:
-            with contextlib.suppress(ValueError):
-                self._waiters.remove(waiter)
+        finally:
+            # Only now, not when it was let go: until its task runs, nobody else may find the gate clear.
+            self._waiters.remove(waiter)
             self._set_timer()
-            raise
-        self._set_timer()
 
     def end(self, make_error: Callable[[], CryptoprotoError]) -> None:
         """Fail all who wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._waiters:
-            waiter = self._waiters.popleft()
+        for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(make_error())
 
     def _set_timer(self) -> None:
-        if self._waiters and self._timer is None:
+        # Whoever was let go, cancelled or failed sets the timer for the next when its task runs.
+        if self._timer is None and self._waiters and not self._waiters[0].done():
             self._timer = self._loop.call_at(max(self._until, self._loop.time()), self._next)
 
     def _next(self) -> None:
         self._timer = None
         if self.remaining:
             self._set_timer()
-            return
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
+        elif self._waiters and not self._waiters[0].done():
+            self._waiters[0].set_result(None)
 
 
 class Signer:
@@ -155,8 +147,10 @@ class Signer:
             self._post(self._done, draft, signature)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to hear of it
+        try:
             self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the loop is closed: nobody is left to hear of it, or to end this thread
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, draft: Draft, signature: bytes) -> None:
         self._dispatch(draft, signature)

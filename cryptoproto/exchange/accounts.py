@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..messages import Balance, OpenOrder, OrderBook, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
+from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
 from .units import Refusal, from_units
 
@@ -89,9 +89,9 @@ class Account:
 
     def orders_response(self) -> UserOrdersResponse:
         """The open orders in order of id; pairs without any are left out."""
-        books: dict[str, OrderBook] = {}
+        books: dict[str, OpenOrders] = {}
         for order in self.orders.values():
-            book = books.setdefault(order.book.pair, OrderBook(buy=[], sell=[]))
+            book = books.setdefault(order.book.pair, OpenOrders(buy=[], sell=[]))
             (book.buy if order.buy else book.sell).append(
                 OpenOrder(
                     order_id=order.order_id,

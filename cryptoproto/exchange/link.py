@@ -30,6 +30,8 @@ __all__ = ["ClientLink", "Host"]
 logger = logging.getLogger("cryptoproto.exchange")
 
 _CLOSE_TIMEOUT = 2.0
+_HANDSHAKE_TIMEOUT = 10.0  # what a client's open_timeout is by default
+_MAX_UNREAD = 1000  # broadcasts to a client that reads nothing: they are in no history, and have to wait somewhere
 _BATCH = 500  # transactions sent in one turn of the event loop, so that one replay does not stop the others
 _MAX_BACKLOG = 10_000  # inputs that wait for the disk; beyond it no more are read, or they would pile up without bound
 
@@ -82,6 +84,8 @@ class ClientLink:
         self._held_back = False
         self._drain: asyncio.Task[None] | None = None
         self._limit = RateLimit(host.rate_limit, host.monotonic()) if host.rate_limit else None
+        self._unread = 0
+        self._patience: asyncio.TimerHandle | None = None
         self._closing = False
         self._gone = loop.create_future()
         self._heartbeat = Heartbeat(
@@ -98,8 +102,9 @@ class ClientLink:
     def on_open(self, transport: Transport) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._transport = transport
-        self._host.opened(self)
         self._heartbeat.start()
+        self._patience = self._loop.call_later(_HANDSHAKE_TIMEOUT, self._on_no_handshake)
+        self._host.opened(self)
 
     def on_message(self, data: bytes) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -138,7 +143,7 @@ class ClientLink:
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._closing = True
-        self._heartbeat.stop()
+        self._stop_timers()
         for task in (self._drain, self._catching_up):
             if task is not None:
                 task.cancel()
@@ -170,6 +175,9 @@ class ClientLink:
             # An older connection of the same client went on sending during this handshake.
             self.close(CloseCode.INVALID_SEQUENCE, "messages came over another connection meanwhile; connect again")
             return
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self.record = record
         self._cursor = record.after(hello.last_seen_order)
         self._position = hello.last_seen_order if hello.last_seen_order >= 0 else record.newest
@@ -224,15 +232,15 @@ class ClientLink:
             self._on_transport(lambda transport: transport.resume_reading())
 
     def _refuse(self, refused: Refused) -> None:
-        """An error frame and then the end; what happened before it is sent before it."""
+        """An error frame and then the end; what happened before it is sent before it, as far as the client reads."""
         self._deaf = True
         self._host.venue.ledger.when_durable(self._end_refused, refused)
 
     def _end_refused(self, refused: Refused) -> None:
-        record, self._last_words = self.record, refused
+        record, transport, self._last_words = self.record, self._transport, refused
         if self._catching_up is not None:  # which comes here again at its end
             return
-        while record is not None and self._cursor < record.end:
+        while record is not None and transport is not None and self._cursor < record.end and transport.writable:
             if self._cursor < record.first:
                 self._catch_up(record)
                 return
@@ -241,9 +249,15 @@ class ClientLink:
         self.close(CloseCode.POLICY_VIOLATION, "see the error frame")
 
     def broadcast(self, payload: bytes) -> None:
-        """Send a broadcast."""
-        if self.record is not None and not self._closing:
-            self._send(self._session.broadcast(payload))
+        """Send a broadcast; a client that does not read them is disconnected before they pile up."""
+        if self.record is None or self._closing:
+            return
+        if self._drain is not None:
+            self._unread += 1
+            if self._unread > _MAX_UNREAD:
+                self.close(CloseCode.POLICY_VIOLATION, "broadcasts were not read")
+                return
+        self._send(self._session.broadcast(payload))
 
     # The pump
 
@@ -312,6 +326,7 @@ class ClientLink:
     async def _drained(self, transport: Transport) -> None:
         await transport.drain()
         self._drain = None
+        self._unread = 0
         if not self._held_back:
             transport.resume_reading()
         self.pump()
@@ -323,6 +338,15 @@ class ClientLink:
             self._send(self._session.error(ErrorType.UNKNOWN, HEARTBEAT_TEXT))
         self.close(CloseCode.GOING_AWAY, "heartbeat timeout")
 
+    def _on_no_handshake(self) -> None:
+        self.close(CloseCode.POLICY_VIOLATION, "the handshake took too long")
+
+    def _stop_timers(self) -> None:
+        self._heartbeat.stop()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def _on_transport(self, action: Callable[[Transport], None]) -> None:
         if self._transport is not None:
             action(self._transport)
@@ -331,7 +355,7 @@ class ClientLink:
         """End the connection."""
         if not self._closing:
             self._closing = True
-            self._heartbeat.stop()
+            self._stop_timers()
             self._on_transport(lambda transport: transport.close(code, reason, _CLOSE_TIMEOUT))
 
     async def wait_closed(self) -> None:

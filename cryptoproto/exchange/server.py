@@ -12,6 +12,7 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
+from ..arguments import SMALLEST_LIMIT, check_count, check_plain_function, check_seconds, check_tls
 from ..exceptions import ConfigurationError, JournalError
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
@@ -28,6 +29,7 @@ from .venue import Venue
 __all__ = ["Exchange"]
 
 _LONGEST_SLEEP = 60.0
+_LAST_PORT = 65_535
 
 
 class Exchange:
@@ -90,8 +92,24 @@ class Exchange:
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
     ) -> None:
+        if rate_limit is not None and (isinstance(rate_limit, bool) or not isinstance(rate_limit, int | float)):
+            raise ConfigurationError(f"rate_limit={rate_limit!r} must be a number of messages a second, or None")
         if rate_limit is not None and not rate_limit > 0:
             raise ConfigurationError(f"rate_limit={rate_limit} must be greater than zero, or None")
+        if private_key is not None and not isinstance(private_key, PrivateKey):
+            raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
+        for name, number in (("port", port), ("market_data_port", market_data_port)):
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _LAST_PORT:
+                raise ConfigurationError(f"{name}={number!r} must be a port, 0 to {_LAST_PORT}, 0 for any free one")
+        if port and port == market_data_port:
+            raise ConfigurationError(f"port and market_data_port are both {port}; they are two sockets")
+        for name, seconds in (
+            ("ping_interval", ping_interval), ("ping_timeout", ping_timeout), ("book_interval", book_interval),
+        ):  # fmt: skip
+            check_seconds(name, seconds)
+        check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
+        check_plain_function("clock", clock)
+        check_tls(ssl, wanted=True)
         self.rate_limit = rate_limit
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
@@ -121,6 +139,7 @@ class Exchange:
         self._links: set[ClientLink] = set()
         self._by_client: dict[str, ClientLink] = {}
         self._expiry: asyncio.TimerHandle | None = None
+        self._farewell: tuple[CloseCode, str] | None = None  # while it is closed: what late comers are told
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
@@ -166,6 +185,7 @@ class Exchange:
             self._journal.start(self._on_journal_failure)
         self._over.clear()
         self._end = None
+        self._farewell = None
         factories: tuple[ListenerFactory, ...] = (lambda: ClientLink(self), self._feed.make_listener)
         for which, factory in enumerate(factories):
             try:
@@ -225,6 +245,7 @@ class Exchange:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        self._farewell = (code, reason)
         await self._stop_listening()
         if self._journal is not None:
             with contextlib.suppress(JournalError):  # everybody has heard what can be heard
@@ -334,6 +355,8 @@ class Exchange:
     def opened(self, link: ClientLink) -> None:
         """Somebody connected."""
         self._links.add(link)
+        if self._farewell is not None:  # the TCP connection was made before, and its upgrade came too late
+            link.close(*self._farewell)
 
     def joined(self, link: ClientLink) -> None:
         """A client has proven who it is; an older connection of the same client ends."""

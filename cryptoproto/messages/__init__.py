@@ -44,7 +44,7 @@ from .orders import (
 from .rpc import (
     Balance,
     OpenOrder,
-    OrderBook,
+    OpenOrders,
     UserBalanceRequest,
     UserBalanceResponse,
     UserOrdersRequest,
@@ -67,8 +67,8 @@ __all__ = [
     "InsufficientFunds",
     "Message",
     "OpenOrder",
+    "OpenOrders",
     "OrderAmountChanged",
-    "OrderBook",
     "OrderBookAgg",
     "OrderCancelled",
     "OrderClosed",

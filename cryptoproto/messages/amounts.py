@@ -6,7 +6,7 @@ Everything is :class:`decimal.Decimal`; no global decimal context is read or cha
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 else:
     AmountLike = Decimal
 
+# Far beyond any amount. Written in plain digits, 1E+999999999 would be a gigabyte of zeroes.
+_MAX_EXPONENT: Final = 1000
+
 
 def exact(value: AmountLike, name: str) -> Decimal:
     """*value* as a positive, finite Decimal; *name* is the word for it in an error.
@@ -26,8 +29,9 @@ def exact(value: AmountLike, name: str) -> Decimal:
         ConfigurationError: it is a float (which cannot say 0.1), no number, or not greater than zero.
     """
     if isinstance(value, float):
+        stands_for = Decimal.from_float(value)  # noqa: FURB164  (the constructor signals FloatOperation)
         raise ConfigurationError(
-            f"{name}={value!r} is a float, which stands for {Decimal(value):f} here; "
+            f"{name}={value!r} is a float, which stands for {stands_for:f} here; "
             f'write a string or a Decimal: {name}="{value!r}"'
         )
     if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
@@ -42,5 +46,14 @@ def exact(value: AmountLike, name: str) -> Decimal:
 
 
 def plain(value: Decimal) -> str:
-    """*value* in plain digits: ``str()`` would write 0.00000001 as ``1E-8``."""
+    """*value* in plain digits: ``str()`` would write 0.00000001 as ``1E-8``.
+
+    Raises:
+        ConfigurationError: its exponent alone makes for more than a thousand zeroes.
+    """
+    text = str(value)
+    if "E" not in text:
+        return text
+    if not -_MAX_EXPONENT <= int(text.partition("E")[2]) <= _MAX_EXPONENT:
+        raise ConfigurationError(f"{text} is too large or too small to be written in plain digits")
     return f"{value:f}"

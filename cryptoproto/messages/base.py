@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
@@ -12,7 +12,10 @@ from .amounts import plain
 
 __all__ = ["Message", "Time", "Unknown", "moment"]
 
-Time: TypeAlias = tuple[int, int]
+Time: TypeAlias = tuple[
+    Annotated[int, msgspec.Meta(ge=0, lt=10**11)],  # up to the year 5138: what is beyond is damage
+    Annotated[int, msgspec.Meta(ge=0, lt=1_000_000)],
+]
 """``[unix seconds, fraction]``: microseconds in events, milliseconds in market data."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

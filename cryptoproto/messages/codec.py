@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, cast
@@ -91,6 +92,7 @@ _REQUESTS: Final = msgspec.json.Decoder[Any](Request)
 
 _decode_from_server: Final[Callable[[bytes], Message]] = _FROM_SERVER.decode
 _encode: Final = msgspec.json.Encoder().encode
+_E: Final = ord("E")
 
 
 def decode(raw: bytes) -> Message | Unknown:
@@ -158,20 +160,36 @@ def encode(message: Outgoing) -> bytes:
         ConfigurationError: it is no message, or holds a value that JSON has no form for.
     """
     if isinstance(message, Message):
-        raw = _encode(message)
-        # msgspec writes str(Decimal), which turns to an exponent below 1e-6 and for zeroes such as 0E-8. Looking for
-        # one byte is ten times as fast as looking for two, and settles it for nearly all messages.
-        if b"E" in raw and (b"E-" in raw or b"E+" in raw):
-            return _in_plain_digits(message)
+        try:
+            raw = _encode(message)
+            # msgspec writes str(Decimal), which turns to an exponent below 1e-6 and for zeroes such as 0E-8. Looking
+            # for one byte by its number is ten times as fast as for two, and settles it for nearly all messages.
+            if _E in raw and (b"E-" in raw or b"E+" in raw):
+                return _in_plain_digits(message)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"the {type(message).__name__} has no form in JSON: {error}") from None
         return raw
     if isinstance(message, bytes):
         return message
     if not isinstance(message, Mapping):
         raise ConfigurationError(f"a {type(message).__name__} is no message; send a typed one, a mapping or JSON bytes")
     try:
-        return orjson.dumps(message if isinstance(message, dict) else dict(message), default=_default)
+        raw = orjson.dumps(message if isinstance(message, dict) else dict(message), default=_default)
     except orjson.JSONEncodeError as error:
-        raise ConfigurationError(f"the message has no form in JSON: {error}") from None
+        raise ConfigurationError(f"the message has no form in JSON: {error.__cause__ or error}") from None
+    # orjson writes null for a float that is no number.
+    if b"null" in raw and _not_finite(message):
+        raise ConfigurationError("the message has no form in JSON: it holds a float that is not finite")
+    return raw
+
+
+def _not_finite(value: object) -> bool:
+    """Whether a float that is no finite number is somewhere in *value*."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, Mapping):
+        return any(_not_finite(item) for item in value.values())
+    return isinstance(value, list | tuple) and any(_not_finite(item) for item in value)
 
 
 def _in_plain_digits(message: Message) -> bytes:
@@ -185,8 +203,8 @@ def _in_plain_digits(message: Message) -> bytes:
 
 
 def _default(value: object) -> object:
-    if isinstance(value, Decimal):
+    if isinstance(value, Decimal) and value.is_finite():
         return plain(value)
     if isinstance(value, msgspec.Struct):
         return msgspec.structs.asdict(value)
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{value!r} is neither JSON nor a finite Decimal")

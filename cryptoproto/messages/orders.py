@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from ..exceptions import ConfigurationError
 from .amounts import AmountLike, exact
 from .base import Message, Time, moment
 
@@ -48,7 +49,8 @@ class PlaceOrder(Message, frozen=True, gc=False, omit_defaults=True):
         ttl: seconds until the exchange cancels what is left, in whole minutes; 0 = for ever.
 
     Raises:
-        ConfigurationError: an amount or price is a float, no number, or not greater than zero.
+        ConfigurationError: an amount or price is a float, no number, or not greater than zero; or the ttl is negative
+            or not whole.
     """
 
     trade_pair: str
@@ -61,8 +63,8 @@ class PlaceOrder(Message, frozen=True, gc=False, omit_defaults=True):
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "amount", exact(self.amount, "amount"))
         msgspec.structs.force_setattr(self, "price", exact(self.price, "price"))
-        if self.ttl < 0:
-            raise ValueError(f"ttl={self.ttl} must be 0 (for ever) or a number of seconds")
+        if not isinstance(self.ttl, int) or self.ttl < 0:
+            raise ConfigurationError(f"ttl={self.ttl!r} must be 0 (for ever) or a whole number of seconds")
 
 
 class PlaceBuyLimitOrder(PlaceOrder, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from .base import Message
 __all__ = [
     "Balance",
     "OpenOrder",
-    "OrderBook",
+    "OpenOrders",
     "UserBalanceRequest",
     "UserBalanceResponse",
     "UserOrdersRequest",
@@ -32,7 +32,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     client_order_id: int | None = None
 
 
-class OrderBook(msgspec.Struct, frozen=True, gc=False):
+class OpenOrders(msgspec.Struct, frozen=True, gc=False):
     """The client's open orders of one trade pair."""
 
     buy: list[OpenOrder] = []
@@ -42,7 +42,7 @@ class OrderBook(msgspec.Struct, frozen=True, gc=False):
 class UserOrdersResponse(Message, frozen=True, gc=False):
     """The client's open orders by trade pair."""
 
-    order_books: dict[str, OrderBook]
+    order_books: dict[str, OpenOrders]
 
 
 class UserBalanceRequest(Message, frozen=True, gc=False):

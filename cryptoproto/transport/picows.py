@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl as ssl_module
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 from picows import (
     WSCloseCode,
@@ -27,12 +30,23 @@ from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport
 __all__ = ["open_picows", "serve_picows"]
 
 _BINARY = WSMsgType.BINARY
+_RECEIVE_BUFFER_BYTES: Final = 256 * 1024
+"""How much the system may hold for a link, and so what one read can bring: what asyncio itself reads at most at once.
+
+picows doubles its buffer until a read no longer fills it. Left to the system, that is megabytes: ten thousand events in
+one turn of the event loop, for whose length nothing else runs, and which take 10 MiB before the first is looked at.
+"""
 _FAULTS = frozenset({1002, 1007, 1009})
 """The close codes with which picows itself ends a link whose peer broke the WebSocket protocol."""
 
 
 class _Link(WSListener):
     """One link: a picows listener that calls ours."""
+
+    writable: bool
+    send: Callable[
+        [bytes], None
+    ]  # the library's own function: in a method around it, each send would cost one call more
 
     def __init__(self, listener: Listener, max_message_bytes: int) -> None:
         super().__init__()
@@ -44,7 +58,8 @@ class _Link(WSListener):
         self._fragments: list[bytes] = []
         self._fragments_type: object = None
         self._reading = True
-        self._writable: asyncio.Future[None] | None = None
+        self.writable = True  # an attribute, and no property: it is asked for with each send
+        self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._own_close = False
         self._fault: str | None = None
@@ -54,6 +69,9 @@ class _Link(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
+        self.send = partial(transport.send, _BINARY)
+        connected: socket.socket = transport.underlying_transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         # picows keeps what it ended a link for in a future; one that nobody reads is reported as never retrieved.
         self._end = self._loop.create_task(self._read_end(transport))
         self._listener.on_open(self)
@@ -67,7 +85,7 @@ class _Link(WSListener):
         kind = frame.msg_type
         # The frequent case first. picows goes on delivering after it has ended a link for an oversized message, and
         # delivers that message too.
-        if kind == _BINARY and frame.fin and not self._fragments:
+        if kind is _BINARY and frame.fin and not self._fragments:
             if self._own_close or not transport.is_close_frame_sent:
                 self._on_message(frame.get_payload_as_bytes())
             return
@@ -84,8 +102,8 @@ class _Link(WSListener):
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
         handshake = transport.close_handshake
         received = handshake.recv if handshake else None
         sent = handshake.sent if handshake else None
@@ -98,12 +116,14 @@ class _Link(WSListener):
         self._listener.on_closed(closed)
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
+        self.writable = False
+        self._drained = self._loop.create_future()
 
     def resume_writing(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        self.writable = True
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
 
     def _on_close_frame(self, transport: WSTransport) -> None:
         if not transport.is_close_frame_sent:
@@ -146,22 +166,15 @@ class _Link(WSListener):
 
     # What the owner asks
 
-    def send(self, data: bytes) -> None:
-        self._transport.send(_BINARY, data)
-
     def send_text(self, text: str) -> None:
         self._transport.send(WSMsgType.TEXT, text.encode())
 
     def ping(self) -> None:
         self._transport.send_ping(b"")
 
-    @property
-    def writable(self) -> bool:
-        return self._writable is None
-
     async def drain(self) -> None:
-        if self._writable is not None:
-            await asyncio.shield(self._writable)
+        if self._drained is not None:
+            await asyncio.shield(self._drained)
 
     def pause_reading(self) -> None:
         if self._reading and not self._transport.is_disconnected:

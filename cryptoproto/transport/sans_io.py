@@ -82,12 +82,10 @@ class _Link(asyncio.Protocol):
         if not self.opened.done():
             cause = core.handshake_exc
             if cause is None and exc is not None:
-                self.opened.set_exception(ConnectionResetError(f"the connection was lost: {exc}"))
+                self._refuse(ConnectionResetError(f"the connection was lost: {exc}"))
             else:
                 words = f": {cause}" if cause else ""
-                self.opened.set_exception(HandshakeError(f"the WebSocket handshake failed{words}"))
-            if isinstance(core, ServerProtocol):
-                self.opened.exception()  # nobody waits for it on a server
+                self._refuse(HandshakeError(f"the WebSocket handshake failed{words}"))
             return
         if self._closed is None:
             self._closed = self._verdict(exc)
@@ -106,14 +104,16 @@ class _Link(asyncio.Protocol):
     def _on_response(self, response: Response) -> None:
         if self._core.handshake_exc is None:
             self._open()
-        elif not self.opened.done():
-            self.opened.set_exception(
+        else:
+            self._refuse(
                 HandshakeError(f"the server does not speak WebSocket here: HTTP status {response.status_code}")
             )
 
     def _on_request(self, request: Request) -> None:
         core = self._core
-        if isinstance(core, ServerProtocol):
+        if core.eof_sent:  # for a close or a fault that came along with the request: too late to answer that
+            self.abort()
+        elif isinstance(core, ServerProtocol):
             core.send_response(core.accept(request))
             self._flush()
             if core.state is OPEN:
@@ -234,11 +234,13 @@ class _Link(asyncio.Protocol):
             self._timer = self._loop.call_later(_CLOSE_TIMEOUT, self.abort)
 
     def _give_up_handshake(self) -> None:
-        if not self.opened.done():
-            self.opened.set_exception(TimeoutError("no answer to the WebSocket handshake in time"))
-            if isinstance(self._core, ServerProtocol):
-                self.opened.exception()
+        self._refuse(TimeoutError("no answer to the WebSocket handshake in time"))
         self.abort()
+
+    def _refuse(self, error: Exception) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(error)
+            self.opened.exception()  # nobody waits for it on a server, or where connecting was cancelled
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -29,6 +29,7 @@ __all__ = [
 
 CHALLENGE_BYTES: Final = 32
 _HYPER: Final = 2**63
+_LAST_SEQUENCE: Final = 2**62  # beyond is damage: what follows has to fit 64 bits, however long the session lasts
 
 
 class ClientHello(msgspec.Struct, frozen=True):
@@ -142,7 +143,7 @@ def read_server_hello(frame: bytes, private_key: PrivateKey, protocol: Protocol)
     except (EOFError, xdrlib3.Error):
         raise DecodeError("malformed server hello") from None
     # The challenge has exactly this size, lest a server has an order signed under the name of a challenge.
-    if len(challenge) != CHALLENGE_BYTES or len(aes_key) != KEY_BYTES:
+    if len(challenge) != CHALLENGE_BYTES or len(aes_key) != KEY_BYTES or last_seen_sequence > _LAST_SEQUENCE:
         raise DecodeError("malformed server hello")
     if version is not None and version != protocol.version:
         raise UnsupportedVersion(

@@ -16,7 +16,7 @@ import msgspec
 
 from ..exceptions import DecodeError, InvalidKey, InvalidSequence, ProtocolError, UnsupportedVersion
 from ..keys import PrivateKey, PublicKey
-from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer, unpad
+from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer
 from .codes import ClientFrameType, CloseCode, Protocol
 from .frames import (
     ClientFrame,
@@ -109,6 +109,8 @@ class ClientSession:
         self._decoder = ServerFrameCodec(protocol)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
+        self._read: Callable[[bytes], ServerFrame | None]  # these two are there as soon as opener and sealer are
+        self._write: Callable[[int, int, bytes], bytes]
 
     def hello(self) -> bytes:
         """The first frame to send."""
@@ -124,25 +126,23 @@ class ClientSession:
         opener = self._opener
         if opener is None:
             return self._receive_hello(frame)
-        plain = opener.decrypt(frame)
-        transaction = self._decoder.decode_transaction(plain)
-        if transaction is None:
-            received = self._decoder.decode(unpad(plain))
-            if not isinstance(received, TransactionFrame):
-                return received
-            transaction = received
-        # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
-        if transaction.transaction_id <= self.last_transaction_id:
-            return None
-        self.last_transaction_id = transaction.transaction_id
-        return transaction
+        received = self._read(frame) or self._decoder.decode(opener.open(frame))
+        if type(received) is TransactionFrame:
+            transaction_id = received.transaction_id
+            # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
+            if transaction_id <= self.last_transaction_id:
+                return None
+            self.last_transaction_id = transaction_id
+        return received
 
     def _receive_hello(self, frame: bytes) -> Opened:
         if len(frame) > self._max_frame_bytes:
             raise DecodeError(f"a frame of {len(frame)} bytes exceeds the limit of {self._max_frame_bytes}")
         hello = read_server_hello(frame, self._private_key, self.protocol)
         self._sealer = Sealer(self._aes_key, self._random)
+        self._write = self._encoder.writer(self._sealer)
         self._opener = Opener(hello.aes_key, self._max_frame_bytes)
+        self._read = self._decoder.reader(self._opener)
         self.last_sequence = hello.last_seen_sequence
         self.next_sequence = hello.last_seen_sequence + 1
         return Opened(hello.last_seen_sequence, hello.version, self._private_key.sign(hello.challenge))
@@ -169,15 +169,16 @@ class ClientSession:
         Raises:
             ProtocolError: the handshake is not over, or ``SIGNED`` lacks its signature.
         """
-        if self._sealer is None:
+        sealer = self._sealer
+        if sealer is None:
             raise ProtocolError("the handshake is not over")
-        encoder = self._encoder
         if not self._signed:
-            return self._sealer.seal_padded(encoder.padded_body(draft.kind, draft.number, draft.payload))
+            return self._write(draft.kind, draft.number, draft.payload)
         if not signature:
             raise ProtocolError("a frame of Protocol.SIGNED needs its signature")
+        encoder = self._encoder
         data = encoder.data(draft.number, draft.payload)
-        return self._sealer.seal(encoder.signed_body(draft.kind, data, signature))
+        return sealer.seal(encoder.signed_body(draft.kind, data, signature))
 
 
 SPOKEN_VERSIONS: Final = {protocol.version: protocol for protocol in Protocol}
@@ -204,10 +205,12 @@ class ServerSession:
         self._challenge = b""
         self._client_key: PublicKey | None = None
         self._protocol = Protocol.SIGNED
+        self._signed = True
         self._decoder = ClientFrameCodec(Protocol.SIGNED)
         self._encoder = ServerFrameCodec(Protocol.SIGNED)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
+        self._read: Callable[[bytes], ClientFrame | None]  # there as soon as the opener is
 
     @property
     def protocol(self) -> Protocol:
@@ -223,8 +226,16 @@ class ServerSession:
             InvalidSequence: a message's sequence is not the next.
             DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
         """
-        if self._opener is not None:
-            return self._receive_frame(self._opener.open(frame))
+        opener = self._opener
+        if opener is not None:
+            received = (None if self._signed else self._read(frame)) or self._verified(opener.open(frame))
+            if type(received) is MessageFrame:
+                if received.sequence != self.next_sequence:
+                    raise InvalidSequence(
+                        CloseCode.INVALID_SEQUENCE, f"expected sequence {self.next_sequence}, got {received.sequence}"
+                    )
+                self.next_sequence += 1
+            return received
         if len(frame) > self._max_frame_bytes:
             raise DecodeError(f"a frame of {len(frame)} bytes exceeds the limit of {self._max_frame_bytes}")
         if self._hello is None:
@@ -239,6 +250,7 @@ class ServerSession:
             raise UnsupportedVersion(
                 f"version {hello.version} of the protocol is not spoken here: send version 5, or none"
             ) from None
+        self._signed = self._protocol is Protocol.SIGNED
         self._decoder = ClientFrameCodec(self._protocol)
         self._encoder = ServerFrameCodec(self._protocol)
         self._hello = hello
@@ -270,27 +282,24 @@ class ServerSession:
         if not self._client_key.verify(frame, self._challenge):
             raise InvalidKey("the challenge was not signed with the registered key")
         self._opener = Opener(self._hello.aes_key, self._max_frame_bytes)
+        self._read = self._decoder.reader(self._opener)
         return Proven()
 
-    def _receive_frame(self, body: bytes) -> ClientFrame:
+    def _verified(self, body: bytes) -> ClientFrame:
         frame, data, signature = self._decoder.decode(body)
-        if self._protocol is Protocol.SIGNED and not (self._client_key and self._client_key.verify(signature, data)):
+        if self._signed and not (self._client_key and self._client_key.verify(signature, data)):
             raise InvalidKey("a message was not signed with the registered key")
-        if isinstance(frame, MessageFrame):
-            if frame.sequence != self.next_sequence:
-                raise InvalidSequence(
-                    CloseCode.INVALID_SEQUENCE, f"expected sequence {self.next_sequence}, got {frame.sequence}"
-                )
-            self.next_sequence += 1
         return frame
 
     def transaction(self, transaction_id: int, timestamp: float, payload: bytes) -> bytes:
         """The frame of one event."""
-        return self._ready().seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
+        sealer = self._sealer or self._ready()
+        return sealer.seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
 
     def response(self, request_id: int, payload: bytes) -> bytes:
         """The frame that answers an RPC request."""
-        return self._ready().seal(self._encoder.response(request_id, payload))
+        sealer = self._sealer or self._ready()
+        return sealer.seal_padded(self._encoder.padded_response(request_id, payload))
 
     def error(self, error_type: int, text: str) -> bytes:
         """The frame of an error; a close has to follow."""
@@ -305,6 +314,7 @@ class ServerSession:
         return self._ready().seal(self._encoder.throttling(level, request_id, order_id))
 
     def _ready(self) -> Sealer:
-        if self._sealer is None:
+        sealer = self._sealer
+        if sealer is None:
             raise ProtocolError("the handshake is not over")
-        return self._sealer
+        return sealer

@@ -1,0 +1,60 @@
+"""What a request costs when many are in flight, against when few are."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import cryptoproto as cp
+
+from .link import connect_to
+from .measure import Pair
+from .processes import Responder
+from .report import Effort, Row
+from .runtime import run
+
+__all__ = ["in_flight_rows"]
+
+
+def in_flight_rows(effort: Effort, server: Responder) -> list[Row]:
+    """CPU time of this process for each request, with 10,000 and with 100 in flight at any time."""
+    pairs = run(_measure(effort, server), uvloop=server.uvloop)
+    title = "CPU of a request with 10,000 in flight, against 100 in flight"
+    return [Row.from_pairs("in-flight", title, pairs, unit="us", at_most=1.3)]
+
+
+async def _measure(effort: Effort, server: Responder) -> list[Pair]:
+    many, few, count = effort.scaled(10_000), effort.scaled(100), effort.scaled(40_000)
+    async with connect_to(server.url, server.directory, request_timeout=120.0) as connection:
+        await _cpu_us(connection, few, count)
+        return [
+            (await _cpu_us(connection, many, count), await _cpu_us(connection, few, count))
+            for _ in range(effort.rounds)
+        ]
+
+
+async def _cpu_us(connection: cp.Connection, in_flight: int, count: int) -> float:
+    """CPU microseconds of a request while *in_flight* tasks each make one after the other.
+
+    The clock runs from the moment when every task has had an answer until *count* more have come, so that what is
+    measured is the steady state, and not the making of the tasks.
+    """
+    request = cp.UserBalanceRequest()
+    answers = 0
+    started = ended = 0.0
+    first, last = in_flight, in_flight + count
+
+    async def work() -> None:
+        nonlocal answers, started, ended
+        while answers < last:
+            await connection.request(request)
+            answers += 1
+            if answers == first:
+                started = time.process_time()
+            elif answers == last:
+                ended = time.process_time()
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(in_flight):
+            tasks.create_task(work())
+    return (ended - started) / count * 1e6

@@ -1,0 +1,82 @@
+"""What is sent in the measurements: one order, and events whose V5 frames have exactly 224 bytes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import cryptoproto as cp
+from cryptoproto.wire import ClientSession, Opened, ServerSession
+
+__all__ = [
+    "BALANCE",
+    "BALANCE_REQUEST_FRAME_BYTES",
+    "CLIENT_ID",
+    "EVENT_FRAME_BYTES",
+    "ORDER",
+    "ORDER_AS_DICT",
+    "TIMESTAMP",
+    "event_json",
+    "open_sessions",
+]
+
+Random: TypeAlias = Callable[[int], bytes]
+
+CLIENT_ID: Final = "alice"
+EVENT_FRAME_BYTES: Final = 224
+TIMESTAMP: Final = 1_700_000_000.25
+
+ORDER: Final = cp.PlaceBuyLimitOrder(
+    trade_pair="BTC_USD", amount="0.25000000", price="15000.00", client_order_id=70_001
+)
+ORDER_AS_DICT: Final = {
+    "@type": "PlaceBuyLimitOrder",
+    "trade_pair": "BTC_USD",
+    "amount": "0.25000000",
+    "price": "15000.00",
+    "client_order_id": 70_001,
+    "ttl": 0,
+}
+# As short as a real response can be: what its decoding costs is the JSON decoder's affair, and no round trip.
+BALANCE: Final = (
+    b'{"@type":"UserBalanceResponse","account_id":4711,"balances":{"USD":{"available":"996250.0","on_hold":"3750.0"}}}'
+)
+
+
+BALANCE_REQUEST_FRAME_BYTES: Final = 80
+
+
+def event_json(number: int) -> bytes:
+    """The JSON of event *number*: a partial fill, with amounts and ids that change from event to event."""
+    return (
+        b'{"@type":"BuyOrderAmountChanged","order_id":%d,"client_order_id":%d,"trade_pair":"BTC_USD",'
+        b'"amount":"0.%08d","fee":"0.%08d","time":[1700000000,%d]}'
+    ) % (
+        1_000_000_000 + number,
+        70_000 + number % 10_000,
+        number * 7919 % 10**8,
+        number * 104_729 % 10**6,
+        100_000 + number % 900_000,
+    )
+
+
+def open_sessions(
+    protocol: cp.Protocol, client_random: Random = os.urandom, server_random: Random = os.urandom
+) -> tuple[ClientSession, ServerSession]:
+    """A client's session and a server's after their handshake, in memory."""
+    client_key, server_key = cp.PrivateKey.generate(), cp.PrivateKey.generate()
+    client = ClientSession(
+        client_id=CLIENT_ID,
+        private_key=client_key,
+        server_key=server_key.public_key,
+        random=client_random,
+        protocol=protocol,
+    )
+    server = ServerSession(server_key, server_random)
+    server.receive(client.hello())
+    opened = client.receive(server.accept(client_key.public_key, 0))
+    if not isinstance(opened, Opened):
+        raise TypeError(f"the handshake gave {opened!r}")
+    server.receive(opened.proof)
+    return client, server

@@ -1,0 +1,36 @@
+"""The verifying side of API keys: ASGI middleware, login calls, a STOMP endpoint, configurations.
+
+Needs the ``apikeys`` and ``server`` extras.
+"""
+
+from __future__ import annotations
+
+try:
+    from .config import ApiKeysConfig, SessionSettings, load_config
+    from .gatekeeper import Gatekeeper, Principal
+    from .key_store import ApiKey, KeyStore
+    from .middleware import ApiKeysMiddleware
+    from .session_table import SessionTable
+    from .stomp_broker import Delivery, StompBroker
+    from .stomp_endpoint import StompEndpoint
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.partition(".")[0] not in {"starlette", "yaml", "httpx"}:
+        raise
+    raise ModuleNotFoundError(
+        f"cryptoproto.apikeys.server needs {error.name}: pip install 'cryptoproto[apikeys,server]'", name=error.name
+    ) from error
+
+__all__ = [
+    "ApiKey",
+    "ApiKeysConfig",
+    "ApiKeysMiddleware",
+    "Delivery",
+    "Gatekeeper",
+    "KeyStore",
+    "Principal",
+    "SessionSettings",
+    "SessionTable",
+    "StompBroker",
+    "StompEndpoint",
+    "load_config",
+]

@@ -1,0 +1,344 @@
+"""Who may pass: checks signatures of both flows and conducts logins. No I/O; the shells are in this package."""
+
+from __future__ import annotations
+
+import binascii
+import functools
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from ...exceptions import CredentialsRefused, DecodeError
+from ...keys import PrivateKey, PublicKey
+from ..canonical import (
+    API_KEY_HEADER,
+    NONCE_HEADER,
+    PAYLOAD_HEADER,
+    SESSION_HEADER,
+    SIGNATURE_HEADER,
+    basic_connect_payload,
+    canonical_payload,
+    session_connect_payload,
+    session_headers_payload,
+    verify,
+)
+from ..diffie_hellman import RandomBelow, from_base64, power, private_exponent, shared_secret, to_base64
+from .config import ApiKeysConfig
+from .key_store import ApiKey
+from .session_table import LiveSession, PendingLogin, SessionTable
+
+__all__ = ["Confirmation", "Gatekeeper", "Principal"]
+
+_NONCE: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_MAXIMUM_NONCE: Final = 2**63 - 1
+_SIGNATURE_LENGTH: Final = 64  # base64 of the 48 bytes of HMAC-SHA384
+
+_WRONG_SIGNATURE: Final = "the signature is wrong"
+_UNKNOWN_SESSION: Final = "unknown session: it has ended or never was; log in again"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """On whose behalf a request comes; also what Starlette expects as ``request.user``.
+
+    Attributes:
+        key_name: the API key that signed.
+        user: whom the key acts for.
+        authorities: what it may do.
+        session_id: of the session flow, ``None`` in the basic flow.
+    """
+
+    key_name: str
+    user: str
+    authorities: frozenset[str]
+    session_id: str | None = None
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Always true: refused requests get no principal."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The user."""
+        return self.user
+
+    @property
+    def identity(self) -> str:
+        """The user."""
+        return self.user
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Credentials of one request that name something known; their signature is still to be checked."""
+
+    principal: Principal
+    signature: str = field(repr=False)
+    secret: bytes = field(repr=False)
+    session: LiveSession | None = None
+    nonce: str = ""
+
+
+class _AttemptRequest(msgspec.Struct):
+    api_key_id: str
+
+
+class _ConfirmRequest(msgspec.Struct):
+    session_id: str
+    signature: str
+    dh_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A login whose signature was right; what remains is arithmetic, for a worker thread."""
+
+    login: PendingLogin
+    key: ApiKey
+    their_public: int
+    exponent: int = field(repr=False)
+
+
+class Gatekeeper:
+    """Checks the requests of a gateway, in the flow that its configuration asks for.
+
+    Every refusal is a :class:`~cryptoproto.CredentialsRefused` with the status and the words of the response. In the
+    basic flow an unknown key is told from a wrong signature, as the protocol has it; a login tells neither.
+
+    Args:
+        config: keys and settings.
+        clock: seconds.
+        random_below: the source of private exponents.
+        table: the sessions, for other bounds than the usual ones.
+    """
+
+    __slots__ = ("_config", "_random_below", "_table")
+
+    def __init__(
+        self,
+        config: ApiKeysConfig,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        random_below: RandomBelow = secrets.randbelow,
+        table: SessionTable | None = None,
+    ) -> None:
+        self._config = config
+        self._random_below = random_below
+        self._table = table if table is not None else SessionTable(config.sessions, clock=clock)
+        if config.sessions.enabled:
+            _decoy()  # takes a moment, which is better spent before the first login
+
+    @property
+    def config(self) -> ApiKeysConfig:
+        """Keys and settings."""
+        return self._config
+
+    @property
+    def sessions(self) -> SessionTable:
+        """The sessions."""
+        return self._table
+
+    # --- signed requests --------------------------------------------------------------------------
+
+    def claim(self, headers: Mapping[str, str]) -> Claim:
+        """What the headers of a request claim: to be called before its body is read, for it costs little.
+
+        Args:
+            headers: names in the protocol's own spelling; see :data:`CREDENTIAL_HEADERS`.
+
+        Raises:
+            CredentialsRefused: 401 for no credentials or an unknown key, 400 for an unknown session or a missing
+                or malformed header.
+        """
+        if self._config.sessions.enabled:
+            return self._claim_session(headers)
+        return self._claim_key(headers)
+
+    def check(self, claim: Claim, method: str, path: str, query: str = "", body: bytes = b"") -> Principal:
+        """Check a request's signature, then its nonce.
+
+        Args:
+            claim: from :meth:`claim`.
+            method: of the request.
+            path: URL-decoded, without a proxy's prefix.
+            query: URL-encoded, without the question mark.
+            body: all of it.
+
+        Raises:
+            CredentialsRefused: 400 for a wrong signature or a nonce that is not above the last one.
+        """
+        headers = "" if claim.session is None else session_headers_payload(claim.nonce, claim.session.session_id)
+        return self._check(claim, canonical_payload(method, path, query, body, headers=headers))
+
+    def check_connect(self, headers: Mapping[str, str]) -> Principal:
+        """Check the headers of a STOMP CONNECT.
+
+        Raises:
+            CredentialsRefused: as for :meth:`claim` and :meth:`check`.
+        """
+        claim = self.claim(headers)
+        if claim.session is not None:
+            return self._check(claim, session_connect_payload(claim.nonce, claim.session.session_id))
+        payload = headers.get(PAYLOAD_HEADER)
+        if payload is None:
+            raise CredentialsRefused(400, f"the header {PAYLOAD_HEADER} is missing")
+        return self._check(claim, basic_connect_payload(payload, claim.principal.key_name))
+
+    def still_stands(self, principal: Principal) -> bool:
+        """Whether the key of an earlier check is still there, for the same user and with the same authorities."""
+        key = self._config.keys.get(principal.key_name)
+        return key is not None and (key.user, key.authorities) == (principal.user, principal.authorities)
+
+    def _claim_key(self, headers: Mapping[str, str]) -> Claim:
+        name = headers.get(API_KEY_HEADER)
+        if name is None:
+            raise CredentialsRefused(401, f"no credentials: send {API_KEY_HEADER} and {SIGNATURE_HEADER}")
+        key = self._config.keys.get(name)
+        if key is None or key.secret is None:
+            raise CredentialsRefused(401, "unknown API key")
+        principal = Principal(key.name, key.user, key.authorities)
+        return Claim(principal, _signature_of(headers), key.secret)
+
+    def _claim_session(self, headers: Mapping[str, str]) -> Claim:
+        session_id = headers.get(SESSION_HEADER)
+        if session_id is None:
+            raise CredentialsRefused(
+                401, f"no credentials: log in, then send {SESSION_HEADER}, {NONCE_HEADER} and {SIGNATURE_HEADER}"
+            )
+        session = self._table.find(session_id)
+        if session is not None and not self._config.keys.is_current(session.key):
+            self._table.end(session_id)  # the key was taken away or changed since
+            session = None
+        if session is None:
+            raise CredentialsRefused(400, _UNKNOWN_SESSION)
+        nonce = headers.get(NONCE_HEADER)
+        if nonce is None:
+            raise CredentialsRefused(400, f"the header {NONCE_HEADER} is missing")
+        if not _NONCE.fullmatch(nonce) or not 0 < int(nonce) <= _MAXIMUM_NONCE:
+            raise CredentialsRefused(400, f"{NONCE_HEADER} is a whole number from 1 to {_MAXIMUM_NONCE}")
+        key = session.key
+        principal = Principal(key.name, key.user, key.authorities, session_id)
+        return Claim(principal, _signature_of(headers), session.secret, session, nonce)
+
+    def _check(self, claim: Claim, payload: bytes) -> Principal:
+        if not verify(claim.signature, payload, claim.secret):
+            raise CredentialsRefused(400, _WRONG_SIGNATURE)
+        # Only now: a forged request must not use up the nonce of an honest one.
+        if claim.session is not None and not self._table.advance(claim.session, int(claim.nonce)):
+            raise CredentialsRefused(400, "the nonce is not above the last one; each request needs a greater nonce")
+        return claim.principal
+
+    # --- logins -----------------------------------------------------------------------------------
+
+    def attempt(self, body: bytes) -> dict[str, str]:
+        """The reply to a login attempt. A key that does not exist gets one, too: who asks learns nothing.
+
+        Raises:
+            CredentialsRefused: 400 for an unreadable body.
+        """
+        request = _decode(body, _AttemptRequest)
+        login = self._table.begin(request.api_key_id)
+        group = self._config.sessions.group
+        return {
+            "session_id": login.session_id,
+            "challenge": binascii.b2a_base64(login.challenge, newline=False).decode("ascii"),
+            "dh_base": to_base64(group.base),
+            "dh_modulus": to_base64(group.modulus),
+            "ttl": str(self._config.sessions.keep_alive_login_ms),
+        }
+
+    def confirm(self, body: bytes) -> Confirmation:
+        """The first half of a confirmation: everything that is quick. A challenge is answered once, right or wrong.
+
+        Raises:
+            CredentialsRefused: 400 for an unreadable body, an unknown session, a wrong signature, or a public value
+                outside 2…p−2.
+        """
+        request = _decode(body, _ConfirmRequest)
+        group = self._config.sessions.group
+        try:
+            signature = binascii.a2b_base64(request.signature, strict_mode=True)
+        except ValueError:
+            raise CredentialsRefused(400, "signature is not base64") from None
+        try:
+            theirs = from_base64(request.dh_key, "dh_key", maximum_bits=group.modulus.bit_length() + 8)
+            group.check_public(theirs, "value dh_key")
+        except DecodeError as error:
+            raise CredentialsRefused(400, str(error)) from None
+        login = self._table.take_pending(request.session_id)
+        if login is None:
+            raise CredentialsRefused(400, _UNKNOWN_SESSION)
+        key = self._config.keys.get(login.key_name)
+        public_key = None if key is None else key.public_key
+        # The work is the same for a key that does not exist, and so is the answer.
+        right = (public_key or _decoy()).verify_pkcs1(signature, login.challenge)
+        if not right or key is None or public_key is None:
+            raise CredentialsRefused(400, _WRONG_SIGNATURE)
+        exponent = private_exponent(group, self._random_below, size_bytes=self._config.sessions.dh_secret_size)
+        return Confirmation(login, key, theirs, exponent)
+
+    def exchange(self, confirmation: Confirmation) -> tuple[str, bytes]:
+        """The arithmetic of a confirmation: our public value in base64, and the secret. Takes tens of milliseconds.
+
+        Touches no state, so it can run in any thread.
+
+        Raises:
+            CredentialsRefused: 400 when the secret would be one that anyone could guess.
+        """
+        group = self._config.sessions.group
+        try:
+            secret = shared_secret(group, confirmation.their_public, confirmation.exponent)
+        except DecodeError as error:
+            raise CredentialsRefused(400, str(error)) from None
+        return to_base64(power(group.base, confirmation.exponent, group.modulus)), secret
+
+    def establish(self, confirmation: Confirmation, exchanged: tuple[str, bytes]) -> dict[str, str]:
+        """The second half of a confirmation: the session is live; its reply."""
+        public, secret = exchanged
+        self._table.establish(confirmation.login.session_id, confirmation.key, secret)
+        return {"dh_key": public, "keepalive_timeout": str(self._config.sessions.keep_alive_ms)}
+
+    def log_out(self, principal: Principal) -> None:
+        """End the principal's session."""
+        if principal.session_id is not None:
+            self._table.end(principal.session_id)
+
+    def __repr__(self) -> str:
+        return f"<Gatekeeper {'sessions' if self._config.sessions.enabled else 'basic'}>"
+
+
+CREDENTIAL_HEADERS: Final = (API_KEY_HEADER, SESSION_HEADER, NONCE_HEADER, SIGNATURE_HEADER, PAYLOAD_HEADER)
+
+
+def _signature_of(headers: Mapping[str, str]) -> str:
+    signature = headers.get(SIGNATURE_HEADER)
+    if signature is None:
+        raise CredentialsRefused(400, f"the header {SIGNATURE_HEADER} is missing")
+    try:
+        well_formed = len(signature) == _SIGNATURE_LENGTH and binascii.a2b_base64(signature, strict_mode=True)
+    except ValueError:
+        well_formed = False
+    if not well_formed:
+        raise CredentialsRefused(400, f"{SIGNATURE_HEADER} is not base64 of an HMAC-SHA384")
+    return signature
+
+
+def _decode(body: bytes, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise CredentialsRefused(400, f"the request is malformed: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise CredentialsRefused(400, "the request is no readable JSON") from None
+
+
+@functools.cache
+def _decoy() -> PublicKey:
+    """A key that nobody has, against which the signatures for unknown keys are checked."""
+    return PrivateKey.generate().public_key

@@ -1,0 +1,70 @@
+"""Topics in memory: who listens to which destination."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["Delivery", "Listener", "StompBroker"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message on its way to the listeners of a destination."""
+
+    destination: str
+    message_id: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Listener = Callable[[Delivery], None]
+"""Called for each message; must not wait."""
+
+
+class StompBroker:
+    """Hands each message to all who listen to its destination at that moment. Belongs to one event loop."""
+
+    __slots__ = ("_ids", "_listeners")
+
+    def __init__(self) -> None:
+        self._ids = itertools.count(1)
+        self._listeners: dict[str, set[Listener]] = {}
+
+    def publish(
+        self,
+        destination: str,
+        body: bytes | str,
+        *,
+        content_type: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> int:
+        """Send a message to a destination; how many listened."""
+        delivery = Delivery(
+            destination,
+            str(next(self._ids)),
+            body.encode() if isinstance(body, str) else body,
+            {**(headers or {}), "content-type": content_type},
+        )
+        listeners = tuple(self._listeners.get(destination, ()))
+        for listener in listeners:
+            listener(delivery)
+        return len(listeners)
+
+    def listen(self, destination: str, listener: Listener) -> Callable[[], None]:
+        """Add a listener; what is returned takes it away again."""
+        self._listeners.setdefault(destination, set()).add(listener)
+
+        def stop() -> None:
+            listeners = self._listeners.get(destination)
+            if listeners is not None:
+                listeners.discard(listener)
+                if not listeners:
+                    del self._listeners[destination]
+
+        return stop
+
+    def listeners(self, destination: str) -> int:
+        """How many listen to a destination now."""
+        return len(self._listeners.get(destination, ()))

@@ -1,0 +1,252 @@
+"""What a connected STOMP client may say, and what it is answered. No I/O: frames in, bytes into an outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal, Self
+
+from ...exceptions import ProtocolError, SlowConsumer
+from ..stomp_frames import Frame, encode_frame
+from .gatekeeper import Principal
+from .stomp_broker import Delivery, StompBroker
+
+__all__ = ["Outbox", "StompPeer", "StompRefusal"]
+
+_MAXIMUM_SUBSCRIPTIONS: Final = 1024  # of one connection
+_MAXIMUM_UNACKNOWLEDGED: Final = 65_536  # of one subscription; the oldest are taken for acknowledged
+_REVOKED: Final = "the API key was taken away or changed"
+_ACK_MODES: Final = ("auto", "client", "client-individual")
+
+
+class StompRefusal(ProtocolError):
+    """The client said something that ends the connection with an ERROR frame.
+
+    Attributes:
+        receipt: the receipt that the offending frame asked for.
+    """
+
+    def __init__(self, text: str, receipt: str | None = None) -> None:
+        super().__init__(text)
+        self.receipt = receipt
+
+
+class Outbox:
+    """Frames that wait to be written, up to a limit."""
+
+    __slots__ = ("_failure", "_limit", "_version", "_waiting", "_wake", "finished")
+
+    def __init__(self, version: str, limit: int) -> None:
+        self._version = version
+        self._limit = limit
+        self._waiting: deque[bytes] = deque()
+        self._failure: ProtocolError | SlowConsumer | None = None
+        self._wake = asyncio.Event()
+        self.finished = False
+
+    def put(self, frame: Frame) -> None:
+        """Add a frame; one beyond the limit is lost, and the connection with it."""
+        if len(self._waiting) >= self._limit:
+            self.fail(SlowConsumer(1008, f"more than {self._limit} messages waited for this client"))
+        else:
+            self._waiting.append(encode_frame(frame, self._version))
+        self._wake.set()
+
+    def fail(self, reason: StompRefusal | SlowConsumer) -> None:
+        """End the connection for this reason."""
+        self._failure = self._failure or reason
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Nothing will be added any more."""
+        self.finished = True
+        self._wake.set()
+
+    def pop(self) -> bytes | None:
+        """The next frame's bytes, ``None`` when there is none. Raises what :meth:`fail` was given."""
+        if self._failure is not None:
+            raise self._failure
+        if self._waiting:
+            return self._waiting.popleft()
+        self._wake.clear()
+        return None
+
+    async def wait(self) -> None:
+        """Wait until there is something to write."""
+        await self._wake.wait()
+
+
+@dataclass(slots=True)
+class _Subscription:
+    destination: str
+    ack_mode: str
+    stop: Callable[[], None]
+    unacknowledged: dict[str, None] = field(default_factory=dict)  # oldest first
+
+
+class StompPeer:
+    """One connected client: its subscriptions, and the handling of each of its frames.
+
+    Args:
+        principal: on whose behalf.
+        version: of STOMP.
+        broker: whose topics are served.
+        authorize: asked for every SUBSCRIBE and SEND.
+        outbox: where answers and messages go.
+        still_stands: whether the credentials of the CONNECT are still good; asked for every frame in and out.
+    """
+
+    __slots__ = (
+        "_ack_ids",
+        "_authorize",
+        "_broker",
+        "_outbox",
+        "_principal",
+        "_still_stands",
+        "_subscriptions",
+        "_version",
+    )
+
+    def __init__(
+        self,
+        principal: Principal,
+        version: str,
+        broker: StompBroker,
+        authorize: Callable[[Principal, Literal["subscribe", "send"], str], bool],
+        outbox: Outbox,
+        still_stands: Callable[[], bool],
+    ) -> None:
+        self._principal = principal
+        self._version = version
+        self._broker = broker
+        self._authorize = authorize
+        self._outbox = outbox
+        self._still_stands = still_stands
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._ack_ids = itertools.count(1)
+
+    def take(self, frame: Frame) -> bool:
+        """Handle one frame; false when it was the last one, a DISCONNECT.
+
+        Raises:
+            StompRefusal: it is not allowed, or makes no sense.
+        """
+        receipt = frame.headers.get("receipt")
+        try:
+            self._handle(frame)
+        except StompRefusal as refusal:
+            refusal.receipt = receipt
+            raise
+        if receipt is not None:
+            self._outbox.put(Frame("RECEIPT", {"receipt-id": receipt}))
+        return frame.command != "DISCONNECT"
+
+    def _handle(self, frame: Frame) -> None:
+        if not self._still_stands():
+            raise StompRefusal(_REVOKED)
+        match frame.command:
+            case "SEND":
+                self._send(frame)
+            case "SUBSCRIBE":
+                self._subscribe(frame)
+            case "UNSUBSCRIBE":
+                subscription = self._subscriptions.pop(_needed(frame, "id"), None)
+                if subscription is None:
+                    raise StompRefusal("there is no subscription of that id")
+                subscription.stop()
+            case "ACK" | "NACK":
+                self._acknowledge(frame)
+            case "DISCONNECT":
+                pass
+            case "BEGIN" | "COMMIT" | "ABORT":
+                raise StompRefusal("transactions are not supported")
+            case _:
+                raise StompRefusal(f"a {frame.command} frame is not expected here")
+
+    def _send(self, frame: Frame) -> None:
+        destination = _needed(frame, "destination")
+        if "transaction" in frame.headers:
+            raise StompRefusal("transactions are not supported")
+        if not self._authorize(self._principal, "send", destination):
+            raise StompRefusal("this key may not send to that destination")
+        own = ("destination", "content-type", "content-length", "receipt")
+        self._broker.publish(
+            destination,
+            frame.body,
+            content_type=frame.headers.get("content-type", "application/octet-stream"),
+            headers={name: value for name, value in frame.headers.items() if name not in own},
+        )
+
+    def _subscribe(self, frame: Frame) -> None:
+        name, destination = _needed(frame, "id"), _needed(frame, "destination")
+        ack_mode = frame.headers.get("ack", "auto")
+        if ack_mode not in _ACK_MODES:
+            raise StompRefusal(f"ack is one of {', '.join(_ACK_MODES)}")
+        if name in self._subscriptions:
+            raise StompRefusal("there is a subscription of that id already")
+        if len(self._subscriptions) >= _MAXIMUM_SUBSCRIPTIONS:
+            raise StompRefusal(f"one connection has at most {_MAXIMUM_SUBSCRIPTIONS} subscriptions")
+        if not self._authorize(self._principal, "subscribe", destination):
+            raise StompRefusal("this key may not subscribe to that destination")
+
+        def deliver(delivery: Delivery) -> None:
+            self._deliver(name, subscription, delivery)
+
+        subscription = _Subscription(destination, ack_mode, self._broker.listen(destination, deliver))
+        self._subscriptions[name] = subscription
+
+    def _deliver(self, name: str, subscription: _Subscription, delivery: Delivery) -> None:
+        if not self._still_stands():
+            self._outbox.fail(StompRefusal(_REVOKED))
+            return
+        headers = {
+            **delivery.headers,
+            "subscription": name,
+            "message-id": delivery.message_id,
+            "destination": delivery.destination,
+        }
+        if subscription.ack_mode != "auto":
+            # STOMP 1.1 acknowledges by message-id, 1.2 by a header made for that.
+            token = f"{name}-{next(self._ack_ids)}" if self._version == "1.2" else delivery.message_id
+            if self._version == "1.2":
+                headers["ack"] = token
+            waiting = subscription.unacknowledged
+            waiting[token] = None
+            if len(waiting) > _MAXIMUM_UNACKNOWLEDGED:
+                del waiting[next(iter(waiting))]
+        self._outbox.put(Frame("MESSAGE", headers, delivery.body))
+
+    def _acknowledge(self, frame: Frame) -> None:
+        if self._version == "1.2":
+            token = _needed(frame, "id")
+            candidates = list(self._subscriptions.values())
+        else:
+            token = _needed(frame, "message-id")
+            known = self._subscriptions.get(_needed(frame, "subscription"))
+            candidates = [] if known is None else [known]
+        for subscription in candidates:
+            if token in subscription.unacknowledged:
+                if subscription.ack_mode == "client":  # this one and all before
+                    for earlier in list(itertools.takewhile(lambda one: one != token, subscription.unacknowledged)):
+                        del subscription.unacknowledged[earlier]
+                del subscription.unacknowledged[token]
+                return
+        raise StompRefusal("there is no message of that id to acknowledge")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for subscription in self._subscriptions.values():
+            subscription.stop()
+        self._subscriptions.clear()
+
+
+def _needed(frame: Frame, name: str) -> str:
+    value = frame.headers.get(name)
+    if not value:
+        raise StompRefusal(f"a {frame.command} frame needs the header {name}")
+    return value

@@ -1,0 +1,133 @@
+"""A session that both ends know: its secret, its nonce, and the headers that they make.
+
+No I/O except :meth:`Session.save` and :meth:`Session.load`, which keep a session over a restart.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from ..exceptions import ConfigurationError
+from .canonical import (
+    NONCE_HEADER,
+    SESSION_HEADER,
+    SIGNATURE_HEADER,
+    payload_of_url,
+    session_connect_payload,
+    session_headers_payload,
+    sign,
+)
+from .login import LoginOutcome
+
+__all__ = ["Session"]
+
+_MAXIMUM_NONCE: Final = 2**63 - 1  # gateways read it into a signed 64-bit integer
+
+
+class _Stored(msgspec.Struct, forbid_unknown_fields=True):
+    session_id: str
+    secret: bytes
+    keepalive_ms: float
+    nonce: int
+
+
+class Session:
+    """One session with a gateway. Safe to use from several threads.
+
+    Args:
+        outcome: what the login gave.
+        wall_clock_ns: nanoseconds since 1970, from which the nonce starts. It only ever grows, so a process that
+            goes on with a stored session is above everything that it has sent before, and a clock that is set
+            back does no harm while the process runs.
+        nonce: the highest nonce that was used before.
+    """
+
+    __slots__ = ("_lock", "_nonce", "_secret", "_wall_clock_ns", "keepalive_s", "session_id")
+
+    def __init__(
+        self, outcome: LoginOutcome, *, wall_clock_ns: Callable[[], int] = time.time_ns, nonce: int = 0
+    ) -> None:
+        self.session_id = outcome.session_id
+        self.keepalive_s = outcome.keepalive_s
+        self._secret = outcome.secret
+        self._wall_clock_ns = wall_clock_ns
+        self._nonce = nonce
+        self._lock = threading.Lock()
+
+    def next_nonce(self) -> int:
+        """A nonce above every earlier one: the clock in microseconds, or one more than the last."""
+        with self._lock:
+            self._nonce = max(self._nonce + 1, self._wall_clock_ns() // 1000)
+            if self._nonce > _MAXIMUM_NONCE:
+                raise ConfigurationError("the nonce has run out; is the clock of this machine right?")
+            return self._nonce
+
+    def headers(self, method: str, url: str, body: bytes = b"", *, path_prefix: str = "") -> dict[str, str]:
+        """The three headers of one request, with a nonce of its own: for one sending, not to be sent again."""
+        nonce = str(self.next_nonce())
+        payload = payload_of_url(
+            method, url, body, headers=session_headers_payload(nonce, self.session_id), path_prefix=path_prefix
+        )
+        return self._headers(nonce, sign(payload, self._secret))
+
+    def stomp_headers(self) -> dict[str, str]:
+        """The three headers of one STOMP CONNECT, with a nonce of its own."""
+        nonce = str(self.next_nonce())
+        return self._headers(nonce, sign(session_connect_payload(nonce, self.session_id), self._secret))
+
+    def _headers(self, nonce: str, signature: str) -> dict[str, str]:
+        return {SESSION_HEADER: self.session_id, NONCE_HEADER: nonce, SIGNATURE_HEADER: signature}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the session to a file that only its owner can read; an older one is replaced.
+
+        Raises:
+            ConfigurationError: the file cannot be written.
+        """
+        with self._lock:
+            stored = _Stored(self.session_id, self._secret, self.keepalive_s * 1000, self._nonce)
+        target = Path(path)
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.new")
+        try:
+            scratch.unlink(missing_ok=True)
+            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(msgspec.json.encode(stored))
+                scratch.replace(target)
+            finally:
+                scratch.unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{target}: the session cannot be written: {error.strerror}") from error
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, wall_clock_ns: Callable[[], int] = time.time_ns) -> Session:
+        """Go on with a stored session; whether the gateway still knows it shows with the first request.
+
+        Raises:
+            ConfigurationError: the file is missing, open to others, or holds no session.
+        """
+        target = Path(path)
+        try:
+            if os.name == "posix" and target.stat().st_mode & 0o077:
+                raise ConfigurationError(f"{target}: others can read the session's secret; run: chmod 600 {target}")
+            stored = msgspec.json.decode(target.read_bytes(), type=_Stored)
+        except OSError as error:
+            raise ConfigurationError(f"{target}: the session cannot be read: {error.strerror}; log in first") from error
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise ConfigurationError(f"{target}: holds no session; log in again") from None
+        outcome = LoginOutcome(stored.session_id, stored.secret, stored.keepalive_ms / 1000)
+        return cls(outcome, wall_clock_ns=wall_clock_ns, nonce=stored.nonce)
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Session is not pickled; save() it")
+
+    def __repr__(self) -> str:
+        return f"<Session keepalive_s={self.keepalive_s}>"

@@ -1,0 +1,377 @@
+"""STOMP over WebSocket: one connection of a client, with either flow's headers in its CONNECT."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import ssl as ssl_module
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from ..exceptions import (
+    ConfigurationError,
+    ConnectionClosed,
+    CryptoprotoError,
+    DecodeError,
+    HeartbeatTimeout,
+    RequestNotSent,
+    SlowConsumer,
+    StompError,
+)
+from .basic_auth import ApiKeyAuth
+from .session_auth import SessionAuth
+from .stomp_connect import introduce
+from .stomp_frames import (
+    DEFAULT_MAXIMUM_BODY,
+    HEARTBEAT,
+    VERSIONS,
+    Frame,
+    FrameParser,
+    encode_frame,
+    heart_beats,
+    parse_heart_beat,
+)
+from .stomp_subscription import AckMode, StompMessage, Subscription
+from .text_channel import TextChannel, open_text_channel
+
+__all__ = ["Opener", "StompConnection"]
+
+_log = logging.getLogger(__name__)
+
+_SUBPROTOCOLS: Final = ("v12.stomp", "v11.stomp")
+_GRACE: Final = 2.0  # how many times its interval a heart-beat may take; networks delay
+
+
+class Opener(Protocol):
+    """Makes the WebSocket: :func:`~cryptoproto.apikeys.text_channel.open_text_channel`, or a stand-in."""
+
+    async def __call__(
+        self,
+        url: str,
+        *,
+        subprotocols: tuple[str, ...],
+        ssl: ssl_module.SSLContext | None,
+        open_timeout: float | None,
+        maximum_message: int,
+    ) -> TextChannel:
+        """Connect, or raise as :meth:`StompConnection.connect` does."""
+
+
+class StompConnection:
+    """A STOMP connection. Made by :meth:`connect`; belongs to one event loop.
+
+    When it ends, for whatever reason, every subscription and every waiting call ends with the same error.
+
+    Attributes:
+        version: of STOMP, as agreed: ``1.1`` or ``1.2``.
+        headers: of the gateway's CONNECTED frame.
+    """
+
+    def __init__(
+        self,
+        channel: TextChannel,
+        parser: FrameParser,
+        connected: Frame,
+        heart_beat_ms: tuple[int, int],
+        *,
+        max_queue: int,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self.version = parser.version
+        self.headers: Mapping[str, str] = connected.headers
+        self._channel = channel
+        self._parser = parser
+        self._max_queue = max_queue
+        self._clock = clock
+        self._sleep = sleep
+        self._ids = itertools.count(1)
+        self._subscriptions: dict[str, Subscription] = {}
+        self._receipts: dict[str, asyncio.Future[None]] = {}
+        self._ended: CryptoprotoError | None = None
+        self._leaving = False
+        self._sent_at = self._heard_at = clock()
+        send_s, expect_s = heart_beats(heart_beat_ms, parse_heart_beat(connected.headers.get("heart-beat")))
+        self._tasks = [asyncio.create_task(self._read(), name="cryptoproto-stomp-read")]
+        if send_s:
+            self._tasks.append(asyncio.create_task(self._beat(send_s), name="cryptoproto-stomp-beat"))
+        if expect_s:
+            self._tasks.append(asyncio.create_task(self._watch(expect_s * _GRACE), name="cryptoproto-stomp-watch"))
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        *,
+        auth: ApiKeyAuth | SessionAuth | None = None,
+        headers: Mapping[str, str] | None = None,
+        versions: tuple[str, ...] = VERSIONS,
+        heart_beat_ms: tuple[int, int] = (10_000, 10_000),
+        ssl: ssl_module.SSLContext | None = None,
+        open_timeout: float | None = 10.0,
+        max_queue: int = 4096,
+        max_body: int = DEFAULT_MAXIMUM_BODY,
+        opener: Opener = open_text_channel,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> _Connecting:
+        """Connect: ``async with StompConnection.connect(url, auth=auth) as stomp``, or ``await`` it.
+
+        Args:
+            url: such as ``wss://host/stomp/v0``; ``ws://`` shows the credentials to the network.
+            auth: whose headers the CONNECT frame carries.
+            headers: more headers for the CONNECT frame.
+            versions: of STOMP, of which the gateway chooses.
+            heart_beat_ms: how often we can send, and how often we want to hear, in milliseconds; 0 for not at all.
+            ssl: for ``wss://``; the default checks the gateway's certificate.
+            open_timeout: seconds until CONNECTED.
+            max_queue: messages that may wait in one subscription; one more ends the connection.
+            max_body: bytes of the longest message accepted.
+            opener: makes the WebSocket.
+            clock: seconds, for the heart-beats.
+            sleep: waits between heart-beats.
+
+        Raises (when awaited or entered):
+            ConfigurationError: an argument cannot be used.
+            LoginRefused: the gateway answered the CONNECT with an ERROR frame.
+            HandshakeError: what answered does not speak STOMP, or no version that we do.
+            OSError: nothing answered; TimeoutError after *open_timeout*.
+        """
+        if not versions or any(version not in VERSIONS for version in versions):
+            raise ConfigurationError(f"versions are among {', '.join(VERSIONS)}")
+        if max_queue < 1 or max_body < 0 or min(heart_beat_ms) < 0:
+            raise ConfigurationError("max_queue is positive, max_body and heart_beat_ms are not negative")
+
+        async def run() -> StompConnection:
+            parser = FrameParser(maximum_body=max_body)
+            async with asyncio.timeout(open_timeout):
+                channel = await opener(
+                    url,
+                    subprotocols=_SUBPROTOCOLS,
+                    ssl=ssl,
+                    open_timeout=None,
+                    maximum_message=max_body + 131_072,  # room for the headers
+                )
+                try:
+                    connected = await introduce(channel, parser, url, auth, headers or {}, versions, heart_beat_ms)
+                    return cls(channel, parser, connected, heart_beat_ms, max_queue=max_queue, clock=clock, sleep=sleep)
+                except BaseException:
+                    await channel.close()
+                    raise
+
+        return _Connecting(run)
+
+    async def subscribe(
+        self,
+        destination: str,
+        *,
+        ack: AckMode = "auto",
+        headers: Mapping[str, str] | None = None,
+        receipt: bool = False,
+    ) -> Subscription:
+        """Subscribe to *destination*.
+
+        Args:
+            destination: such as ``/topic/streams``.
+            ack: ``auto``, or ``client`` (one ACK for all messages so far), or ``client-individual``.
+            headers: more headers for the frame.
+            receipt: whether to wait until the gateway confirms. Not every gateway does.
+
+        Returns:
+            An async iterator of messages, and an async context manager that unsubscribes.
+        """
+        name = f"sub-{next(self._ids)}"
+        subscription = Subscription(self, name, destination, ack, self._max_queue)
+        self._subscriptions[name] = subscription
+        try:
+            frame_headers = {**(headers or {}), "id": name, "destination": destination, "ack": ack}
+            await self._command(Frame("SUBSCRIBE", frame_headers), receipt=receipt)
+        except BaseException:
+            self._subscriptions.pop(name, None)
+            raise
+        return subscription
+
+    async def send(
+        self,
+        destination: str,
+        body: bytes | str = b"",
+        *,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        receipt: bool = False,
+    ) -> None:
+        """Send a message to *destination*.
+
+        Args:
+            destination: such as ``/app/orders``.
+            body: text is sent as UTF-8.
+            content_type: by default ``text/plain`` for text and ``application/octet-stream`` for bytes.
+            headers: more headers for the frame.
+            receipt: whether to wait until the gateway confirms.
+
+        Raises:
+            ConnectionClosed: the connection has ended; ``sent`` says whether the message had left.
+        """
+        data = body.encode() if isinstance(body, str) else body
+        kind = content_type or ("text/plain;charset=utf-8" if isinstance(body, str) else "application/octet-stream")
+        frame_headers = {**(headers or {}), "destination": destination, "content-type": kind}
+        await self._command(Frame("SEND", frame_headers, data), receipt=receipt)
+
+    async def acknowledge(self, message: StompMessage, *, positive: bool = True) -> None:
+        """Send ACK, or NACK where *positive* is false, for *message*; see also :meth:`StompMessage.ack`."""
+        if self.version == "1.2":
+            headers = {"id": message.headers.get("ack", "")}
+        else:
+            headers = {
+                "message-id": message.headers.get("message-id", ""),
+                "subscription": message.headers.get("subscription", ""),
+            }
+        if not all(headers.values()):
+            raise ConfigurationError("this message asks for no acknowledgement; subscribe with ack='client-individual'")
+        await self._command(Frame("ACK" if positive else "NACK", headers))
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """Take nothing more from *subscription*; its iterator ends after what it already has."""
+        if self._subscriptions.pop(subscription.id, None) is None:
+            return
+        subscription._finish(None)
+        if self._ended is None:
+            await self._command(Frame("UNSUBSCRIBE", {"id": subscription.id}))
+
+    async def _command(self, frame: Frame, *, receipt: bool = False) -> None:
+        if self._ended is not None:
+            raise _again(self._ended, sent=False)
+        if not receipt:
+            await self._write(encode_frame(frame, self.version))
+            return
+        name = f"receipt-{next(self._ids)}"
+        data = encode_frame(Frame(frame.command, {**frame.headers, "receipt": name}, frame.body), self.version)
+        confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._receipts[name] = confirmed
+        try:
+            await self._write(data)
+            await confirmed
+        finally:
+            self._receipts.pop(name, None)
+
+    async def _write(self, data: bytes) -> None:
+        self._sent_at = self._clock()
+        await self._channel.send(data)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                for frame in self._parser.feed(await self._channel.receive()):
+                    if frame is not None:
+                        self._take(frame)
+                self._heard_at = self._clock()
+        except CryptoprotoError as error:
+            await self._end(error)
+
+    def _take(self, frame: Frame) -> None:
+        if frame.command == "MESSAGE":
+            subscription = self._subscriptions.get(frame.headers.get("subscription", ""))
+            if subscription is not None and not subscription._offer(frame):  # else unsubscribed a moment ago
+                raise SlowConsumer(
+                    None,
+                    f"{self._max_queue} messages wait in a subscription to "
+                    f"{subscription.destination}; take them faster or raise max_queue",
+                )
+        elif frame.command == "RECEIPT":
+            waiting = self._receipts.get(frame.headers.get("receipt-id", ""))
+            if waiting is not None and not waiting.done():
+                waiting.set_result(None)
+        elif frame.command == "ERROR":
+            raise StompError(frame.headers.get("message", ""), frame.body.decode(errors="replace")[:1000])
+        else:
+            raise DecodeError(f"a gateway does not send {frame.command} frames")
+
+    async def _beat(self, interval_s: float) -> None:
+        with contextlib.suppress(ConnectionClosed):  # the reader reports it
+            while True:
+                due = self._sent_at + interval_s
+                if (now := self._clock()) < due:
+                    await self._sleep(due - now)
+                else:
+                    await self._write(HEARTBEAT)
+
+    async def _watch(self, patience_s: float) -> None:
+        while (left := self._heard_at + patience_s - self._clock()) > 0:
+            await self._sleep(left)
+        await self._end(HeartbeatTimeout(None, f"nothing was heard from the gateway for {patience_s:g} s"))
+
+    async def _end(self, error: CryptoprotoError) -> None:
+        """Remember why, wake everyone who waits, close. State first, waiters second."""
+        if self._ended is not None:
+            return
+        self._ended = error
+        ours = self._leaving and isinstance(error, ConnectionClosed)
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        for subscription in subscriptions.values():
+            subscription._finish(None if ours else error)
+        for waiting in self._receipts.values():
+            if not waiting.done():
+                waiting.set_exception(_again(error, sent=True))
+        current = asyncio.current_task()
+        for task in self._tasks:
+            if task is not current:
+                task.cancel()
+        await self._channel.close()
+
+    async def aclose(self) -> None:
+        """DISCONNECT, wait for its receipt (a second at the most), close. Calling it again does nothing."""
+        if self._ended is None:
+            self._leaving = True
+            with contextlib.suppress(CryptoprotoError, TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._command(Frame("DISCONNECT"), receipt=True)
+        await self._end(ConnectionClosed(1000, "closed by this end"))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<StompConnection {self.version} {'open' if self._ended is None else 'closed'}>"
+
+
+class _Connecting:
+    """What :meth:`StompConnection.connect` returns: to be awaited, or entered with ``async with``."""
+
+    def __init__(self, run: Callable[[], Awaitable[StompConnection]]) -> None:
+        self._run = run
+        self._connection: StompConnection | None = None
+
+    def __await__(self) -> Generator[object, None, StompConnection]:
+        return self._run().__await__()
+
+    async def __aenter__(self) -> StompConnection:
+        self._connection = await self._run()
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            await self._connection.aclose()
+
+
+def _again(error: CryptoprotoError, *, sent: bool) -> CryptoprotoError:
+    """The reason for the end, as an error of one call: a fresh object, so that tracebacks do not pile up."""
+    if isinstance(error, StompError):
+        fresh: CryptoprotoError = StompError(error.message, error.text)
+    elif isinstance(error, ConnectionClosed):
+        fresh = type(error)(error.code, error.reason)
+    else:
+        fresh = RequestNotSent(str(error)) if not sent else ConnectionClosed(None, str(error))
+    fresh.sent = sent
+    return fresh

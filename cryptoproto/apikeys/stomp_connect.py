@@ -1,0 +1,68 @@
+"""CONNECT and CONNECTED: how a STOMP connection begins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+from ..exceptions import ConnectionClosed, DecodeError, HandshakeError, LoginRefused
+from .basic_auth import ApiKeyAuth
+from .session_auth import SessionAuth
+from .stomp_frames import Frame, FrameParser, encode_frame
+from .text_channel import TextChannel
+
+__all__ = ["introduce"]
+
+
+async def introduce(
+    channel: TextChannel,
+    parser: FrameParser,
+    url: str,
+    auth: ApiKeyAuth | SessionAuth | None,
+    headers: Mapping[str, str],
+    versions: tuple[str, ...],
+    heart_beat_ms: tuple[int, int],
+) -> Frame:
+    """CONNECT and CONNECTED; the parser reads the agreed version's escapes afterwards."""
+    about = {
+        "accept-version": ",".join(sorted(versions)),
+        "host": urlsplit(url).hostname or "",
+        "heart-beat": f"{heart_beat_ms[0]},{heart_beat_ms[1]}",
+        **headers,
+    }
+    # A session's nonces have to arrive in order, so its other requests wait until this one was answered.
+    async with auth.turn() if isinstance(auth, SessionAuth) else _no_turn():
+        credentials = {} if auth is None else auth.stomp_headers()
+        await channel.send(encode_frame(Frame("CONNECT", {**about, **credentials})))
+        try:
+            frame = await _first_frame(channel, parser)
+        except ConnectionClosed as error:
+            raise HandshakeError(f"the gateway closed the connection instead of answering CONNECT: {error}") from error
+        except DecodeError as error:
+            raise HandshakeError(f"what answered CONNECT does not speak STOMP: {error}") from error
+    if frame.command == "ERROR":
+        reason = frame.headers.get("message", "") or frame.body.decode(errors="replace")[:1000]
+        raise LoginRefused(
+            f"the gateway refused the CONNECT: {reason or 'no reason given'}; are the key and its "
+            f"secret right, and does the gateway run this flow?"
+        )
+    version = frame.headers.get("version", "1.0")
+    if frame.command != "CONNECTED" or version not in versions:
+        raise HandshakeError(f"the gateway answered CONNECT with {frame.command} {version}; we speak {versions}")
+    parser.version = version
+    return frame
+
+
+async def _first_frame(channel: TextChannel, parser: FrameParser) -> Frame:
+    while True:
+        frames = [frame for frame in parser.feed(await channel.receive()) if frame is not None]
+        if frames:
+            if len(frames) > 1:
+                raise DecodeError("more than one frame answered the CONNECT")
+            return frames[0]
+
+
+@contextlib.asynccontextmanager
+async def _no_turn() -> AsyncIterator[None]:
+    yield

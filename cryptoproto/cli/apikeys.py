@@ -1,0 +1,304 @@
+"""``cryptoproto apikeys``: a gateway to try on, keys, and signed requests by hand.
+
+Secrets come from files, the environment or a prompt; none is needed among the arguments, where every user of the
+machine can read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+import json
+import os
+import secrets
+import stat
+import sys
+from collections.abc import Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from ..exceptions import ConfigurationError, OutcomeUnknown, RequestNotSent
+from ..keys import PrivateKey
+
+if TYPE_CHECKING:  # the extras may be missing, and importing them would slow every other command down
+    import httpx
+
+    from ..apikeys import Session
+
+__all__ = ["app"]
+
+SECRET_VARIABLE = "CRYPTOPROTO_API_SECRET"  # noqa: S105 - the name of a variable
+
+app = typer.Typer(
+    name="apikeys",
+    help="Sign requests with API keys, and run a gateway that checks them.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class KeyKind(StrEnum):
+    """The two kinds of API key."""
+
+    BASIC = "basic"
+    SESSION = "session"
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Url = Annotated[str, typer.Argument(help="The whole URL, as it will be sent.", show_default=False)]
+Name = Annotated[str, typer.Option("--key", "-k", help="The name of the API key.", show_default=False)]
+SecretFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--secret-file", help=f"A file that holds the secret; otherwise ${SECRET_VARIABLE}, otherwise a prompt."
+    ),
+]
+Body = Annotated[str, typer.Option("--data", "-d", help="The body; @file reads one, @- standard input.")]
+Root = Annotated[str, typer.Option(help="Where the login calls are.")]
+
+
+@app.command(epilog="Example: cryptoproto apikeys serve --config application.yaml --port 8099")
+def serve(
+    config: Annotated[Path, typer.Option("--config", "-c", help="An application.yaml, or a JSON file of keys.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")] = 8099,
+    path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
+    max_body: Annotated[int, typer.Option(min=0, help="Bytes of the longest body that is accepted.")] = 1 << 20,
+) -> None:
+    """Run a gateway with a small demonstration API: /api/v0/streams, and /topic/streams at /stomp/v0."""
+    _require("httpx", "yaml", "starlette", "uvicorn")
+    from ..apikeys.server import Gatekeeper, load_config
+    from ..apikeys.server.demonstration import demonstration_app, running
+
+    gatekeeper = Gatekeeper(load_config(config))
+    application = demonstration_app(gatekeeper, path_prefix=path_prefix, max_body=max_body)
+
+    async def run() -> None:
+        async with running(application, host=host, port=port) as address:
+            flow = "session flow" if gatekeeper.config.sessions.enabled else "basic flow"
+            _say(f"serving at {address}, {flow}, API keys: {len(gatekeeper.config.keys)}; end with Ctrl-C")
+            await asyncio.Event().wait()
+
+    try:
+        _run(run())
+    except OSError as error:
+        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}; try another --port") from None
+
+
+@app.command(epilog="Example: cryptoproto apikeys keygen session --name TRADER --out trader.pem")
+def keygen(
+    kind: Annotated[KeyKind, typer.Argument(help="A secret for the basic flow, or an RSA key for sessions.")],
+    name: Annotated[str, typer.Option(help="The name of the API key.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the secret or the private key goes, mode 0600.")],
+    user: Annotated[str, typer.Option(help="Whom the key acts for.")] = "admin",
+    bits: Annotated[int, typer.Option(help="Of the RSA key.")] = 2048,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make an API key: the client's half goes to a file, the gateway's entry to standard output."""
+    entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
+    if kind is KeyKind.SESSION:
+        key = PrivateKey.generate(bits)
+        key.save(out)
+        entry["key"] = base64.b64encode(key.public_key.to_der()).decode()
+    else:
+        _write_new_secret(out, secrets.token_urlsafe(36))
+        entry["key"] = ""  # a gateway refuses an empty key, so this cannot be forgotten and become the secret
+        _say(f"the secret is in {out} alone; copy it from there into the `key` of this entry")
+    if as_json:
+        typer.echo(json.dumps({"apiKeys": [entry]}, indent=2))
+        return
+    typer.echo("security:\n  api-keys-provider:\n    api-keys:")
+    typer.echo(f"      - name: {json.dumps(name)}\n        key: {json.dumps(entry['key'])}")
+    typer.echo(f"        user: {json.dumps(user)}\n        authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE]")
+
+
+@app.command(epilog="Example: cryptoproto apikeys sign GET 'http://localhost:8099/api/v0/streams?b=1' -k TEST_API_KEY")
+def sign(
+    method: Annotated[str, typer.Argument(help="Such as GET.", show_default=False)],
+    url: Url,
+    key: Name,
+    secret_file: SecretFile = None,
+    data: Body = "",
+    path_prefix: Annotated[str, typer.Option(help="What a proxy takes from the front of the path.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what is signed, and the headers to send, for one request of the basic flow."""
+    _require("httpx")
+    from ..apikeys import ApiKeyAuth
+    from ..apikeys.canonical import payload_of_url
+
+    body = _body(data)
+    headers = ApiKeyAuth(key, _secret(secret_file), path_prefix=path_prefix).headers(method, url, body)
+    payload = payload_of_url(method, url, body, path_prefix=path_prefix.rstrip("/")).decode(errors="replace")
+    if as_json:
+        typer.echo(json.dumps({"payload": payload, "headers": headers}, ensure_ascii=False))
+        return
+    _say(f"payload: {payload}")
+    for name, value in headers.items():
+        typer.echo(f"{name}: {value}")
+
+
+@app.command(
+    epilog="Example: cryptoproto apikeys login http://localhost:8099 -k TRADER --private-key trader.pem -o session.json"
+)
+def login(
+    base_url: Annotated[str, typer.Argument(help="The gateway's address.", show_default=False)],
+    key: Name,
+    private_key: Annotated[Path, typer.Option(help="A file with the private key: PEM, or base64 of DER.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the session goes, mode 0600.")],
+    root: Root = "/api/v1/login",
+    as_json: JsonFlag = False,
+) -> None:
+    """Log in and keep the session in a file, for `request --session`."""
+    _require("httpx")
+    from ..apikeys import SessionAuth
+
+    async def run() -> Session:
+        auth = await SessionAuth.login(base_url, key, _private_key(private_key), root=root)
+        try:
+            return auth.session
+        finally:
+            await auth.aclose()  # without a logout: the session is to go on
+
+    session = _run(run())
+    session.save(out)
+    if as_json:
+        typer.echo(json.dumps({"session_id": session.session_id, "keepalive_s": session.keepalive_s}))
+    else:
+        _say(f"the session is in {out}; it ends after {session.keepalive_s:g} s without a request")
+
+
+@app.command(
+    epilog="Example: cryptoproto apikeys request GET http://localhost:8099/api/v0/streams --session session.json"
+)
+def request(
+    method: Annotated[str, typer.Argument(help="Such as GET.", show_default=False)],
+    url: Url,
+    key: Annotated[str | None, typer.Option("--key", "-k", help="The name of an API key of the basic flow.")] = None,
+    secret_file: SecretFile = None,
+    session: Annotated[Path | None, typer.Option(help="A session that `login` has written.")] = None,
+    data: Body = "",
+    content_type: Annotated[str, typer.Option(help="Of the body.")] = "application/json",
+    path_prefix: Annotated[str, typer.Option(help="What a proxy takes from the front of the path.")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Send one signed request and print the answer; exit code 0 for a status below 400."""
+    if (key is None) == (session is None):
+        raise typer.BadParameter("give either --key or --session", param_hint="--key / --session")
+    _require("httpx")
+    import httpx
+
+    from ..apikeys import ApiKeyAuth, Session
+
+    body = _body(data)
+    message = httpx.Request(method.upper(), url, content=body or None)
+    target = message.url.raw_path.decode("ascii")
+    if key is not None:
+        signer = ApiKeyAuth(key, _secret(secret_file), path_prefix=path_prefix)
+        message.headers.update(signer.headers(message.method, target, body))
+    elif session is not None:
+        stored = Session.load(session)
+        message.headers.update(stored.headers(message.method, target, body, path_prefix=path_prefix.rstrip("/")))
+        stored.save(session)  # with the nonce that this request uses up
+    if body:
+        message.headers["Content-Type"] = content_type
+
+    async def run() -> httpx.Response:
+        async with httpx.AsyncClient(timeout=30) as http:
+            return await http.send(message)
+
+    response = _run(run())
+    if as_json:
+        typer.echo(json.dumps({"status": response.status_code, "body": _parsed(response)}, ensure_ascii=False))
+    else:
+        _say(f"{response.status_code} {response.reason_phrase}")
+        typer.echo(response.text)
+    if response.status_code >= 400:
+        raise typer.Exit(1)
+
+
+def _require(*modules: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(f"this command needs {missing[0]}: pip install 'cryptoproto[apikeys,server]'")
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    import httpx
+
+    try:
+        return asyncio.run(work)
+    except httpx.UnsupportedProtocol:
+        raise ConfigurationError("the address begins with http:// or https://") from None
+    except httpx.ConnectError as error:
+        raise RequestNotSent(f"cannot connect: {error}; is the address right?") from None
+    except httpx.HTTPError as error:
+        raise OutcomeUnknown(f"no whole answer came ({type(error).__name__}); it may have been processed") from None
+
+
+def _secret(file: Path | None) -> bytes:
+    if file is not None:
+        return _read(file).rstrip(b"\r\n")
+    value = os.environ.get(SECRET_VARIABLE)
+    if value:
+        return value.encode()
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"no secret: give --secret-file, set ${SECRET_VARIABLE}, or run it in a terminal")
+    entered: str = typer.prompt("Secret", hide_input=True, err=True)
+    return entered.encode()
+
+
+def _private_key(file: Path) -> PrivateKey | str:
+    data = _read(file)
+    if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o007:
+        raise ConfigurationError(f"{file}: every user of this machine can read the private key; run: chmod 600 {file}")
+    if b"-----BEGIN" not in data:
+        try:
+            return data.decode("ascii")
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{file}: neither PEM nor base64") from None
+    if b"ENCRYPTED" in data:
+        password: str = typer.prompt("Password of the key", hide_input=True, err=True)
+        return PrivateKey.from_pem(data, password)
+    return PrivateKey.from_pem(data)
+
+
+def _body(text: str) -> bytes:
+    if text == "@-":
+        return sys.stdin.buffer.read()
+    return _read(Path(text[1:])) if text.startswith("@") else text.encode()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _write_new_secret(file: Path, secret: str) -> None:
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise ConfigurationError(f"{file}: exists already and is left as it is; choose another name") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(secret + "\n")
+
+
+def _parsed(response: httpx.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return response.text
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, highlight=False, markup=False, soft_wrap=True)

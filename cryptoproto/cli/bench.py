@@ -1,0 +1,174 @@
+"""``bench``: how long requests and orders take, on this machine or to any exchange."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.progress import Progress
+
+from ..client import Connection, connect
+from ..exceptions import ConfigurationError
+from ..keys import PrivateKey, PublicKey
+from ..messages import InsufficientFunds, OrderPlaced, PlaceBuyIoCOrder, UserBalanceRequest
+from ..transport import TransportKind
+from ..wire import Protocol
+from .options import ClientId, Insecure, Json, KeyFile, ServerKeyFile, TransportName, Url, connecting, run
+from .output import console, print_json, table
+
+__all__ = ["bench"]
+
+_IN_FLIGHT = 100
+
+
+def bench(
+    count: Annotated[int, typer.Option(help="Measurements of each kind.")] = 1000,
+    url: Url = "",
+    client_id: ClientId = "bench",
+    key: KeyFile = Path("bench.pem"),
+    server_key: ServerKeyFile = Path("exchange.pub"),
+    pair: Annotated[str, typer.Option(help="Pair of the orders that are measured.")] = "BTC_USD",
+    transport: TransportName = "auto",
+    insecure: Insecure = False,
+    json: Json = False,
+) -> None:
+    """Measure latencies: request round trips, and orders until they are acknowledged.
+
+    Without --url an exchange of your own is started in another process, on loopback. With --url the orders are real:
+    buy orders, immediate or cancel, of 0.00000001 at a price of 1.
+
+    Example: [bold]cryptoproto bench --count 5000[/]
+    """
+    if count < 1:
+        raise ConfigurationError(f"--count {count}: must be 1 or more")
+
+    async def main() -> int:
+        rows: list[dict[str, object]] = []
+        with Progress(console=console, transient=True, disable=json) as progress:
+            task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
+            for protocol in Protocol:
+                link = (
+                    connecting(
+                        url, client_id, key, server_key, protocol=protocol.value, transport=transport, insecure=insecure
+                    )
+                    if url
+                    else None
+                )
+                async with _link(link, protocol, transport) as connection:
+                    for name, seconds in (
+                        ("request, one at a time", await _requests(connection, count)),
+                        (f"request, {_IN_FLIGHT} in flight", await _many_requests(connection, count)),
+                        ("order until acknowledged", await _orders(connection, count, pair)),
+                    ):
+                        progress.advance(task, count)
+                        rows.append(_row(f"{protocol.name} {name}", seconds))
+        if json:
+            print_json(rows)
+            return 0
+        columns = ("p50", "p90", "p99", "max")
+        shown = table(f"Milliseconds over {count} each", "what", *columns, right=columns)
+        for row in rows:
+            shown.add_row(str(row["what"]), *(f"{row[column]:.3f}" for column in columns))
+        console.print(shown)
+        return 0
+
+    run(main())
+
+
+def _row(what: str, seconds: Sequence[float]) -> dict[str, object]:
+    ordered = sorted(seconds)
+    picks = {
+        name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 4)
+        for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0))
+    }
+    return {"what": what, **picks}
+
+
+@asynccontextmanager
+async def _link(link: connect | None, protocol: Protocol, transport: TransportKind) -> AsyncIterator[Connection]:
+    if link is not None:
+        async with link as connection:
+            yield connection
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        key = PrivateKey.generate()
+        own = Path(folder, "bench.pem")
+        key.public_key.save(own.with_suffix(".pub"))
+        arguments = (
+            "exchange", "--json", "--port", "0", "--market-data-port", "0", "--key", f"{folder}/exchange.pem",
+            "--client", f"bench={own.with_suffix('.pub')}", "--balance", "bench:USD=1000000",
+        )  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "cryptoproto",
+            *arguments,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            line = await process.stdout.readline() if process.stdout is not None else b""
+            if not line:
+                raise ConfigurationError("the benchmark's exchange did not start; does `cryptoproto exchange` run?")
+            told = orjson.loads(line)
+            async with connect(
+                told["url"],
+                client_id="bench",
+                private_key=key,
+                server_key=PublicKey.load(told["public_key"]),
+                protocol=protocol,
+                transport=transport,
+            ) as connection:
+                yield connection
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            await process.wait()
+
+
+async def _timed_request(connection: Connection) -> float:
+    started = time.perf_counter()
+    await connection.request(UserBalanceRequest())
+    return time.perf_counter() - started
+
+
+async def _requests(connection: Connection, count: int) -> list[float]:
+    return [await _timed_request(connection) for _ in range(count)]
+
+
+async def _many_requests(connection: Connection, count: int) -> list[float]:
+    seconds: list[float] = []
+    left = itertools.repeat(None, count)
+
+    async def worker() -> None:
+        for _ in left:
+            seconds.append(await _timed_request(connection))  # noqa: PERF401 - the workers share the list
+
+    await asyncio.gather(*(worker() for _ in range(min(_IN_FLIGHT, count))))
+    return seconds
+
+
+async def _orders(connection: Connection, count: int, pair: str) -> list[float]:
+    seconds: list[float] = []
+    for number in itertools.count(time.time_ns() // 1000):
+        started = time.perf_counter()
+        await connection.send(PlaceBuyIoCOrder(pair, "0.00000001", "1", number))
+        async for event in connection:
+            told = event.message
+            if isinstance(told, InsufficientFunds):
+                raise ConfigurationError(f"the account has not enough {told.currency} for the benchmark's orders")
+            if isinstance(told, OrderPlaced) and told.client_order_id == number:
+                break
+        seconds.append(time.perf_counter() - started)
+        if len(seconds) == count:
+            break
+    return seconds

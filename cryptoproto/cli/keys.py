@@ -1,0 +1,45 @@
+"""``keygen``: a pair of RSA keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..exceptions import ConfigurationError
+from ..keys import PrivateKey
+from .output import console, print_json
+
+__all__ = ["keygen"]
+
+
+def keygen(
+    file: Annotated[Path, typer.Argument(help="The private key's file; the public key goes beside it as .pub.")],
+    bits: Annotated[int, typer.Option(help="Length of the modulus.")] = 2048,
+    encrypt: Annotated[bool, typer.Option("--encrypt", help="Ask for a password and encrypt the private key.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make an RSA key pair.
+
+    The private key is written with mode 0600 and stays with you; the public key is what an exchange needs to know.
+
+    Example: [bold]cryptoproto keygen alice.pem[/] writes alice.pem and alice.pub
+    """
+    public_file = file.with_suffix(".pub")
+    if public_file == file:
+        raise ConfigurationError(f"{file} is the name of a public key; name the private key, like {file.stem}.pem")
+    for path in (file, public_file):
+        if path.exists() and not force:
+            raise ConfigurationError(f"{path} exists already and is left as it is; choose another name, or use --force")
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if encrypt else None
+    key = PrivateKey.generate(bits)
+    key.save(file, password=password, overwrite=force)
+    key.public_key.save(public_file, overwrite=force)
+    if json:
+        print_json({"private_key": str(file), "public_key": str(public_file), "fingerprint": key.fingerprint})
+        return
+    console.print(f"private key  [bold]{file}[/]  (keep it secret)")
+    console.print(f"public key   [bold]{public_file}[/]  (give it to the exchange)")
+    console.print(f"fingerprint  {key.fingerprint}", soft_wrap=True)

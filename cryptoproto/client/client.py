@@ -1,0 +1,419 @@
+"""The client that stays connected: events once and in order, and orders whose outcome is known, over many links."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Literal, Self, Unpack
+
+import msgspec
+
+from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, OrderRejected, SlowConsumer
+from ..messages import (
+    AmountLike,
+    Balance,
+    CancelAllOrders,
+    CancelOrder,
+    Message,
+    Outgoing,
+    Unknown,
+    UserBalanceRequest,
+    UserBalanceResponse,
+    UserOrdersRequest,
+    encode,
+)
+from .backoff import Backoff
+from .connection import Connection
+from .desk import Desk, Report
+from .event import Event
+from .inbox import Inbox
+from .keeper import Keeper
+from .metrics import Metrics, MetricsSnapshot
+from .options import ConnectArguments, ConnectOptions, default_throttle
+from .order_ids import ClientOrderIds
+from .orders import Order, OrderTable, Side, TimeInForce, place_message
+from .outcomes import Kind, OrderNotOpen, Pending, never_sent
+from .states import StateChange
+from .store import Store, open_store
+from .stream import EventStream
+from .subscription import Subscription
+
+__all__ = ["Client"]
+
+logger = logging.getLogger("cryptoproto.client")
+
+_FLUSH_INTERVAL_S: Final = 0.05
+"""How long the stored position may lag behind the handled one: what a kill makes be handled again."""
+
+
+class Client:
+    """A client that lives as long as the bot.
+
+    ::
+
+        async with cp.Client(url, client_id="alice", private_key=key, server_key=pub, store="alice.db") as client:
+            order = await client.place("BTC_USD", cp.Side.BUY, amount="1", price="15000")
+            await order.wait_closed()
+
+    It connects, connects again when the link ends, and resumes from the transaction after the last one that was
+    handled. ``async with`` returns when the first attempt to connect has ended: well, or with a retry to come; it
+    raises where trying again would be in vain.
+
+    Args:
+        url: as for :func:`~cryptoproto.connect`, and so are all further options that it has.
+        store: where the position and the messages without an outcome are kept: a file name for a
+            :class:`~cryptoproto.SqliteStore`, a store of one's own, ``None`` for memory.
+        resend: ``"never"``, or ``"once"``: what the exchange has not received because the link was lost is sent again
+            within its deadline. Can be chosen for each order as well.
+        order_rate: orders and cancels a second; ``None`` = no pacing. Choose a little less than the exchange's limit.
+        backoff: how long to wait between attempts to connect.
+
+    Raises:
+        ConfigurationError: an option or the store cannot be used.
+        HandshakeError: a key or version does not fit (from ``async with``).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        store: str | os.PathLike[str] | Store | None = None,
+        resend: Literal["never", "once"] = "never",
+        order_rate: float | None = None,
+        backoff: Backoff | None = None,
+        **options: Unpack[ConnectArguments],
+    ) -> None:
+        self._options = ConnectOptions(url=url, **options)
+        self._resend = resend == "once"
+        self._metrics = Metrics()
+        self._store = open_store(store)
+        self._desk = Desk(self._store, self._metrics, order_rate)
+        self._keeper = Keeper(self._connect, self._resume, self._on_down, backoff or Backoff())
+        self._inbox = Inbox(asyncio.get_running_loop(), self._options.max_queue)
+        self._stream = EventStream(self._inbox, self._handling, self._advance, self._on_low)
+        self._attended = self._options.on_event is not None
+        self._applied: int | None = None
+        self._ids = ClientOrderIds()
+        self._flush_timer: asyncio.TimerHandle | None = None
+        self._low = asyncio.Event()
+
+    # Its life
+
+    async def start(self) -> None:
+        """Connect; what ``async with`` does. Returns when the first attempt has ended.
+
+        Raises:
+            HandshakeError, ConcurrentConnection: trying again would be in vain; the client is closed.
+            ConfigurationError: the store cannot be used.
+        """
+        self._store.open(self._options.client_id, self._options.server_key.fingerprint)
+        self._applied = self._store.position
+        self._desk.restore()
+        self._keeper.start()
+        try:
+            await self._keeper.settled()
+        except asyncio.CancelledError:
+            await self.close(0)
+            raise
+        if self._keeper.error is not None:
+            await self.close()
+            raise self._keeper.error
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """End the connection and every task, within *timeout* seconds; then close the store. Idempotent.
+
+        What waits for an outcome ends with RequestNotSent or OutcomeUnknown; what is in the outbox of a
+        :class:`~cryptoproto.SqliteStore` is taken up by the next client.
+        """
+        await self._keeper.close(timeout)
+        self._desk.close()
+        self._inbox.end(None)
+        if not self._attended and self._applied is not None:
+            self._advance(self._applied)  # nobody takes events: what the tables have seen is handled
+        if self._flush_timer is not None:
+            self._flush_timer.cancel()
+            self._flush_timer = None
+        self._store.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # Orders
+
+    async def place(
+        self,
+        trade_pair: str,
+        side: Side,
+        *,
+        amount: AmountLike,
+        price: AmountLike,
+        time_in_force: TimeInForce = TimeInForce.GTC,
+        ttl: int = 0,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        resend: Literal["never", "once"] | None = None,
+    ) -> Order:
+        """Place an order and return it once the exchange has accepted it.
+
+        Cancelling stops the wait, not the order: if it was sent, it is known to :attr:`orders` and its outcome is
+        reported by :meth:`reports`.
+
+        Args:
+            trade_pair: ``"BTC_USD"``.
+            side: buy or sell.
+            amount: how much of the base currency.
+            price: the limit, in the quote currency.
+            time_in_force: what becomes of the part that is not filled at once.
+            ttl: seconds until what is left is cancelled, in whole minutes; 0 = for ever.
+            client_order_id: one's own number, never used before; made where it is not given.
+            timeout: seconds for which it makes sense to send it, and to wait without a connection.
+            wait: while there is no connection, wait for one; false = RequestNotSent at once.
+            resend: as for the client, for this order.
+
+        Raises:
+            InsufficientFunds, ServerError: the exchange refused it.
+            RequestNotSent: the exchange has not received it and will not.
+            OutcomeUnknown: the connection was lost, and the deadline passed before there was another. The outcome is
+                reported by :meth:`reports` and by the order in :attr:`orders` once it is known.
+            ConfigurationError: an amount or price cannot be used.
+        """
+        number = self._ids.next() if client_order_id is None else client_order_id
+        message = place_message(
+            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
+        )
+        order = Order.of(message)
+        self._desk.orders.add(order)
+        pending = self._pending(Kind.PLACE, message, timeout, resend)
+        pending.client_order_id = number
+        await self._desk.submit(self._keeper, pending, wait=wait)
+        return order
+
+    async def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
+        """Cancel what is left of an order, given itself or by its order id; true once it is cancelled.
+
+        False where there is nothing to cancel: it was filled or cancelled before, or there is no such order.
+
+        Raises:
+            RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
+        """
+        order_id = order.order_id if isinstance(order, Order) else order
+        if order_id is None:
+            raise OrderRejected(f"{order!r} has no order id: the exchange has not accepted it")
+        pending = self._pending(Kind.CANCEL, CancelOrder(order_id), timeout, None)
+        pending.order_id = order_id
+        try:
+            await self._desk.submit(self._keeper, pending, wait=wait)
+        except OrderNotOpen:
+            return False
+        return True
+
+    async def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
+        """Cancel every open order; returns when the exchange has done so.
+
+        Raises:
+            RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
+        """
+        await self._desk.submit(
+            self._keeper, self._pending(Kind.CANCEL_ALL, CancelAllOrders(), timeout, None), wait=wait
+        )
+
+    def _pending(self, kind: Kind, message: Message, timeout: float, resend: str | None) -> Pending:
+        return Pending(
+            kind,
+            encode(message),
+            deadline=asyncio.get_running_loop().time() + timeout,
+            resend=self._resend if resend is None else resend == "once",
+        )
+
+    # Questions
+
+    async def request(self, message: Outgoing, *, timeout: float | None = None, wait: bool = True) -> Message | Unknown:
+        """Send an RPC request and return its response; see :meth:`Connection.request <cryptoproto.Connection.request>`.
+
+        Raises:
+            RequestNotSent: there was no connection within the deadline, or at once with *wait* false.
+            RequestTimeout: there was no response within the deadline.
+            ConnectionClosed: the connection was lost before the response.
+        """
+        seconds = self._options.request_timeout if timeout is None else timeout
+        deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._keeper.live(wait=wait)
+        except TimeoutError:
+            raise never_sent("there was no connection within the deadline") from None
+        self._metrics.count("requests")
+        started = time.perf_counter_ns()
+        left = max(deadline - asyncio.get_running_loop().time(), 0.0)
+        response = await connection.request(message, timeout=left)
+        self._metrics.request_round_trip.record(time.perf_counter_ns() - started)
+        return response
+
+    async def balances(self, *, timeout: float | None = None, wait: bool = True) -> dict[str, Balance]:
+        """Ask the exchange for all balances, by currency; raises as :meth:`request`."""
+        response = await self.request(UserBalanceRequest(), timeout=timeout, wait=wait)
+        return response.balances if isinstance(response, UserBalanceResponse) else {}
+
+    async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
+        """The open orders, when all that the exchange has to tell of them was heard; raises as :meth:`request`."""
+        await self.request(UserOrdersRequest(), timeout=timeout, wait=wait)
+        return self._desk.orders.open_orders()
+
+    @property
+    def orders(self) -> OrderTable:
+        """Every order that is not at its end, and the latest of those that are; kept up to date by events."""
+        return self._desk.orders
+
+    @property
+    def known_balances(self) -> dict[str, Balance]:
+        """The balances as events tell them, without asking."""
+        return self._desk.balances.all()
+
+    @property
+    def state(self) -> StateChange:
+        """The state that the client is in."""
+        return self._keeper.state
+
+    @property
+    def position(self) -> int | None:
+        """The last transaction that was handled; the next process begins behind it."""
+        return self._store.position
+
+    def metrics(self) -> MetricsSnapshot:
+        """Counters, gauges and latency histograms as they are now."""
+        connection = self._keeper.connection
+        return self._metrics.snapshot(
+            {
+                "queued_events": float(len(self._inbox.events)),
+                "requests_in_flight": float(connection.in_flight if connection is not None else 0),
+                "unanswered_messages": float(len(self._desk.outcomes)),
+                "pacing_depth": float(self._desk.bucket.depth),
+                "pacing_hold_s": self._desk.bucket.hold,
+                "throttling_hold_s": connection.hold if connection is not None else 0.0,
+                "open_orders": float(len(self._desk.orders.open_orders())),
+                "connected": float(connection is not None),
+            }
+        )
+
+    # Streams
+
+    def events(self) -> EventStream:
+        """Exactly the transactions after the stored position, in order, and broadcasts in between.
+
+        The position moves when the next event is asked for. A loop that is left gets its last event again from the
+        next ``events()``, here or in the next process, because nothing said that it was handled. One loop at a time.
+        """
+        if self._options.on_event is not None:
+            raise ConfigurationError("events go to on_event; leave it out to iterate over them")
+        self._attended = True
+        self._stream.take_back()
+        return self._stream
+
+    def states(self) -> Subscription[StateChange]:
+        """The state now, and every change from here on; any number of readers."""
+        return self._keeper.states()
+
+    def reports(self) -> Subscription[Report]:
+        """Late outcomes, and differences found after a resume, from here on; any number of readers."""
+        return self._desk.reports.subscribe()
+
+    # What the keeper asks
+
+    async def _connect(self) -> Connection:
+        while not self._inbox.low:
+            self._low.clear()
+            await self._low.wait()
+        position = self._applied if self._applied is not None else self._options.resume_from
+        connection = Connection(
+            msgspec.structs.replace(
+                self._options, resume_from=position, on_event=self._on_event, throttle=self._on_throttling
+            )
+        )
+        await connection.open()
+        self._metrics.count("connections")
+        return connection
+
+    async def _resume(self, connection: Connection) -> int:
+        return await self._desk.resume(connection)
+
+    async def _on_down(self, error: CryptoprotoError, was_open: bool) -> None:
+        if was_open:
+            self._metrics.count("disconnections")
+            self._desk.down(error)
+
+    def _on_throttling(self, level: int, request_id: int, order_id: int) -> float:
+        self._metrics.count("throttled")
+        return (self._options.throttle or default_throttle)(level, request_id, order_id)
+
+    def _on_event(self, event: Event) -> None:
+        """The hot path: what this client knows first, then the user."""
+        transaction_id = event.transaction_id
+        if transaction_id is not None:
+            self._desk.apply(transaction_id, event.message, event.received_ns)
+            self._applied = transaction_id
+        else:
+            self._metrics.count("broadcasts")
+        handler = self._options.on_event
+        if handler is not None:
+            self._handle(handler, event)
+            return
+        if self._inbox.put(event):
+            self._on_full()
+
+    def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
+        self._handling(event)
+        try:
+            handler(event)
+        except Exception as error:
+            # The position stays before this event. Trying again would only meet it again.
+            self._store.handling(None)
+            failure = ConnectionClosed(None, f"on_event raised {type(error).__name__}; the client is closed")
+            failure.__cause__ = error
+            self._keeper.error = failure
+            raise
+        if event.transaction_id is not None:
+            self._advance(event.transaction_id)
+
+    def _on_full(self) -> None:
+        connection = self._keeper.connection
+        if not self._attended:
+            # Nobody has ever asked for events: what the tables have seen is handled.
+            logger.warning("%d events were not taken by anybody and are dropped", len(self._inbox.events))
+            self._inbox.clear()
+            if self._applied is not None:
+                self._advance(self._applied)
+        elif connection is not None and not len(self._desk.outcomes):
+            connection.pause_events()
+        elif connection is not None and self._inbox.overflowing:
+            # An order waits for its answer behind more events than can be kept: let go, and resume when there is room.
+            raise SlowConsumer(None, "events are not taken fast enough", position=self._applied)
+
+    def _on_low(self) -> None:
+        self._low.set()
+        connection = self._keeper.connection
+        if connection is not None:
+            connection.resume_events()
+
+    def _handling(self, event: Event) -> None:
+        self._metrics.receive_to_dispatch.record(time.time_ns() - event.received_ns)
+        self._store.handling(event.transaction_id)
+
+    def _advance(self, transaction_id: int) -> None:
+        self._store.advance(transaction_id)
+        if self._flush_timer is None:
+            self._flush_timer = asyncio.get_running_loop().call_later(_FLUSH_INTERVAL_S, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_timer = None
+        self._store.flush()

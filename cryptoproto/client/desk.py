@@ -1,0 +1,292 @@
+"""Orders and cancels: sent at the right pace, remembered until their outcome is known, and told truthfully."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final, TypeAlias
+
+import msgspec
+
+from ..exceptions import ConnectionClosed, CryptoprotoError, OutcomeUnknown, RequestNotSent, RequestTimeout
+from ..messages import (
+    CancelOrder,
+    Message,
+    PlaceOrder,
+    Unknown,
+    UserBalanceRequest,
+    UserBalanceResponse,
+    UserOrdersRequest,
+    UserOrdersResponse,
+    decode_client_message,
+)
+from .balances import BalanceDifference, BalanceTable
+from .connection import Connection
+from .keeper import Keeper
+from .metrics import Metrics
+from .orders import Order, OrderDifference, OrderTable
+from .outcomes import Kind, Outcomes, Pending, never_sent
+from .states import State
+from .store import OutboxEntry, Store
+from .subscription import Channel
+from .token_bucket import TokenBucket
+
+__all__ = ["Desk", "OutcomeReport", "Report"]
+
+_PATIENCE_S: Final = 10.0
+
+
+class OutcomeReport(msgspec.Struct, frozen=True):
+    """An outcome that became known when nobody was waiting for it any more.
+
+    *error* is ``None`` where the message took effect, and tells why not otherwise.
+    """
+
+    kind: Kind
+    client_order_id: int | None
+    order_id: int | None
+    error: CryptoprotoError | None
+
+
+Report: TypeAlias = OutcomeReport | OrderDifference | BalanceDifference
+"""What a client reports on its own account: late outcomes, and differences found after a resume."""
+
+
+class _SendAgain(CryptoprotoError):
+    """No error but an answer: the exchange has not received it, and it is to be sent once more."""
+
+
+class Desk:
+    """Everything a client knows of its orders and balances, and the messages that are on their way."""
+
+    def __init__(self, store: Store, metrics: Metrics, order_rate: float | None) -> None:
+        self.orders = OrderTable()
+        self.balances = BalanceTable()
+        self.outcomes = Outcomes(self._on_settled)
+        self.bucket = TokenBucket(order_rate)
+        self.reports: Channel[Report] = Channel()
+        self._store = store
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._now = 0  # the transaction that is being applied
+        self._replayed = 0
+        self._error: CryptoprotoError | None = None
+
+    # What the connection tells
+
+    def restore(self) -> None:
+        """Take up the messages that an earlier process left without an outcome."""
+        for entry in self._store.outbox():
+            pending = Pending(Kind(entry.kind), entry.payload, client_order_id=entry.client_order_id, resend=False)
+            message = decode_client_message(entry.payload)
+            if isinstance(message, CancelOrder):
+                pending.order_id = message.order_id
+            elif isinstance(message, PlaceOrder):
+                self.orders.add(Order.of(message, created_ns=entry.created_ns))
+            pending.sequence = entry.sequence
+            pending.key = entry.key
+            pending.unknown = True
+            self.outcomes.add(pending)
+
+    def apply(self, transaction_id: int, message: Message | Unknown, received_ns: int) -> None:
+        """An event: the tables first, then who waits for it."""
+        self._now = transaction_id
+        self._replayed += 1
+        self._metrics.counters["events"] += 1
+        self.orders.apply(transaction_id, message, received_ns)
+        self.balances.apply(transaction_id, message)
+        if len(self.outcomes) and transaction_id > self._store.settled_through:
+            self.outcomes.apply(message)
+
+    async def resume(self, connection: Connection) -> int:
+        """Find out what became of everything while there was no connection; returns how many events were replayed.
+
+        The exchange has replayed all that it will when the response to a request arrives, and what it had seen of us
+        it told in the handshake. So every message without an outcome has one now.
+        """
+        self._replayed = 0
+        last_sequence = connection.last_sequence
+        for pending in self.outcomes.not_received(last_sequence):
+            self._was_not_received(pending)
+
+        def compare_orders(response: Message | Unknown) -> None:
+            self.outcomes.caught_up(last_sequence, self._error)
+            if isinstance(response, UserOrdersResponse):
+                for difference in self.orders.adopt(response):
+                    self.reports.publish(difference)
+
+        def compare_balances(response: Message | Unknown) -> None:
+            if isinstance(response, UserBalanceResponse):
+                for difference in self.balances.adopt(response):
+                    self.reports.publish(difference)
+
+        await connection.request_at(UserOrdersRequest(), compare_orders)
+        replayed = self._replayed
+        await connection.request_at(UserBalanceRequest(), compare_balances)
+        return replayed
+
+    def down(self, error: CryptoprotoError) -> None:
+        """An open connection has ended."""
+        self._error = error
+
+    # What the user asks
+
+    async def submit(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
+        """Send a message and wait for its outcome.
+
+        Raises:
+            CryptoprotoError: why it did not take effect; OutcomeUnknown where the deadline passed without a connection.
+        """
+        pending.waited_for = True
+        try:
+            while True:
+                await self._send_within_deadline(keeper, pending, wait=wait)
+                error = await self._outcome(keeper, pending)
+                if not isinstance(error, _SendAgain):
+                    break
+                pending.answer = self._loop.create_future()
+        finally:
+            pending.waited_for = False
+        if error is not None:
+            raise error
+
+    async def _send_within_deadline(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
+        try:
+            async with asyncio.timeout_at(pending.deadline):
+                while pending.sequence is None:
+                    await self._send(keeper, pending, wait=wait)
+        except TimeoutError:
+            if pending.sequence is None:
+                raise self._not_sent(pending, never_sent("there was no connection within the deadline")) from None
+        except RequestNotSent as error:
+            raise self._not_sent(pending, error) from error.__cause__
+
+    async def _send(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
+        """One try to send; without an exception and without a sequence it is worth another."""
+        connection = await keeper.live(wait=wait)
+        await self.bucket.turn(urgent=pending.kind is not Kind.PLACE)
+        try:
+            await connection.send(pending.payload, on_sequence=lambda sequence: self._leaves(pending, sequence))
+        except CryptoprotoError as error:
+            if pending.sequence is None and not wait:
+                raise never_sent(f"the connection ended: {error}") from error
+
+    def _leaves(self, pending: Pending, sequence: int) -> None:
+        """The message has its sequence and is about to leave: it must be remembered first."""
+        pending.key = self._store.put(
+            OutboxEntry(
+                client_order_id=pending.client_order_id,
+                kind=pending.kind.value,
+                payload=pending.payload,
+                sequence=sequence,
+                created_ns=time.time_ns(),
+            )
+        )
+        pending.sequence = sequence
+        pending.sent_ns = time.time_ns()
+        self.outcomes.add(pending)
+        self._metrics.count(f"{'order' if pending.kind is Kind.PLACE else pending.kind.value}s_sent")
+
+    async def _outcome(self, keeper: Keeper, pending: Pending) -> CryptoprotoError | None:
+        answer = pending.answer
+        if pending.kind is Kind.CANCEL_ALL and not answer.done():
+            await self._probe(keeper, pending)  # no event answers it, but the response to a request comes behind it
+        while not answer.done():
+            patience = max(pending.deadline - self._loop.time(), 0.0)
+            await asyncio.wait([answer], timeout=patience)
+            if answer.done():
+                break
+            if keeper.state.state is State.LIVE:
+                await self._probe(keeper, pending)  # the link is up, so the answer comes: ask whether it really is
+                pending.deadline = self._loop.time() + 1.0
+            else:
+                pending.unknown = True
+                self._metrics.count("outcomes_unknown")
+                error = OutcomeUnknown(
+                    "the connection was lost before the exchange answered; the outcome will be reported"
+                )
+                error.sent = True
+                order = self._order(pending)
+                if order is not None:
+                    self.orders.mark_unknown(order, error)
+                return error
+        return answer.result()
+
+    async def _probe(self, keeper: Keeper, pending: Pending) -> None:
+        """Ask for anything: the response comes behind what was sent before, and proves that the link is alive."""
+        connection = keeper.connection
+        sequence = pending.sequence
+        if connection is None or sequence is None:
+            return
+
+        def behind(_: Message | Unknown) -> None:
+            if pending.kind is Kind.CANCEL_ALL and pending.sequence == sequence:
+                self.outcomes.settle(pending, None)
+
+        try:
+            await connection.request_at(UserOrdersRequest(), behind, timeout=_PATIENCE_S)
+        except RequestTimeout:
+            await connection.close()  # it answers nothing: what a new connection tells is the truth
+        except CryptoprotoError:
+            pass  # the connection has ended; the next one tells
+
+    def close(self) -> None:
+        """End all who wait: nothing more is sent, and nothing more is heard."""
+        self.bucket.end(lambda: never_sent("the client is closed"))
+        for pending in self.outcomes.pending():
+            if not pending.answer.done():
+                error = OutcomeUnknown("the client was closed before the exchange answered")
+                error.sent = True
+                pending.answer.set_result(error)
+        self.orders.end(ConnectionClosed(None, "the client is closed"))
+        self.reports.end()
+
+    # How it ends
+
+    def _was_not_received(self, pending: Pending) -> None:
+        if pending.key is not None:
+            self._store.remove(pending.key, self._now)
+            pending.key = None
+        pending.sequence = None
+        if pending.resend and pending.waited_for and self._loop.time() < pending.deadline:
+            pending.resend = False
+            self._metrics.count("resent")
+            pending.answer.set_result(_SendAgain())
+            return
+        error = never_sent("the connection was lost before the exchange received it")
+        order = self._order(pending)
+        if order is not None:
+            self.orders.mark_not_sent(order, error)
+        self._metrics.count("not_sent")
+        self._tell(pending, error)
+
+    def _on_settled(self, pending: Pending, error: CryptoprotoError | None) -> None:
+        if pending.key is not None:
+            self._store.remove(pending.key, self._now)
+            pending.key = None
+        order = self._order(pending)
+        if order is not None and error is not None:
+            self.orders.reject(order, error)
+        if pending.kind is Kind.PLACE:
+            self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
+            if error is None and order is not None and order.acknowledged_ns is not None and pending.sent_ns:
+                self._metrics.order_to_acknowledgement.record(order.acknowledged_ns - pending.sent_ns)
+        self._tell(pending, error)
+
+    def _tell(self, pending: Pending, error: CryptoprotoError | None) -> None:
+        if pending.unknown or not pending.waited_for:
+            self.reports.publish(OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error))
+        if not pending.answer.done():
+            pending.answer.set_result(error)
+
+    def _not_sent(self, pending: Pending, error: RequestNotSent) -> RequestNotSent:
+        self._metrics.count("not_sent")
+        order = self._order(pending)
+        if order is not None:
+            self.orders.mark_not_sent(order, error)
+        return error
+
+    def _order(self, pending: Pending) -> Order | None:
+        if pending.kind is not Kind.PLACE or pending.client_order_id is None:
+            return None
+        return self.orders.by_client_order_id(pending.client_order_id)

@@ -1,0 +1,140 @@
+"""What a client counts and measures, without dependencies: counters, gauges and latency histograms."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+__all__ = ["Histogram", "HistogramSnapshot", "Metrics", "MetricsSnapshot"]
+
+_SUB_BITS: Final = 5
+_SUB_BUCKETS: Final = 1 << _SUB_BITS
+
+
+class HistogramSnapshot(msgspec.Struct, frozen=True):
+    """A histogram at one moment: *buckets* are (upper bound in nanoseconds, count), only those that are not empty."""
+
+    count: int
+    sum_ns: int
+    max_ns: int
+    buckets: list[tuple[int, int]]
+
+    def percentile(self, percent: float) -> int:
+        """The value in nanoseconds that *percent* of all are at or below, within three per cent; 0 when empty."""
+        wanted = self.count * percent / 100
+        seen = 0
+        for bound, count in self.buckets:
+            seen += count
+            if seen >= wanted:
+                return min(bound, self.max_ns)
+        return self.max_ns
+
+
+class Histogram:
+    """Counts durations in buckets that are fine for the short and coarse for the long, as HDR histograms do.
+
+    Each power of two is split into 32 buckets, so a value is known within three per cent from a nanosecond to hours,
+    in less than two thousand counters, made when they are first needed.
+    """
+
+    __slots__ = ("_buckets", "count", "max_ns", "sum_ns")
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, int] = {}
+        self.count = 0
+        self.sum_ns = 0
+        self.max_ns = 0
+
+    def record(self, duration_ns: int) -> None:
+        """Count one duration; a negative one, of a clock that was set back, counts as zero."""
+        value = max(duration_ns, 0)
+        shift = max(value.bit_length() - _SUB_BITS - 1, 0)
+        index = (shift << _SUB_BITS) + (value >> shift)
+        buckets = self._buckets
+        buckets[index] = buckets.get(index, 0) + 1
+        self.count += 1
+        self.sum_ns += value
+        self.max_ns = max(self.max_ns, value)
+
+    def snapshot(self) -> HistogramSnapshot:
+        """The counts as they are now."""
+        return HistogramSnapshot(
+            self.count,
+            self.sum_ns,
+            self.max_ns,
+            [(_upper(index), count) for index, count in sorted(self._buckets.items())],
+        )
+
+
+def _upper(index: int) -> int:
+    """The largest value that falls into bucket *index*."""
+    if index < 2 * _SUB_BUCKETS:
+        return index
+    shift = (index >> _SUB_BITS) - 1
+    return ((index - (shift << _SUB_BITS) + 1) << shift) - 1
+
+
+class MetricsSnapshot(msgspec.Struct, frozen=True):
+    """All metrics of a client at one moment."""
+
+    counters: dict[str, int]
+    gauges: dict[str, float]
+    histograms: dict[str, HistogramSnapshot]
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain dicts and numbers, for JSON."""
+        builtins: dict[str, Any] = msgspec.to_builtins(self)
+        return builtins
+
+
+class Metrics:
+    """What a client counts; :meth:`~cryptoproto.Client.metrics` takes the snapshot.
+
+    Attributes:
+        order_to_acknowledgement: from handing an order over until the exchange's answer was read.
+        request_round_trip: from handing a request over until its response was read.
+        receive_to_dispatch: from reading an event until it was handed to the user.
+    """
+
+    __slots__ = ("counters", "order_to_acknowledgement", "receive_to_dispatch", "request_round_trip")
+
+    def __init__(self) -> None:
+        self.counters: dict[str, int] = dict.fromkeys(
+            (
+                "events",
+                "broadcasts",
+                "connections",
+                "disconnections",
+                "orders_sent",
+                "orders_acknowledged",
+                "orders_rejected",
+                "cancels_sent",
+                "cancel_alls_sent",
+                "not_sent",
+                "outcomes_unknown",
+                "resent",
+                "requests",
+                "throttled",
+            ),
+            0,
+        )
+        self.order_to_acknowledgement = Histogram()
+        self.request_round_trip = Histogram()
+        self.receive_to_dispatch = Histogram()
+
+    def count(self, name: str) -> None:
+        """Add one to a counter."""
+        self.counters[name] += 1
+
+    def snapshot(self, gauges: dict[str, float]) -> MetricsSnapshot:
+        """Everything as it is now."""
+        return MetricsSnapshot(
+            dict(self.counters),
+            gauges,
+            {
+                "order_to_acknowledgement": self.order_to_acknowledgement.snapshot(),
+                "request_round_trip": self.request_round_trip.snapshot(),
+                "receive_to_dispatch": self.receive_to_dispatch.snapshot(),
+            },
+        )

@@ -1,0 +1,85 @@
+"""The states of a client, and what the end of a connection asks for."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from ..exceptions import (
+    ConcurrentConnection,
+    ConfigurationError,
+    CryptoprotoError,
+    InvalidKey,
+    RateLimited,
+    UnsupportedVersion,
+)
+
+__all__ = ["Reaction", "State", "StateChange", "reaction_to"]
+
+_RATE_LIMIT_PAUSE_S = 5.0
+
+
+class State(enum.Enum):
+    """What a :class:`~cryptoproto.Client` is doing.
+
+    ::
+
+        CONNECTING ──► RESUMING ──► LIVE
+            ▲              │          │   the link ends
+            │              ▼          ▼
+            └────────── WAITING ◄─────┘
+                           any ──► CLOSED   close(), or an end that trying again cannot mend
+    """
+
+    CONNECTING = "connecting"
+    """Opening a connection and shaking hands."""
+    RESUMING = "resuming"
+    """Connected; the exchange replays what was missed, and open orders and balances are compared."""
+    LIVE = "live"
+    """Everything is known; events come as they happen."""
+    WAITING = "waiting"
+    """Not connected; trying again after a pause."""
+    CLOSED = "closed"
+    """The end."""
+
+
+class StateChange(msgspec.Struct, frozen=True):
+    """A client has entered a state.
+
+    Attributes:
+        state: the state.
+        reason: why, in words.
+        attempt: how many connections in a row have failed.
+        replayed: how many events the exchange replayed, when LIVE is entered.
+        delay_s: the pause before the next attempt, when WAITING is entered.
+        error: what ended the connection, where one ended.
+    """
+
+    state: State
+    reason: str
+    attempt: int = 0
+    replayed: int = 0
+    delay_s: float = 0.0
+    error: CryptoprotoError | None = None
+
+
+class Reaction(msgspec.Struct, frozen=True):
+    """What to do after a connection has ended: stop, or try again after *least_delay_s* or more."""
+
+    stop: bool
+    least_delay_s: float = 0.0
+
+
+def reaction_to(error: CryptoprotoError) -> Reaction:
+    """What *error*, which ended a connection or kept one from opening, asks for.
+
+    Someone else has taken over (4000), keys or versions that do not fit, and options that cannot be used: stop. The
+    rate limit (4009): wait longer. Everything else, a wrong sequence (4001) and a restart (1012) included: connect
+    again, which also resynchronises the sequence.
+    """
+    if isinstance(error, ConcurrentConnection | InvalidKey | UnsupportedVersion | ConfigurationError):
+        return Reaction(stop=True)
+    if isinstance(error, RateLimited):
+        return Reaction(stop=False, least_delay_s=_RATE_LIMIT_PAUSE_S)
+    return Reaction(stop=False)

@@ -1,0 +1,86 @@
+"""A stream of news for any number of readers: states, reports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Final, Generic, TypeVar
+
+__all__ = ["Channel", "Subscription"]
+
+T = TypeVar("T")
+
+_KEPT: Final = 10_000
+"""How much may wait for a reader; the oldest goes first."""
+
+
+class Channel(Generic[T]):
+    """Where news is published."""
+
+    def __init__(self) -> None:
+        self._readers: list[Subscription[T]] = []
+        self._ended = False
+
+    def subscribe(self, *first: T) -> Subscription[T]:
+        """A reader of all that is published from now on, after *first*."""
+        reader = Subscription(self, first)
+        if self._ended:
+            reader.end()
+        else:
+            self._readers.append(reader)
+        return reader
+
+    def publish(self, news: T) -> None:
+        """Hand *news* to every reader."""
+        for reader in self._readers:
+            reader.put(news)
+
+    def end(self) -> None:
+        """No more is published: readers end when they have read what waits."""
+        self._ended = True
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            reader.end()
+
+    def leave(self, reader: Subscription[T]) -> None:
+        """Forget a reader."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+
+class Subscription(Generic[T]):
+    """One reader's stream; an async iterator. Cancelling loses nothing."""
+
+    def __init__(self, channel: Channel[T], first: tuple[T, ...]) -> None:
+        self._channel = channel
+        self._waiting: deque[T] = deque(first, maxlen=_KEPT)
+        self._wake: asyncio.Event = asyncio.Event()
+        self._ended = False
+        if first:
+            self._wake.set()
+
+    def __aiter__(self) -> Subscription[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._waiting:
+            if self._ended:
+                raise StopAsyncIteration
+            self._wake.clear()
+            await self._wake.wait()
+        return self._waiting.popleft()
+
+    def put(self, news: T) -> None:
+        """Add to what waits."""
+        self._waiting.append(news)
+        self._wake.set()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._ended = True
+        self._wake.set()
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._channel.leave(self)
+        self.end()

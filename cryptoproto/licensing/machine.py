@@ -1,0 +1,93 @@
+"""Facts about the machine and the process, in the words of the request; read from the kernel, nothing executed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from .codec import Value
+from .cpuid import cpu_description, read_cpuid
+
+__all__ = ["fixed_facts", "moving_facts", "printable"]
+
+_SECOND: Final = 1_000_000_000
+
+
+def fixed_facts() -> dict[str, Value]:
+    """What does not change while the process lives. Reads files below ``/proc``, ``/sys`` and ``/etc``."""
+    system = os.uname()
+    vendor, brand = cpu_description()
+    facts: dict[str, Value] = {
+        "process_start_time_utc": _asked(lambda: int(psutil.Process().create_time() * _SECOND)),
+        "hostname": socket.gethostname(),
+        # The name on the network as uname(2) gives it. A name server is not asked: that would take time and tell it.
+        "network_hostname": system.nodename,
+        "machine_id": _line("/etc/machine-id"),
+        "machine": system.machine,
+        "cpuid": read_cpuid(),
+        "cpu_vendor": vendor,
+        "cpu_brand": brand,
+        "number_of_processors": os.cpu_count() or 0,
+        "cache_line_size": _cache_line_size(),
+        "page_size": os.sysconf("SC_PAGE_SIZE"),
+        "kernel_name": system.sysname,
+        "kernel_release": system.release,
+        "kernel_version": system.version,
+        "process_id": os.getpid(),
+    }
+    return {name: printable(value) if isinstance(value, str) else value for name, value in facts.items()}
+
+
+def moving_facts(time_utc_ns: int) -> dict[str, Value]:
+    """What does change; *time_utc_ns* is now. What a sandbox hides is absent."""
+    process = psutil.Process()
+    return {
+        "system_uptime": _asked(lambda: max(time_utc_ns - int(psutil.boot_time() * _SECOND), 0)),
+        "system_total_memory": _asked(lambda: psutil.virtual_memory().total),
+        "system_available_memory": _asked(lambda: psutil.virtual_memory().available),
+        "system_total_swap": _asked(lambda: psutil.swap_memory().total),
+        "system_available_swap": _asked(lambda: psutil.swap_memory().free),
+        "process_max_rss": _max_rss(),
+        "cpu_affinity": _asked(lambda: tuple(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else None),
+    }
+
+
+def printable(text: str, most: int = 256) -> str:
+    """The text as the manager accepts it: valid UTF-8, no control characters, at most *most* bytes."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    return clean.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+
+def _asked(question: Callable[[], Value]) -> Value:
+    try:
+        return question()
+    except (OSError, psutil.Error):
+        return None
+
+
+def _line(path: str) -> str | None:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def _cache_line_size() -> int:
+    line = _line("/sys/devices/system/cpu/cpu0/cache/index0/coherency_line_size")
+    if line is not None and line.isascii() and line.isdigit():
+        return int(line)
+    name = "SC_LEVEL1_DCACHE_LINESIZE"
+    return max(os.sysconf(name), 0) if name in os.sysconf_names else 0
+
+
+def _max_rss() -> int:
+    import resource  # not on Windows, where the rest of this module is not either
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

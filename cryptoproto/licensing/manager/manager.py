@@ -1,0 +1,252 @@
+"""The license manager: sealed requests in, sealed tokens or refusals out. Knows nothing of HTTP but its statuses."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from ...exceptions import ConfigurationError, LicenseDatabaseError, MalformedMessage, SealBroken
+from ..layout import LICENSE_REQUEST
+from ..refusal import Refusal
+from ..request import LicenseRequest
+from ..sealing import BOX_OVERHEAD, Channel, sign_token, split_request
+from ..token import LicenseToken, TokenBinding
+from . import usage
+from .administration import Administration, current_user
+from .database import Database
+from .keyring import Generation, Keyring, KeyringFile
+from .ledger import decide, public_key_known
+from .throttle import Throttle
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from .server import ManagerServer
+
+__all__ = ["LARGEST_BODY", "LicenseManager", "Reply"]
+
+_log = logging.getLogger("cryptoproto.licensing.manager")
+_SECOND: Final = 1_000_000_000
+LARGEST_BODY: Final = 32 + BOX_OVERHEAD + LICENSE_REQUEST.largest
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What goes back: the status, the body, and which of the two kinds of body it is."""
+
+    status: int
+    body: bytes
+    refusal: Refusal | None = None
+
+    @classmethod
+    def no(cls, refusal: Refusal) -> Self:
+        """The reply for a refusal."""
+        return cls(refusal.status, refusal.to_json(), refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A request that was opened, read and found fresh."""
+
+    request: LicenseRequest
+    binding: TokenBinding
+    channel: Channel
+    generation: Generation
+
+
+class LicenseManager:
+    """Keeps agreements and locks, and answers gateways.
+
+    ::
+
+        manager = LicenseManager("licenses.db", keys="manager.json")
+        manager.administration.add_agreement(public_key, "my-gateway", licenses=2)
+        async with manager.serving(host="127.0.0.1", port=0) as server:
+            print(server.url)
+
+    Args:
+        database: the SQLite file, made if missing; ``":memory:"`` for a manager that forgets.
+        keys: a :class:`Keyring`, or its file, which is watched for rotations.
+        clock_ns: UTC in nanoseconds.
+        freshness_s: how far the time of a request may be from ours; nonces are kept for twice as long.
+        requests_per_second: how often one public key may ask on average, after a burst of a hundred.
+        actor: who the audit rows say it was; the user of this process by default.
+
+    Raises:
+        ConfigurationError: the keys cannot be used.
+        LicenseDatabaseError: the database cannot be used.
+    """
+
+    def __init__(
+        self,
+        database: str | os.PathLike[str],
+        keys: Keyring | str | os.PathLike[str],
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+        freshness_s: float = 300.0,
+        requests_per_second: float = 20.0,
+        actor: str | None = None,
+    ) -> None:
+        if not freshness_s > 0 or not requests_per_second > 0:
+            raise ConfigurationError("freshness_s and requests_per_second: more than zero is needed")
+        self._keys = keys if isinstance(keys, Keyring) else KeyringFile(keys)
+        self._clock_ns = clock_ns
+        self._freshness_ns = int(freshness_s * _SECOND)
+        self._throttle = Throttle(requests_per_second, burst=100)
+        self._database = Database(database)
+        self.administration = Administration(self._database, clock_ns, actor or current_user())
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys in use."""
+        return self._keys if isinstance(self._keys, Keyring) else self._keys.current()
+
+    @property
+    def generations(self) -> tuple[Generation, ...]:
+        """The generations of keys that are in force, the newest first.
+
+        Raises:
+            ConfigurationError: all have retired.
+        """
+        active = self.keyring.active(self._clock_ns())
+        if not active:
+            raise ConfigurationError(
+                "all keys of the manager have retired; run: cryptoproto license manager-key --rotate"
+            )
+        return active
+
+    def usage(self, *, since: str = "", public_key: str | None = None) -> list[usage.UsageRow]:
+        """What gateways reported, from the day *since* on (``YYYY-MM-DD``).
+
+        Raises:
+            LicenseDatabaseError: the database cannot be read.
+        """
+        return self.administration.usage(since=since, public_key=public_key)
+
+    def app(self, **options: Any) -> Starlette:
+        """The ASGI application; needs the ``server`` extra. Options as :func:`~.server.application`."""
+        from .server import application
+
+        return application(self, **options)
+
+    def serving(self, **options: Any) -> AbstractAsyncContextManager[ManagerServer]:
+        """Serve HTTP for as long as the context lasts; options as :class:`~.server.ManagerServer`."""
+        from .server import ManagerServer
+
+        return ManagerServer(self, **options)
+
+    # --- requests --------------------------------------------------------------------------------------
+
+    def handle(self, body: bytes) -> Reply:
+        """The reply to one request; see :meth:`handle_batch`."""
+        return self.handle_batch([body])[0]
+
+    def handle_batch(self, bodies: Sequence[bytes]) -> list[Reply]:
+        """The replies to several requests, which share one commit. They are decided in their order.
+
+        Never raises for anything that a body holds. Tokens leave only after the commit.
+        """
+        try:
+            now_ns = self._clock_ns()
+            generations = self.keyring.active(now_ns)
+            with self._database.reading() as connection:
+                opened = [self._open(connection, body, generations, now_ns) for body in bodies]
+            with self._database.transaction() as connection:
+                connection.execute("DELETE FROM nonces WHERE seen_ns < ?", (now_ns - 2 * self._freshness_ns,))
+                usage.prune(connection, now_ns)
+                outcomes = [
+                    each if isinstance(each, Refusal) else self._decide(connection, each, now_ns) for each in opened
+                ]
+        except LicenseDatabaseError:
+            _log.exception("requests are turned away with 503")
+            trouble = Refusal(503, "unavailable", "the manager's database cannot be used at the moment; try another")
+            return [Reply.no(trouble) for _ in bodies]
+        return [self._reply(each, outcome) for each, outcome in zip(opened, outcomes, strict=True)]
+
+    def _open(
+        self, connection: sqlite3.Connection, body: bytes, generations: Sequence[Generation], now_ns: int
+    ) -> _Opened | Refusal:
+        if len(body) > LARGEST_BODY:
+            return Refusal(413, "too_large", f"{len(body)} bytes; a request has at most {LARGEST_BODY}")
+        try:
+            public_key, box = split_request(body)
+            if not public_key_known(connection, public_key):
+                return Refusal(400, "no_agreement", "no agreement is known for this public key")
+            generation, channel, message = _unseal(public_key, box, generations)
+            request = LicenseRequest.decode(message)
+        except (SealBroken, MalformedMessage) as error:
+            return Refusal(400, "malformed", str(error))
+        off_ns = request.time_utc_ns - now_ns
+        if abs(off_ns) > self._freshness_ns:
+            direction = "ahead of" if off_ns > 0 else "behind"
+            return Refusal(
+                400,
+                "stale",
+                f"the request's time is {abs(off_ns) / 1e9:.0f} s {direction} the manager's; set the clock",
+            )
+        # Only now is it certain who asks: a bucket that anybody could empty would lock the owner of the key out.
+        wait_s = self._throttle.wait_s(public_key, now_ns)
+        if wait_s:
+            return Refusal(429, "too_many_requests", "this key asks too often; ask less often", wait_s)
+        binding = TokenBinding(public_key, request.package, request.config_hash, request.is_uat)
+        return _Opened(request, binding, channel, generation)
+
+    def _decide(self, connection: sqlite3.Connection, opened: _Opened, now_ns: int) -> LicenseToken | Refusal:
+        request, binding = opened.request, opened.binding
+        added = connection.execute(
+            "INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (binding.public_key, request.nonce, now_ns)
+        ).rowcount
+        if not added:
+            return Refusal(400, "stale", "this very request was sent before; a request is sent once")
+        outcome = decide(
+            connection,
+            binding,
+            desired_s=(request.desired_expiry_utc_ns - request.time_utc_ns) / _SECOND,
+            now_ns=now_ns,
+            session_id=request.session_id,
+        )
+        reason = outcome.reason if isinstance(outcome, Refusal) else None
+        usage.keep(connection, binding.public_key, request, reason, now_ns)
+        if isinstance(outcome, Refusal):
+            return outcome
+        return LicenseToken.issue(binding, now_ns=now_ns, expires_ns=outcome, request_nonce=request.nonce)
+
+    def _reply(self, opened: _Opened | Refusal, outcome: LicenseToken | Refusal) -> Reply:
+        if isinstance(outcome, Refusal):
+            return Reply.no(outcome)
+        if isinstance(opened, Refusal):
+            return Reply.no(opened)
+        # Sealed and signed by the generation that the request was sealed for: that is the one the agent has pinned.
+        signed = sign_token(outcome.encode(), opened.generation.signing_key)
+        return Reply(200, opened.channel.seal(signed))
+
+
+def _unseal(public_key: str, box: bytes, generations: Sequence[Generation]) -> tuple[Generation, Channel, bytes]:
+    for generation in generations:
+        channel = Channel(generation.box_keys, public_key)
+        try:
+            return generation, channel, channel.open(box)
+        except SealBroken:
+            continue
+    raise SealBroken(
+        "the box does not open with this key and the manager's; is the pinned manager_key the current one?"
+    )

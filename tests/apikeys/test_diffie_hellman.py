@@ -1,0 +1,214 @@
+"""Numbers as Java writes them, groups that are refused, and logins by the ten thousand."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import random
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cryptoproto as cp
+from cryptoproto.apikeys import ClientLogin, Group, GroupLimits, Session
+from cryptoproto.apikeys.diffie_hellman import (
+    DEFAULT_GROUP,
+    from_base64,
+    power,
+    private_exponent,
+    shared_secret,
+    to_base64,
+    twos_complement,
+)
+from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
+
+from .conftest import SMALL_GROUP, SMALL_LIMITS, base64_of
+
+
+@pytest.mark.parametrize(
+    ("number", "form"),
+    [
+        (0, b"\x00"),
+        (1, b"\x01"),
+        (0x7F, b"\x7f"),
+        (0x80, b"\x00\x80"),  # the top bit set: one leading zero byte
+        (0xFF, b"\x00\xff"),
+        (0x100, b"\x01\x00"),
+        (0x7FFF, b"\x7f\xff"),
+        (0x8000, b"\x00\x80\x00"),
+        (0x123456, b"\x12\x34\x56"),  # an odd number of bytes
+        (0xABC, b"\x0a\xbc"),  # an odd number of hexadecimal digits
+    ],
+)
+def test_twos_complement(number: int, form: bytes) -> None:
+    assert twos_complement(number) == form
+    assert from_base64(to_base64(number), "number") == number
+
+
+def test_the_unsigned_form_is_read_as_well() -> None:
+    assert from_base64(base64.b64encode(b"\x80\x00").decode(), "number") == 0x8000
+    assert from_base64(base64.b64encode(b"\x00\x00\x80\x00").decode(), "number") == 0x8000
+
+
+@settings(deadline=None)
+@given(st.integers(min_value=0, max_value=1 << 4096))
+def test_every_number_survives(number: int) -> None:
+    form = twos_complement(number)
+    assert int.from_bytes(form, "big", signed=True) == number
+    assert len(form) == 1 or form[0] != 0 or form[1] & 0x80  # minimal
+
+
+@pytest.mark.parametrize("text", ["", "?", "AAA", "A===", "AA==\n", "ÄÄÄÄ", "AA=A"])
+def test_what_is_no_number(text: str) -> None:
+    with pytest.raises(cp.DecodeError, match="dh_key is"):
+        from_base64(text, "dh_key")
+
+
+def test_an_endless_number_is_refused_before_it_is_decoded() -> None:
+    with pytest.raises(cp.DecodeError, match="longer than 64 bits"):
+        from_base64("A" * 100, "dh_key", maximum_bits=64)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(min_value=0, max_value=1 << 300),
+    st.integers(min_value=0, max_value=1 << 300),
+    st.integers(min_value=1, max_value=1 << 300),
+)
+def test_power_is_pow(base: int, exponent: int, modulus: int) -> None:
+    assert power(base, exponent, modulus) == pow(base, exponent, modulus)
+
+
+def test_the_default_group_is_a_safe_prime() -> None:
+    """A Fermat test with other means than the package's own check, which takes this group as known."""
+    modulus = DEFAULT_GROUP.modulus
+    for number in (modulus, (modulus - 1) // 2):
+        assert pow(3, number - 1, number) == 1
+    assert modulus.bit_length() == 2048
+    DEFAULT_GROUP.check()
+
+
+@pytest.mark.parametrize(
+    ("group", "complaint"),
+    [
+        (Group(2, 23), "5 bits is too weak"),
+        (Group(2, 2**521 - 1), "521 bits is too weak"),
+        (Group(2, 0), "too weak"),
+        (Group(2, 2**9689 - 1), "absurdly large"),
+        (Group(2, 2**1279 - 3), "not a prime"),
+        (Group(2, 2**2048 - 2), "not a prime"),
+        (Group(2, (2**607 - 1) * (2**521 - 1)), "not a prime"),
+        (Group(0, 2**1279 - 1), "base is outside 2 to p-2"),
+        (Group(1, 2**1279 - 1), "base is outside 2 to p-2"),
+        (Group(2**1279 - 2, 2**1279 - 1), "base is outside 2 to p-2"),
+        (Group(2**1279, 2**1279 - 1), "base is outside 2 to p-2"),
+    ],
+)
+def test_groups_that_are_refused(group: Group, complaint: str) -> None:
+    with pytest.raises(cp.DecodeError, match=complaint):
+        group.check()
+
+
+def test_a_prime_of_1279_bits_is_taken() -> None:
+    Group(3, 2**1279 - 1).check()
+
+
+def test_public_values_that_are_refused() -> None:
+    modulus = SMALL_GROUP.modulus
+    for value in (0, 1, modulus - 1, modulus, modulus + 1, 5 * modulus + 7):
+        with pytest.raises(cp.DecodeError, match="outside 2 to p-2"):
+            shared_secret(SMALL_GROUP, value, 12345)
+    SMALL_GROUP.check_public(2)
+    SMALL_GROUP.check_public(modulus - 2)
+
+
+def test_a_secret_that_anyone_could_guess_is_refused() -> None:
+    group = Group(base=5, modulus=23)  # order 22, so 22 as exponent leads to 1
+    with pytest.raises(cp.DecodeError, match="anyone could guess"):
+        shared_secret(group, 7, 22)
+
+
+def test_exponents_stay_within_the_group_and_the_configured_size() -> None:
+    group = Group(2, 23)
+    lowest, highest = 0, 0
+
+    def take_lowest(below: int) -> int:
+        return 0
+
+    def take_highest(below: int) -> int:
+        return below - 1
+
+    lowest = private_exponent(group, take_lowest)
+    highest = private_exponent(group, take_highest)
+    assert (lowest, highest) == (2, 21)
+    assert private_exponent(DEFAULT_GROUP, take_highest, size_bytes=16) == 2**128 - 1
+    assert private_exponent(DEFAULT_GROUP, take_highest, size_bytes=512) == DEFAULT_GROUP.modulus - 2
+
+
+def _is_prime(number: int) -> bool:
+    small = (3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+    return all(number % prime for prime in small) and all(pow(base, number - 1, number) == 1 for base in (2, *small))
+
+
+def _safe_primes(rng: random.Random, bits: range) -> list[int]:
+    """One safe prime for each length: in their groups only p−1 has a small order."""
+    found = []
+    for length in bits:
+        while True:
+            half = rng.getrandbits(length - 1) | 1 | 1 << (length - 2)
+            if _is_prime(half) and _is_prime(2 * half + 1):
+                found.append(2 * half + 1)
+                break
+    return found
+
+
+def _one_login(
+    gatekeeper: Gatekeeper, key: cp.PrivateKey, name: str, limits: GroupLimits, rng: random.Random, *, unsigned: bool
+) -> dict[str, bytes]:
+    """Log in and make one signed request; the numbers that travelled."""
+    attempt = gatekeeper.attempt(json.dumps({"api_key_id": name}).encode())
+    login = ClientLogin(json.dumps(attempt).encode(), limits=limits, random_below=rng.randrange)
+    answer = json.loads(login.answer(key))
+    ours = base64.b64decode(answer["dh_key"])
+    if unsigned:  # as clients write it that know no two's complement
+        answer["dh_key"] = base64.b64encode(ours.lstrip(b"\0")).decode()
+    confirmation = gatekeeper.confirm(json.dumps(answer).encode())
+    reply = gatekeeper.establish(confirmation, gatekeeper.exchange(confirmation))
+    outcome = login.finish(json.dumps(reply).encode())
+    session = Session(outcome)
+    headers = session.headers("POST", "/p?a=1", b"body")
+    principal = gatekeeper.check(gatekeeper.claim(headers), "POST", "/p", "a=1", b"body")
+    assert principal.session_id == outcome.session_id
+    gatekeeper.log_out(principal)
+    return {"client": ours, "server": base64.b64decode(reply["dh_key"]), "secret": outcome.secret}
+
+
+def test_ten_thousand_logins_on_small_groups() -> None:
+    rng = random.Random(4)
+    key = cp.PrivateKey(rsa.generate_private_key(public_exponent=65537, key_size=1024))  # quick, and allowed here
+    keys = KeyStore.of(ApiKey.parse("k", base64_of(key.public_key.to_der()), "user"))
+    gatekeepers = []
+    for modulus in _safe_primes(rng, range(33, 99, 6)):
+        sessions = SessionSettings(enabled=True, challenge_size=32, group=Group(2, modulus))
+        gatekeepers.append(Gatekeeper(ApiKeysConfig(keys, sessions), random_below=rng.randrange))
+    shapes: dict[str, int] = {"leading zero": 0, "no leading zero": 0, "odd length": 0, "even length": 0}
+    for number, gatekeeper in enumerate(itertools.islice(itertools.cycle(gatekeepers), 10_000)):
+        seen = _one_login(gatekeeper, key, "k", SMALL_LIMITS, rng, unsigned=number % 2 == 1)
+        for form in seen.values():
+            shapes["leading zero" if form[0] == 0 else "no leading zero"] += 1
+            shapes["odd length" if len(form) % 2 else "even length"] += 1
+    assert min(shapes.values()) > 3_000
+
+
+def test_two_dozen_logins_on_the_usual_group(alice_key: cp.PrivateKey) -> None:
+    rng = random.Random(5)
+    keys = KeyStore.of(ApiKey.parse("k", base64_of(alice_key.public_key.to_der()), "user"))
+    gatekeeper = Gatekeeper(ApiKeysConfig(keys, SessionSettings(enabled=True)), random_below=rng.randrange)
+    lengths: set[int] = set()
+    for number in range(24):
+        seen = _one_login(gatekeeper, alice_key, "k", GroupLimits(), rng, unsigned=number % 2 == 1)
+        lengths.update(len(form) for form in seen.values())
+    assert lengths >= {256, 257}

@@ -1,0 +1,131 @@
+"""Our ends against ends that others could have written from the protocol's document, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+import cryptoproto as cp
+from cryptoproto.apikeys import ApiKeyAuth, SessionAuth
+from cryptoproto.apikeys.server import ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
+from cryptoproto.apikeys.server.demonstration import demonstration_app, running
+
+from .conftest import base64_of
+from .seed_client import RsaNumbers, SeedClient
+from .seed_server import SeedServer, seed_server
+
+
+def _numbers(key: cp.PrivateKey) -> rsa.RSAPrivateNumbers:
+    loaded = serialization.load_pem_private_key(key.to_pem(), None)
+    assert isinstance(loaded, rsa.RSAPrivateKey)
+    return loaded.private_numbers()
+
+
+def _client(url: str) -> SeedClient:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return SeedClient(parts.hostname, parts.port)
+
+
+async def test_a_basic_client_of_others_is_accepted(basic_gatekeeper: Gatekeeper) -> None:
+    def others(client: SeedClient) -> list[int]:
+        return [
+            client.basic("TEST_API_KEY", secret, method, target, body)[0]
+            for secret, method, target, body in [
+                ("TEST_API_SECRET", "GET", "/api/v0/streams", b""),
+                ("TEST_API_SECRET", "GET", "/api/v0/streams?b=x+y&A=%C3%BC&b=2&c", b""),
+                ("TEST_API_SECRET", "POST", "/api/v0/streams", '{"key": "ü"}'.encode()),
+                ("TEST_API_SECRET", "POST", "/api/v0/bars1min/goog/select", b'{"from":null}'),
+                ("guess", "GET", "/api/v0/streams", b""),
+            ]
+        ]
+
+    async with running(demonstration_app(basic_gatekeeper)) as url:
+        assert await asyncio.to_thread(others, _client(url)) == [200, 200, 201, 200, 400]
+
+
+@pytest.mark.parametrize("unsigned_numbers", [False, True])
+@pytest.mark.parametrize("root", ["/api/v1/login", "/api/v0", "/session/login"])
+async def test_a_session_client_of_others_is_accepted(
+    keys: KeyStore, alice_key: cp.PrivateKey, root: str, unsigned_numbers: bool
+) -> None:
+    numbers = _numbers(alice_key)
+
+    def others(client: SeedClient) -> list[int]:
+        private_key = RsaNumbers(numbers.public_numbers.n, numbers.d)
+        client.login(root, "TEST_SESSION_API_KEY", private_key, unsigned_numbers=unsigned_numbers)
+        statuses = [
+            client.signed(method, target, body)[0]
+            for method, target, body in [
+                ("GET", "/api/v0/streams?b=2&A=1", b""),
+                ("POST", "/api/v0/streams", b'{"key": "x"}'),
+                ("POST", f"{root}/keepalive", b""),
+            ]
+        ]
+        client._nonce -= 1
+        statuses.append(client.signed("GET", "/api/v0/streams")[0])  # a stale nonce
+        statuses.append(client.signed("POST", f"{root}/logout")[0])
+        statuses.append(client.signed("GET", "/api/v0/streams")[0])
+        return statuses
+
+    gatekeeper = Gatekeeper(ApiKeysConfig(keys, SessionSettings(enabled=True)))
+    async with running(demonstration_app(gatekeeper)) as url:
+        assert await asyncio.to_thread(others, _client(url)) == [200, 201, 200, 400, 200, 400]
+
+
+async def test_our_client_is_accepted_by_a_gateway_of_others(alice_key: cp.PrivateKey) -> None:
+    gateway = SeedServer({"TEST_API_KEY": "TEST_API_SECRET"}, _numbers(alice_key).public_numbers.n)
+    target = "/Api/v0/streams"
+    parameters = {"b": "x y", "A": "ü&=", "c": ""}
+    with seed_server(gateway) as url:
+        basic = ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET")
+        session = await SessionAuth.login(url, "TEST_SESSION_API_KEY", base64_of(alice_key.to_der()))
+        for auth in (basic, session):
+            async with httpx.AsyncClient(auth=auth, base_url=url) as http:
+                for method in ("GET", "POST", "PUT", "DELETE", "PATCH"):
+                    response = await http.request(method, target, params=parameters, content="bödy".encode())
+                    assert (response.status_code, response.json()["method"]) == (200, method)
+        async with httpx.AsyncClient(auth=session, base_url=url) as http:
+            responses = await asyncio.gather(*(http.get(f"/{number}") for number in range(50)))
+            assert {response.status_code for response in responses} == {200}
+            gateway.sessions.clear()
+            assert (await http.post("/again", content=b"x")).status_code == 200
+            assert len(gateway.sessions) == 1
+        await session.logout()
+        assert not gateway.sessions
+
+
+async def test_our_client_is_refused_by_a_gateway_of_others(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
+    gateway = SeedServer({}, _numbers(alice_key).public_numbers.n)
+    with seed_server(gateway) as url, pytest.raises(cp.LoginRefused, match="wrong signature"):
+        await SessionAuth.login(url, "TEST_SESSION_API_KEY", bob_key)
+
+
+async def test_a_client_in_node_js_is_accepted(keys: KeyStore, alice_key: cp.PrivateKey) -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    gatekeeper = Gatekeeper(ApiKeysConfig(keys, SessionSettings(enabled=True)))
+    script = Path(__file__).with_name("seed_client.js")
+    async with running(demonstration_app(gatekeeper)) as url:
+        process = await asyncio.create_subprocess_exec(
+            node,
+            str(script),
+            url,
+            "/api/v1/login",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate(base64_of(alice_key.to_der()).encode())
+    assert process.returncode == 0, err.decode()
+    assert json.loads(out) == [200, 201]

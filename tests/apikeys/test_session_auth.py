@@ -1,0 +1,437 @@
+"""The session flow of the client, against our own gateway in memory and against one that misbehaves on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import stat
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+import cryptoproto as cp
+from cryptoproto.apikeys import ClientLogin, GroupLimits, LoginOutcome, Session, SessionAuth
+from cryptoproto.apikeys.server import ApiKeysMiddleware, Gatekeeper
+
+from .conftest import SMALL_LIMITS, Clock, Sleeper, base64_of
+
+BASE = "http://gateway"
+
+
+class Gateway:
+    """Our own middleware in front of a resource that counts what reaches it, without a socket."""
+
+    def __init__(self, gatekeeper: Gatekeeper, key: cp.PrivateKey, clock: Clock, sleeper: Sleeper) -> None:
+        self.gatekeeper = gatekeeper
+        self.key = key
+        self.clock = clock
+        self.sleeper = sleeper
+        self.processed: list[str] = []
+        self.seen: list[httpx.Request] = []
+        self.before: Callable[[httpx.Request], httpx.Response | None] = lambda request: None
+        application = Starlette(routes=[Route("/{path:path}", self._resource, methods=["GET", "POST", "PUT"])])
+        self._inner = httpx.ASGITransport(ApiKeysMiddleware(application, gatekeeper))
+
+    async def _resource(self, request: Request) -> Response:
+        self.processed.append(f"{request.method} {request.url.path}")
+        if request.url.path == "/bad":
+            return JSONResponse({"error": "Bad Request", "error_description": "no such column"}, 400)
+        return JSONResponse({"user": request.user.display_name})
+
+    async def _handle(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(httpx.Request(request.method, request.url, headers=request.headers))  # as it was then
+        answer = self.before(request)
+        return await self._inner.handle_async_request(request) if answer is None else answer
+
+    def http(self, auth: httpx.Auth | None = None) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(self._handle), auth=auth, base_url=BASE)
+
+    @contextlib.asynccontextmanager
+    async def login(self, **options: Any) -> AsyncIterator[SessionAuth]:
+        async with self.http() as http:
+            auth = await SessionAuth.login(
+                options.pop("base", BASE),
+                options.pop("name", "TEST_SESSION_API_KEY"),
+                options.pop("key", self.key),
+                http=http,
+                limits=options.pop("limits", SMALL_LIMITS),
+                clock=self.clock,
+                sleep=self.sleeper,
+                **options,
+            )
+            try:
+                yield auth
+            finally:
+                await auth.aclose()
+
+    def calls(self, name: str) -> int:
+        return sum(request.url.path.endswith(f"/{name}") for request in self.seen)
+
+    def forget_session(self, auth: SessionAuth) -> None:
+        self.gatekeeper.sessions.end(auth.session.session_id)
+
+
+@pytest.fixture
+def gateway(session_gatekeeper: Gatekeeper, alice_key: cp.PrivateKey, clock: Clock, sleeper: Sleeper) -> Gateway:
+    return Gateway(session_gatekeeper, alice_key, clock, sleeper)
+
+
+async def test_login_and_requests(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        for method in ("GET", "POST", "PUT"):
+            response = await http.request(method, "/a/B", params={"b": "1", "A": "x y"}, content=b"body")
+            assert response.json() == {"user": "admin"}
+
+
+@pytest.mark.parametrize("root", ["/api/v1/login", "/api/v0", "/session/login", "session/login/"])
+async def test_every_login_root_in_use(gateway: Gateway, root: str) -> None:
+    async with gateway.login(root=root) as auth, gateway.http(auth) as http:
+        assert (await http.get("/a")).status_code == 200
+
+
+async def test_a_key_in_base64(gateway: Gateway, alice_key: cp.PrivateKey) -> None:
+    async with gateway.login(key=base64_of(alice_key.to_der())) as auth, gateway.http(auth) as http:
+        assert (await http.get("/a")).status_code == 200
+
+
+async def test_headers_for_any_http_library(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http() as http:
+        for body in (b"", b"{}"):
+            headers = auth.headers("POST", f"{BASE}/a?b=1", body)
+            assert set(headers) == {"X-Deltix-Session-Id", "X-Deltix-Nonce", "X-Deltix-Signature"}
+            assert (await http.post("/a?b=1", content=body, headers=headers)).status_code == 200
+        again = await http.post("/a?b=1", content=body, headers=headers)
+        assert (again.status_code, again.json()["error"]) == (400, "Bad Request")
+
+
+async def test_many_requests_at_once_never_disorder_their_nonces(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        responses = await asyncio.gather(*(http.get(f"/{number}") for number in range(200)))
+    assert {response.status_code for response in responses} == {200}
+    nonces = [int(request.headers["X-Deltix-Nonce"]) for request in gateway.seen if "X-Deltix-Nonce" in request.headers]
+    assert nonces == sorted(set(nonces))
+
+
+async def test_a_session_that_has_gone_is_logged_in_again_once(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        first = auth.session
+        gateway.forget_session(auth)
+        responses = await asyncio.gather(*(http.post(f"/{number}", content=b"x") for number in range(20)))
+        assert {response.status_code for response in responses} == {200}
+        assert auth.session is not first
+    assert gateway.calls("attempt") == 2
+    assert sorted(gateway.processed) == sorted(f"POST /{number}" for number in range(20))
+
+
+@pytest.mark.parametrize("keepalive", [400, 404])
+async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepalive: int) -> None:
+    """Also where the gateway has no keep-alive call, and its words are all there is to go by."""
+    gone = httpx.Response(400, json={"error": "Bad Request", "error_description": "Session not found: abc"})
+
+    def refuse(request: httpx.Request) -> httpx.Response | None:
+        if request.url.path.endswith("keepalive"):
+            return httpx.Response(keepalive)
+        return gone if request.url.path == "/a" else None
+
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        gateway.before = refuse
+        assert (await http.post("/a")).status_code == 400
+    nonces = [int(request.headers["X-Deltix-Nonce"]) for request in gateway.seen if request.url.path == "/a"]
+    assert len(nonces) == 2
+    assert nonces[0] < nonces[1]
+
+
+async def test_an_application_may_speak_of_sessions_of_its_own(gateway: Gateway) -> None:
+    own = httpx.Response(400, json={"error": "Bad Request", "error_description": "trading session not found"})
+    gateway.before = lambda request: own if request.url.path == "/a" else None
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        for method in ("GET", "POST"):
+            assert (await http.request(method, "/a")).status_code == 400
+    assert [request.url.path for request in gateway.seen].count("/a") == 2
+    assert gateway.calls("attempt") == 1
+
+
+async def test_an_answer_of_the_application_is_left_alone(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        for method in ("GET", "POST"):
+            response = await http.request(method, "/bad")
+            assert (response.status_code, response.json()["error_description"]) == (400, "no such column")
+    assert gateway.processed == ["GET /bad", "POST /bad"]
+    assert gateway.calls("attempt") == 1
+
+
+async def test_unclear_words_repeat_only_what_is_idempotent(gateway: Gateway) -> None:
+    """A refusal in unknown words, while the session has in fact gone: a POST may have been processed."""
+    unclear = httpx.Response(400, json={"error": "Bad Request", "error_description": "nope"})
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        for method, expected in (("POST", 400), ("GET", 200)):
+            answers = [unclear]
+            gateway.before = lambda request, answers=answers: (  # type: ignore[misc]
+                answers.pop() if request.url.path == "/a" and answers else None
+            )
+            gateway.forget_session(auth)
+            assert (await http.request(method, "/a")).status_code == expected
+    assert gateway.processed == ["GET /a"]
+
+
+async def test_nothing_is_repeated_after_an_error_of_the_network(gateway: Gateway) -> None:
+    def cut(request: httpx.Request) -> None:
+        if request.url.path == "/a":
+            raise httpx.ReadError("cut")
+
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        gateway.before = cut
+        for method in ("GET", "POST"):
+            with pytest.raises(httpx.ReadError):
+                await http.request(method, "/a")
+        assert [request.url.path for request in gateway.seen].count("/a") == 2
+        gateway.before = lambda request: None
+        assert (await http.get("/b")).status_code == 200  # the turn was given back
+
+
+async def test_cancelling_a_request_lets_the_next_one_through(gateway: Gateway) -> None:
+    entered, never = asyncio.Event(), asyncio.Event()
+
+    async def stall(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/slow":
+            entered.set()
+            await never.wait()
+        return await gateway._handle(request)
+
+    async with (
+        gateway.login() as auth,
+        httpx.AsyncClient(transport=httpx.MockTransport(stall), auth=auth, base_url=BASE) as http,
+    ):
+        slow = asyncio.create_task(http.get("/slow"))
+        await entered.wait()
+        quick = asyncio.create_task(http.get("/quick"))
+        slow.cancel()
+        assert (await quick).status_code == 200
+
+
+async def test_keep_alive_comes_in_good_time(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        first = auth.session
+        for _ in range(5):
+            assert await gateway.sleeper.pass_one() == pytest.approx(100 / 3)
+        assert gateway.calls("keepalive") >= 4
+        assert (await http.get("/a")).status_code == 200
+        assert auth.session is first
+
+
+async def test_requests_make_keep_alives_unnecessary(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        _, waiting = await gateway.sleeper.asleep.get()
+        gateway.clock.now += 20
+        await http.get("/a")
+        gateway.clock.now += 15
+        waiting.set_result(None)
+        seconds, _ = await gateway.sleeper.asleep.get()
+        assert seconds == pytest.approx(100 / 3 - 15)
+    assert gateway.calls("keepalive") == 0
+
+
+async def test_keep_alive_logs_in_again_and_survives_trouble(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with gateway.login() as auth:
+        first = auth.session
+
+        def cut(request: httpx.Request) -> None:
+            raise httpx.ConnectError("no route")
+
+        gateway.before = cut
+        await gateway.sleeper.pass_one()
+        assert await gateway.sleeper.pass_one() == pytest.approx(10)  # after the failure: a tenth of the time
+        assert "keep-alive failed, trying again: no route" in caplog.text
+        gateway.before = lambda request: None
+        gateway.forget_session(auth)
+        await gateway.sleeper.asleep.get()
+        assert auth.session is not first
+
+
+async def test_logout_ends_the_session_at_the_gateway(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        session = auth.session
+        await auth.logout()
+        assert gateway.gatekeeper.sessions.session_count == 0
+        with pytest.raises(cp.RequestNotSent, match="logged out"):
+            await http.get("/a")
+        with pytest.raises(cp.RequestNotSent, match="logged out"):
+            auth.stomp_headers()
+        await auth.logout()
+        assert (await http.get("/a", headers=session.headers("GET", "/a"), auth=None)).status_code == 400
+    assert gateway.calls("logout") == 1
+
+
+async def test_leaving_the_context_logs_out(gateway: Gateway) -> None:
+    async with gateway.login() as auth, auth:
+        assert gateway.gatekeeper.sessions.session_count == 1
+    assert gateway.gatekeeper.sessions.session_count == 0
+
+
+async def test_a_logout_that_does_not_arrive_is_only_logged(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    def cut(request: httpx.Request) -> None:
+        raise httpx.ConnectError("no route")
+
+    async with gateway.login() as auth, auth:
+        gateway.before = cut
+    assert "the logout did not arrive: no route" in caplog.text
+
+
+async def test_the_wrong_key_and_an_unknown_name_look_the_same(gateway: Gateway, bob_key: cp.PrivateKey) -> None:
+    for options in ({"key": bob_key}, {"name": "NOBODY"}):
+        with pytest.raises(cp.LoginRefused, match=r"status 400 \(the signature is wrong\)") as caught:
+            async with gateway.login(**options):
+                pass
+        assert caught.value.status == 400
+        assert isinstance(caught.value, cp.HandshakeError)
+
+
+@pytest.mark.parametrize(("status", "hint"), [(404, "login root"), (401, "sessions enabled"), (503, "whoever runs")])
+async def test_refusals_say_what_to_try(gateway: Gateway, status: int, hint: str) -> None:
+    gateway.before = lambda request: httpx.Response(status, text="<html>")
+    with pytest.raises(cp.LoginRefused, match=hint):
+        async with gateway.login():
+            pass
+
+
+async def test_a_gateway_with_a_weak_group_is_refused(gateway: Gateway) -> None:
+    with pytest.raises(cp.LoginRefused, match="128 bits is too weak"):
+        async with gateway.login(limits=GroupLimits()):
+            pass
+
+
+async def test_a_gateway_that_sends_a_bad_public_value_is_refused(gateway: Gateway) -> None:
+    gateway.before = lambda request: (
+        httpx.Response(200, json={"dh_key": "AQ==", "keepalive_timeout": 1000})
+        if request.url.path.endswith("confirm")
+        else None
+    )
+    with pytest.raises(cp.LoginRefused, match="outside 2 to p-2"):
+        async with gateway.login():
+            pass
+
+
+async def test_the_arithmetic_runs_off_the_event_loop(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[str] = set()
+
+    def watch(method: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*arguments: Any) -> Any:
+            threads.add(threading.current_thread().name)
+            return method(*arguments)
+
+        return wrapped
+
+    monkeypatch.setattr(ClientLogin, "answer", watch(ClientLogin.answer))
+    monkeypatch.setattr(ClientLogin, "finish", watch(ClientLogin.finish))
+    monkeypatch.setattr(Gatekeeper, "exchange", watch(Gatekeeper.exchange))
+    async with gateway.login():
+        pass
+    assert threads
+    assert "MainThread" not in threads
+
+
+async def test_a_base_url_with_a_path_is_a_proxys_prefix(gateway: Gateway) -> None:
+    """The proxy takes the prefix away; signatures are made without it."""
+    inner = gateway._handle
+
+    async def proxy(request: httpx.Request) -> httpx.Response:
+        assert request.url.path.startswith("/timebase/")
+        url = request.url.copy_with(path=request.url.path.removeprefix("/timebase"))
+        return await inner(httpx.Request(request.method, url, headers=request.headers, content=request.content))
+
+    gateway._handle = proxy  # type: ignore[method-assign]
+    async with gateway.login(base=f"{BASE}/timebase") as auth, gateway.http(auth) as http:
+        assert (await http.get("/timebase/a")).status_code == 200
+
+
+def test_a_client_without_an_event_loop_is_refused(alice_key: cp.PrivateKey) -> None:
+    auth = SessionAuth(BASE, "k", alice_key, http=httpx.AsyncClient())
+    with httpx.Client(auth=auth) as http, pytest.raises(cp.ConfigurationError, match=r"httpx\.AsyncClient"):
+        http.get(BASE)
+
+
+@pytest.mark.parametrize("base", ["", "gateway", "ftp://gateway", "http://", "http://h/?a=1", "http://h:x"])
+async def test_addresses_that_cannot_be_used(base: str, alice_key: cp.PrivateKey) -> None:
+    with pytest.raises(cp.ConfigurationError, match="gateway's address"):
+        await SessionAuth.login(base, "k", alice_key)
+
+
+# --- the session itself ------------------------------------------------------------------------------
+
+OUTCOME = LoginOutcome("id", b"secret", 100.0)
+
+
+def test_the_nonce_only_grows_whatever_the_clock_does() -> None:
+    times = iter([5_000_000, 5_000_000, 1_000_000, 9_000_000])
+    session = Session(OUTCOME, wall_clock_ns=lambda: next(times))
+    assert [session.next_nonce() for _ in range(4)] == [5000, 5001, 5002, 9000]
+
+
+def test_threads_never_share_a_nonce() -> None:
+    session = Session(OUTCOME, wall_clock_ns=lambda: 0)
+    found: list[int] = []
+
+    def work() -> None:
+        found.extend(session.next_nonce() for _ in range(500))
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(set(found)) == 2000
+
+
+def test_a_session_goes_on_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "session.json"
+    before = Session(OUTCOME, wall_clock_ns=lambda: 7_000_000)
+    before.save(path)
+    last = before.next_nonce()  # used after it was saved
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    after = Session.load(path, wall_clock_ns=lambda: 8_000_000)
+    assert after.next_nonce() > last
+    assert (after.session_id, after.keepalive_s) == ("id", 100.0)
+    after.save(path)
+    assert Session.load(path, wall_clock_ns=lambda: 0).next_nonce() > last  # even if the clock was set back
+    assert [entry.name for entry in tmp_path.iterdir()] == ["session.json"]
+
+
+def test_session_files_that_cannot_be_used(tmp_path: Path) -> None:
+    path = tmp_path / "session.json"
+    with pytest.raises(cp.ConfigurationError, match="log in first"):
+        Session.load(path)
+    path.write_text(json.dumps({"secret": "hunter2"}))
+    path.chmod(0o644)
+    with pytest.raises(cp.ConfigurationError, match="chmod 600"):
+        Session.load(path)
+    path.chmod(0o600)
+    with pytest.raises(cp.ConfigurationError, match="holds no session") as caught:
+        Session.load(path)
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(cp.ConfigurationError, match="cannot be written"):
+        Session(OUTCOME).save(tmp_path / "nowhere" / "session.json")
+    assert os.listdir(tmp_path) == ["session.json"]
+
+
+def test_a_nonce_fits_into_64_bits() -> None:
+    with pytest.raises(cp.ConfigurationError, match="clock of this machine"):
+        Session(OUTCOME, wall_clock_ns=lambda: 2**80).next_nonce()
+
+
+def test_a_session_shows_nothing_and_is_not_pickled() -> None:
+    session = Session(OUTCOME)
+    assert "secret" not in repr(session)
+    with pytest.raises(TypeError, match="not pickled"):
+        session.__reduce__()

@@ -1,0 +1,204 @@
+"""Gateway keys and pinned manager keys: files, strict decoding, nothing shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import pytest
+from nacl.public import PrivateKey
+from nacl.signing import SigningKey
+
+import cryptoproto as cp
+from cryptoproto.licensing import KeyPair, Keyring, ManagerKey
+from cryptoproto.licensing.key_text import decode_box_key, decode_key, decode_verify_key, encode_key
+from tests.licensing.simulated_time import START_NS
+
+# Points of small order and their encodings beyond the field (Bernstein, "May the Fourth Be With You").
+LOW_ORDER = [
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+]
+NOT_CANONICAL = [
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0900000000000000000000000000000000000000000000000000000000000080",
+]
+
+
+def test_a_pair_survives_its_file(tmp_path: Path) -> None:
+    pair = KeyPair.generate()
+    path = tmp_path / "keys.json"
+    before = os.umask(0)
+    try:
+        pair.save(path)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    content = json.loads(path.read_text())
+    assert set(content) == {"public_key", "secret_key"}
+    assert all(len(text) == 44 and text.endswith("=") for text in content.values())
+    again = KeyPair.load(path)
+    assert again.public_key == pair.public_key == content["public_key"]
+    raw = base64.urlsafe_b64decode(content["secret_key"])
+    assert bytes(PrivateKey(raw).public_key) == base64.urlsafe_b64decode(content["public_key"])
+
+
+def test_saving_never_overwrites_silently(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text("precious")
+    with pytest.raises(cp.ConfigurationError, match="exists already"):
+        KeyPair.generate().save(path)
+    assert path.read_text() == "precious"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["keys.json"]
+    pair = KeyPair.generate()
+    pair.save(path, overwrite=True)
+    assert KeyPair.load(path).public_key == pair.public_key
+
+
+def test_a_key_file_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    KeyPair.generate().save(path)
+    path.chmod(0o604)
+    with pytest.raises(cp.ConfigurationError, match=f"chmod 600 {path}"):
+        KeyPair.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("", "not a key file"),
+        ("[]", "not a key file"),
+        ("[" * 50_000, "not a key file"),
+        ("{}", "no public_key"),
+        ('{"public_key": 1, "secret_key": 2}', "secret_key: expected text"),
+        ('{"public_key": "A", "secret_key": "B"}', "secret_key: 1 characters where"),
+    ],
+)
+def test_a_file_of_something_else(tmp_path: Path, content: str, complaint: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(cp.ConfigurationError, match=complaint):
+        KeyPair.load(path)
+
+
+def test_halves_of_different_pairs(tmp_path: Path) -> None:
+    one, other = KeyPair.generate(), KeyPair.generate()
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps(one.to_fields() | {"public_key": other.public_key}))
+    path.chmod(0o600)
+    with pytest.raises(cp.ConfigurationError, match="do not belong together"):
+        KeyPair.load(path)
+
+
+def test_a_missing_file_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(cp.ConfigurationError, match=r"no such key file; .*cryptoproto license keygen"):
+        KeyPair.load(tmp_path / "none.json")
+    with pytest.raises(cp.ConfigurationError, match="cannot be read"):
+        KeyPair.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text[:-1],
+        lambda text: text[:-1] + "A",
+        lambda text: text + "\n",
+        lambda text: " " + text[1:],
+        lambda text: text[:-2] + "B=",  # bits beyond the 32 bytes
+        lambda text: text[:10] + "+" + text[11:],
+        lambda text: text[:10] + "/" + text[11:],
+        lambda text: text[:10] + "\u00e9" + text[11:],
+        lambda text: text.rstrip("="),
+        lambda _: "",
+    ],
+)
+def test_only_the_canonical_text_is_a_key(change: object) -> None:
+    text = encode_key(bytes(31) + b"\x04")
+    assert decode_key(text, "key") == bytes(31) + b"\x04"
+    with pytest.raises(cp.ConfigurationError):
+        decode_key(change(text), "key")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("point", LOW_ORDER)
+def test_points_of_low_order_are_refused(point: str) -> None:
+    with pytest.raises(cp.ConfigurationError, match="low order"):
+        decode_box_key(encode_key(bytes.fromhex(point)))
+
+
+@pytest.mark.parametrize("point", NOT_CANONICAL)
+def test_points_in_another_form_are_refused(point: str) -> None:
+    with pytest.raises(cp.ConfigurationError, match="canonical form"):
+        decode_box_key(encode_key(bytes.fromhex(point)))
+
+
+def test_verify_keys_are_points_of_the_main_subgroup() -> None:
+    good = encode_key(bytes(SigningKey.generate().verify_key))
+    assert decode_verify_key(good)
+    for bad in (bytes(32), b"\x01" + bytes(31), b"\xff" * 32):
+        with pytest.raises(cp.ConfigurationError, match="Ed25519"):
+            decode_verify_key(encode_key(bad))
+
+
+def test_nothing_of_a_secret_is_shown() -> None:
+    pair = KeyPair.generate()
+    secret = pair.to_fields()["secret_key"]
+    assert secret not in repr(pair)
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(pair)
+    ring = Keyring.generate(START_NS)
+    assert "Keyring of 1" in repr(ring)
+    assert repr(ring.active(START_NS)[0]).startswith("<Generation ")
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(ring)
+
+
+def test_the_pinned_key_in_all_its_forms(tmp_path: Path) -> None:
+    ring = Keyring.generate(START_NS)
+    key = ring.active(START_NS)[0].public
+    public, secret = tmp_path / "manager.pub.json", tmp_path / "manager.json"
+    public.write_text(json.dumps(ring.public_fields(START_NS)))
+    ring.save(secret)
+    assert len(key.text()) == 89
+    for form in (key, [key], key.text(), f" {key.text()}\n", public, str(public)):
+        assert ManagerKey.all_from(form) == (key,)
+    with pytest.raises(cp.ConfigurationError, match="secret keys; pass the manager's public file"):
+        ManagerKey.all_from(secret)
+    with pytest.raises(cp.ConfigurationError, match="joined by a dot"):
+        ManagerKey.parse(key.box_key)
+    with pytest.raises(cp.ConfigurationError, match="pass a ManagerKey"):
+        ManagerKey.all_from([])
+    with pytest.raises(cp.ConfigurationError, match="low order"):
+        ManagerKey(encode_key(bytes(32)), key.verify_key)
+    for content, complaint in (("{}", "no manager_keys"), ('{"manager_keys": [{}]}', "lacks its box_key")):
+        public.write_text(content)
+        with pytest.raises(cp.ConfigurationError, match=complaint):
+            ManagerKey.load(public)
+
+
+def test_a_keyring_survives_its_file_and_rotates(tmp_path: Path) -> None:
+    day = 86_400 * 10**9
+    ring = Keyring.generate(START_NS)
+    first = ring.active(START_NS)[0].public
+    ring = ring.rotated(START_NS + day, overlap_s=30 * 86_400)
+    path = tmp_path / "manager.json"
+    ring.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    ring = Keyring.load(path)
+    second = ring.active(START_NS + day)[0].public
+    assert [each.public for each in ring.active(START_NS + 2 * day)] == [second, first]
+    assert [each.public for each in ring.active(START_NS + 31 * day)] == [second]
+    assert len(ring.rotated(START_NS + 2 * day, overlap_s=0).active(START_NS + 2 * day)) == 1
+    content = json.loads(path.read_text())
+    content["generations"][0]["verify_key"] = first.verify_key
+    path.write_text(json.dumps(content))
+    with pytest.raises(cp.ConfigurationError, match="do not belong together"):
+        Keyring.load(path)

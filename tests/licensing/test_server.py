@@ -1,0 +1,210 @@
+"""The manager behind HTTP: limits, JSON for every refusal, batches, and a kill in the middle of everything."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, LicenseRequest, Schedule
+from cryptoproto.licensing.manager.manager import LARGEST_BODY
+from cryptoproto.licensing.sealing import seal_request
+from tests.licensing.samples import full_request
+from tests.licensing.simulated_time import SECOND
+
+PATH = "/v1/license"
+
+
+def fresh_request(gateway: KeyPair, keyring: Keyring, number: int, *logins: str) -> bytes:
+    now = time.time_ns()
+    values = full_request("gw", logins) | {
+        "request_time_utc": now,
+        "token_expiry_time_utc": now + 60 * SECOND,
+        "is_uat": False,
+        "nonce": number.to_bytes(16, "big"),
+    }
+    return seal_request(LicenseRequest(values).encode(), gateway, keyring.active(now)[0].public)
+
+
+@pytest.fixture
+def live(keyring: Keyring) -> LicenseManager:
+    return LicenseManager(":memory:", keyring, actor="tester")
+
+
+async def test_refusals_are_json(live: LicenseManager) -> None:
+    async with live.serving() as server, httpx.AsyncClient(base_url=server.url) as http:
+        cases = [
+            (await http.post(PATH, content=b""), 400, "malformed"),
+            (await http.post(PATH, content=bytes(100)), 400, "no_agreement"),
+            (await http.post(PATH, content=bytes(LARGEST_BODY + 1)), 413, "too_large"),
+            (await http.get(PATH), 405, "method_not_allowed"),
+            (await http.post("/elsewhere"), 404, "not_found"),
+        ]
+        for response, status, reason in cases:
+            assert response.status_code == status
+            assert response.json()["reason"] == reason
+            assert response.headers["content-type"] == "application/json"
+            assert "Traceback" not in response.text
+
+
+async def test_a_body_without_a_length_is_limited_too(live: LicenseManager) -> None:
+    async with live.serving() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+        writer.write(f"POST {PATH} HTTP/1.1\r\nHost: lm\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        writer.write(f"{LARGEST_BODY + 1:x}\r\n".encode() + bytes(LARGEST_BODY + 1) + b"\r\n")  # and no end
+        response = await reader.read()  # until the manager closes
+        writer.close()
+        await writer.wait_closed()
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"too_large" in response
+
+
+async def test_an_address_that_asks_too_often(live: LicenseManager) -> None:
+    transport = httpx.ASGITransport(app=live.app(steady_ns=lambda: 0))
+    async with httpx.AsyncClient(transport=transport, base_url="http://lm") as http:
+        statuses = [(await http.post(PATH)).status_code for _ in range(500)]
+        response = await http.post(PATH)
+    assert statuses == [400] * 500
+    assert response.status_code == 429
+    assert response.json()["reason"] == "too_many_requests"
+    assert response.headers["retry-after"] == "1"
+
+
+async def test_a_bug_is_a_500_without_details(live: LicenseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(bodies: list[bytes]) -> object:
+        raise RuntimeError("hunter2")
+
+    monkeypatch.setattr(live, "handle_batch", broken)
+    transport = httpx.ASGITransport(app=live.app(), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://lm") as http:
+        response = await http.post(PATH, content=b"x")
+    assert response.status_code == 500
+    assert response.json()["reason"] == "internal"
+    assert "hunter2" not in response.text
+
+
+async def test_requests_that_wait_together_share_a_commit(
+    live: LicenseManager, gateway: KeyPair, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live.administration.add_agreement(gateway.public_key, "*", licenses=10)
+    batches: list[int] = []
+    original = live.handle_batch
+
+    def counting(bodies: list[bytes]) -> object:
+        batches.append(len(bodies))
+        return original(bodies)
+
+    monkeypatch.setattr(live, "handle_batch", counting)
+    bodies = [fresh_request(gateway, keyring, number, f"A{number}") for number in range(40)]
+    transport = httpx.ASGITransport(app=live.app())
+    async with httpx.AsyncClient(transport=transport, base_url="http://lm") as http:
+        replies = await asyncio.gather(*(http.post(PATH, content=body) for body in bodies))
+    assert sorted(reply.status_code for reply in replies) == [200] * 10 + [400] * 30
+    assert sum(batches) == 40
+    assert len(batches) < 40
+    assert len(live.administration.locks()) == 10
+
+
+async def test_an_address_in_use_is_told(live: LicenseManager) -> None:
+    async with live.serving() as server:
+        port = int(server.url.rsplit(":", 1)[1])
+        with pytest.raises(cp.ConfigurationError, match="in use"):
+            await live.serving(port=port).__aenter__()
+    with pytest.raises(cp.ConfigurationError, match="65535"):
+        live.serving(port=70_000)
+    with pytest.raises(cp.ConfigurationError, match="certificate"):
+        live.serving(certificate="missing.pem")
+
+
+async def test_tls_is_validated_unless_told_otherwise(
+    live: LicenseManager, gateway: KeyPair, keyring: Keyring, tmp_path: Path
+) -> None:
+    certificate = self_signed(tmp_path)
+    live.administration.add_agreement(gateway.public_key, "*", licenses=1)
+
+    def agent(**options: object) -> LicenseAgent:
+        return LicenseAgent(
+            [server.url],
+            keys=gateway,
+            manager_key=keyring.active(time.time_ns())[0].public,
+            package="gw",
+            logins=["A1"],
+            cache_dir=tmp_path / str(len(options)) / repr(sorted(options)),
+            **options,  # type: ignore[arg-type]
+        )
+
+    async with live.serving(certificate=certificate) as server:
+        assert server.url.startswith("https://")
+        async with agent() as strict:
+            with pytest.raises(cp.CryptoprotoError, match="CERTIFICATE_VERIFY_FAILED"):
+                await strict.ready()
+        async with agent(verify=certificate) as own:
+            await own.ready()
+        async with agent(verify=False) as curious:
+            await curious.ready()
+        async with agent(verify=ssl.create_default_context(cafile=certificate)) as context:
+            await context.ready()
+
+
+def self_signed(folder: Path) -> Path:
+    import datetime as dt
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "license manager")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "manager.pem"
+    path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
+
+
+async def test_agents_over_real_sockets(
+    live: LicenseManager, gateway: KeyPair, keyring: Keyring, tmp_path: Path
+) -> None:
+    live.administration.add_agreement(gateway.public_key, "*", licenses=2)
+    key = keyring.active(time.time_ns())[0].public
+    async with live.serving() as server:
+        agents = [
+            LicenseAgent(
+                ["http://127.0.0.1:9", server.url],  # port 9: nobody listens
+                keys=gateway,
+                manager_key=key,
+                package="gw",
+                logins=[f"A{number}"],
+                cache_dir=tmp_path,
+                schedule=Schedule(lock_period_s=60),
+            )
+            for number in range(3)
+        ]
+        for agent in agents:
+            await agent.__aenter__()
+        outcomes = await asyncio.gather(*(agent.ready() for agent in agents), return_exceptions=True)
+        for agent in agents:
+            await agent.close()
+    assert sum(outcome is None for outcome in outcomes) == 2
+    (refused,) = [outcome for outcome in outcomes if outcome is not None]
+    assert "no_free_license" in str(refused)
