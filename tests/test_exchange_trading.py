@@ -137,6 +137,18 @@ async def test_live_events_follow_the_replay_in_order(floor: Floor) -> None:
         assert [message.currency for message in deposits] == ["USD"] * 1500 + ["BTC"] * 50
 
 
+async def test_a_response_comes_behind_the_replay(floor: Floor) -> None:
+    """A history that takes several turns; a client concludes from the response that it has heard everything."""
+    for _ in range(1500):
+        floor.exchange.deposit("alice", "USD", 1)
+    async with floor.connect("alice") as alice:
+        await alice.request(cp.UserBalanceRequest())
+        assert alice.queued == 3000
+        floor.exchange.deposit("alice", "USD", 1)
+        await alice.request(cp.UserBalanceRequest())
+        assert alice.queued == 3002
+
+
 async def test_the_same_input_gives_the_same_output(keys: dict[str, cp.PrivateKey]) -> None:
     async def run(protocol: cp.Protocol) -> tuple[Any, ...]:
         clock = Clock()

@@ -261,6 +261,10 @@ class Connection:
         """Read on."""
         self._read_on()
 
+    def give_up(self, error: CryptoprotoError) -> None:
+        """End the connection because of *error*, without waiting for it; from here on nothing is heard."""
+        self._fail(error, CloseCode.NORMAL)
+
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._on_event is not None:
             raise ConfigurationError("events go to on_event; connect without it to iterate over them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -78,6 +79,7 @@ class ClientLink:
         self._cursor = 0  # the place in the history of what is sent next
         self._position = 0  # the id of what was sent last
         self._pumping = False
+        self._answers: deque[tuple[int, int, bytes]] = deque()  # the transaction that comes before, request id, JSON
         self._catching_up: asyncio.Task[None] | None = None
         self._deaf = False  # a message was refused: no more are taken
         self._last_words: Refused | None = None
@@ -221,7 +223,15 @@ class ClientLink:
             self._host.venue.ledger.when_durable(self._respond, frame.request_id, encode(response))
 
     def _respond(self, request_id: int, payload: bytes) -> None:
-        self._send(self._session.response(request_id, payload))
+        """A response goes behind every event that it takes into account: so the client knows that it has heard all."""
+        if self.record is not None:
+            self._answers.append((self.record.newest, request_id, payload))
+            self.pump()
+
+    def _answer(self) -> None:
+        while self._answers and self._answers[0][0] <= self._position:
+            _, request_id, payload = self._answers.popleft()
+            self._send(self._session.response(request_id, payload))
 
     def _throttle(self, level: int, sequence: int, order_id: int) -> None:
         self._send(self._session.throttling(level, sequence, order_id))
@@ -262,7 +272,7 @@ class ClientLink:
     # The pump
 
     def pump(self) -> None:
-        """Send what the history holds beyond the cursor, as fast as the client reads."""
+        """Send what the history holds beyond the cursor, and responses in their place, as fast as the client reads."""
         if not self._pumping and not self._closing:
             self._pump()
 
@@ -271,6 +281,7 @@ class ClientLink:
         record, transport = self.record, self._transport
         if record is None or transport is None or self._closing:
             return
+        self._answer()
         if self._cursor < record.first:
             self._catch_up(record)
             return
@@ -289,6 +300,7 @@ class ClientLink:
     def _send_transaction(self, transaction: Transaction) -> None:
         self._position = transaction.transaction_id
         self._send(self._session.transaction(transaction.transaction_id, transaction.timestamp, transaction.payload))
+        self._answer()
 
     def _catch_up(self, record: ClientRecord) -> None:
         """Send what is no longer in memory, and then go on with what is."""
