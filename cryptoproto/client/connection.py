@@ -208,7 +208,16 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        response = await self._call(encode(message), timeout)
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
+        transport = self._live()
+        if not transport.writable:
+            await self._drain_until(deadline)
+        draft, call = self._start_call(encode(message), deadline)
+        try:
+            response = await call
+        except BaseException:
+            self._calls.discard(draft.number)
+            raise
         try:
             return loads(response) if raw else decode(response)
         except DecodeError as error:
@@ -223,33 +232,34 @@ class Connection:
         That is after ``on_event`` was called with all that came before it, and before anything that comes behind it;
         so the response can be compared with what events told. What *at* raises ends the connection.
         """
-        await self._call(encode(message), timeout, lambda response: at(decode(response)))
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
+        if not self._live().writable:
+            await self._drain_until(deadline)
+        draft, call = self._start_call(encode(message), deadline, lambda response: at(decode(response)))
+        try:
+            await call
+        finally:
+            self._calls.discard(draft.number)
+            self._watched.pop(draft.number, None)
 
-    async def _call(self, payload: bytes, timeout: float | None, at: Callable[[bytes], None] | None = None) -> bytes:
+    def _start_call(
+        self, payload: bytes, deadline: float, at: Callable[[bytes], None] | None = None
+    ) -> tuple[Draft, asyncio.Future[bytes]]:
+        """Send a request: its draft, and the future of its response."""
         if len(payload) > self._max_payload:
             raise self._too_large(payload)
         transport = self._live()
-        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
-        if not transport.writable:
-            await self._drain_until(deadline)
-            transport = self._live()
-        self._read_on()  # the response may come behind events that nobody takes now
+        if self._paused:
+            self._read_on()  # the response may come behind events that nobody takes now
         draft = self._session.draft_request(payload)
         call = self._calls.open(draft.number, deadline)
         if at is not None:
             self._watched[draft.number] = at
-        try:
-            if self._signer is None:
-                transport.send(self._session.seal(draft))
-            else:
-                self._signer.put(draft)
-            return await call
-        except BaseException:
-            self._calls.discard(draft.number)
-            raise
-        finally:
-            if at is not None:
-                self._watched.pop(draft.number, None)
+        if self._signer is None:
+            transport.send(self._session.seal(draft))
+        else:
+            self._signer.put(draft)
+        return draft, call
 
     def pause_events(self) -> None:
         """Stop reading from the socket, until :meth:`resume_events` or the next request; for users of ``on_event``."""
