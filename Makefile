@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := fast,cli,apikeys,licensing,server,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,metrics,bench,dev
 
 .PHONY: help setup demo demo-apikeys demo-license test lint bench clean
 
