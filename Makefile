@@ -35,7 +35,7 @@ demo-license: $(READY)
 	$(BIN)/python examples/license_demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

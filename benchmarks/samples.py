@@ -11,6 +11,7 @@ from cryptoproto.wire import ClientSession, Opened, ServerSession
 
 __all__ = [
     "BALANCE",
+    "BALANCE_REQUEST_FRAME_BYTES",
     "CLIENT_ID",
     "EVENT_FRAME_BYTES",
     "ORDER",
@@ -37,11 +38,13 @@ ORDER_AS_DICT: Final = {
     "client_order_id": 70_001,
     "ttl": 0,
 }
+# As short as a real response can be: what its decoding costs is the JSON decoder's affair, and no round trip.
 BALANCE: Final = (
-    b'{"@type":"UserBalanceResponse","account_id":4711,"balances":{'
-    b'"BTC":{"available":"10.00000000","on_hold":"0.25000000"},'
-    b'"USD":{"available":"996250.00000000","on_hold":"3750.00000000"}}}'
+    b'{"@type":"UserBalanceResponse","account_id":4711,"balances":{"USD":{"available":"996250.0","on_hold":"3750.0"}}}'
 )
+
+
+BALANCE_REQUEST_FRAME_BYTES: Final = 80
 
 
 def event_json(number: int) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from .client import (
     Backoff,
     Client,
@@ -36,6 +38,7 @@ from .exceptions import (
     InvalidKey,
     InvalidPayload,
     InvalidSequence,
+    JournalError,
     LoginRefused,
     OpenTimeout,
     OrderNotFilled,
@@ -103,6 +106,9 @@ from .messages import (
 from .version import __version__
 from .wire import ErrorType, Protocol
 
+# A library does not write on its own account; what an application wants to see, it configures.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
 __all__ = [
     "AmountLike",
     "AnonymousTrade",
@@ -134,6 +140,7 @@ __all__ = [
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
+    "JournalError",
     "LoginRefused",
     "MarketData",
     "MemoryStore",

@@ -12,6 +12,7 @@
     ├── ProtocolError                         the peer broke the protocol
     │   └── DecodeError (ValueError)
     │       └── UnsupportedMessageType
+    ├── JournalError                          an exchange's journal is damaged, or cannot be written
     ├── ServerError                           the exchange answered with an error frame
     │   ├── DuplicateClientOrderId
     │   ├── InvalidPayload
@@ -67,6 +68,7 @@ __all__ = [
     "InvalidPayload",
     "InvalidSequence",
     "InvalidToken",
+    "JournalError",
     "LicenseDatabaseError",
     "LicenseExpired",
     "LicenseRefused",
@@ -158,6 +160,22 @@ class UnsupportedMessageType(DecodeError):
 
     A kind of :class:`DecodeError`, so that one except clause covers every unreadable frame.
     """
+
+
+class JournalError(CryptoprotoError):
+    """The journal of an exchange cannot be written any more, or what is in it is damaged.
+
+    Attributes:
+        path: the journal's file.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(path, text)
+        self.path = path
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
 
 
 class ServerError(CryptoprotoError):

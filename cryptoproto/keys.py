@@ -214,21 +214,27 @@ class PrivateKey:
         return cls._from_pem(pem, password, os.fspath(path))
 
     @classmethod
-    def from_pem(cls, pem: bytes, password: str | bytes | None = None) -> PrivateKey:
+    def from_pem(cls, pem: bytes, password: str | bytes | None = None, *, trusted: bool = False) -> PrivateKey:
         """Read a PEM private key (PKCS#8 or ``BEGIN RSA PRIVATE KEY``, encrypted or not) from bytes.
+
+        Args:
+            pem: the key.
+            password: what it is encrypted with.
+            trusted: this program has written it, and its bytes are known to be as they were: that its numbers fit each
+                other, which takes a tenth of a second to prove, is taken for granted.
 
         Raises:
             ConfigurationError: as for :meth:`load`, but for the file.
         """
-        return cls._from_pem(pem, password, "the given bytes")
+        return cls._from_pem(pem, password, "the given bytes", trusted=trusted)
 
     @classmethod
-    def _from_pem(cls, pem: bytes, password: str | bytes | None, source: str) -> PrivateKey:
+    def _from_pem(cls, pem: bytes, password: str | bytes | None, source: str, *, trusted: bool = False) -> PrivateKey:
         if b"-----BEGIN PUBLIC KEY" in pem or b"-----BEGIN RSA PUBLIC KEY" in pem:
             raise ConfigurationError(f"{source}: this is a public key where the private one is needed")
         secret = password.encode() if isinstance(password, str) else password
         try:
-            key = serialization.load_pem_private_key(pem, secret)
+            key = serialization.load_pem_private_key(pem, secret, unsafe_skip_rsa_key_validation=trusted)
         except TypeError:
             # The library raises TypeError both when a password lacks and when one is given for a plain key.
             needs = "is encrypted: pass password=" if secret is None else "is not encrypted: pass no password"

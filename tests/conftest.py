@@ -60,3 +60,14 @@ def script(alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> Script:
 def protocol(request: pytest.FixtureRequest) -> cp.Protocol:
     assert isinstance(request.param, cp.Protocol)
     return request.param
+
+
+@pytest.fixture
+def keys(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> dict[str, cp.PrivateKey]:
+    return {"alice": alice_key, "bob": bob_key, "exchange": exchange_key}
+
+
+@pytest.fixture(params=["websockets", "picows"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The transport of both ends."""
+    return str(request.param)

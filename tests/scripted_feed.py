@@ -97,6 +97,7 @@ class FeedServer:
 
     Attributes:
         peers: all that there ever were, in order.
+        links: the feed's end of each.
         opened_at: the loop's time of each attempt, refused ones too.
         refusal: raised by each attempt while it is set.
         blocked: attempts do not return while it is set, as if nobody answered.
@@ -104,6 +105,7 @@ class FeedServer:
 
     def __init__(self, script: Callable[[FeedPeer], None] = FeedPeer.hello) -> None:
         self.peers: list[FeedPeer] = []
+        self.links: list[MemoryLink] = []
         self.opened_at: list[float] = []
         self.refusal: Exception | None = None
         self.blocked = False
@@ -121,7 +123,8 @@ class FeedServer:
         if self.blocked:
             await asyncio.get_running_loop().create_future()
         self.peers.append(FeedPeer(self.script))
-        return memory_pair(listener, self.peer)[0]
+        self.links.append(memory_pair(listener, self.peer)[0])
+        return self.links[-1]
 
     def feed(self, **options: Any) -> cp.MarketData:
         """A feed from here, with delays of 1, 2, 4, 8, 8, … seconds, and books that age by the loop's clock."""

@@ -342,6 +342,31 @@ async def test_a_dead_link_is_noticed() -> None:
 
 
 @virtual
+async def test_whoever_sends_is_alive_though_no_pong_comes() -> None:
+    server = FeedServer()
+    async with server.feed() as feed:
+        await settle()
+        server.peer.link.pause_reading()
+        for _ in range(20):
+            await asyncio.sleep(5)
+            server.peer.say(trade())
+        assert feed.connections == 1
+        server.peer.link.resume_reading()
+
+
+@virtual
+async def test_no_ping_is_sent_over_a_link_that_is_gone() -> None:
+    server = FeedServer()
+    async with server.feed() as feed:
+        await asyncio.sleep(9)
+        assert server.links[0].pings == 2
+        server.peer.close(1012)
+        await asyncio.sleep(50)
+        assert feed.connections == 2
+        assert server.links[0].pings == 2
+
+
+@virtual
 async def test_without_pings_a_silent_link_stays() -> None:
     server = FeedServer()
     async with server.feed(ping_interval=None) as feed:
@@ -503,6 +528,21 @@ async def test_an_error_that_no_attempt_would_change_ends_the_feed(error: Except
         assert feed.state.reason == str(error)
 
 
+@virtual
+async def test_a_link_whose_opener_fails_late_is_cut() -> None:
+    server = FeedServer()
+
+    async def failing(url: str, listener: Any, options: Any) -> Any:
+        await server(url, listener, options)
+        raise ValueError("a bug in the opener")
+
+    async with cp.MarketData("ws://localhost", transport=failing) as feed:
+        with pytest.raises(ValueError, match="a bug in the opener"):
+            await anext(feed)
+        await settle()
+        assert server.peer.closed is not None
+
+
 # The end
 
 
@@ -540,8 +580,12 @@ async def test_close_ends_everybody_who_waits() -> None:
 class Stubborn(MemoryLink):
     """A peer that does not answer the goodbye."""
 
+    closing = False
+
     def close(self, code: int, reason: str, timeout: float) -> None:
-        asyncio.get_running_loop().call_later(timeout, self.abort)
+        if not self.closing:
+            self.closing = True
+            asyncio.get_running_loop().call_later(timeout, self.abort)
 
 
 class StubbornServer(FeedServer):

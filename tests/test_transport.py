@@ -351,6 +351,38 @@ async def test_a_client_that_is_no_websocket_client(kind: TransportKind, greetin
         assert sum(end.transport is not None for end in ends) == 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"\x88\x80\x00\x00\x00\x00",  # a close
+        b"\x89\x80\x00\x00\x00\x00",  # a ping
+        b"\x82\x81\x00\x00\x00\x00x",  # a message
+        b"\x83\x80\x00\x00\x00\x00",  # nothing that there is
+        b"\x82\x7f\xff",  # part of a head
+    ],
+)
+async def test_frames_that_come_along_with_the_request(kind: TransportKind, frame: bytes) -> None:
+    """Before it is answered, which is too early; the server stays well, and serves others."""
+    async with listening(kind) as (url, ends):
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        writer.write(
+            b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n" + frame
+        )
+        writer.write_eof()
+        with contextlib.suppress(ConnectionError):
+            await reader.read(-1)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        client = Recorder()
+        link = await opener("websockets")(url, client, OpenOptions())
+        link.close(1000, "", 5.0)
+        await client.closed
+        assert len(ends) >= 1
+
+
 def test_unknown_kind_names_the_choices() -> None:
     with pytest.raises(cp.ConfigurationError, match='choose "auto", "websockets" or "picows"'):
         opener("carrier pigeon")  # type: ignore[arg-type]

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 import cryptoproto as cp
 from cryptoproto.wire import MAX_FRAME_BYTES, Opener, Sealer
-from cryptoproto.wire.cipher import PADDING, unpad
-from tests.wire_oracle import Dice
+from cryptoproto.wire.cipher import PADDING
+from tests.wire_oracle import Dice, opened
 
 KEY = bytes(range(32))
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -140,13 +140,13 @@ def test_the_opener_keeps_its_alignment_whatever_comes() -> None:
 def test_the_limit_stands_before_the_decryption() -> None:
     opener = Opener(KEY, max_frame_bytes=64)
     calls: list[int] = []
-    update = opener._update
+    update = opener.update
 
     def watched(data: Buffer) -> bytes:
         calls.append(len(bytes(data)))
         return update(data)
 
-    opener._update = watched
+    opener.update = watched
     sealer = Sealer(KEY, os.urandom)
     assert opener.open(sealer.seal(bytes(47))) == bytes(47)
     for size in (48, 64, 65, 10_000):
@@ -180,7 +180,7 @@ def test_unpad() -> None:
         for filler in (0, last):
             plain = bytes(16) + bytes([filler]) * 15 + bytes([last])
             if 1 <= last <= 16 and (filler == last or last == 1):
-                assert unpad(plain) == plain[16:-last]
+                assert opened(plain) == plain[16:-last]
             else:
                 with pytest.raises(cp.DecodeError):
-                    unpad(plain)
+                    opened(plain)

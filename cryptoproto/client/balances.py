@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 import msgspec
@@ -14,6 +14,9 @@ __all__ = ["BalanceDifference", "BalanceTable"]
 
 _ZERO: Final = Decimal(0)
 _STEP: Final = Decimal("0.00000001")
+_subtract: Final = EXACT.subtract
+_multiply: Final = EXACT.multiply
+_down_to: Final = Context(prec=200, rounding=ROUND_FLOOR, traps=[]).quantize
 
 
 class BalanceDifference(msgspec.Struct, frozen=True):
@@ -79,13 +82,15 @@ class BalanceTable:
             funds = self._of(message.currency, transaction_id)
             funds.available = message.balance
             if message.reason == "on_hold":
-                funds.on_hold = EXACT.subtract(funds.on_hold, message.change)
+                funds.on_hold = _subtract(funds.on_hold, message.change)
             return message.currency
         if isinstance(message, OwnTrade):
             base, _, quote = message.trade_pair.partition("_")
-            currency, paid = (quote, _worth(message)) if message.bought else (base, message.amount)
+            currency, paid = base, message.amount
+            if message.bought:
+                currency, paid = quote, _down_to(_multiply(message.price, paid), _STEP)
             funds = self._of(currency, transaction_id)
-            funds.on_hold = EXACT.subtract(funds.on_hold, paid)
+            funds.on_hold = _subtract(funds.on_hold, paid)
             return currency
         return None
 
@@ -117,11 +122,6 @@ class BalanceTable:
             funds = self._funds[currency] = _Funds()
         funds.changed_by = transaction_id
         return funds
-
-
-def _worth(trade: OwnTrade) -> Decimal:
-    worth = EXACT.multiply(trade.price, trade.amount)
-    return worth.quantize(_STEP, rounding=ROUND_FLOOR, context=EXACT)
 
 
 def _shown(funds: _Funds) -> Balance:

@@ -209,7 +209,6 @@ class OrderBook:
         """Empty it and mark it stale: the link was lost."""
         self._bids = self._asks = ()
         self.current_order_id = None
-        self._late_in_a_row = 0
 
     def __repr__(self) -> str:
         if self.is_stale:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 from collections.abc import Callable
+from heapq import heapify, heappop, heappush
 from typing import Final
 
 from ..exceptions import CryptoprotoError, RequestTimeout
@@ -36,13 +36,12 @@ class CallTable:
 
     def open(self, request_id: int, deadline: float) -> asyncio.Future[bytes]:
         """The future of a new call, which *deadline* (in loop time) ends with RequestTimeout."""
-        call: asyncio.Future[bytes] = self._loop.create_future()
-        self._calls[request_id] = call
-        deadlines = self._deadlines
-        heapq.heappush(deadlines, (deadline, request_id))
+        calls, deadlines = self._calls, self._deadlines
+        calls[request_id] = call = self._loop.create_future()
+        heappush(deadlines, (deadline, request_id))
         if deadlines[0][1] == request_id and (self._timer is None or deadline < self._timer.when()):
             self._set_timer()
-        if len(deadlines) > 2 * len(self._calls) + _SLACK:
+        if len(deadlines) > 2 * len(calls) + _SLACK:
             self._sweep()
         return call
 
@@ -67,7 +66,7 @@ class CallTable:
     def _sweep(self) -> None:
         """Drop the deadlines of calls that have ended: when they outnumber the others, so that it costs little."""
         self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
-        heapq.heapify(self._deadlines)
+        heapify(self._deadlines)
 
     def _set_timer(self) -> None:
         self._stop_timer()
@@ -83,7 +82,7 @@ class CallTable:
         now = self._loop.time()
         deadlines = self._deadlines
         while deadlines and (deadlines[0][0] <= now or deadlines[0][1] not in self._calls):
-            _, request_id = heapq.heappop(deadlines)
+            _, request_id = heappop(deadlines)
             call = self._calls.get(request_id)
             if call is not None and not call.done():
                 error = RequestTimeout("no reply to the request within its deadline")

@@ -12,7 +12,7 @@ from typing import Final, Literal, Self, Unpack
 
 import msgspec
 
-from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, OrderRejected, SlowConsumer
+from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, OrderRejected, SlowConsumer, StoreError
 from ..messages import (
     AmountLike,
     Balance,
@@ -29,6 +29,7 @@ from ..messages import (
 from .backoff import Backoff
 from .connection import Connection
 from .desk import Desk, Report
+from .endings import own
 from .event import Event
 from .inbox import Inbox
 from .keeper import Keeper
@@ -48,6 +49,7 @@ logger = logging.getLogger("cryptoproto.client")
 
 _FLUSH_INTERVAL_S: Final = 0.05
 """How long the stored position may lag behind the handled one: what a kill makes be handled again."""
+_FLUSH_RETRY_S: Final = 1.0
 
 
 class Client:
@@ -92,11 +94,13 @@ class Client:
         self._metrics = Metrics()
         self._store = open_store(store)
         self._desk = Desk(self._store, self._metrics, order_rate)
-        self._keeper = Keeper(self._connect, self._resume, self._on_down, backoff or Backoff())
+        self._keeper = Keeper(self._connect, self._resume, self._on_down, self._on_stop, backoff or Backoff())
         self._inbox = Inbox(asyncio.get_running_loop(), self._options.max_queue)
         self._stream = EventStream(self._inbox, self._handling, self._advance, self._on_low)
         self._attended = self._options.on_event is not None
         self._applied: int | None = None
+        self._dropped = False  # events, because nobody had asked for any
+        self._again = False
         self._ids = ClientOrderIds()
         self._flush_timer: asyncio.TimerHandle | None = None
         self._low = asyncio.Event()
@@ -131,13 +135,15 @@ class Client:
         """
         await self._keeper.close(timeout)
         self._desk.close()
-        self._inbox.end(None)
-        if not self._attended and self._applied is not None:
-            self._advance(self._applied)  # nobody takes events: what the tables have seen is handled
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
-            self._flush_timer = None
-        self._store.close()
+        self._stream.end()
+        try:
+            if not self._attended and self._applied is not None:
+                self._store.advance(self._applied)  # nobody takes events: what the tables have seen is handled
+        finally:
+            if self._flush_timer is not None:
+                self._flush_timer.cancel()
+                self._flush_timer = None
+            self._store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -313,11 +319,15 @@ class Client:
 
         The position moves when the next event is asked for. A loop that is left gets its last event again from the
         next ``events()``, here or in the next process, because nothing said that it was handled. One loop at a time.
+        The iteration ends with :meth:`close`, with what waits in the queue left for the next process, and raises what
+        closed the client where it was not you.
         """
         if self._options.on_event is not None:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
         self._attended = True
-        self._stream.take_back()
+        self._stream.take_back(self._store.position)
+        if self._dropped:
+            self._begin_again()
         return self._stream
 
     def states(self) -> Subscription[StateChange]:
@@ -340,7 +350,10 @@ class Client:
                 self._options, resume_from=position, on_event=self._on_event, throttle=self._on_throttling
             )
         )
+        self._again = False
         await connection.open()
+        if self._again:  # events were asked for meanwhile that are not replayed to this one
+            connection.give_up(self._missed())
         self._metrics.count("connections")
         return connection
 
@@ -351,6 +364,11 @@ class Client:
         if was_open:
             self._metrics.count("disconnections")
             self._desk.down(error)
+
+    def _on_stop(self, error: CryptoprotoError) -> None:
+        """It is over without close(): whoever waits for an event or an outcome waits in vain."""
+        self._inbox.end(lambda: own(error, sent=None))
+        self._desk.close()
 
     def _on_throttling(self, level: int, request_id: int, order_id: int) -> float:
         self._metrics.count("throttled")
@@ -368,7 +386,7 @@ class Client:
         if handler is not None:
             self._handle(handler, event)
             return
-        if self._inbox.put(event):
+        if not self._dropped and self._inbox.put(event):
             self._on_full()
 
     def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
@@ -388,16 +406,28 @@ class Client:
     def _on_full(self) -> None:
         connection = self._keeper.connection
         if not self._attended:
-            # Nobody has ever asked for events: what the tables have seen is handled.
+            # Perhaps nobody ever asks for events. Who does gets them replayed.
             logger.warning("%d events were not taken by anybody and are dropped", len(self._inbox.events))
             self._inbox.clear()
-            if self._applied is not None:
-                self._advance(self._applied)
-        elif connection is not None and not len(self._desk.outcomes):
+            self._dropped = True
+        elif connection is None:
+            return
+        elif self._inbox.overflowing:
+            # Replies are waited for behind more events than can be kept: let go, and resume when there is room.
+            connection.give_up(SlowConsumer(None, "events are not taken fast enough", position=self._applied))
+        elif not len(self._desk.outcomes):
             connection.pause_events()
-        elif connection is not None and self._inbox.overflowing:
-            # An order waits for its answer behind more events than can be kept: let go, and resume when there is room.
-            raise SlowConsumer(None, "events are not taken fast enough", position=self._applied)
+
+    def _begin_again(self) -> None:
+        """Have the events replayed that were dropped."""
+        self._dropped = False
+        self._again = True
+        self._applied = self._store.position
+        if self._keeper.connection is not None:
+            self._keeper.connection.give_up(self._missed())
+
+    def _missed(self) -> SlowConsumer:
+        return SlowConsumer(None, "events that nobody had asked for are replayed", position=self._applied)
 
     def _on_low(self) -> None:
         self._low.set()
@@ -416,4 +446,8 @@ class Client:
 
     def _flush(self) -> None:
         self._flush_timer = None
-        self._store.flush()
+        try:
+            self._store.flush()
+        except StoreError:
+            logger.exception("the position could not be stored; trying again")
+            self._flush_timer = asyncio.get_running_loop().call_later(_FLUSH_RETRY_S, self._flush)

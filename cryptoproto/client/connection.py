@@ -102,6 +102,7 @@ class Connection:
             on_silence=self._on_silence,
         )
         room = options.max_message_size - _FRAME_OVERHEAD
+        self._request_timeout = options.request_timeout
         self._max_payload = room - options.private_key.bits // 8 if options.protocol is Protocol.SIGNED else room
 
     # What the user asks
@@ -160,7 +161,9 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the message had left.
         """
-        payload = self._encoded(message)
+        payload = encode(message)
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
         transport = self._live()
         if not self._gate.clear:
             await self._gate.wait()
@@ -205,7 +208,16 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        response = await self._call(self._encoded(message), timeout)
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
+        transport = self._live()
+        if not transport.writable:
+            await self._drain_until(deadline)
+        draft, call = self._start_call(encode(message), deadline)
+        try:
+            response = await call
+        except BaseException:
+            self._calls.discard(draft.number)
+            raise
         try:
             return loads(response) if raw else decode(response)
         except DecodeError as error:
@@ -220,31 +232,34 @@ class Connection:
         That is after ``on_event`` was called with all that came before it, and before anything that comes behind it;
         so the response can be compared with what events told. What *at* raises ends the connection.
         """
-        await self._call(self._encoded(message), timeout, lambda response: at(decode(response)))
-
-    async def _call(self, payload: bytes, timeout: float | None, at: Callable[[bytes], None] | None = None) -> bytes:
-        transport = self._live()
-        deadline = self._loop.time() + (self._options.request_timeout if timeout is None else timeout)
-        if not transport.writable:
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
+        if not self._live().writable:
             await self._drain_until(deadline)
-            transport = self._live()
-        self._read_on()  # the response may come behind events that nobody takes now
+        draft, call = self._start_call(encode(message), deadline, lambda response: at(decode(response)))
+        try:
+            await call
+        finally:
+            self._calls.discard(draft.number)
+            self._watched.pop(draft.number, None)
+
+    def _start_call(
+        self, payload: bytes, deadline: float, at: Callable[[bytes], None] | None = None
+    ) -> tuple[Draft, asyncio.Future[bytes]]:
+        """Send a request: its draft, and the future of its response."""
+        if len(payload) > self._max_payload:
+            raise self._too_large(payload)
+        transport = self._live()
+        if self._paused:
+            self._read_on()  # the response may come behind events that nobody takes now
         draft = self._session.draft_request(payload)
         call = self._calls.open(draft.number, deadline)
         if at is not None:
             self._watched[draft.number] = at
-        try:
-            if self._signer is None:
-                transport.send(self._session.seal(draft))
-            else:
-                self._signer.put(draft)
-            return await call
-        except BaseException:
-            self._calls.discard(draft.number)
-            raise
-        finally:
-            if at is not None:
-                self._watched.pop(draft.number, None)
+        if self._signer is None:
+            transport.send(self._session.seal(draft))
+        else:
+            self._signer.put(draft)
+        return draft, call
 
     def pause_events(self) -> None:
         """Stop reading from the socket, until :meth:`resume_events` or the next request; for users of ``on_event``."""
@@ -255,6 +270,10 @@ class Connection:
     def resume_events(self) -> None:
         """Read on."""
         self._read_on()
+
+    def give_up(self, error: CryptoprotoError) -> None:
+        """End the connection because of *error*, without waiting for it; from here on nothing is heard."""
+        self._fail(error, CloseCode.NORMAL)
 
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._on_event is not None:
@@ -418,13 +437,10 @@ class Connection:
             raise ConfigurationError("the connection is not open yet: await connect(...)")
         return transport
 
-    def _encoded(self, message: Outgoing) -> bytes:
-        payload = encode(message)
-        if len(payload) > self._max_payload:
-            raise ConfigurationError(
-                f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
-            )
-        return payload
+    def _too_large(self, payload: bytes) -> ConfigurationError:
+        return ConfigurationError(
+            f"a message of {len(payload)} bytes does not fit into max_message_size={self._options.max_message_size}"
+        )
 
     def _dispatch(self, draft: Draft, signature: bytes) -> None:
         if self._transport is not None and self._error is None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import msgspec
 
-from ..exceptions import CryptoprotoError, OutcomeUnknown, RequestNotSent, RequestTimeout
+from ..exceptions import ConnectionClosed, CryptoprotoError, OutcomeUnknown, RequestTimeout, ServerError
 from ..messages import (
     CancelOrder,
     Message,
+    Outgoing,
     PlaceOrder,
     Unknown,
     UserBalanceRequest,
@@ -111,6 +113,7 @@ class Desk:
 
         def compare_orders(response: Message | Unknown) -> None:
             self.outcomes.caught_up(last_sequence, self._error)
+            self._error = None
             if isinstance(response, UserOrdersResponse):
                 for difference in self.orders.adopt(response):
                     self.reports.publish(difference)
@@ -120,14 +123,27 @@ class Desk:
                 for difference in self.balances.adopt(response):
                     self.reports.publish(difference)
 
-        await connection.request_at(UserOrdersRequest(), compare_orders)
+        await self._ask(connection, UserOrdersRequest(), compare_orders)
         replayed = self._replayed
-        await connection.request_at(UserBalanceRequest(), compare_balances)
+        await self._ask(connection, UserBalanceRequest(), compare_balances)
         return replayed
 
+    async def _ask(self, connection: Connection, question: Outgoing, at: Callable[[Message | Unknown], None]) -> None:
+        """Ask, with patience for as long as events come: a long history is replayed before the response."""
+        while True:
+            heard = self._replayed
+            try:
+                await connection.request_at(question, at)
+            except RequestTimeout:
+                if self._replayed == heard:
+                    raise
+            else:
+                return
+
     def down(self, error: CryptoprotoError) -> None:
-        """An open connection has ended."""
-        self._error = error
+        """An open connection has ended. An error frame stays until the message that it answers is known."""
+        if not isinstance(self._error, ServerError):
+            self._error = error
 
     # What the user asks
 
@@ -145,6 +161,10 @@ class Desk:
                 if not isinstance(error, _SendAgain):
                     break
                 pending.answer = self._loop.create_future()
+                wait = True  # it is to be sent again, for which there has to be a connection
+        except asyncio.CancelledError:
+            self._on_cancelled(pending)
+            raise
         finally:
             pending.waited_for = False
         if error is not None:
@@ -157,9 +177,12 @@ class Desk:
                     await self._send(keeper, pending, wait=wait)
         except TimeoutError:
             if pending.sequence is None:
-                raise self._not_sent(pending, never_sent("there was no connection within the deadline")) from None
-        except RequestNotSent as error:
-            raise self._not_sent(pending, error) from error.__cause__
+                error = never_sent("it could not be sent within the deadline")
+                self._not_sent(pending, error)
+                raise error from None
+        except CryptoprotoError as error:
+            self._not_sent(pending, error)
+            raise
 
     async def _send(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
         """One try to send; without an exception and without a sequence it is worth another."""
@@ -167,8 +190,14 @@ class Desk:
         await self.bucket.turn(urgent=pending.kind is not Kind.PLACE)
         try:
             await connection.send(pending.payload, on_sequence=lambda sequence: self._leaves(pending, sequence))
+            connection.resume_events()  # the answer may come behind events that nobody takes now
         except CryptoprotoError as error:
-            if pending.sequence is None and not wait:
+            if pending.sequence is not None:
+                return
+            if connection.is_open:  # it is the message, or the store, and would be the same the next time
+                error.sent = False
+                raise
+            if not wait:
                 raise never_sent(f"the connection ended: {error}") from error
 
     def _leaves(self, pending: Pending, sequence: int) -> None:
@@ -237,15 +266,30 @@ class Desk:
             if not pending.answer.done():
                 error = OutcomeUnknown("the client was closed before the exchange answered")
                 error.sent = True
+                order = self._order(pending)
+                if order is not None:
+                    self.orders.mark_unknown(order, error)
                 pending.answer.set_result(error)
+        self.orders.end(ConnectionClosed(None, "the client is closed"))
         self.reports.end()
 
     # How it ends
+
+    def _on_cancelled(self, pending: Pending) -> None:
+        """Its caller has left: what became of it is reported, here if it is known, and when it is known otherwise."""
+        outcome = pending.answer.result() if pending.answer.done() else None
+        if pending.answer.done() and not isinstance(outcome, _SendAgain):
+            self._report(pending, outcome)
+        elif pending.sequence is None:
+            error = never_sent("the call was cancelled before it was sent")
+            self._not_sent(pending, error)
+            self._report(pending, error)
 
     def _was_not_received(self, pending: Pending) -> None:
         if pending.key is not None:
             self._store.remove(pending.key, self._now)
             pending.key = None
+        self.outcomes.remove(pending)
         pending.sequence = None
         if pending.resend and pending.waited_for and self._loop.time() < pending.deadline:
             pending.resend = False
@@ -253,10 +297,7 @@ class Desk:
             pending.answer.set_result(_SendAgain())
             return
         error = never_sent("the connection was lost before the exchange received it")
-        order = self._order(pending)
-        if order is not None:
-            self.orders.mark_not_sent(order, error)
-        self._metrics.count("not_sent")
+        self._not_sent(pending, error)
         self._tell(pending, error)
 
     def _on_settled(self, pending: Pending, error: CryptoprotoError | None) -> None:
@@ -274,16 +315,18 @@ class Desk:
 
     def _tell(self, pending: Pending, error: CryptoprotoError | None) -> None:
         if pending.unknown or not pending.waited_for:
-            self.reports.publish(OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error))
+            self._report(pending, error)
         if not pending.answer.done():
             pending.answer.set_result(error)
 
-    def _not_sent(self, pending: Pending, error: RequestNotSent) -> RequestNotSent:
+    def _report(self, pending: Pending, error: CryptoprotoError | None) -> None:
+        self.reports.publish(OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error))
+
+    def _not_sent(self, pending: Pending, error: CryptoprotoError) -> None:
         self._metrics.count("not_sent")
         order = self._order(pending)
         if order is not None:
             self.orders.mark_not_sent(order, error)
-        return error
 
     def _order(self, pending: Pending) -> Order | None:
         if pending.kind is not Kind.PLACE or pending.client_order_id is None:

@@ -76,8 +76,9 @@ class Inbox:
 
     def end(self, make_error: Callable[[], CryptoprotoError] | None) -> None:
         """No more comes. Once the queue is empty, each reader gets an error, or the end of the iteration."""
+        if not self._ended:  # the first reason stays
+            self._make_error = make_error
         self._ended = True
-        self._make_error = make_error
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

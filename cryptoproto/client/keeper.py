@@ -28,6 +28,7 @@ class Keeper:
         open_connection: opens a connection that resumes where the last one ended.
         resume: called with each new connection; returns how many events were replayed once all is known.
         on_down: called with what ended a connection, or kept one from opening; true where one had been open.
+        on_stop: called with what it must not go on after, before the state is CLOSED.
         backoff: how long to wait between attempts.
     """
 
@@ -36,6 +37,7 @@ class Keeper:
         open_connection: Callable[[], Awaitable[Connection]],
         resume: Callable[[Connection], Awaitable[int]],
         on_down: Callable[[CryptoprotoError, bool], Awaitable[None]],
+        on_stop: Callable[[CryptoprotoError], None],
         backoff: Backoff,
     ) -> None:
         self.state = StateChange(State.CONNECTING, "starting")
@@ -44,6 +46,7 @@ class Keeper:
         self._open_connection = open_connection
         self._resume = resume
         self._on_down = on_down
+        self._on_stop = on_stop
         self._backoff = backoff
         self._states: Channel[StateChange] = Channel()
         self._task: asyncio.Task[None] | None = None
@@ -69,24 +72,25 @@ class Keeper:
             RequestNotSent: it is not there and *wait* is false, or it will not come any more.
         """
         while True:
+            reason = self.state.reason
             if self.state.state is State.LIVE and self.connection is not None:
-                return self.connection
+                if self.connection.is_open:
+                    return self.connection
+                reason = str(self.connection.error)  # it has ended; the state follows when the link is closed
             if self.state.state is State.CLOSED:
                 raise self._not_sent(f"the client is closed: {self.state.reason}")
             if not wait:
-                raise self._not_sent(f"not connected: {self.state.reason}")
+                raise self._not_sent(f"not connected: {reason}")
             await self._next_change()
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> None:
-        """Close the connection and end; within *timeout* seconds even where the exchange is silent."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        connection = self.connection
-        if connection is not None:
-            await connection.close(timeout)
-        task.cancel()
-        await asyncio.wait([task])
+        """Close the connection and end; within *timeout* seconds even where the exchange is silent. Idempotent."""
+        task = self._task
+        if task is not None:
+            task.cancel()  # first, or it would see the connection end and open the next one
+            if self.connection is not None:
+                await self.connection.close(timeout)
+            await asyncio.wait([task])
         self._enter(StateChange(State.CLOSED, "closed by this end", error=self.error))
         self._states.end()
 
@@ -108,14 +112,28 @@ class Keeper:
         self._states.publish(change)
 
     async def _run(self) -> None:
+        try:
+            await self._keep()
+        except Exception as error:
+            # Whatever a store or an opener of the user's raises: nobody else would ever hear of it.
+            logger.exception("the client is closed")
+            self._stop(ConnectionClosed(None, f"the client is closed by {type(error).__name__}: {error}"), error)
+
+    def _stop(self, error: CryptoprotoError, cause: BaseException | None = None) -> None:
+        if cause is not None:
+            error.__cause__ = cause
+        self.error = error
+        self._on_stop(error)
+        self._enter(StateChange(State.CLOSED, str(error), error=error))
+        self._states.end()
+
+    async def _keep(self) -> None:
         while True:
             error, was_open = await self._one_connection()
             await self._on_down(error, was_open)
             reaction = reaction_to(error)
             if reaction.stop or self.error is not None:
-                self.error = self.error or error
-                self._enter(StateChange(State.CLOSED, str(self.error), error=self.error))
-                self._states.end()
+                self._stop(self.error or error)
                 return
             delay = max(self._backoff.next_delay(), reaction.least_delay_s)
             attempt = self._backoff.attempts
@@ -140,6 +158,8 @@ class Keeper:
         except CryptoprotoError as error:
             failure = error
         finally:
-            self.connection = None
-            await connection.close()
+            try:
+                await connection.close()
+            finally:
+                self.connection = None
         return connection.error or failure or ConnectionClosed(1000, "closed by this end"), True

@@ -30,6 +30,9 @@ __all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_messag
 EXACT: Final = Context(prec=200, traps=[])
 """Sums and products of amounts, without rounding for anything an exchange sends, whatever the global context is."""
 
+_add: Final = EXACT.add
+_subtract: Final = EXACT.subtract
+_multiply: Final = EXACT.multiply
 # A quotient has to end somewhere: forty digits are twelve more than Python's default.
 _QUOTIENT: Final = Context(prec=40, traps=[])
 _ZERO: Final = Decimal(0)
@@ -241,7 +244,7 @@ class Order:
     @property
     def filled(self) -> Decimal:
         """How much is filled."""
-        return EXACT.subtract(self.amount, self.remaining)
+        return _subtract(self.amount, self.remaining)
 
     @property
     def average_price(self) -> Decimal | None:
@@ -309,25 +312,29 @@ class Order:
         """Count an execution in; called by the order table, once for each."""
         amount = trade.amount
         self.trades.append(trade)
-        self._cost = EXACT.add(self._cost, EXACT.multiply(trade.price, amount))
-        self._traded = EXACT.add(self._traded, amount)
+        self._cost = _add(self._cost, _multiply(trade.price, amount))
+        self._traded = _add(self._traded, amount)
         if self.terms_known:
-            self.remaining = EXACT.max(EXACT.subtract(self.remaining, amount), _ZERO)
+            remaining = _subtract(self.remaining, amount)
+            self.remaining = _ZERO if remaining.is_signed() else remaining
         else:
-            self.amount = EXACT.add(self._traded, self.remaining)
+            self.amount = _add(self._traded, self.remaining)
 
     def set_remaining(self, remaining: Decimal) -> None:
         """Take over how much is left; called by the order table."""
         self.remaining = remaining
         if not self.terms_known:
-            self.amount = EXACT.add(self._traded, remaining)
+            self.amount = _add(self._traded, remaining)
 
     def add_fee(self, fee: Decimal) -> None:
         """Count a fee in; called by the order table."""
-        self.fees = EXACT.add(self.fees, fee)
+        if fee:
+            self.fees = _add(self.fees, fee)
 
     def wake(self) -> None:
         """Let those who wait look again; called by the order table after each change of the status."""
+        if not self._waiters:
+            return
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():

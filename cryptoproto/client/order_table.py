@@ -35,6 +35,7 @@ from .order import Order, OrderStatus, Side
 
 __all__ = ["OrderDifference", "OrderTable"]
 
+_ZERO: Final = Decimal(0)
 _FREE: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT))
 
 
@@ -204,7 +205,7 @@ class OrderTable:
 
     def _on_closed(self, message: OrderClosed, now_ns: int | None) -> Order:
         order = self._of(message, _SIDES[type(message)], now_ns)
-        order.set_remaining(Decimal(0))
+        order.set_remaining(_ZERO)
         self._acknowledge(order, now_ns)
         self._close(order, OrderStatus.FILLED, now_ns)
         return order
@@ -260,7 +261,7 @@ class OrderTable:
 
     def _close(self, order: Order, status: OrderStatus, now_ns: int | None = None) -> None:
         order.status = status
-        if status in (OrderStatus.FILLED, OrderStatus.CANCELLED):
+        if status is OrderStatus.FILLED or status is OrderStatus.CANCELLED:
             order.error = None
         if order.closed_ns is None:
             order.closed_ns = self._clock() if now_ns is None else now_ns

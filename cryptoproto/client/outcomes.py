@@ -100,7 +100,7 @@ class Outcomes:
         self._pending[id(pending)] = pending
 
     def remove(self, pending: Pending) -> None:
-        """It was not sent after all."""
+        """It was not received."""
         self._pending.pop(id(pending), None)
 
     def apply(self, message: Message | Unknown) -> None:
@@ -122,11 +122,8 @@ class Outcomes:
             self._settle_first(lambda one: one.kind is Kind.CANCEL and one.order_id == message.order_id, error_)
 
     def not_received(self, last_sequence: int) -> list[Pending]:
-        """Take out what the exchange has not seen: it will not see it any more."""
-        lost = [one for one in self._pending.values() if one.sequence is None or one.sequence > last_sequence]
-        for one in lost:
-            del self._pending[id(one)]
-        return lost
+        """What the exchange has not seen, and will not see any more."""
+        return [one for one in self._pending.values() if one.sequence is None or one.sequence > last_sequence]
 
     def caught_up(self, last_sequence: int, error: CryptoprotoError | None) -> None:
         """Everything up to *last_sequence* has been answered by now; settle what is left.
@@ -158,8 +155,8 @@ class Outcomes:
                 return
 
     def _settle(self, pending: Pending, error: CryptoprotoError | None) -> None:
+        self._on_settled(pending, error)  # if the store fails, nothing has happened yet, and the event comes again
         self._pending.pop(id(pending), None)
-        self._on_settled(pending, error)
 
 
 def never_sent(reason: str) -> RequestNotSent:

@@ -52,8 +52,16 @@ class EventStream:
         self._handling(event)
         return event
 
-    def take_back(self) -> None:
-        """The reader left without asking for more: the event it had comes again."""
-        if self._handed is not None:
-            self._inbox.put_back(self._handed)
-            self._handed = None
+    def take_back(self, position: int | None) -> None:
+        """The reader left without asking for more: the event it had comes again, unless *position* includes it."""
+        handed, self._handed = self._handed, None
+        if handed is None:
+            return
+        if handed.transaction_id is None or position is None or handed.transaction_id > position:
+            self._inbox.put_back(handed)
+
+    def end(self) -> None:
+        """The position moves no more, so nothing more is handed over."""
+        self._handed = None
+        self._inbox.clear()
+        self._inbox.end(None)

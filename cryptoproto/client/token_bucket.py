@@ -62,9 +62,9 @@ class TokenBucket:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._tokens += 1
-            self._set_timer()
+                self._give()
             raise
 
     def end(self, make_error: Callable[[], Exception]) -> None:
@@ -87,7 +87,9 @@ class TokenBucket:
             self._timer = self._loop.call_later(self.hold, self._give)
 
     def _give(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._rate is not None:
             self._refill(self._rate)
         # A token is counted in floating point: what lacks less than a millionth of one is there.

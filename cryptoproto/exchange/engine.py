@@ -6,7 +6,7 @@ restarts from a journal rest on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -162,6 +162,16 @@ class Engine:
         return tuple(self._matching.books)
 
     @property
+    def fees(self) -> tuple[Decimal, Decimal]:
+        """The fee of resting orders, and that of incoming ones."""
+        return from_units(self._maker_fee), from_units(self._taker_fee)
+
+    @property
+    def open_order_count(self) -> int:
+        """How many orders are open, over all clients."""
+        return sum(len(account.orders) for account in self._accounts)
+
+    @property
     def disabled_pairs(self) -> tuple[str, ...]:
         """The pairs that take no orders at present."""
         return tuple(pair for pair in self._matching.books if pair in self._disabled)
@@ -225,19 +235,29 @@ class Engine:
         """When the next order expires, in microseconds since 1970; ``None`` when none will."""
         return self._matching.next_expiry()
 
-    def snapshot(self) -> bytes:
-        """The whole state. The same state gives the same bytes."""
+    def snapshot(self, *, client_order_ids: bool = True) -> bytes:
+        """The whole state. The same state gives the same bytes.
+
+        Args:
+            client_order_ids: whether the client order ids that were used are in it. They are all that grows with the
+                number of orders ever placed; whoever keeps them elsewhere gets a snapshot of the size of the books.
+        """
         return snapshots.dump(
             self._matching,
             self._accounts,
             maker_fee=self._maker_fee,
             taker_fee=self._taker_fee,
             now_us=self._now_us,
+            client_order_ids=client_order_ids,
         )
 
     @classmethod
-    def restore(cls, raw: bytes) -> Engine:
+    def restore(cls, raw: bytes, client_order_ids: Mapping[str, Iterable[int]] | None = None) -> Engine:
         """The engine that gave *raw* as its snapshot: from here on, both do the same.
+
+        Args:
+            raw: the snapshot.
+            client_order_ids: by client, those that were used and are not in the snapshot.
 
         Raises:
             DecodeError: *raw* is no snapshot, is damaged, or is of another version.
@@ -250,6 +270,8 @@ class Engine:
                 taker_fee=from_units(state.taker_fee),
             )
             snapshots.fill(state, engine._matching, engine._accounts)
+            for client_id, used in (client_order_ids or {}).items():
+                engine._accounts[client_id].client_order_ids.update(used)
         except (ConfigurationError, Refusal, KeyError) as error:
             raise DecodeError(f"the snapshot contradicts itself: {error}") from error
         engine._now_us = state.now_us

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..messages import Message, encode
 from ..transport import Closed, Transport
 from ..wire import CloseCode, market_frame, market_hello
-from .engine import Engine
+from .venue import Venue
 
 __all__ = ["MarketFeed"]
 
@@ -20,12 +20,16 @@ _MAX_WAITING: Final = 10_000
 
 
 class MarketFeed:
-    """Publishes the books that changed, each at most once in *interval* seconds, and every trade at once."""
+    """Publishes the books that changed, each at most once in *interval* seconds, and every trade at once.
 
-    def __init__(self, engine: Callable[[], Engine], interval: float) -> None:
-        self._engine = engine
+    A book is that of the moment in which it is taken, and leaves when all that led to it is durable.
+    """
+
+    def __init__(self, venue: Callable[[], Venue], interval: float) -> None:
+        self._venue = venue
         self._interval = interval
         self._links: set[_MarketLink] = set()
+        self._readers: set[_MarketLink] = set()  # those of them that have got the books
         self._timer: asyncio.TimerHandle | None = None
         self._last = float("-inf")
 
@@ -36,7 +40,7 @@ class MarketFeed:
     def publish(self, message: Message) -> None:
         """Send a trade or a broadcast to all readers."""
         frame = market_frame(encode(message))
-        for link in tuple(self._links):
+        for link in tuple(self._readers):
             link.send(frame)
 
     def books_changed(self) -> None:
@@ -48,25 +52,37 @@ class MarketFeed:
     def _publish_books(self) -> None:
         self._timer = None
         self._last = asyncio.get_running_loop().time()
-        for pair in self._engine().take_touched():
-            if self._links:
-                frame = self._book(pair)
-                for link in tuple(self._links):
-                    link.send_book(pair, frame)
+        venue = self._venue()
+        touched = venue.engine.take_touched()
+        if self._readers and touched:
+            venue.ledger.when_durable(self._send_books, self._books(touched))
 
-    def _book(self, pair: str) -> bytes:
-        return market_frame(encode(self._engine().aggregated_book(pair)))
+    def _books(self, pairs: Sequence[str]) -> dict[str, bytes]:
+        engine = self._venue().engine
+        return {pair: market_frame(encode(engine.aggregated_book(pair))) for pair in pairs}
+
+    def _send_books(self, books: dict[str, bytes]) -> None:
+        for pair, frame in books.items():
+            for link in tuple(self._readers):
+                link.send_book(pair, frame)
 
     def joined(self, link: _MarketLink) -> None:
         """A reader came: it gets the books as they are."""
-        link.send(market_hello())
-        for pair in self._engine().trade_pairs:
-            link.send_book(pair, self._book(pair))
         self._links.add(link)
+        link.send(market_hello())
+        venue = self._venue()
+        venue.ledger.when_durable(self._welcome, link, self._books(venue.engine.trade_pairs))
+
+    def _welcome(self, link: _MarketLink, books: dict[str, bytes]) -> None:
+        if link in self._links:
+            for pair, frame in books.items():
+                link.send_book(pair, frame)
+            self._readers.add(link)
 
     def left(self, link: _MarketLink) -> None:
         """A reader went."""
         self._links.discard(link)
+        self._readers.discard(link)
 
     async def close(self, code: int, reason: str) -> None:
         """Disconnect all readers."""

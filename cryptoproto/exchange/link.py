@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..exceptions import ConfigurationError, DecodeError, InvalidKey, InvalidSequence, UnsupportedVersion
+from ..exceptions import (
+    ConfigurationError,
+    DecodeError,
+    InvalidKey,
+    InvalidSequence,
+    JournalError,
+    UnsupportedVersion,
+)
 from ..keys import PrivateKey
 from ..messages import encode
 from ..transport import Closed, Heartbeat, Transport
 from ..wire import HEARTBEAT_TEXT, ClientHello, CloseCode, ErrorType, MessageFrame, Proven, RequestFrame, ServerSession
 from .commands import Refused
-from .ledger import ClientRecord
+from .ledger import ClientRecord, Transaction
 from .rate_limit import RateLimit
 from .venue import Venue
 
@@ -23,7 +31,10 @@ __all__ = ["ClientLink", "Host"]
 logger = logging.getLogger("cryptoproto.exchange")
 
 _CLOSE_TIMEOUT = 2.0
+_HANDSHAKE_TIMEOUT = 10.0  # what a client's open_timeout is by default
+_MAX_UNREAD = 1000  # broadcasts to a client that reads nothing: they are in no history, and have to wait somewhere
 _BATCH = 500  # transactions sent in one turn of the event loop, so that one replay does not stop the others
+_MAX_BACKLOG = 10_000  # inputs that wait for the disk; beyond it no more are read, or they would pile up without bound
 
 
 class Host(Protocol):
@@ -65,10 +76,18 @@ class ClientLink:
         self._transport: Transport | None = None
         self._hello: ClientHello | None = None
         self._claimed: ClientRecord | None = None
-        self._cursor = 0
+        self._cursor = 0  # the place in the history of what is sent next
+        self._position = 0  # the id of what was sent last
         self._pumping = False
+        self._answers: deque[tuple[int, int, bytes]] = deque()  # the transaction that comes before, request id, JSON
+        self._catching_up: asyncio.Task[None] | None = None
+        self._deaf = False  # a message was refused: no more are taken
+        self._last_words: Refused | None = None
+        self._held_back = False
         self._drain: asyncio.Task[None] | None = None
         self._limit = RateLimit(host.rate_limit, host.monotonic()) if host.rate_limit else None
+        self._unread = 0
+        self._patience: asyncio.TimerHandle | None = None
         self._closing = False
         self._gone = loop.create_future()
         self._heartbeat = Heartbeat(
@@ -85,12 +104,13 @@ class ClientLink:
     def on_open(self, transport: Transport) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._transport = transport
-        self._host.opened(self)
         self._heartbeat.start()
+        self._patience = self._loop.call_later(_HANDSHAKE_TIMEOUT, self._on_no_handshake)
+        self._host.opened(self)
 
     def on_message(self, data: bytes) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
-        if self._closing:
+        if self._closing or self._deaf:
             return
         self._heartbeat.heard = True
         try:
@@ -125,9 +145,10 @@ class ClientLink:
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._closing = True
-        self._heartbeat.stop()
-        if self._drain is not None:
-            self._drain.cancel()
+        self._stop_timers()
+        for task in (self._drain, self._catching_up):
+            if task is not None:
+                task.cancel()
         self._host.left(self)
         if not self._gone.done():
             self._gone.set_result(None)
@@ -145,7 +166,8 @@ class ClientLink:
             except ConfigurationError as error:
                 self.close(CloseCode.POLICY_VIOLATION, str(error))
             else:
-                self._send(answer)
+                # It says what was seen of the client last, which has to stay true.
+                self._host.venue.ledger.when_durable(self._send, answer)
 
     def _on_proven(self, _: Proven) -> None:
         record, hello = self._claimed, self._hello
@@ -155,9 +177,13 @@ class ClientLink:
             # An older connection of the same client went on sending during this handshake.
             self.close(CloseCode.INVALID_SEQUENCE, "messages came over another connection meanwhile; connect again")
             return
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self.record = record
         self._cursor = record.after(hello.last_seen_order)
-        logger.info("client %s connected, %d events to replay", record.client_id, len(record.history) - self._cursor)
+        self._position = hello.last_seen_order if hello.last_seen_order >= 0 else record.newest
+        logger.info("client %s connected, resumes after transaction %d", record.client_id, hello.last_seen_order)
         self._host.joined(self)
         self.pump()
 
@@ -173,11 +199,17 @@ class ClientLink:
             if self._limit.exhausted(level):
                 self.close(CloseCode.RATE_LIMITED, "rate limit")
                 return
-        refused = self._host.venue.submit(client_id, frame.sequence, frame.payload)
+        venue = self._host.venue
+        ledger = venue.ledger
+        refused = venue.submit(client_id, frame.sequence, frame.payload)
         if refused is not None:
             self._refuse(refused)
         elif level:
-            self._send(self._session.throttling(level, frame.sequence, self._host.venue.engine.last_order_id))
+            ledger.when_durable(self._throttle, level, frame.sequence, venue.engine.last_order_id)
+        if ledger.backlog > _MAX_BACKLOG and not self._held_back:
+            self._held_back = True
+            self._on_transport(lambda transport: transport.pause_reading())
+            ledger.when_durable(self._read_on)
 
     def _on_request(self, frame: RequestFrame) -> None:
         if self.record is None:
@@ -188,24 +220,59 @@ class ClientLink:
         except DecodeError as error:
             self._refuse(Refused(client_id, ErrorType.INVALID_PAYLOAD, str(error)))
         else:
-            self._send(self._session.response(frame.request_id, encode(response)))
+            self._host.venue.ledger.when_durable(self._respond, frame.request_id, encode(response))
+
+    def _respond(self, request_id: int, payload: bytes) -> None:
+        """A response goes behind every event that it takes into account: so the client knows that it has heard all."""
+        if self.record is not None:
+            self._answers.append((self.record.newest, request_id, payload))
+            self.pump()
+
+    def _answer(self) -> None:
+        while self._answers and self._answers[0][0] <= self._position:
+            _, request_id, payload = self._answers.popleft()
+            self._send(self._session.response(request_id, payload))
+
+    def _throttle(self, level: int, sequence: int, order_id: int) -> None:
+        self._send(self._session.throttling(level, sequence, order_id))
+
+    def _read_on(self) -> None:
+        self._held_back = False
+        if self._drain is None:
+            self._on_transport(lambda transport: transport.resume_reading())
 
     def _refuse(self, refused: Refused) -> None:
-        """An error frame and then the end; what happened before it is sent before it."""
-        while self.record is not None and self._cursor < len(self.record.history):
-            self._send_next(self.record)
+        """An error frame and then the end; what happened before it is sent before it, as far as the client reads."""
+        self._deaf = True
+        self._host.venue.ledger.when_durable(self._end_refused, refused)
+
+    def _end_refused(self, refused: Refused) -> None:
+        record, transport, self._last_words = self.record, self._transport, refused
+        if self._catching_up is not None:  # which comes here again at its end
+            return
+        while record is not None and transport is not None and self._cursor < record.end and transport.writable:
+            if self._cursor < record.first:
+                self._catch_up(record)
+                return
+            self._send_next(record)
         self._send(self._session.error(refused.error_type, refused.text))
         self.close(CloseCode.POLICY_VIOLATION, "see the error frame")
 
     def broadcast(self, payload: bytes) -> None:
-        """Send a broadcast."""
-        if self.record is not None and not self._closing:
-            self._send(self._session.broadcast(payload))
+        """Send a broadcast; a client that does not read them is disconnected before they pile up."""
+        if self.record is None or self._closing:
+            return
+        if self._drain is not None:
+            self._unread += 1
+            if self._unread > _MAX_UNREAD:
+                self.close(CloseCode.POLICY_VIOLATION, "broadcasts were not read")
+                return
+        self._send(self._session.broadcast(payload))
 
     # The pump
 
     def pump(self) -> None:
-        """Send what the history holds beyond the cursor, as fast as the client reads."""
+        """Send what the history holds beyond the cursor, and responses in their place, as fast as the client reads."""
         if not self._pumping and not self._closing:
             self._pump()
 
@@ -214,17 +281,49 @@ class ClientLink:
         record, transport = self.record, self._transport
         if record is None or transport is None or self._closing:
             return
-        stop = min(len(record.history), self._cursor + _BATCH)
+        self._answer()
+        if self._cursor < record.first:
+            self._catch_up(record)
+            return
+        stop = min(record.end, self._cursor + _BATCH)
         while self._cursor < stop and transport.writable:
             self._send_next(record)
-        if self._cursor < len(record.history) and transport.writable:
+        if self._cursor < record.end and transport.writable:
             self._pumping = True
             self._loop.call_soon(self._pump)
 
     def _send_next(self, record: ClientRecord) -> None:
-        transaction = record.history[self._cursor]
+        transaction = record.history[self._cursor - record.first]
         self._cursor += 1
+        self._send_transaction(transaction)
+
+    def _send_transaction(self, transaction: Transaction) -> None:
+        self._position = transaction.transaction_id
         self._send(self._session.transaction(transaction.transaction_id, transaction.timestamp, transaction.payload))
+        self._answer()
+
+    def _catch_up(self, record: ClientRecord) -> None:
+        """Send what is no longer in memory, and then go on with what is."""
+        self._pumping = True
+        self._catching_up = self._loop.create_task(self._send_older(record))
+
+    async def _send_older(self, record: ClientRecord) -> None:
+        try:
+            while self._cursor < record.first and self._transport is not None and not self._closing:
+                for transaction in await self._host.venue.ledger.read(record, self._position, _BATCH):
+                    self._send_transaction(transaction)
+                self._cursor = record.after(self._position)
+                await self._transport.drain()
+        except JournalError as error:
+            logger.critical("client %s: %s", record.client_id, error)
+            self.close(CloseCode.INTERNAL_ERROR, "the history cannot be read")
+            return
+        self._catching_up = None
+        self._pumping = False
+        if self._last_words is not None:
+            self._end_refused(self._last_words)
+        else:
+            self.pump()
 
     def _send(self, frame: bytes) -> None:
         transport = self._transport
@@ -239,7 +338,9 @@ class ClientLink:
     async def _drained(self, transport: Transport) -> None:
         await transport.drain()
         self._drain = None
-        transport.resume_reading()
+        self._unread = 0
+        if not self._held_back:
+            transport.resume_reading()
         self.pump()
 
     # The end
@@ -249,6 +350,15 @@ class ClientLink:
             self._send(self._session.error(ErrorType.UNKNOWN, HEARTBEAT_TEXT))
         self.close(CloseCode.GOING_AWAY, "heartbeat timeout")
 
+    def _on_no_handshake(self) -> None:
+        self.close(CloseCode.POLICY_VIOLATION, "the handshake took too long")
+
+    def _stop_timers(self) -> None:
+        self._heartbeat.stop()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def _on_transport(self, action: Callable[[Transport], None]) -> None:
         if self._transport is not None:
             action(self._transport)
@@ -257,7 +367,7 @@ class ClientLink:
         """End the connection."""
         if not self._closing:
             self._closing = True
-            self._heartbeat.stop()
+            self._stop_timers()
             self._on_transport(lambda transport: transport.close(code, reason, _CLOSE_TIMEOUT))
 
     async def wait_closed(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl as ssl_module
 import time
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from ..arguments import SMALLEST_LIMIT, check_count, check_plain_function, check_seconds, check_tls
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, JournalError
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import ListenerFactory, TransportKind, serve
@@ -20,7 +21,8 @@ from ..wire import MAX_FRAME_BYTES, CloseCode
 from .commands import Deposit, DisablePairs, EnablePairs, Expire, Withdraw
 from .engine import DEFAULT_PAIRS, Engine
 from .feed import MarketFeed
-from .ledger import ClientRecord, MemoryLedger
+from .journal import Journal, open_journal
+from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
 from .venue import Venue
 
@@ -42,18 +44,19 @@ class Exchange:
                 ...
 
     It listens from ``async with`` (or :meth:`start`) to its end (or :meth:`close`), for clients of both protocols and
-    for readers of market data. Clients, orders, balances and histories live as long as the object, over restarts too.
+    for readers of market data. Clients, orders, balances and histories live as long as the object, over restarts too;
+    with a journal, for ever. A journal that exists is read here, before anything else; it may take a few seconds.
 
     Args:
-        path: the file of a durable journal.
+        path: the file of a durable journal, which is begun where there is none. Nobody is told of what is not in it.
         host: the address to listen on.
         port: the port for clients, 0 = any free one.
         market_data_port: the port of the market-data socket, 0 = any free one.
         rate_limit: messages a second that a client may send, ``None`` = any number. Beyond it comes throttling, and
             then the end with code 4009.
-        private_key: the exchange's RSA key; a new one where not given.
-        trade_pairs: the pairs to trade, ``"BTC_USD"``.
-        maker_fee: fraction kept of what a resting order receives.
+        private_key: the exchange's RSA key; where not given that of the journal, or else a new one.
+        trade_pairs: the pairs to trade, ``"BTC_USD"``; where not given those of the journal, or else DEFAULT_PAIRS.
+        maker_fee: fraction kept of what a resting order receives; where not given that of the journal, or else 0.
         taker_fee: the same for an order that is filled at once.
         clock: unix time in nanoseconds; all that the exchange ever knows of time.
         ssl: a TLS context; the addresses are then ``wss://``.
@@ -64,7 +67,9 @@ class Exchange:
         book_interval: seconds between two publications of a changed book.
 
     Raises:
-        ConfigurationError: an option cannot be used.
+        ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use by another
+            process, or is none.
+        JournalError: the journal is damaged.
     """
 
     def __init__(
@@ -76,9 +81,9 @@ class Exchange:
         rate_limit: float | None = None,
         *,
         private_key: PrivateKey | None = None,
-        trade_pairs: Sequence[str] = DEFAULT_PAIRS,
-        maker_fee: Decimal = Decimal(0),
-        taker_fee: Decimal = Decimal(0),
+        trade_pairs: Sequence[str] | None = None,
+        maker_fee: Decimal | None = None,
+        taker_fee: Decimal | None = None,
         clock: Callable[[], int] = time.time_ns,
         ssl: ssl_module.SSLContext | None = None,
         transport: TransportKind = "auto",
@@ -87,8 +92,6 @@ class Exchange:
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
     ) -> None:
-        if path is not None:
-            raise ConfigurationError("a journal is not supported yet; leave path out to keep everything in memory")
         if rate_limit is not None and (isinstance(rate_limit, bool) or not isinstance(rate_limit, int | float)):
             raise ConfigurationError(f"rate_limit={rate_limit!r} must be a number of messages a second, or None")
         if rate_limit is not None and not rate_limit > 0:
@@ -107,27 +110,41 @@ class Exchange:
         check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
         check_plain_function("clock", clock)
         check_tls(ssl, wanted=True)
-        self.private_key = private_key or PrivateKey.generate()
         self.rate_limit = rate_limit
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self.max_message_size = max_message_size
-        self.venue = Venue(
-            Engine(trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee),
-            MemoryLedger(),
-            clock,
-            on_private=self._on_private,
-            on_public=self._on_public,
-        )
+        self._journal: Journal | None = None
+        if path is None:
+            self.private_key = private_key or PrivateKey.generate()
+            engine = Engine(
+                trade_pairs=DEFAULT_PAIRS if trade_pairs is None else trade_pairs,
+                maker_fee=maker_fee or Decimal(0),
+                taker_fee=taker_fee or Decimal(0),
+            )
+            self.venue = self._make_venue(engine, MemoryLedger(), clock)
+        else:
+            self._journal = open_journal(
+                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee
+            )
+            self.private_key = self._journal.private_key
+            self.venue = self._make_venue(self._journal.engine, self._journal, clock)
+        self._clock = clock
         self._host = host
         self._ports = [port, market_data_port]
         self._ssl = ssl
         self._transport: TransportKind = transport
-        self._feed = MarketFeed(lambda: self.venue.engine, book_interval)
+        self._feed = MarketFeed(lambda: self.venue, book_interval)
         self._servers: list[asyncio.Server] = []
         self._links: set[ClientLink] = set()
         self._by_client: dict[str, ClientLink] = {}
         self._expiry: asyncio.TimerHandle | None = None
+        self._farewell: tuple[CloseCode, str] | None = None  # while it is closed: what late comers are told
+        self._over = asyncio.Event()
+        self._end: asyncio.Task[None] | None = None
+
+    def _make_venue(self, engine: Engine, ledger: Ledger, clock: Callable[[], int]) -> Venue:
+        return Venue(engine, ledger, clock, on_private=self._on_private, on_public=self._on_public)
 
     # Addresses
 
@@ -155,11 +172,20 @@ class Exchange:
     # Its life
 
     async def start(self) -> None:
-        """Listen.
+        """Listen. After :meth:`close`, the journal is opened anew first.
 
         Raises:
-            ConfigurationError: an address cannot be listened on.
+            ConfigurationError: an address cannot be listened on, or the journal is in use.
+            JournalError: the journal is damaged, or could not be written before; :meth:`close` it first.
         """
+        if self._journal is not None:
+            if self._journal.closed:
+                self._journal = open_journal(self._journal.path, private_key=self.private_key)
+                self.venue = self._make_venue(self._journal.engine, self._journal, self._clock)
+            self._journal.start(self._on_journal_failure)
+        self._over.clear()
+        self._end = None
+        self._farewell = None
         factories: tuple[ListenerFactory, ...] = (lambda: ClientLink(self), self._feed.make_listener)
         for which, factory in enumerate(factories):
             try:
@@ -173,6 +199,8 @@ class Exchange:
                 )
             except OSError as error:
                 await self._stop_listening()
+                if self._journal is not None:
+                    await self._journal.stop()
                 raise ConfigurationError(
                     f"cannot listen on {self._host} port {self._ports[which]}: {error.strerror or error}"
                 ) from error
@@ -181,8 +209,32 @@ class Exchange:
         self._schedule_expiry()
 
     async def close(self) -> None:
-        """Disconnect everybody with code 1001 and stop listening. Idempotent."""
+        """Disconnect everybody with code 1001 and stop listening; the journal is whole then, and closed. Idempotent."""
+        if self._end is not None:
+            await asyncio.shield(self._end)
         await self._stop(CloseCode.GOING_AWAY, "the exchange closes")
+        if self._journal is not None:
+            self._journal.close()
+        self._over.set()
+
+    async def wait_closed(self) -> None:
+        """Wait for the end: :meth:`close`, or a journal that cannot be written.
+
+        Raises:
+            JournalError: the journal cannot be written, and everybody has been disconnected with code 1011.
+        """
+        await self._over.wait()
+        if self._journal is not None and self._journal.failure is not None:
+            raise self._journal.failure
+
+    async def flush(self) -> None:
+        """Wait until all that has happened is durable; at once without a journal.
+
+        Raises:
+            JournalError: the journal cannot be written.
+        """
+        if self._journal is not None:
+            await self._journal.flush()
 
     async def restart(self) -> None:
         """An orderly restart: disconnect everybody with code 1012, and listen on the same ports again."""
@@ -193,11 +245,28 @@ class Exchange:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
+        self._farewell = (code, reason)
         await self._stop_listening()
+        if self._journal is not None:
+            with contextlib.suppress(JournalError):  # everybody has heard what can be heard
+                await self._journal.flush()
         links = tuple(self._links)
         for link in links:
             link.close(code, reason)
         await asyncio.gather(*(link.wait_closed() for link in links), self._feed.close(code, reason))
+        if self._journal is not None:
+            await self._journal.stop()
+
+    def _on_journal_failure(self, error: JournalError) -> None:
+        """What is not in the journal has not happened: nobody may be told more."""
+        for link in tuple(self._links):
+            link.close(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
+        if self._end is None:
+            self._end = asyncio.get_running_loop().create_task(self._end_failed())
+
+    async def _end_failed(self) -> None:
+        await self._stop(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
+        self._over.set()
 
     async def _stop_listening(self) -> None:
         servers, self._servers = self._servers, []
@@ -286,6 +355,8 @@ class Exchange:
     def opened(self, link: ClientLink) -> None:
         """Somebody connected."""
         self._links.add(link)
+        if self._farewell is not None:  # the TCP connection was made before, and its upgrade came too late
+            link.close(*self._farewell)
 
     def joined(self, link: ClientLink) -> None:
         """A client has proven who it is; an older connection of the same client ends."""

@@ -58,7 +58,15 @@ _DECODER: Final = msgspec.json.Decoder(State)
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def dump(matching: Matching, accounts: Accounts, *, maker_fee: int, taker_fee: int, now_us: int) -> bytes:
+def dump(
+    matching: Matching,
+    accounts: Accounts,
+    *,
+    maker_fee: int,
+    taker_fee: int,
+    now_us: int,
+    client_order_ids: bool,
+) -> bytes:
     """The state in *matching* and *accounts*, and what else an engine knows."""
     orders = sorted((order for account in accounts for order in account.orders.values()), key=lambda o: o.order_id)
     state = State(
@@ -75,7 +83,7 @@ def dump(matching: Matching, accounts: Accounts, *, maker_fee: int, taker_fee: i
             _Account(
                 account.client_id,
                 {currency: funds.available for currency, funds in account.funds.items()},
-                sorted(account.client_order_ids),
+                sorted(account.client_order_ids) if client_order_ids else [],
             )
             for account in accounts
         ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+import msgspec
+
 from ..exceptions import ConfigurationError, DecodeError
 from ..keys import PublicKey
 from ..messages import AmountLike, Message, UserBalanceRequest, decode_client_message, decode_request
 from ..wire import ErrorType
-from .commands import Broadcast, Command, Output, Private, Public, Refused, Register, Submit
+from .commands import Broadcast, Command, Expire, Output, Private, Public, Refused, Register, Submit
 from .engine import Engine
 from .ledger import ClientRecord, Ledger
 
@@ -36,7 +38,7 @@ class Venue:
         on_public: Callable[[Message, bool], None],
     ) -> None:
         self.engine = engine
-        self._ledger = ledger
+        self.ledger = ledger
         self._clock = clock
         self._on_private = on_private
         self._on_public = on_public
@@ -47,24 +49,29 @@ class Venue:
 
     def client(self, client_id: str) -> ClientRecord | None:
         """The record of a client, ``None`` where it is not registered."""
-        return self._ledger.client(client_id)
+        return self.ledger.client(client_id)
 
     def register(self, client_id: str, public_key: PublicKey, balances: Mapping[str, AmountLike]) -> None:
         """Open an account; see :meth:`Exchange.register`."""
-        command = Register(client_id, dict(balances), self.now_us())
-        known = self._ledger.client(client_id)
-        if known is None:
-            # The engine first: it refuses balances that cannot be, and then nobody is registered.
-            self._raise_refusal(self.engine.apply(command))
-        if self._ledger.add_client(client_id, public_key):
-            self._ledger.append(command, ())
+        known = self.ledger.client(client_id)
+        if known is not None:
+            if known.public_key != public_key:
+                raise ConfigurationError(
+                    f"client {client_id!r} is registered with another key, {known.public_key.fingerprint}"
+                )
+            return
+        command = _storable(Register(client_id, dict(balances), self.now_us()))
+        outputs = self.engine.apply(command)
+        refused = any(isinstance(output, Refused) for output in outputs)  # and then nobody is registered
+        self._settle(command, outputs, client_id=client_id, public_key=None if refused else public_key)
+        self._raise_refusal(outputs)
 
     def submit(self, client_id: str, sequence: int, payload: bytes) -> Refused | None:
         """Take a client's message; its sequence counts as seen whatever becomes of it."""
         try:
             command = Submit(client_id, decode_client_message(payload), self.now_us())
         except DecodeError as error:
-            self._ledger.append(None, (), client_id=client_id, sequence=sequence)
+            self.ledger.append(None, (), client_id=client_id, sequence=sequence)
             return Refused(client_id, ErrorType.INVALID_PAYLOAD, str(error))
         outputs = self.engine.apply(command)
         self._settle(command, outputs, client_id=client_id, sequence=sequence)
@@ -87,7 +94,7 @@ class Venue:
         Raises:
             ConfigurationError: it was refused, and nothing has changed.
         """
-        outputs = self.engine.apply(command)
+        outputs = self.engine.apply(_storable(command))
         self._settle(command, outputs)
         self._raise_refusal(outputs)
 
@@ -98,14 +105,39 @@ class Venue:
                 raise ConfigurationError(output.text)
 
     def _settle(
-        self, command: Command, outputs: list[Output], *, client_id: str = "", sequence: int | None = None
+        self,
+        command: Command,
+        outputs: list[Output],
+        *,
+        client_id: str = "",
+        sequence: int | None = None,
+        public_key: PublicKey | None = None,
     ) -> None:
         """Record first, tell then."""
-        self._ledger.append(command, outputs, client_id=client_id, sequence=sequence)
+        if outputs and isinstance(outputs[-1], Refused):
+            command = Expire(command.time_us)  # which is all that it did; what was refused may be of any size
+        self.ledger.append(command, outputs, client_id=client_id, sequence=sequence, public_key=public_key)
+        if outputs:
+            self.ledger.when_durable(self._tell, outputs)
+
+    def _tell(self, outputs: list[Output]) -> None:
         for private in dict.fromkeys(output.client_id for output in outputs if isinstance(output, Private)):
-            record = self._ledger.client(private)
+            record = self.ledger.client(private)
             if record is not None:
                 self._on_private(record)
         for output in outputs:
             if isinstance(output, Public | Broadcast):
                 self._on_public(output.message, isinstance(output, Broadcast))
+
+
+def _storable(command: Command) -> Command:
+    """*command*, once it is sure that it has a form in a journal; afterwards it would be too late to refuse it.
+
+    Raises:
+        ConfigurationError: a text in it is none.
+    """
+    try:
+        msgspec.json.encode(command)
+    except UnicodeEncodeError as error:
+        raise ConfigurationError(f"{error.object!r} has no form in UTF-8: {error.reason}") from None
+    return command

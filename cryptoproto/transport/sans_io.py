@@ -111,7 +111,9 @@ class _Link(asyncio.Protocol):
 
     def _on_request(self, request: Request) -> None:
         core = self._core
-        if isinstance(core, ServerProtocol):
+        if core.eof_sent:  # for a close or a fault that came along with the request: too late to answer that
+            self.abort()
+        elif isinstance(core, ServerProtocol):
             core.send_response(core.accept(request))
             self._flush()
             if core.state is OPEN:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from ..exceptions import DecodeError
 
-__all__ = ["KEY_BYTES", "MAX_FRAME_BYTES", "PADDING", "Opener", "Sealer", "unpad"]
+__all__ = ["KEY_BYTES", "MAX_FRAME_BYTES", "PADDING", "Opener", "Sealer"]
 
 KEY_BYTES: Final = 32
 BLOCK_BYTES: Final = 16
@@ -41,14 +41,18 @@ class Sealer:
     Args:
         key: the AES key of the direction, 32 bytes.
         random: a source of as many unpredictable bytes as it is asked for, ``os.urandom`` outside tests.
+
+    Attributes:
+        nonces: what the next frames begin with; each is taken once, and when none is left, :meth:`draw` gets more.
+        update: encrypts a nonce with a padded body behind it.
     """
 
-    __slots__ = ("_nonces", "_random", "_update")
+    __slots__ = ("_random", "nonces", "update")
 
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
         self._random = random
-        self._nonces: list[bytes] = []
-        self._update = Cipher(AES(key), CBC(random(BLOCK_BYTES))).encryptor().update
+        self.nonces: list[bytes] = []
+        self.update = Cipher(AES(key), CBC(random(BLOCK_BYTES))).encryptor().update
 
     def seal(self, body: bytes) -> bytes:
         """The frame that carries *body*: IV and ciphertext."""
@@ -56,15 +60,15 @@ class Sealer:
 
     def seal_padded(self, padded_body: bytes) -> bytes:
         """The frame of a body whose padding is there already."""
-        nonces = self._nonces
+        nonces = self.nonces
         if not nonces:
-            self._draw()
-        return self._update(nonces.pop() + padded_body)
+            self.draw()
+        return self.update(nonces.pop() + padded_body)
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Get the nonces of the next frames at once: a system call for each would cost more than encrypting it."""
         drawn = self._random(_NONCES_DRAWN * BLOCK_BYTES)
-        self._nonces += (drawn[start : start + BLOCK_BYTES] for start in range(0, len(drawn), BLOCK_BYTES))
+        self.nonces += [drawn[start : start + BLOCK_BYTES] for start in range(0, len(drawn), BLOCK_BYTES)]
 
 
 class Opener:
@@ -72,46 +76,34 @@ class Opener:
 
     Frames are not authenticated: what is wrong with a damaged one can show only in its length or padding, and both
     are the same error, so that nothing can be learned from which it was.
+
+    Attributes:
+        max_frame_bytes: the limit.
+        update: decrypts whole blocks, whatever they are; for those who check the length themselves.
     """
 
-    __slots__ = ("_max_frame_bytes", "_update")
+    __slots__ = ("max_frame_bytes", "update")
 
     def __init__(self, key: bytes, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
-        self._max_frame_bytes = max_frame_bytes
+        self.max_frame_bytes = max_frame_bytes
         # Any IV does: it only takes part in the garbage block of the first frame.
-        self._update = Cipher(AES(key), CBC(bytes(BLOCK_BYTES))).decryptor().update
+        self.update = Cipher(AES(key), CBC(bytes(BLOCK_BYTES))).decryptor().update
 
     def open(self, frame: bytes) -> bytes:
-        """The body that *frame* carries.
+        """The body that *frame* carries. The same frame can be opened again.
 
         Raises:
             DecodeError: the frame is truncated, larger than the limit, or wrongly padded.
         """
-        return unpad(self.decrypt(frame))
-
-    def decrypt(self, frame: bytes) -> bytes:
-        """One block of garbage, the body, and the padding, not yet checked.
-
-        Raises:
-            DecodeError: the frame is truncated or larger than the limit.
-        """
         size = len(frame)
-        if size & 15 or not 32 <= size <= self._max_frame_bytes:
+        if size & 15 or not 32 <= size <= self.max_frame_bytes:
             raise DecodeError(
-                f"a frame of {size} bytes exceeds the limit of {self._max_frame_bytes}"
-                if size > self._max_frame_bytes
+                f"a frame of {size} bytes exceeds the limit of {self.max_frame_bytes}"
+                if size > self.max_frame_bytes
                 else f"a frame of {size} bytes cannot be one: expected a multiple of 16, at least 32"
             )
-        return self._update(frame)
-
-
-def unpad(plain: bytes) -> bytes:
-    """The body in what :meth:`Opener.decrypt` gave.
-
-    Raises:
-        DecodeError: it is wrongly padded.
-    """
-    padding = _PADDING_BY_LAST.get(plain[-1])
-    if padding is None or not plain.endswith(padding):
-        raise DecodeError("a frame cannot be decrypted: it is damaged, or sealed under another key")
-    return plain[BLOCK_BYTES : -len(padding)]
+        plain = self.update(frame)
+        padding = _PADDING_BY_LAST.get(plain[-1])
+        if padding is None or not plain.endswith(padding):
+            raise DecodeError("a frame cannot be decrypted: it is damaged, or sealed under another key")
+        return plain[BLOCK_BYTES : -len(padding)]

@@ -11,13 +11,14 @@ and then the cipher's padding, follows from the length of the JSON alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from struct import Struct, error
 from typing import Final, TypeAlias
 
 import msgspec
 
 from ..exceptions import DecodeError, UnsupportedMessageType
-from .cipher import PADDING
+from .cipher import PADDING, Opener, Sealer
 from .codes import ClientFrameType, Protocol, ServerFrameType
 from .xdr import FILL, padded
 
@@ -42,6 +43,7 @@ _INT: Final = Struct(">i")
 _THROTTLING: Final = Struct(">iqq")
 _TRANSACTION: Final = Struct(">qdI")
 _MESSAGE: Final = Struct(">iqI")
+_SHORTEST_BYTES: Final = 48  # a block of garbage and the head of a transaction, in whole blocks
 _LATEST_TIMESTAMP: Final = 1e11  # the year 5138: what is beyond, negative or NaN is damage
 
 
@@ -107,52 +109,60 @@ def _ends(head: int) -> tuple[bytes, ...]:
 class ServerFrameCodec:
     """Bodies that a server sends."""
 
-    __slots__ = (
-        "_ends", "_head", "_nested", "_response", "_response_ends", "_response_start", "_start", "_transaction",
-        "_unpack", "_unpack_response",
-    )  # fmt: skip
+    __slots__ = ("_ends", "_head", "_nested", "_response", "_response_ends", "_transaction")
 
     def __init__(self, protocol: Protocol) -> None:
         self._nested = protocol is Protocol.SIGNED
         self._head = 8 if self._nested else 4
         self._transaction = Struct(">iIqdI" if self._nested else ">iqdI")
-        self._unpack = Struct(">16xi4xqdI" if self._nested else ">16xiqdI").unpack_from
-        self._start = 16 + self._transaction.size
         self._ends = _ends(self._transaction.size)
         self._response = Struct(">iIqI" if self._nested else ">iqI")
-        self._unpack_response = Struct(">20x4xqI" if self._nested else ">20xqI").unpack_from
-        self._response_start = 16 + self._response.size
         self._response_ends = _ends(self._response.size)
 
-    def decode_frequent(self, plain: bytes) -> TransactionFrame | ResponseFrame | None:
-        """The transaction or response in a decrypted frame, its garbage block and padding still around it.
+    def reader(self, opener: Opener) -> Callable[[bytes], TransactionFrame | ResponseFrame | None]:
+        """A function that opens and decodes a frame which is a transaction or a response.
 
-        ``None`` where it is anything else, malformed ones too; then the long way tells what it is.
+        It gives ``None`` for anything else, malformed ones too; then the long way, which can open the frame once more,
+        tells what it is.
+
+        One function with everything in its closure does what an opener and a codec would do in four, which is a third
+        of the time of a frame. That body, fill and padding end where they should is one comparison, which saves a
+        copy of the body.
         """
-        start = self._start
-        if len(plain) <= start:
-            return None
-        kind, transaction_id, timestamp, length = self._unpack(plain)
-        if kind == 2:
-            request_id, length = self._unpack_response(plain)
-            start = self._response_start
+        nested = self._nested
+        decrypt, max_frame_bytes = opener.update, opener.max_frame_bytes
+        unpack = Struct(">16xi4xqdI" if nested else ">16xiqdI").unpack_from
+        start, ends = 16 + self._transaction.size, self._ends
+        unpack_response = Struct(">16xi4xqI" if nested else ">16xiqI").unpack_from
+        response_start, response_ends = 16 + self._response.size, self._response_ends
+
+        def read(frame: bytes) -> TransactionFrame | ResponseFrame | None:
+            size = len(frame)
+            if size & 15 or not _SHORTEST_BYTES <= size <= max_frame_bytes:
+                return None
+            plain = decrypt(frame)
+            if plain[19] == 2:  # the last byte of the type
+                kind, request_id, length = unpack_response(plain)
+                end = response_start + length
+                if (
+                    kind != 2
+                    or plain[end:] != response_ends[length & 15]
+                    or (nested and _LENGTH.unpack_from(plain, 20)[0] != 12 + length + (-length & 3))
+                ):
+                    return None
+                return ResponseFrame(request_id, plain[response_start:end])
+            kind, transaction_id, timestamp, length = unpack(plain)
             end = start + length
-            if plain[end:] != self._response_ends[length & 15] or (
-                self._nested and _LENGTH.unpack_from(plain, 20)[0] != 12 + length + (-length & 3)
+            if (
+                kind != 1
+                or plain[end:] != ends[length & 15]
+                or not 0.0 <= timestamp < _LATEST_TIMESTAMP
+                or (nested and _LENGTH.unpack_from(plain, 20)[0] != 20 + length + (-length & 3))
             ):
                 return None
-            return ResponseFrame(request_id, plain[start:end])
-        end = start + length
-        # The comparison covers fill, padding and the length at once. It saves a copy of the body and a second look
-        # at its end, about a quarter of the time of a frame.
-        if (
-            kind != 1
-            or plain[end:] != self._ends[length & 15]
-            or not 0.0 <= timestamp < _LATEST_TIMESTAMP
-            or (self._nested and _LENGTH.unpack_from(plain, 20)[0] != self._head + 12 + length + (-length & 3))
-        ):
-            return None
-        return TransactionFrame(transaction_id, timestamp, plain[start:end])
+            return TransactionFrame(transaction_id, timestamp, plain[start:end])
+
+        return read
 
     def decode(self, body: bytes) -> ServerFrame:
         """The frame in *body*.
@@ -229,15 +239,13 @@ class ServerFrameCodec:
 
 
 _MESSAGE_ENDS: Final = _ends(_MESSAGE.size)
-_MESSAGE_START: Final = 16 + _MESSAGE.size
-_UNPACK_MESSAGE: Final = Struct(">16xiqI").unpack_from
 
 
 class ClientFrameCodec:
     """Bodies that a client sends.
 
     With ``SIGNED``, what is signed is the data: :meth:`data` gives it, :meth:`signed_body` puts its signature in front.
-    With ``V5`` there is no signature, and :meth:`padded_body` is all.
+    With ``V5`` there is no signature, and :meth:`writer` is all.
     """
 
     __slots__ = ("_signed",)
@@ -253,24 +261,47 @@ class ClientFrameCodec:
         """The body of a message or request of ``SIGNED``."""
         return _LENGTH.pack(len(signature)) + padded(signature) + _INT_AND_LENGTH.pack(kind, len(data)) + data
 
-    def padded_body(self, kind: int, number: int, payload: bytes) -> bytes:
-        """The body of a message or request of ``V5``, with the cipher's padding."""
-        length = len(payload)
-        return _MESSAGE.pack(kind, number, length) + payload + _MESSAGE_ENDS[length & 15]
+    @staticmethod
+    def writer(sealer: Sealer) -> Callable[[int, int, bytes], bytes]:
+        """A function that encodes and seals a message or request of ``V5``, given its type, number and JSON.
+
+        All in one, as :meth:`ServerFrameCodec.reader` is, for the same reason.
+        """
+        nonces, draw, encrypt = sealer.nonces, sealer.draw, sealer.update
+        pack, ends = _MESSAGE.pack, _MESSAGE_ENDS
+
+        def write(kind: int, number: int, payload: bytes) -> bytes:
+            if not nonces:
+                draw()
+            length = len(payload)
+            return encrypt(b"".join((nonces.pop(), pack(kind, number, length), payload, ends[length & 15])))
+
+        return write
 
     @staticmethod
-    def decode_frequent(plain: bytes) -> ClientFrame | None:
-        """The frame of ``V5`` in a decrypted frame, its garbage block and padding still around it.
+    def reader(opener: Opener) -> Callable[[bytes], ClientFrame | None]:
+        """A function that opens and decodes a frame of ``V5``, and gives ``None`` for a malformed one.
 
-        ``None`` where it is malformed; then the long way tells how.
+        See :meth:`ServerFrameCodec.reader`.
         """
-        kind, number, length = _UNPACK_MESSAGE(plain)
-        end = _MESSAGE_START + length
-        if plain[end:] != _MESSAGE_ENDS[length & 15]:
-            return None
-        if kind == 1:
-            return MessageFrame(number, plain[_MESSAGE_START:end])
-        return RequestFrame(number, plain[_MESSAGE_START:end]) if kind == 2 else None
+        decrypt, max_frame_bytes = opener.update, opener.max_frame_bytes
+        unpack = Struct(">16xiqI").unpack_from
+        start, ends = 16 + _MESSAGE.size, _MESSAGE_ENDS
+
+        def read(frame: bytes) -> ClientFrame | None:
+            size = len(frame)
+            if size & 15 or not 32 <= size <= max_frame_bytes:
+                return None
+            plain = decrypt(frame)
+            kind, number, length = unpack(plain)
+            end = start + length
+            if plain[end:] != ends[length & 15]:
+                return None
+            if kind == 1:
+                return MessageFrame(number, plain[start:end])
+            return RequestFrame(number, plain[start:end]) if kind == 2 else None
+
+        return read
 
     def decode(self, body: bytes) -> tuple[ClientFrame, bytes, bytes]:
         """The frame in *body*, the data that was signed and the signature (both empty for ``V5``).

@@ -16,7 +16,7 @@ import msgspec
 
 from ..exceptions import DecodeError, InvalidKey, InvalidSequence, ProtocolError, UnsupportedVersion
 from ..keys import PrivateKey, PublicKey
-from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer, unpad
+from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer
 from .codes import ClientFrameType, CloseCode, Protocol
 from .frames import (
     ClientFrame,
@@ -109,6 +109,8 @@ class ClientSession:
         self._decoder = ServerFrameCodec(protocol)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
+        self._read: Callable[[bytes], ServerFrame | None]  # these two are there as soon as opener and sealer are
+        self._write: Callable[[int, int, bytes], bytes]
 
     def hello(self) -> bytes:
         """The first frame to send."""
@@ -124,8 +126,7 @@ class ClientSession:
         opener = self._opener
         if opener is None:
             return self._receive_hello(frame)
-        plain = opener.decrypt(frame)
-        received = self._decoder.decode_frequent(plain) or self._decoder.decode(unpad(plain))
+        received = self._read(frame) or self._decoder.decode(opener.open(frame))
         if type(received) is TransactionFrame:
             transaction_id = received.transaction_id
             # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
@@ -139,7 +140,9 @@ class ClientSession:
             raise DecodeError(f"a frame of {len(frame)} bytes exceeds the limit of {self._max_frame_bytes}")
         hello = read_server_hello(frame, self._private_key, self.protocol)
         self._sealer = Sealer(self._aes_key, self._random)
+        self._write = self._encoder.writer(self._sealer)
         self._opener = Opener(hello.aes_key, self._max_frame_bytes)
+        self._read = self._decoder.reader(self._opener)
         self.last_sequence = hello.last_seen_sequence
         self.next_sequence = hello.last_seen_sequence + 1
         return Opened(hello.last_seen_sequence, hello.version, self._private_key.sign(hello.challenge))
@@ -169,11 +172,11 @@ class ClientSession:
         sealer = self._sealer
         if sealer is None:
             raise ProtocolError("the handshake is not over")
-        encoder = self._encoder
         if not self._signed:
-            return sealer.seal_padded(encoder.padded_body(draft.kind, draft.number, draft.payload))
+            return self._write(draft.kind, draft.number, draft.payload)
         if not signature:
             raise ProtocolError("a frame of Protocol.SIGNED needs its signature")
+        encoder = self._encoder
         data = encoder.data(draft.number, draft.payload)
         return sealer.seal(encoder.signed_body(draft.kind, data, signature))
 
@@ -207,6 +210,7 @@ class ServerSession:
         self._encoder = ServerFrameCodec(Protocol.SIGNED)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
+        self._read: Callable[[bytes], ClientFrame | None]  # there as soon as the opener is
 
     @property
     def protocol(self) -> Protocol:
@@ -224,10 +228,7 @@ class ServerSession:
         """
         opener = self._opener
         if opener is not None:
-            plain = opener.decrypt(frame)
-            received = None if self._signed else self._decoder.decode_frequent(plain)
-            if received is None:
-                received = self._verified(unpad(plain))
+            received = (None if self._signed else self._read(frame)) or self._verified(opener.open(frame))
             if type(received) is MessageFrame:
                 if received.sequence != self.next_sequence:
                     raise InvalidSequence(
@@ -281,6 +282,7 @@ class ServerSession:
         if not self._client_key.verify(frame, self._challenge):
             raise InvalidKey("the challenge was not signed with the registered key")
         self._opener = Opener(self._hello.aes_key, self._max_frame_bytes)
+        self._read = self._decoder.reader(self._opener)
         return Proven()
 
     def _verified(self, body: bytes) -> ClientFrame:
@@ -291,11 +293,13 @@ class ServerSession:
 
     def transaction(self, transaction_id: int, timestamp: float, payload: bytes) -> bytes:
         """The frame of one event."""
-        return self._ready().seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
+        sealer = self._sealer or self._ready()
+        return sealer.seal_padded(self._encoder.padded_transaction(transaction_id, timestamp, payload))
 
     def response(self, request_id: int, payload: bytes) -> bytes:
         """The frame that answers an RPC request."""
-        return self._ready().seal_padded(self._encoder.padded_response(request_id, payload))
+        sealer = self._sealer or self._ready()
+        return sealer.seal_padded(self._encoder.padded_response(request_id, payload))
 
     def error(self, error_type: int, text: str) -> bytes:
         """The frame of an error; a close has to follow."""

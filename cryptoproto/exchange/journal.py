@@ -1,0 +1,372 @@
+"""The durable ledger: every input and every event in SQLite, before anybody hears of it.
+
+Inputs that come in one turn of the event loop, and while an older group is being written, are committed together by one
+thread. What rests on them waits in a queue: events become visible, replies and market data leave, in the order in which
+things happened, when their commit has returned. Before :meth:`Journal.start` and after :meth:`Journal.stop` there is no
+loop to wait on, and each input is committed before :meth:`Journal.append` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sqlite3
+from array import array
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any, Final
+
+from ..exceptions import ConfigurationError, JournalError
+from ..keys import PrivateKey, PublicKey
+from ..messages import encode
+from .commands import Command, Output, Private
+from .engine import DEFAULT_PAIRS, Engine
+from .journal_file import JournalFile, JournalLock, create
+from .journal_schema import Batch, Head, SnapshotRow, encode_command, row_checksum, used_client_order_id
+from .ledger import ClientRecord, Transaction
+from .recovery import Recovered, recover
+
+__all__ = ["Journal", "open_journal"]
+
+logger = logging.getLogger("cryptoproto.exchange")
+
+SNAPSHOT_EVERY: Final = 10_000  # commands; carrying them out again takes about a second
+_TAIL: Final = 1024
+"""How many transactions of a client stay in memory, and once as many before the oldest are forgotten."""
+
+
+def open_journal(
+    path: str | os.PathLike[str],
+    *,
+    private_key: PrivateKey | None = None,
+    trade_pairs: Sequence[str] | None = None,
+    maker_fee: Decimal | None = None,
+    taker_fee: Decimal | None = None,
+    snapshot_every: int = SNAPSHOT_EVERY,
+) -> Journal:
+    """Open the journal at *path*, or begin one where there is no file; see :class:`~cryptoproto.exchange.Exchange`.
+
+    Raises:
+        ConfigurationError: the file is no journal, or in use, or what is given contradicts it.
+        JournalError: the journal is damaged.
+    """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ConfigurationError(f"path={path!r} must be the name of the journal's file")
+    path = os.path.realpath(path)
+    if os.path.isdir(path):
+        raise ConfigurationError(f"{path}: this is a folder; give the name of the journal's file in it")
+    lock = JournalLock(path)
+    with contextlib.ExitStack() as undo:
+        undo.callback(lock.release)
+        if not os.path.lexists(path):
+            engine = Engine(
+                trade_pairs=DEFAULT_PAIRS if trade_pairs is None else trade_pairs,
+                maker_fee=maker_fee or Decimal(0),
+                taker_fee=taker_fee or Decimal(0),
+            )
+            create(path, private_key or PrivateKey.generate(), engine.snapshot())
+        file = JournalFile(path)
+        undo.callback(file.close)
+        recovered = recover(file)
+        _check_options(path, recovered, private_key, trade_pairs, maker_fee, taker_fee)
+        undo.pop_all()
+    return Journal(file, lock, recovered, snapshot_every)
+
+
+def _check_options(
+    path: str,
+    recovered: Recovered,
+    private_key: PrivateKey | None,
+    trade_pairs: Sequence[str] | None,
+    maker_fee: Decimal | None,
+    taker_fee: Decimal | None,
+) -> None:
+    if private_key is not None and private_key.public_key != recovered.private_key.public_key:
+        raise ConfigurationError(
+            f"{path}: the journal is that of an exchange with another key, {recovered.private_key.fingerprint}; "
+            f"leave private_key out, or choose another file"
+        )
+    engine = recovered.engine
+    fees = engine.fees
+    for name, given, kept in (
+        ("trade_pairs", None if trade_pairs is None else tuple(trade_pairs), engine.trade_pairs),
+        ("maker_fee", maker_fee, fees[0]),
+        ("taker_fee", taker_fee, fees[1]),
+    ):
+        if given is not None and given != kept:
+            raise ConfigurationError(
+                f"{path}: the journal is that of an exchange with {name}={kept}, not {given}; "
+                f"leave {name} out, or choose another file"
+            )
+
+
+class Journal:
+    """The ledger of an exchange with a memory; see :class:`~cryptoproto.exchange.ledger.Ledger`.
+
+    Attributes:
+        engine: as it was when the journal was last written; the venue carries on with it.
+        private_key: the exchange's own.
+        failure: why nothing can be written any more.
+        snapshot_every: how many commands there are between two snapshots; more, where more orders are open.
+    """
+
+    def __init__(self, file: JournalFile, lock: JournalLock, recovered: Recovered, snapshot_every: int) -> None:
+        self.engine = recovered.engine
+        self.private_key = recovered.private_key
+        self.failure: JournalError | None = None
+        self.snapshot_every = snapshot_every
+        self._file = file
+        self._lock: JournalLock | None = lock
+        self._head = recovered.head
+        self._records = recovered.records
+        self._numbers = recovered.numbers
+        self._used = recovered.used
+        self._used_before = recovered.used_before
+        self._snapshot_number = recovered.snapshot_number
+        self._since_snapshot = recovered.since_snapshot
+        self._snapshot_due = snapshot_every
+        self._durable = self._head.number
+        self._pending = Batch()
+        self._actions: deque[tuple[int, Callable[..., None], tuple[Any, ...]]] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_failure: Callable[[JournalError], None] | None = None
+        self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
+        self._writing = False
+        self._turn: asyncio.Future[None] | None = None
+
+    # The ledger
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return self._file.path
+
+    @property
+    def last_transaction_id(self) -> int:
+        """The id of the newest event, over all clients."""
+        return self._head.transaction_id
+
+    @property
+    def since_snapshot(self) -> int:
+        """How many commands would be carried out again after a crash now."""
+        return self._since_snapshot
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file is closed."""
+        return self._lock is None
+
+    @property
+    def backlog(self) -> int:
+        """How many inputs are not durable yet."""
+        return self._head.number - self._durable
+
+    def client(self, client_id: str) -> ClientRecord | None:
+        """See :class:`~cryptoproto.exchange.ledger.Ledger`."""
+        return self._records.get(client_id)
+
+    def append(
+        self,
+        command: Command | None,
+        outputs: Sequence[Output],
+        *,
+        client_id: str = "",
+        sequence: int | None = None,
+        public_key: PublicKey | None = None,
+    ) -> None:
+        """See :class:`~cryptoproto.exchange.ledger.Ledger`."""
+        self._check_writable()
+        pending, numbers, records = self._pending, self._numbers, self._records
+        if public_key is not None:
+            records[client_id] = ClientRecord(client_id, public_key)
+            number = numbers[client_id] = len(numbers) + 1
+            pem = public_key.to_pem().decode()
+            pending.clients.append((number, client_id, pem, row_checksum(number, client_id, pem)))
+        told = [(output.client_id, encode(output.message)) for output in outputs if isinstance(output, Private)]
+        client = numbers.get(client_id)
+        row, events = self._head.follow(
+            client,
+            sequence,
+            None if command is None else encode_command(command),
+            0 if command is None else command.time_us,
+            [(numbers[owner], payload) for owner, payload in told],
+        )
+        if sequence is not None:
+            records[client_id].last_sequence = sequence
+        pending.commands.append(row)
+        if told:
+            pending.events += events
+            self._actions.append((row[0], self._publish, (told, events)))
+        used = used_client_order_id(command, outputs)
+        if used is not None and client is not None:
+            self._used.setdefault(client, array("q")).append(used)
+        self._since_snapshot += 1
+        if self._since_snapshot >= self._snapshot_due and pending.snapshot is None:
+            # What a snapshot costs grows with the open orders, and so does the time until the next.
+            self._snapshot_due = max(self.snapshot_every, self.engine.open_order_count)
+            if self._since_snapshot >= self._snapshot_due:
+                self._take_snapshot()
+        self._commit_soon()
+
+    def when_durable(self, action: Callable[..., None], *args: Any) -> None:
+        """See :class:`~cryptoproto.exchange.ledger.Ledger`."""
+        if self.failure is not None:
+            return
+        if self._actions or self._durable != self._head.number:
+            self._actions.append((self._head.number, action, args))
+        else:
+            action(*args)
+
+    async def read(self, record: ClientRecord, after: int, limit: int) -> list[Transaction]:
+        """See :class:`~cryptoproto.exchange.ledger.Ledger`."""
+        if self._threads is None:
+            raise JournalError(self.path, "the journal is closed")
+        loop = asyncio.get_running_loop()
+        client = self._numbers[record.client_id]
+        found = await loop.run_in_executor(self._threads[1], self._file.read, client, after, record.floor, limit)
+        if not found:
+            raise self._file.damaged(f"transaction {record.floor} of client {record.client_id!r} is missing")
+        return found
+
+    # Committing
+
+    def start(self, on_failure: Callable[[JournalError], None]) -> None:
+        """From here on commit in a thread, for the running event loop; *on_failure* is called when that fails.
+
+        Raises:
+            JournalError: it has failed before.
+        """
+        if self.failure is not None:
+            raise self.failure
+        self._loop = asyncio.get_running_loop()
+        self._on_failure = on_failure
+        self._threads = (ThreadPoolExecutor(1, "journal-writer"), ThreadPoolExecutor(1, "journal-reader"))
+
+    async def flush(self) -> None:
+        """Wait until everything that was appended is durable, and has been told.
+
+        Raises:
+            JournalError: it cannot be made durable.
+        """
+        while self.failure is None and (self._actions or self.backlog):
+            if self._turn is None:
+                self._turn = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._turn)
+        if self.failure is not None:
+            raise self.failure
+
+    async def stop(self) -> None:
+        """Commit everything and end the threads."""
+        with contextlib.suppress(JournalError):  # on_failure has been told
+            await self.flush()
+        threads, self._threads, self._loop = self._threads, None, None
+        for thread in threads or ():
+            thread.shutdown()
+
+    def close(self) -> None:
+        """Take a snapshot where there is something new, move the log into the file, and close it. Idempotent."""
+        if self._lock is None:
+            return
+        if self.failure is None and self._since_snapshot and self._pending.snapshot is None:
+            self._take_snapshot()
+            with contextlib.suppress(JournalError):  # all that counts is durable, and logged it is
+                self._commit_now()
+        self._file.close()
+        self._lock.release()
+        self._lock = None
+
+    def _check_writable(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+        if self._lock is None:
+            raise ConfigurationError(f"{self.path}: the exchange is closed, and its journal with it")
+
+    def _take_snapshot(self) -> None:
+        head = self._head
+        self._pending.snapshot = SnapshotRow(
+            Head(head.number, head.transaction_id, head.checksum),
+            {client_id: record.last_sequence for client_id, record in self._records.items()},
+            self.engine.snapshot(client_order_ids=False),
+            self._snapshot_number,
+            self._used_before,
+            self._used,
+        )
+        self._snapshot_number = head.number
+        self._used_before += sum(map(len, self._used.values()))
+        self._used = {}
+        self._since_snapshot = 0
+
+    def _commit_soon(self) -> None:
+        if self._loop is None:
+            self._commit_now()
+        elif not self._writing:
+            # At the end of this turn of the loop, with all else that has come in it.
+            self._writing = True
+            self._loop.call_soon(self._hand_over)
+
+    def _commit_now(self) -> None:
+        batch, self._pending = self._pending, Batch()
+        try:
+            self._file.write(batch)
+        except sqlite3.Error as error:
+            self._fail(error)
+            raise self._failed(error) from error
+        self._durable = self._head.number
+        self._release()
+
+    def _hand_over(self) -> None:
+        if self._threads is None or self._loop is None:
+            return
+        batch, self._pending = self._pending, Batch()
+        loop, number = self._loop, self._head.number
+        written = self._threads[0].submit(self._file.write, batch)
+        written.add_done_callback(lambda future: loop.call_soon_threadsafe(self._on_written, number, future))
+
+    def _on_written(self, number: int, written: Future[None]) -> None:
+        error = written.exception()
+        if error is not None:
+            self._fail(error)
+            return
+        self._durable = number
+        if self._pending.commands:
+            self._hand_over()  # first, so that the disk works while the loop does
+        else:
+            self._writing = False
+        self._release()
+        self._wake()
+
+    def _release(self) -> None:
+        actions, durable = self._actions, self._durable
+        while actions and actions[0][0] <= durable:
+            _, action, args = actions.popleft()
+            action(*args)
+
+    def _publish(self, told: list[tuple[str, bytes]], events: list[tuple[int, int, int, str, int]]) -> None:
+        for (client_id, payload), (_, transaction_id, time_us, _, _) in zip(told, events, strict=True):
+            record = self._records[client_id]
+            record.history.append(Transaction(transaction_id, time_us / 1_000_000, payload))
+            if len(record.history) >= 2 * _TAIL:
+                record.forget(_TAIL)
+
+    def _failed(self, error: BaseException) -> JournalError:
+        return JournalError(self.path, f"the journal cannot be written, and the exchange stops: {error}")
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing that waits will ever be told."""
+        self.failure = self._failed(error)
+        self.failure.__cause__ = error
+        logger.critical("%s", self.failure)
+        self._actions.clear()
+        self._pending = Batch()
+        self._wake()
+        if self._on_failure is not None:
+            self._on_failure(self.failure)
+
+    def _wake(self) -> None:
+        turn, self._turn = self._turn, None
+        if turn is not None and not turn.done():
+            turn.set_result(None)

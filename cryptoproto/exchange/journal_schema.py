@@ -1,0 +1,221 @@
+"""The tables of a journal, its rows, and the checksums that tie them together.
+
+Each input has a row in ``commands``; what it told clients has rows in ``events``. A row of ``commands`` carries a
+checksum over itself, its events, and the checksum of the row before it, so that neither can be changed, swapped or
+missing unnoticed. The tables can be read with any SQLite tool while the exchange runs.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+from zlib import crc32
+
+import msgspec
+
+from ..messages import PlaceOrder
+from .commands import Command, Output, Refused, Submit
+
+__all__ = [
+    "APPLICATION_ID",
+    "READ_EVENTS",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+    "WRITE_BATCH",
+    "Batch",
+    "ClientRow",
+    "CommandRow",
+    "EventRow",
+    "Head",
+    "SnapshotRow",
+    "decode_command",
+    "encode_command",
+    "event_checksum",
+    "row_checksum",
+    "used_client_order_id",
+]
+
+APPLICATION_ID: Final = 0x63704A31  # "cpJ1"
+SCHEMA_VERSION: Final = 1
+
+SCHEMA: Final = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+CREATE TABLE exchange (
+    private_key TEXT NOT NULL,                 -- PEM
+    checksum INTEGER NOT NULL
+);
+CREATE TABLE clients (
+    client INTEGER PRIMARY KEY,                -- counts from 1
+    client_id TEXT NOT NULL UNIQUE,
+    public_key TEXT NOT NULL,                  -- PEM
+    checksum INTEGER NOT NULL
+);
+CREATE TABLE commands (
+    number INTEGER PRIMARY KEY,                -- counts from 1, no gaps
+    client INTEGER,                            -- who sent or is registered by it; NULL: the exchange's operator
+    sequence INTEGER,                          -- that of the client's message; NULL: no client sent it
+    command TEXT,                              -- JSON; NULL: a message that was no command
+    last_transaction_id INTEGER NOT NULL,      -- of all events up to and with those of this command
+    checksum INTEGER NOT NULL                  -- over this row, its events, and the checksum before
+);
+CREATE TABLE events (
+    client INTEGER NOT NULL,
+    transaction_id INTEGER NOT NULL,
+    time_us INTEGER NOT NULL,                  -- microseconds since 1970
+    payload TEXT NOT NULL,                     -- JSON, as it is sent
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (client, transaction_id)
+) WITHOUT ROWID;
+CREATE TABLE snapshots (
+    number INTEGER PRIMARY KEY,                -- the command after which it was made; 0: before the first
+    last_transaction_id INTEGER NOT NULL,
+    chain INTEGER NOT NULL,                    -- the checksum of that command
+    sequences TEXT NOT NULL,                   -- JSON: last sequence by client id
+    engine BLOB NOT NULL,                      -- JSON, compressed with zlib; without client order ids
+    used INTEGER NOT NULL,                     -- how many client order ids were used up to here
+    checksum INTEGER NOT NULL
+);
+CREATE TABLE used_client_order_ids (
+    number INTEGER NOT NULL,                   -- the snapshot that they were written with
+    client INTEGER NOT NULL,
+    ids BLOB NOT NULL,                         -- 64-bit integers, little-endian; those used since the snapshot before
+    checksum INTEGER NOT NULL,
+    PRIMARY KEY (number, client)
+) WITHOUT ROWID;
+"""
+
+# One statement for a whole group: Python's sqlite3 gives the interpreter lock away once for each statement or row and
+# has to wait for it afterwards, up to 5 ms each time while the event loop is busy.
+WRITE_BATCH: Final = """
+CREATE TEMP VIEW batch (commands, events) AS SELECT NULL, NULL;
+CREATE TEMP TRIGGER write_batch INSTEAD OF INSERT ON batch BEGIN
+    INSERT INTO commands
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[5]')
+        FROM json_each(NEW.commands);
+    INSERT INTO events
+        SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+               json_extract(value, '$[3]'), json_extract(value, '$[4]')
+        FROM json_each(NEW.events);
+END;
+"""
+
+# One row for many, for the same reason.
+READ_EVENTS: Final = """
+SELECT json_group_array(json_array(transaction_id, time_us, payload, checksum)) FROM (
+    SELECT transaction_id, time_us, payload, checksum FROM events
+    WHERE client = ? AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id LIMIT ?
+)
+"""
+
+CommandRow: TypeAlias = tuple[int, int | None, int | None, str | None, int, int]
+EventRow: TypeAlias = tuple[int, int, int, str, int]
+ClientRow: TypeAlias = tuple[int, str, str, int]
+
+_decode_command: Final[Callable[[str], Command]] = msgspec.json.Decoder[Command](Command).decode
+encode_command: Final = msgspec.json.Encoder().encode
+
+
+def decode_command(raw: str) -> Command:
+    """The command in a row.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _decode_command(raw)
+
+
+def event_checksum(transaction_id: int, time_us: int, payload: bytes) -> int:
+    """The checksum of a row of ``events``."""
+    return crc32(payload, (transaction_id ^ time_us) & 0xFFFFFFFF)
+
+
+def row_checksum(*values: int | str | bytes) -> int:
+    """The checksum of a row of the smaller tables."""
+    checksum = 0
+    for value in values:
+        raw = value if isinstance(value, bytes) else str(value).encode()
+        checksum = crc32(raw, crc32(b"%d " % len(raw), checksum))
+    return checksum
+
+
+@dataclass(slots=True)
+class Head:
+    """Where the journal stands: behind how many commands and transactions, and the checksum of the last command."""
+
+    number: int = 0
+    transaction_id: int = 0
+    checksum: int = 0
+
+    def follow(
+        self,
+        client: int | None,
+        sequence: int | None,
+        command: bytes | None,
+        time_us: int,
+        events: Sequence[tuple[int, bytes]],
+    ) -> tuple[CommandRow, list[EventRow]]:
+        """Move behind one more input, and give its rows.
+
+        Args:
+            client: the number of the client it came from.
+            sequence: that of its message.
+            command: as JSON.
+            time_us: when it happened.
+            events: what it told, client by client: number and payload.
+        """
+        self.number += 1
+        rows: list[EventRow] = []
+        transaction_id = self.transaction_id
+        checksum = crc32(b"%d %d %d " % (self.number, client or 0, sequence or 0), self.checksum)
+        checksum = crc32(command or b"", checksum)
+        for told, payload in events:
+            transaction_id += 1
+            checksum = crc32(payload, checksum)
+            own = event_checksum(transaction_id, time_us, payload)
+            rows.append((told, transaction_id, time_us, payload.decode(), own))
+        self.transaction_id = transaction_id
+        self.checksum = checksum
+        text = None if command is None else command.decode()
+        return (self.number, client, sequence, text, transaction_id, checksum), rows
+
+
+@dataclass(slots=True)
+class SnapshotRow:
+    """The state behind a command.
+
+    Attributes:
+        engine: not compressed yet, without client order ids.
+        follows: the number of the last good snapshot. Whatever is there beyond it was damaged and is replaced.
+        used_before: how many client order ids were used up to that.
+        used: those used since, by number of client.
+    """
+
+    head: Head
+    sequences: dict[str, int]
+    engine: bytes
+    follows: int = -1
+    used_before: int = 0
+    used: dict[int, array[int]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is committed together."""
+
+    commands: list[CommandRow] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    clients: list[ClientRow] = field(default_factory=list)
+    snapshot: SnapshotRow | None = None
+
+
+def used_client_order_id(command: Command | None, outputs: Sequence[Output]) -> int | None:
+    """The client order id that *command* has used up: an order that was answered with an error has not used its own."""
+    if isinstance(command, Submit) and isinstance(command.message, PlaceOrder):
+        if outputs and isinstance(outputs[-1], Refused):
+            return None
+        return command.message.client_order_id
+    return None
