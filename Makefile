@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-EXTRAS := fast,cli,apikeys,licensing,server,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,metrics,bench,dev
 
 .PHONY: help setup demo demo-apikeys demo-license test lint bench clean
 
@@ -35,7 +35,7 @@ demo-license: $(READY)
 	$(BIN)/python examples/license_demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ import cryptoproto as cp
 
 from .baseline_client import BaselineClient
 from .link import connect_to
+from .resident import resident_kib
 from .runtime import run
 from .samples import CLIENT_ID
 
@@ -64,10 +65,10 @@ async def _baseline(url: str, directory: Path, count: int, warm_up: int) -> dict
 async def _memory(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     async with connect_to(url, directory) as connection:
         await _take(connection, warm_up, as_it_goes=True)
-        before = peak = _resident_kib()
+        before = peak = resident_kib()
         for _ in range(_LOOKS):
             await _take(connection, count // _LOOKS, as_it_goes=True)
-            peak = max(peak, _resident_kib())
+            peak = max(peak, resident_kib())
         return {"before_mib": before / 1024, "growth_mib": (peak - before) / 1024}
 
 
@@ -79,13 +80,6 @@ async def _take(connection: cp.Connection, count: int, *, as_it_goes: bool) -> N
         taken += 1
         if taken == count:
             break
-
-
-def _resident_kib() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise OSError("/proc/self/status does not tell the resident memory")
 
 
 _KINDS = {"ours": _ours, "baseline": _baseline, "memory": _memory}

@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +34,13 @@ from cryptoproto.messages import encode
 from cryptoproto.transport import Closed, OpenOptions, Transport, opener
 from cryptoproto.wire import ClientSession, Opened
 
-__all__ = ["Row", "main", "rows"]
+from .report import Row
+
+__all__ = ["main", "rows"]
 
 _ROOT = Path(__file__).parent.parent
 _FUNDS = {"USD": "1000000000", "BTC": "1000000"}
 _WARM_UP = 500
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measurement; *value* is what the target is about."""
-
-    name: str
-    title: str
-    unit: str
-    ours: float
-    floor: float | None
-    value: float
-    target: str
-    reached: bool | None
-    rounds: list[tuple[float, float]] = field(default_factory=list)
 
 
 def rows(rounds: int = 7, *, quick: bool = False) -> list[Row]:

@@ -60,11 +60,13 @@ def responder(*, uvloop: bool = False) -> Iterator[Responder]:
                     process.kill()
 
 
-def run_client(server: Responder, kind: str, count: int, warm_up: int) -> dict[str, Any]:
-    """Run ``benchmarks.consumer`` in a fresh process and return what it measured."""
+def run_client(
+    server: Responder, kind: str, count: int, warm_up: int, *, module: str = "benchmarks.consumer"
+) -> dict[str, Any]:
+    """Run *module* in a fresh process and return what it measured."""
     arguments = [kind, server.url, str(server.directory), str(count), str(warm_up)]
     done = subprocess.run(
-        _command("benchmarks.consumer", *arguments, *(["uvloop"] if server.uvloop else [])),
+        _command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
         cwd=_ROOT,
         env=_environment(),
         stdout=subprocess.PIPE,

@@ -3,10 +3,11 @@
 ``python -m benchmarks.responder DIRECTORY`` reads the keys in the directory, writes the two ports in one line of JSON
 to its standard output, and ends when its standard input does.
 
-Three requests are known: ``PrepareStream`` makes the frames of so many events beforehand, ``StartStream`` sends them,
-and ``UserBalanceRequest`` is answered with a balance. Stream frames are written in large pieces, so that nothing but
-the client limits the speed; and of a balance request, nothing but its id is looked at, so that a round trip measures
-the client as far as it can: what the responder does is one decryption, one encryption and a look at a few bytes.
+Three requests are known: ``PrepareStream`` makes the frames of so many events beforehand (with ``orders``, of orders
+from their placement to their end), ``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance.
+Stream frames are written in large pieces, so that nothing but the client limits the speed; and of a balance request,
+nothing but its id is looked at, so that a round trip measures the client as far as it can: what the responder does is
+one decryption, one encryption and a look at a few bytes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -26,7 +27,7 @@ import cryptoproto as cp
 from cryptoproto.wire import ClientHello, Proven, RequestFrame, ServerFrameCodec, ServerSession
 
 from .runtime import run
-from .samples import BALANCE, BALANCE_REQUEST_FRAME_BYTES, TIMESTAMP, event_json
+from .samples import BALANCE, BALANCE_REQUEST_FRAME_BYTES, TIMESTAMP, event_json, order_event_json
 
 __all__ = ["Echo", "Seat", "main"]
 
@@ -90,19 +91,20 @@ class Seat(WSListener):
     def _on_command(self, transport: WSTransport, payload: bytes) -> None:
         command = json.loads(payload)
         if command["@type"] == "PrepareStream":
-            pieces = self._pieces(command["count"])
+            make = order_event_json if command.get("orders") else event_json
+            pieces = self._pieces(command["count"], make)
             self._stream = pieces if command["as_it_goes"] else list(pieces)
         elif command["@type"] == "StartStream":
             self._streaming = asyncio.get_running_loop().create_task(self._send_stream(transport.underlying_transport))
 
-    def _pieces(self, count: int) -> Iterator[bytes]:
+    def _pieces(self, count: int, make: Callable[[int], bytes]) -> Iterator[bytes]:
         for start in range(self._next_event, self._next_event + count, _EVENTS_PER_WRITE):
             stop = min(start + _EVENTS_PER_WRITE, self._next_event + count)
-            yield b"".join(map(self._websocket_frame, range(start, stop)))
+            yield b"".join(self._websocket_frame(number, make(number)) for number in range(start, stop))
         self._next_event += count
 
-    def _websocket_frame(self, number: int) -> bytes:
-        frame = self._session.transaction(number, TIMESTAMP + number / 1000, event_json(number))
+    def _websocket_frame(self, number: int, payload: bytes) -> bytes:
+        frame = self._session.transaction(number, TIMESTAMP + number / 1000, payload)
         return _WS_HEAD.pack(0x82, 126, len(frame)) + frame
 
     async def _send_stream(self, socket: asyncio.Transport) -> None:

@@ -16,9 +16,11 @@ __all__ = [
     "EVENT_FRAME_BYTES",
     "ORDER",
     "ORDER_AS_DICT",
+    "ORDER_EVENTS",
     "TIMESTAMP",
     "event_json",
     "open_sessions",
+    "order_event_json",
 ]
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -59,6 +61,35 @@ def event_json(number: int) -> bytes:
         number * 104_729 % 10**6,
         100_000 + number % 900_000,
     )
+
+
+ORDER_EVENTS: Final = 6
+"""How many events an order has from its placement to its end."""
+
+
+def order_event_json(number: int) -> bytes:
+    """The JSON of event *number* of a client whose orders rest, are filled whole, and are closed, one after the other.
+
+    These are the events and fields with which the embedded exchange tells of such an order.
+    """
+    order, step = divmod(number - 1, ORDER_EVENTS)
+    head = b'"order_id":%d,"trade_pair":"BTC_USD","time":[1700000000,%d],"client_order_id":%d' % (
+        order + 1,
+        number % 1_000_000,
+        900_000_000_000_000_000 + 32 * order,
+    )
+    at = b'"time":[1700000000,%d]' % (number % 1_000_000)
+    return (
+        b'{"@type":"SetBalance","currency":"USD","balance":"%d.00000000","change":"-3750.00000000",'
+        b'"reason":"on_hold",%b}' % (10**11 - 3750 * order, at),
+        b'{"@type":"BuyOrderPlaced",%b,"price":"15000.00000000","initial_amount":"0.25000000",'
+        b'"amount":"0.25000000","closed_inline":false}' % head,
+        b'{"@type":"OwnTrade",%b,"amount":"0.25000000","price":"15000.00000000","maker":true,"maker_buy":true}' % head,
+        b'{"@type":"BuyOrderAmountChanged",%b,"amount":"0.00000000","fee":"0.00000000"}' % head,
+        b'{"@type":"SetBalance","currency":"BTC","balance":"%d.25000000","change":"0.25000000","reason":"trade",%b}'
+        % (order, at),
+        b'{"@type":"BuyOrderClosed",%b}' % head,
+    )[step]
 
 
 def open_sessions(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .client import client_memory_rows, client_rows
 from .codec import decode_rows, encode_rows
 from .in_flight import in_flight_rows
 from .memory import memory_rows
@@ -23,6 +24,8 @@ _WITH_RESPONDER: dict[str, tuple[int, Callable[[Effort, Responder], list[Row]]]]
     "round-trip": (9, round_trip_rows),
     "in-flight": (7, in_flight_rows),
     "memory": (1, memory_rows),
+    "client": (5, client_rows),
+    "client-memory": (1, client_memory_rows),
 }
 NAMES = [*_ALONE, *_WITH_RESPONDER]
 

@@ -33,6 +33,12 @@ def test_every_row_gives_numbers(rows: list[Row]) -> None:
         "round-trip",
         "in-flight",
         "memory",
+        "client-memory",
+        "client-memory-growth",
+        "client-sqlite",
+        "client-sqlite-growth",
+        "client-bare-growth",
+        "client-orders",
     }
     for row in rows:
         assert math.isfinite(row.value), row

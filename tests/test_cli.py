@@ -216,6 +216,16 @@ async def test_mistakes_are_explained_in_one_sentence(folder: Path, unused_tcp_p
     assert "--url" in missing.err
 
 
+async def test_a_journal_survives_the_process(folder: Path) -> None:
+    async with exchange(folder, "--journal", "exchange.db") as env:
+        placed = await cli(folder, "order", "buy", "BTC_USD", "0.5", "15000", **env)
+        assert placed.code == 0, placed.err
+    async with exchange(folder, "--journal", "exchange.db") as again:
+        assert again["CRYPTOPROTO_SERVER_KEY"] == env["CRYPTOPROTO_SERVER_KEY"] == "exchange.pub"
+        orders = await cli(folder, "request", "orders", "--json", **again)
+        assert [row["price"] for row in orders.lines[0]["order_books"]["BTC_USD"]["buy"]] == ["15000.00000000"]
+
+
 async def test_a_port_that_is_taken(folder: Path) -> None:
     async with exchange(folder) as env:
         port = env["CRYPTOPROTO_URL"].rsplit(":", 1)[1]

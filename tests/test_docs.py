@@ -19,8 +19,8 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange")],
-    ids=lambda page: page.stem,
+    [page for page in PAGES if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange", "client")],
+    ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )
 def test_python_on_the_page_runs(page: Path, tmp_path: Path) -> None:
     script = tmp_path / f"{page.stem}.py"
@@ -36,6 +36,13 @@ def test_python_on_the_page_runs(page: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_guaranteed_is_said_in_three_sentences() -> None:
+    page = (ROOT / "docs/client.md").read_text()
+    guarantee = page.partition("<!-- guarantee -->\n")[2].partition("\n<!-- end -->")[0]
+    assert len(guarantee.splitlines()) == 3
+    assert len(re.findall(r"\.(?=\s|$)", guarantee)) == 3
 
 
 def test_links_between_pages_lead_somewhere() -> None:

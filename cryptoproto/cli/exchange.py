@@ -26,8 +26,16 @@ def exchange(
         list[str], typer.Option("--balance", help="Opening balance: name:currency=amount. Repeat for more.")
     ] = [],  # noqa: B006
     key: Annotated[
-        Path, typer.Option(help="The exchange's private key; made if it does not exist, with a .pub beside it.")
-    ] = Path("exchange.pem"),
+        Path | None,
+        typer.Option(
+            help="The exchange's private key; made if it does not exist, with a .pub beside it.",
+            show_default="exchange.pem",
+        ),
+    ] = None,
+    journal: Annotated[
+        Path | None,
+        typer.Option(help="File that keeps everything, the exchange's key too; its .pub is written beside it."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for clients, 0 = any.")] = 8400,
     market_data_port: Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")] = 8401,
@@ -35,8 +43,10 @@ def exchange(
     rate_limit: Annotated[
         float | None, typer.Option(help="Messages a second for each client; beyond come throttling and then 4009.")
     ] = None,
-    maker_fee: Annotated[str, typer.Option(help="Fraction of what a resting order receives.")] = "0",
-    taker_fee: Annotated[str, typer.Option(help="Fraction of what an order that is filled at once receives.")] = "0",
+    maker_fee: Annotated[str | None, typer.Option(help="Fraction of what a resting order receives.")] = None,
+    taker_fee: Annotated[
+        str | None, typer.Option(help="Fraction of what an order that is filled at once receives.")
+    ] = None,
     transport: TransportName = "auto",
     json: Json = False,
 ) -> None:
@@ -53,12 +63,15 @@ def exchange(
             raise ConfigurationError(f"--balance {entry}: there is no --client {name}=…")
         balances.setdefault(name, {})[currency] = amount
     public_keys = {name: PublicKey.load(path) for name, path in clients.items()}
+    if key is None and journal is None:
+        key = Path("exchange.pem")
     made = Exchange(
+        path=journal,
         host=host,
         port=port,
         market_data_port=market_data_port,
         rate_limit=rate_limit,
-        private_key=_own_key(key),
+        private_key=None if key is None else _own_key(key),
         trade_pairs=pair,
         maker_fee=_fraction(maker_fee, "--maker-fee"),
         taker_fee=_fraction(taker_fee, "--taker-fee"),
@@ -67,17 +80,18 @@ def exchange(
 
     async def main() -> int:
         async with made:
+            public_file = _public_file(made.public_key, key or journal)
             for name, public_key in public_keys.items():
                 made.register(name, public_key, balances.get(name))
             if json:
-                public = str(key.with_suffix(".pub"))
-                print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": public})
+                print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
             else:
                 console.print(f"[bold]exchange[/]     {made.url}")
                 console.print(f"[bold]market data[/]  {made.market_data_url}")
-                console.print(f"[bold]public key[/]   {key.with_suffix('.pub')}  (what clients need as --server-key)")
+                console.print(f"[bold]public key[/]   {public_file}  (what clients need as --server-key)")
                 console.print(f"[bold]clients[/]      {', '.join(public_keys) or 'none: nobody can connect'}")
-                note("Everything is kept in memory and gone at the end. Ctrl-C ends it.")
+                kept = "kept in memory and gone at the end" if journal is None else f"kept in {journal}"
+                note(f"Everything is {kept}. Ctrl-C ends it.")
             await asyncio.Event().wait()
         return 0
 
@@ -91,21 +105,25 @@ def _split(text: str, separator: str, option: str, example: str) -> tuple[str, s
     return left, right
 
 
-def _fraction(text: str, option: str) -> Decimal:
+def _fraction(text: str | None, option: str) -> Decimal | None:
     try:
-        return Decimal(text)
+        return None if text is None else Decimal(text)
     except InvalidOperation:
         raise ConfigurationError(f"{option} {text}: is no number; write it like {option} 0.001") from None
 
 
 def _own_key(path: Path) -> PrivateKey:
-    if not path.exists():
-        made = PrivateKey.generate()
-        made.save(path)
-        made.public_key.save(path.with_suffix(".pub"), overwrite=True)
-        note(f"made a key for this exchange: {path} and {path.with_suffix('.pub')}")
-        return made
-    key = PrivateKey.load(path)
-    if not path.with_suffix(".pub").exists():
-        key.public_key.save(path.with_suffix(".pub"))
-    return key
+    if path.exists():
+        return PrivateKey.load(path)
+    made = PrivateKey.generate()
+    made.save(path)
+    note(f"made a key for this exchange: {path}")
+    return made
+
+
+def _public_file(key: PublicKey, beside: Path | None) -> Path:
+    """Where clients find the exchange's public key; a file of the same name with another key is not theirs."""
+    path = (beside or Path("exchange.pem")).with_suffix(".pub")
+    if not path.exists() or PublicKey.load(path) != key:
+        key.save(path, overwrite=True)
+    return path

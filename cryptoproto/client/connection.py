@@ -208,7 +208,16 @@ class Connection:
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the request had left.
         """
-        response = await self._call(encode(message), timeout)
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
+        transport = self._live()
+        if not transport.writable:
+            transport = await self._drain_until(deadline)
+        number, call = self._start_call(transport, encode(message), deadline, None)
+        try:
+            response = await call
+        except BaseException:
+            self._calls.discard(number)
+            raise
         try:
             return loads(response) if raw else decode(response)
         except DecodeError as error:
@@ -223,33 +232,40 @@ class Connection:
         That is after ``on_event`` was called with all that came before it, and before anything that comes behind it;
         so the response can be compared with what events told. What *at* raises ends the connection.
         """
-        await self._call(encode(message), timeout, lambda response: at(decode(response)))
+        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
+        transport = self._live()
+        if not transport.writable:
+            transport = await self._drain_until(deadline)
+        number, call = self._start_call(transport, encode(message), deadline, lambda response: at(decode(response)))
+        try:
+            await call
+        finally:
+            self._calls.discard(number)
+            self._watched.pop(number, None)
 
-    async def _call(self, payload: bytes, timeout: float | None, at: Callable[[bytes], None] | None = None) -> bytes:
+    def _start_call(
+        self, transport: Transport, payload: bytes, deadline: float, at: Callable[[bytes], None] | None
+    ) -> tuple[int, asyncio.Future[bytes]]:
+        """Send a request: its id, and the future of its response."""
         if len(payload) > self._max_payload:
             raise self._too_large(payload)
-        transport = self._live()
-        deadline = self._loop.time() + (self._request_timeout if timeout is None else timeout)
-        if not transport.writable:
-            await self._drain_until(deadline)
-            transport = self._live()
-        self._read_on()  # the response may come behind events that nobody takes now
-        draft = self._session.draft_request(payload)
-        call = self._calls.open(draft.number, deadline)
-        if at is not None:
-            self._watched[draft.number] = at
-        try:
-            if self._signer is None:
-                transport.send(self._session.seal(draft))
-            else:
-                self._signer.put(draft)
-            return await call
-        except BaseException:
-            self._calls.discard(draft.number)
-            raise
-        finally:
+        if self._paused:
+            self._read_on()  # the response may come behind events that nobody takes now
+        signer = self._signer
+        if signer is None:
+            number, frame = self._session.request_frame(payload)
+            call = self._calls.open(number, deadline)
             if at is not None:
-                self._watched.pop(draft.number, None)
+                self._watched[number] = at
+            transport.send(frame)
+        else:
+            draft = self._session.draft_request(payload)
+            number = draft.number
+            call = self._calls.open(number, deadline)
+            if at is not None:
+                self._watched[number] = at
+            signer.put(draft)
+        return number, call
 
     def pause_events(self) -> None:
         """Stop reading from the socket, until :meth:`resume_events` or the next request; for users of ``on_event``."""
@@ -445,7 +461,7 @@ class Connection:
         finally:
             self._draining -= 1
 
-    async def _drain_until(self, deadline: float) -> None:
+    async def _drain_until(self, deadline: float) -> Transport:
         try:
             async with asyncio.timeout_at(deadline):
                 await self._drain(self._live())
@@ -453,6 +469,7 @@ class Connection:
             error = RequestTimeout("the network took no more within the request's deadline")
             error.sent = False
             raise error from None
+        return self._live()
 
     def _on_full(self) -> None:
         """Stop reading; but not while a call waits for a response behind the events, or for a peer that waits, too."""

@@ -54,7 +54,11 @@ def open_journal(
         ConfigurationError: the file is no journal, or in use, or what is given contradicts it.
         JournalError: the journal is damaged.
     """
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+        raise ConfigurationError(f"path={path!r} must be the name of the journal's file")
     path = os.path.realpath(path)
+    if os.path.isdir(path):
+        raise ConfigurationError(f"{path}: this is a folder; give the name of the journal's file in it")
     lock = JournalLock(path)
     with contextlib.ExitStack() as undo:
         undo.callback(lock.release)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sqlite3
 import sys
@@ -266,6 +265,10 @@ class JournalLock:
     """
 
     def __init__(self, path: str) -> None:
+        try:
+            import fcntl  # here, so that an exchange in memory runs without it
+        except ImportError:
+            raise ConfigurationError("a journal needs the file locks of POSIX, which this system lacks") from None
         try:
             self._descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

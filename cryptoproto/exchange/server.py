@@ -176,13 +176,16 @@ class Exchange:
 
         Raises:
             ConfigurationError: an address cannot be listened on, or the journal is in use.
-            JournalError: the journal is damaged.
+            JournalError: the journal is damaged, or could not be written before; :meth:`close` it first.
         """
-        if self._journal is not None and self._journal.closed:
-            self._journal = open_journal(self._journal.path, private_key=self.private_key)
-            self.venue = self._make_venue(self._journal.engine, self._journal, self._clock)
+        if self._journal is not None:
+            if self._journal.closed:
+                self._journal = open_journal(self._journal.path, private_key=self.private_key)
+                self.venue = self._make_venue(self._journal.engine, self._journal, self._clock)
+            self._journal.start(self._on_journal_failure)
         self._over.clear()
         self._end = None
+        self._farewell = None
         factories: tuple[ListenerFactory, ...] = (lambda: ClientLink(self), self._feed.make_listener)
         for which, factory in enumerate(factories):
             try:
@@ -196,14 +199,13 @@ class Exchange:
                 )
             except OSError as error:
                 await self._stop_listening()
+                if self._journal is not None:
+                    await self._journal.stop()
                 raise ConfigurationError(
                     f"cannot listen on {self._host} port {self._ports[which]}: {error.strerror or error}"
                 ) from error
             self._servers.append(server)
             self._ports[which] = server.sockets[0].getsockname()[1]
-        self._farewell = None
-        if self._journal is not None:
-            self._journal.start(self._on_journal_failure)
         self._schedule_expiry()
 
     async def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,7 @@ class ManagerKey:
         """
         if isinstance(source, ManagerKey):
             return (source,)
-        if isinstance(source, str) and len(source.strip()) == len("x" * 44 + "." + "x" * 44):
+        if isinstance(source, str) and _LOOKS_LIKE_TEXT.fullmatch(source.strip()):
             return (cls.parse(source),)
         if isinstance(source, (str, os.PathLike)):
             return cls.load(source)
@@ -170,6 +171,8 @@ class ManagerKey:
         """The one-line form that :meth:`parse` reads."""
         return f"{self.box_key}.{self.verify_key}"
 
+
+_LOOKS_LIKE_TEXT: Final = re.compile(r"[\w-]{43}=\.[\w-]{43}=", re.ASCII)  # two keys; a path of that length is none
 
 ManagerKeySource = ManagerKey | Sequence[ManagerKey] | str | os.PathLike[str]
 

@@ -159,6 +159,15 @@ class ClientSession:
         self._next_request_id = request_id + 1
         return Draft(_RPC_REQUEST, request_id, payload)
 
+    def request_frame(self, payload: bytes) -> tuple[int, bytes]:
+        """The request id and the frame of a request with ``V5``, which needs no draft because it is not signed.
+
+        A round trip runs with cold caches, so that each call that it does without counts for ten.
+        """
+        request_id = self._next_request_id
+        self._next_request_id = request_id + 1
+        return request_id, self._write(_RPC_REQUEST, request_id, payload)
+
     def sign(self, draft: Draft) -> bytes:
         """The signature that ``SIGNED`` wants; takes 0.4 ms with RSA-2048 and may be called in another thread."""
         return self._private_key.sign(self._encoder.data(draft.number, draft.payload))

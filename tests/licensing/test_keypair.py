@@ -168,6 +168,11 @@ def test_the_pinned_key_in_all_its_forms(tmp_path: Path) -> None:
     public.write_text(json.dumps(ring.public_fields(START_NS)))
     ring.save(secret)
     assert len(key.text()) == 89
+    as_long_as_a_text = tmp_path / "d" / ("m" * (len(key.text()) - len(str(tmp_path / "d")) - 1))
+    if len(str(as_long_as_a_text)) == len(key.text()):
+        as_long_as_a_text.parent.mkdir()
+        as_long_as_a_text.write_text(public.read_text())
+        assert ManagerKey.all_from(str(as_long_as_a_text)) == (key,)
     for form in (key, [key], key.text(), f" {key.text()}\n", public, str(public)):
         assert ManagerKey.all_from(form) == (key,)
     with pytest.raises(cp.ConfigurationError, match="secret keys; pass the manager's public file"):

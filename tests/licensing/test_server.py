@@ -14,6 +14,7 @@ import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, LicenseRequest, Schedule
 from cryptoproto.licensing.manager.manager import LARGEST_BODY
 from cryptoproto.licensing.sealing import seal_request
+from tests.leaks import loop_reports
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND
 
@@ -127,9 +128,11 @@ async def test_tls_is_validated_unless_told_otherwise(
     certificate = self_signed(tmp_path)
     live.administration.add_agreement(gateway.public_key, "*", licenses=1)
 
+    urls: list[str] = []
+
     def agent(**options: object) -> LicenseAgent:
         return LicenseAgent(
-            [server.url],
+            urls,
             keys=gateway,
             manager_key=keyring.active(time.time_ns())[0].public,
             package="gw",
@@ -138,17 +141,24 @@ async def test_tls_is_validated_unless_told_otherwise(
             **options,  # type: ignore[arg-type]
         )
 
-    async with live.serving(certificate=certificate) as server:
-        assert server.url.startswith("https://")
-        async with agent() as strict:
-            with pytest.raises(cp.CryptoprotoError, match="CERTIFICATE_VERIFY_FAILED"):
-                await strict.ready()
-        async with agent(verify=certificate) as own:
-            await own.ready()
-        async with agent(verify=False) as curious:
-            await curious.ready()
-        async with agent(verify=ssl.create_default_context(cafile=certificate)) as context:
-            await context.ready()
+    async def handshakes() -> None:
+        async with live.serving(certificate=certificate) as server:
+            assert server.url.startswith("https://")
+            urls.append(server.url)
+            async with agent() as strict:
+                with pytest.raises(cp.CryptoprotoError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await strict.ready()
+            async with agent(verify=certificate) as own:
+                await own.ready()
+            async with agent(verify=False) as curious:
+                await curious.ready()
+            async with agent(verify=ssl.create_default_context(cafile=certificate)) as context:
+                await context.ready()
+
+    # The server's end of a refused handshake tells the event loop of the reset; nothing else may.
+    with loop_reports() as resets:
+        await handshakes()
+    assert all(isinstance(report["exception"], ConnectionError) for report in resets)
 
 
 def self_signed(folder: Path) -> Path:

@@ -1,0 +1,115 @@
+"""An exchange of one's own for scripts and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Self
+
+from .. import exchange as asynchronous
+from ..keys import PublicKey
+from ..messages import AmountLike, OrderBookAgg, UserBalanceResponse, UserOrdersResponse
+from .loop_thread import LoopThread
+
+__all__ = ["Exchange"]
+
+_CLOSE_TIMEOUT_S = 5.0
+
+
+class Exchange:
+    """An exchange in a thread; see :class:`cryptoproto.exchange.Exchange`, whose arguments and methods it has."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._exchange = asynchronous.Exchange(*args, **options)
+        self._thread = LoopThread("exchange")
+
+    def start(self) -> None:
+        """Listen; ``with`` does it."""
+        self._thread.start()
+        try:
+            self._thread.run(self._exchange.start)
+        except BaseException:
+            self._thread.close(None, 0)
+            raise
+
+    def close(self) -> None:
+        """Disconnect everybody and stop listening. Idempotent."""
+        self._thread.close(self._exchange.close, _CLOSE_TIMEOUT_S)
+
+    def restart(self) -> None:
+        """An orderly restart: disconnect everybody with code 1012, and listen on the same ports again."""
+        self._thread.run(self._exchange.restart)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The address for clients."""
+        return self._exchange.url
+
+    @property
+    def market_data_url(self) -> str:
+        """The address of the market-data socket."""
+        return self._exchange.market_data_url
+
+    @property
+    def public_key(self) -> PublicKey:
+        """The key that clients need as ``server_key``."""
+        return self._exchange.public_key
+
+    @property
+    def connected_clients(self) -> tuple[str, ...]:
+        """The ids of the clients that are connected."""
+        return self._thread.call(lambda: self._exchange.connected_clients)
+
+    def register(self, client_id: str, public_key: PublicKey, balances: Mapping[str, AmountLike] | None = None) -> None:
+        """Open an account; see :meth:`cryptoproto.exchange.Exchange.register`."""
+        self._thread.call(lambda: self._exchange.register(client_id, public_key, balances))
+
+    def deposit(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
+        """Money arrives for a client."""
+        self._thread.call(lambda: self._exchange.deposit(client_id, currency, amount, to_address=to_address))
+
+    def withdraw(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
+        """Money leaves a client's account."""
+        self._thread.call(lambda: self._exchange.withdraw(client_id, currency, amount, to_address=to_address))
+
+    def disable_pairs(self, trade_pairs: Iterable[str]) -> None:
+        """Refuse orders for these pairs, and broadcast it."""
+        self._thread.call(lambda: self._exchange.disable_pairs(trade_pairs))
+
+    def enable_pairs(self, trade_pairs: Iterable[str]) -> None:
+        """Take orders for these pairs again, and broadcast it."""
+        self._thread.call(lambda: self._exchange.enable_pairs(trade_pairs))
+
+    def disconnect(self, client_id: str, code: int = 1001, reason: str = "") -> None:
+        """End a client's connection, if it has one, with any close code."""
+        self._thread.call(lambda: self._exchange.disconnect(client_id, code, reason))
+
+    def balances(self, client_id: str) -> UserBalanceResponse:
+        """The balances of a client."""
+        return self._thread.call(lambda: self._exchange.balances(client_id))
+
+    def open_orders(self, client_id: str) -> UserOrdersResponse:
+        """The open orders of a client."""
+        return self._thread.call(lambda: self._exchange.open_orders(client_id))
+
+    def book(self, trade_pair: str) -> OrderBookAgg:
+        """The aggregated book of a pair."""
+        return self._thread.call(lambda: self._exchange.book(trade_pair))
+
+    def totals(self) -> dict[str, Decimal]:
+        """All there is of each currency, fees included."""
+        return self._thread.call(self._exchange.totals)
+
+    def flush(self) -> None:
+        """Wait until all that has happened is durable; at once without a journal."""
+        self._thread.run(self._exchange.flush)

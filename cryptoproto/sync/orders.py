@@ -1,0 +1,203 @@
+"""Orders for callers that do not await."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import TypeVar
+
+from ..client import Order as AsyncOrder
+from ..client import OrderStatus, Side, TimeInForce
+from ..client.orders import OrderTable
+from ..messages import OwnTrade
+from .loop_thread import LoopThread
+
+__all__ = ["Order", "Orders"]
+
+T = TypeVar("T")
+
+
+class Order:
+    """One order; see :class:`cryptoproto.Order`, whose attributes it has. Two of the same order are equal."""
+
+    __slots__ = ("_order", "_thread")
+
+    def __init__(self, thread: LoopThread, order: AsyncOrder) -> None:
+        self._thread = thread
+        self._order = order
+
+    @property
+    def client_order_id(self) -> int | None:
+        """The client's own number for it."""
+        return self._order.client_order_id
+
+    @property
+    def order_id(self) -> int | None:
+        """The exchange's number for it, ``None`` until it tells."""
+        return self._order.order_id
+
+    @property
+    def trade_pair(self) -> str:
+        """Base and quote currency."""
+        return self._order.trade_pair
+
+    @property
+    def side(self) -> Side:
+        """Bought or sold."""
+        return self._order.side
+
+    @property
+    def time_in_force(self) -> TimeInForce | None:
+        """``None`` for one that was placed elsewhere."""
+        return self._order.time_in_force
+
+    @property
+    def amount(self) -> Decimal:
+        """How much of the base currency it was for."""
+        return self._order.amount
+
+    @property
+    def price(self) -> Decimal:
+        """The limit."""
+        return self._order.price
+
+    @property
+    def ttl(self) -> int:
+        """Seconds until the exchange cancels it, 0 = for ever."""
+        return self._order.ttl
+
+    @property
+    def terms_known(self) -> bool:
+        """Whether amount and price are those of the order."""
+        return self._order.terms_known
+
+    @property
+    def status(self) -> OrderStatus:
+        """Where it stands."""
+        return self._order.status
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the exchange has accepted it and it is not at its end."""
+        return self._order.is_open
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self._order.is_closed
+
+    @property
+    def remaining(self) -> Decimal:
+        """How much is not filled."""
+        return self._order.remaining
+
+    @property
+    def filled(self) -> Decimal:
+        """How much is filled."""
+        return self._order.filled
+
+    @property
+    def average_price(self) -> Decimal | None:
+        """The mean price of the trades; ``None`` before the first."""
+        return self._now(lambda: self._order.average_price)
+
+    @property
+    def trades(self) -> list[OwnTrade]:
+        """Its executions so far, oldest first."""
+        return list(self._order.trades)
+
+    @property
+    def fees(self) -> Decimal:
+        """What was charged, in the currency received."""
+        return self._order.fees
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it was rejected or not sent, or that its outcome is unknown."""
+        return self._order.error
+
+    @property
+    def created_ns(self) -> int:
+        """When it was made here, in unix nanoseconds."""
+        return self._order.created_ns
+
+    @property
+    def acknowledged_ns(self) -> int | None:
+        """When the word came that it was accepted."""
+        return self._order.acknowledged_ns
+
+    @property
+    def closed_ns(self) -> int | None:
+        """When the word came that it is at its end."""
+        return self._order.closed_ns
+
+    @property
+    def changed_by(self) -> int:
+        """The transaction id of the last event about it, -1 before the first."""
+        return self._order.changed_by
+
+    def wait_acknowledged(self, timeout: float | None = None) -> Order:
+        """See :meth:`cryptoproto.Order.wait_acknowledged`."""
+        self._thread.run(lambda: self._order.wait_acknowledged(timeout))
+        return self
+
+    def wait_filled(self, timeout: float | None = None) -> Order:
+        """See :meth:`cryptoproto.Order.wait_filled`."""
+        self._thread.run(lambda: self._order.wait_filled(timeout))
+        return self
+
+    def wait_closed(self, timeout: float | None = None) -> Order:
+        """See :meth:`cryptoproto.Order.wait_closed`."""
+        self._thread.run(lambda: self._order.wait_closed(timeout))
+        return self
+
+    def _now(self, function: Callable[[], T]) -> T:
+        """What takes more than one attribute is read where nothing changes meanwhile."""
+        return self._thread.call(function) if self._thread.is_running else function()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Order) and other._order is self._order
+
+    def __hash__(self) -> int:
+        return hash(self._order)
+
+    def __repr__(self) -> str:
+        return repr(self._order)
+
+
+class Orders:
+    """Every order that is not at its end, and the latest of those that are; see :attr:`cryptoproto.Client.orders`."""
+
+    def __init__(self, thread: LoopThread, table: Callable[[], OrderTable]) -> None:
+        self._thread = thread
+        self._table = table
+
+    def get(self, order_id: int) -> Order | None:
+        """The order with the exchange's number *order_id*, if it is known."""
+        return self._wrapped(self._now(lambda: self._table().get(order_id)))
+
+    def by_client_order_id(self, client_order_id: int) -> Order | None:
+        """The order with the client's own number *client_order_id*, if it is known."""
+        return self._wrapped(self._now(lambda: self._table().by_client_order_id(client_order_id)))
+
+    def open_orders(self) -> list[Order]:
+        """Those that are open, in order of id, without asking the exchange."""
+        return [Order(self._thread, order) for order in self._now(lambda: self._table().open_orders())]
+
+    @property
+    def position(self) -> int:
+        """The transaction id of the last event that was applied, -1 before the first."""
+        return self._now(lambda: self._table().position)
+
+    def __len__(self) -> int:
+        return self._now(lambda: len(self._table()))
+
+    def __iter__(self) -> Iterator[Order]:
+        """Every order that is known at this moment: closed ones first."""
+        return iter([Order(self._thread, order) for order in self._now(lambda: list(self._table()))])
+
+    def _wrapped(self, order: AsyncOrder | None) -> Order | None:
+        return None if order is None else Order(self._thread, order)
+
+    def _now(self, function: Callable[[], T]) -> T:
+        return self._thread.call(function) if self._thread.is_running else function()

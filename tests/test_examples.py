@@ -1,0 +1,44 @@
+"""The examples run, each in a process of its own, and say what they promise."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+PROMISES = {
+    "market_maker": r"(quoting [\d.]+ / [\d.]+\n){5}0\.\d+ BTC were traded against our quotes; still open: \[\]\n$",
+    "taker": r"^filled: 0\.5(.|\n)*cancelled: 1\.5(.|\n)*refused: not enough USD(.|\n)*'BTC': '2\.00000000'",
+    "resume_after_crash": r"^killed after 20 fills\n.*\n60 fills in the table, 60 different ones, of 60 that there",
+    "balances_notebook": r"15000\.00000000 on hold\n(.|\n)*cancelled(.|\n)*4 SetBalance\n$",
+}
+
+
+@pytest.mark.parametrize("name", PROMISES)
+def test_it_runs(name: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert re.search(PROMISES[name], done.stdout), done.stdout
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("mode", ["auto", "strict"])
+def test_the_tests_of_a_bot_pass(mode: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", tmp_path,
+            "-c", "/dev/null", "-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function",
+            EXAMPLES / "test_my_bot.py",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
