@@ -44,6 +44,8 @@ class _Tap:
         self.listener.on_heard()
 
     def on_closed(self, closed: Closed) -> None:
+        if self.link in self.line.links:
+            self.line.links.remove(self.link)
         self.listener.on_closed(closed)
 
 
@@ -87,8 +89,10 @@ class Line:
         """Lose the link, and what is under way."""
         for link in self.links:
             link._inbox.clear()
-        for link in self.links:
-            link.abort()
+            link._closed = True
+            link.hold_writes = False
+            link.resume_reading()
+            link._deliver(Closed(None, "the connection was lost"))
 
 
 def client_of(script: Script, key: cp.PrivateKey, **options: Any) -> cp.Client:

@@ -189,7 +189,8 @@ async def test_nobody_answers_for_hours(script: Script, alice_key: cp.PrivateKey
         assert loop.time() == pytest.approx(4015, abs=16)
         script.peer.lose()  # and begin anew after a success
         change = await until_state(client, WAITING)
-        assert (change.attempt, change.delay_s) == (1, pytest.approx(0.5))
+        assert change.attempt == 1
+        assert change.delay_s == pytest.approx(0.5)
 
 
 @virtual
@@ -198,7 +199,7 @@ async def test_the_handshake_hangs_or_breaks_off(script: Script, alice_key: cp.P
     answers: list[Callable[[Peer], None]] = [
         silence, Peer.lose, lambda peer: peer.close(1011), lambda peer: peer.close(1012), Peer.accept,
     ]  # fmt: skip
-    script.answer_hello = lambda peer: answers.pop(0)(peer)
+    script.answer_hello = lambda peer: answers.pop(0)(peer)  # noqa: PLW0108 - one of them each time
     client = client_of(script, alice_key)
     states = client.states()
     async with client:
@@ -244,7 +245,7 @@ async def test_a_long_replay_is_waited_for(script: Script, alice_key: cp.Private
 async def test_a_quiet_link_is_kept(script: Script, alice_key: cp.PrivateKey) -> None:
     patient(script)
     async with client_of(script, alice_key) as client:
-        await asyncio.sleep(100_000)
+        await asyncio.sleep(3600)
         assert client.state.state is LIVE
         assert len(script.peers) == 1
 

@@ -312,7 +312,7 @@ def test_nothing_is_missing(ours: type, theirs: type) -> None:
     """Every public method and property, with the same parameters and defaults."""
     internal = {
         "of", "elsewhere", "message", "add_trade", "set_remaining", "add_fee", "wake", "end",  # of an order
-        "request_at", "pause_events", "resume_events", "wait_closed", "open",  # of a connection
+        "request_at", "pause_events", "resume_events", "wait_closed", "open", "give_up",  # of a connection
         "on_open", "on_message", "on_text", "on_heard", "on_closed",
         "expire_orders", "opened", "joined", "left", "monotonic",  # of an exchange
     }  # fmt: skip

@@ -109,3 +109,7 @@ class Exchange:
     def totals(self) -> dict[str, Decimal]:
         """All there is of each currency, fees included."""
         return self._thread.call(self._exchange.totals)
+
+    def flush(self) -> None:
+        """Wait until all that has happened is durable; at once without a journal."""
+        self._thread.run(self._exchange.flush)
