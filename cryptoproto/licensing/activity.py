@@ -1,7 +1,7 @@
 """What a gateway counts: requests by kind, sizes, two latency histograms.
 
-The agent reads whatever is shaped like :class:`ActivitySource`: a ``Client`` of this package, whose ``metrics()``
-gives such a reading, or the :class:`ActivityRecorder` below, which any process can feed by hand.
+The agent reads whatever is shaped like :class:`ActivitySource`: a ``Client`` of this package, through
+``ClientActivity``, or the :class:`ActivityRecorder` below, which any process can feed by hand.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ __all__ = [
     "ActivityReading",
     "ActivityRecorder",
     "ActivitySource",
+    "FrozenLatency",
     "LatencyHistogram",
     "LatencyReading",
     "RequestKind",
@@ -158,7 +159,9 @@ class Activity:
 
 
 @dataclass(frozen=True, slots=True)
-class _FrozenLatency:
+class FrozenLatency:
+    """A histogram at one moment: the sum, and cumulative counts as in :class:`LatencyReading`."""
+
     sum_ns: int
     counts: tuple[int, ...]
 
@@ -189,6 +192,6 @@ class ActivityRecorder:
         return Activity(
             **sizes,
             **requests,
-            internal_latency=_FrozenLatency(self.internal_latency.sum_ns, self.internal_latency.counts),
-            external_latency=_FrozenLatency(self.external_latency.sum_ns, self.external_latency.counts),
+            internal_latency=FrozenLatency(self.internal_latency.sum_ns, self.internal_latency.counts),
+            external_latency=FrozenLatency(self.external_latency.sum_ns, self.external_latency.counts),
         )

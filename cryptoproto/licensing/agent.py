@@ -26,6 +26,7 @@ from ..exceptions import (
 )
 from .activity import ActivityRecorder, ActivitySource
 from .agent_life import AgentLife
+from .client_activity import TradingClient, source_of
 from .clock import Clock, SystemClock
 from .codec import Value
 from .keypair import KeyPair, ManagerKey, ManagerKeySource
@@ -70,7 +71,7 @@ class LicenseAgent:
         package: the name of this software, as the agreement has it.
         logins: the account logins; empty for market data alone. Text only, so that no secret can slip in.
         cache_dir: the folder for the sealed token; made if missing.
-        client: what to read counts and latencies from, anything with a ``metrics()`` as
+        client: what to read counts and latencies from: a :class:`~cryptoproto.Client`, or anything with a ``metrics()`` as
             :class:`~cryptoproto.licensing.ActivitySource` says; without one, feed :attr:`recorder`.
         deployment: version, api, instance, UAT flag and so on.
         schedule: periods and the grace time.
@@ -96,7 +97,7 @@ class LicenseAgent:
         package: str,
         logins: Iterable[str] = (),
         cache_dir: str | os.PathLike[str],
-        client: ActivitySource | None = None,
+        client: ActivitySource | TradingClient | None = None,
         deployment: Deployment | None = None,
         schedule: Schedule | None = None,
         withhold: Collection[str] = (),
@@ -118,9 +119,9 @@ class LicenseAgent:
         self._binding = TokenBinding.of(self._keys.public_key, package, self._logins, is_uat=given.is_uat)
         self._cache = TokenCache(cache_dir, self._binding)
         self._link = ManagerLink(urls, verify=verify, insecure=insecure, timeout_s=timeout_s, transport=transport)
-        self._source = self.recorder if client is None else client
-        if not callable(getattr(self._source, "metrics", None)):
+        if client is not None and not callable(getattr(client, "metrics", None)):
             raise ConfigurationError("client: it has no metrics(); see cryptoproto.licensing.ActivitySource")
+        self._client = client
         self._schedule = schedule or Schedule()
         self._withhold = frozenset(withhold)
         self._on_expired, self._on_state = on_expired, on_state
@@ -204,7 +205,7 @@ class LicenseAgent:
         """A request as it would be sent now; nothing is sent. Not to be sent later: each carries its own time."""
         standing = self._life.standing
         facts = await asyncio.to_thread(self._machine_facts, self._clock.wall_ns())
-        facts |= self._deployment.facts() | activity_facts(self._source.metrics())
+        facts |= self._deployment.facts() | activity_facts(source_of(self._client or self.recorder).metrics())
         facts |= {"please_report": self._life.reports, "please_report_details": self._life.report_details}
         return LicenseRequest.compose(
             facts,
