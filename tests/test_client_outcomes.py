@@ -116,6 +116,7 @@ def check_session(exchange: Exchange, client: cp.Client, results: dict[int, Any]
 
 
 async def run_session(exchange: Exchange, key: cp.PrivateKey, cuts: set[int], resend: Any) -> int:
+    asyncio.get_running_loop().set_debug(False)  # keeping the stack of every callback takes most of the time
     line = Line(exchange)
     line.cut_at = cuts
     client = trader(line, key, backoff=quick(), resend=resend)
