@@ -97,7 +97,8 @@ class Client:
         self._keeper = Keeper(self._connect, self._resume, self._on_down, self._on_stop, backoff or Backoff())
         self._inbox = Inbox(asyncio.get_running_loop(), self._options.max_queue)
         self._stream = EventStream(self._inbox, self._handling, self._advance, self._on_low)
-        self._attended = self._options.on_event is not None
+        self._handler = self._options.on_event
+        self._attended = self._handler is not None
         self._applied: int | None = None
         self._dropped = False  # events, because nobody had asked for any
         self._again = False
@@ -387,9 +388,8 @@ class Client:
             self._applied = transaction_id
         else:
             self._metrics.count("broadcasts")
-        handler = self._options.on_event
-        if handler is not None:
-            self._handle(handler, event)
+        if self._handler is not None:
+            self._handle(self._handler, event)
             return
         if not self._dropped and self._inbox.put(event):
             self._on_full()

@@ -23,12 +23,25 @@ class Inbox:
 
     Attributes:
         events: what waits, oldest first.
+        was_high: whether there was more than :attr:`low` allows since the reader last set it to false.
     """
 
-    __slots__ = ("_bytes", "_ended", "_hard_limit", "_limit", "_loop", "_low", "_make_error", "_waiter", "events")
+    __slots__ = (
+        "_bytes",
+        "_ended",
+        "_hard_limit",
+        "_limit",
+        "_loop",
+        "_low",
+        "_make_error",
+        "_waiter",
+        "events",
+        "was_high",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         self.events: deque[Event] = deque()
+        self.was_high = False
         self._loop = loop
         self._limit = limit
         self._low = limit // 2
@@ -56,7 +69,11 @@ class Inbox:
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-        return len(events) >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
+        waiting = len(events)
+        if waiting <= self._low and waiting_bytes < MAX_QUEUE_BYTES // 2:
+            return False
+        self.was_high = True
+        return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def pop(self) -> Event:
         """The oldest event; IndexError when there is none."""
@@ -67,6 +84,7 @@ class Inbox:
     def put_back(self, event: Event) -> None:
         """Return an event to the front, as if it had not been popped."""
         self.events.appendleft(event)
+        self.was_high = True  # perhaps; who asks looks twice
         self._bytes += len(event.raw)
 
     def clear(self) -> None:

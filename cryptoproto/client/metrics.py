@@ -48,14 +48,19 @@ class Histogram:
 
     def record(self, duration_ns: int) -> None:
         """Count one duration; a negative one, of a clock that was set back, counts as zero."""
-        value = max(duration_ns, 0)
-        shift = max(value.bit_length() - _SUB_BITS - 1, 0)
-        index = (shift << _SUB_BITS) + (value >> shift)
+        # Called for every event: comparisons cost a third of what max() does.
+        value = duration_ns if duration_ns > 0 else 0  # noqa: FURB136
+        shift = value.bit_length() - _SUB_BITS - 1
+        index = (shift << _SUB_BITS) + (value >> shift) if shift > 0 else value
         buckets = self._buckets
-        buckets[index] = buckets.get(index, 0) + 1
+        if index in buckets:
+            buckets[index] += 1
+        else:
+            buckets[index] = 1
         self.count += 1
         self.sum_ns += value
-        self.max_ns = max(self.max_ns, value)
+        if value > self.max_ns:
+            self.max_ns = value
 
     def snapshot(self) -> HistogramSnapshot:
         """The counts as they are now."""

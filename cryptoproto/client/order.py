@@ -36,6 +36,7 @@ _multiply: Final = EXACT.multiply
 # A quotient has to end somewhere: forty digits are twelve more than Python's default.
 _QUOTIENT: Final = Context(prec=40, traps=[])
 _ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
 
 
 class Side(enum.Enum):
@@ -221,8 +222,8 @@ class Order:
             client_order_id=client_order_id,
             trade_pair=trade_pair,
             side=side,
-            amount=1,
-            price=1,
+            amount=_ONE,
+            price=_ONE,
             created_ns=created_ns,
         )
         order.order_id = order_id

@@ -47,7 +47,8 @@ class EventStream:
         if not inbox.events and not await inbox.wait():
             raise StopAsyncIteration
         event = self._handed = inbox.pop()
-        if inbox.low:
+        if inbox.was_high and inbox.low:
+            inbox.was_high = False
             self._on_low()
         self._handling(event)
         return event
