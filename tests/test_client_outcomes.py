@@ -116,6 +116,7 @@ def check_session(exchange: Exchange, client: cp.Client, results: dict[int, Any]
 
 
 async def run_session(exchange: Exchange, key: cp.PrivateKey, cuts: set[int], resend: Any) -> int:
+    asyncio.get_running_loop().set_debug(False)  # keeping the stack of every callback takes most of the time
     line = Line(exchange)
     line.cut_at = cuts
     client = trader(line, key, backoff=quick(), resend=resend)
@@ -429,6 +430,22 @@ async def test_differences_are_reported_after_a_resume(script: Script, alice_key
         assert (second.what, second.order) == ("not_open_there", order)
         assert order.status is cp.OrderStatus.UNKNOWN
         assert str(client.known_balances["USD"].on_hold) == "6"
+
+
+@virtual
+async def test_an_answer_that_was_not_asked_for_is_unknown(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    """With live events alone nothing is replayed; what is not in the list of open orders may be anything."""
+    line = Line(exchange)
+    async with trader(line, alice_key, backoff=quick(), resume_from=-1) as client:
+        frames = line.frames
+        line.cut_at = {frames + 3}  # two orders, and the first event
+        kinds = (cp.TimeInForce.GTC, cp.TimeInForce.IOC)
+        calls = [outcome(place(client, n, time_in_force=kind)) for n, kind in enumerate(kinds, 1)]
+        resting, gone = await asyncio.gather(*calls)
+        assert accepted(exchange) == [1, 2]
+        assert resting.is_open
+        assert isinstance(gone, cp.OutcomeUnknown)
+        assert not client._store.outbox()
 
 
 # A caller that leaves

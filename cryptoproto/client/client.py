@@ -102,6 +102,7 @@ class Client:
         self._applied: int | None = None
         self._dropped = False  # events, because nobody had asked for any
         self._again = False
+        self._resumed_from = 0
         self._ids = ClientOrderIds()
         self._flush_timer: asyncio.TimerHandle | None = None
         self._low = asyncio.Event()
@@ -117,7 +118,11 @@ class Client:
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
         self._applied = self._store.position
-        self._desk.restore()
+        try:
+            self._desk.restore()
+        except CryptoprotoError:
+            self._store.close()
+            raise
         self._keeper.start()
         try:
             await self._keeper.settled()
@@ -345,7 +350,7 @@ class Client:
         while not self._inbox.low:
             self._low.clear()
             await self._low.wait()
-        position = self._applied if self._applied is not None else self._options.resume_from
+        position = self._resumed_from = self._applied if self._applied is not None else self._options.resume_from
         connection = Connection(
             msgspec.structs.replace(
                 self._options, resume_from=position, on_event=self._on_event, throttle=self._on_throttling
@@ -359,7 +364,7 @@ class Client:
         return connection
 
     async def _resume(self, connection: Connection) -> int:
-        return await self._desk.resume(connection)
+        return await self._desk.resume(connection, complete=self._resumed_from >= 0)
 
     async def _on_down(self, error: CryptoprotoError, was_open: bool) -> None:
         if was_open:

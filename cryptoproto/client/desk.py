@@ -100,11 +100,12 @@ class Desk:
         if len(self.outcomes) and transaction_id > self._store.settled_through:
             self.outcomes.apply(message)
 
-    async def resume(self, connection: Connection) -> int:
+    async def resume(self, connection: Connection, *, complete: bool = True) -> int:
         """Find out what became of everything while there was no connection; returns how many events were replayed.
 
         The exchange has replayed all that it will when the response to a request arrives, and what it had seen of us
-        it told in the handshake. So every message without an outcome has one now.
+        it told in the handshake. So every message without an outcome has one now; only where it was not *complete*,
+        because the client wants live events alone, an answer may have been missed.
         """
         self._replayed = 0
         last_sequence = connection.last_sequence
@@ -112,11 +113,16 @@ class Desk:
             self._was_not_received(pending)
 
         def compare_orders(response: Message | Unknown) -> None:
-            self.outcomes.caught_up(last_sequence, self._error)
+            differences = self.orders.adopt(response) if isinstance(response, UserOrdersResponse) else []
+            if not complete:
+                for pending in self.outcomes.pending():
+                    order = self._order(pending)
+                    if order is not None and order.is_open:
+                        self.outcomes.settle(pending, None)
+            self.outcomes.caught_up(last_sequence, self._error, complete=complete)
             self._error = None
-            if isinstance(response, UserOrdersResponse):
-                for difference in self.orders.adopt(response):
-                    self.reports.publish(difference)
+            for difference in differences:
+                self.reports.publish(difference)
 
         def compare_balances(response: Message | Unknown) -> None:
             if isinstance(response, UserBalanceResponse):
@@ -305,7 +311,9 @@ class Desk:
             self._store.remove(pending.key, self._now)
             pending.key = None
         order = self._order(pending)
-        if order is not None and error is not None:
+        if order is not None and isinstance(error, OutcomeUnknown):
+            self.orders.mark_unknown(order, error)
+        elif order is not None and error is not None:
             self.orders.reject(order, error)
         if pending.kind is Kind.PLACE:
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from ..exceptions import ConnectionClosed, CryptoprotoError, DecodeError, HandshakeError, InvalidKey
+from ..exceptions import ConnectionClosed, CryptoprotoError, DecodeError, HandshakeError, InvalidKey, UnsupportedVersion
 from ..transport import Closed
 from ..wire import CloseCode, connection_closed
 
@@ -28,6 +28,10 @@ def _refusal(closed: Closed) -> CryptoprotoError:
         return HandshakeError("the connection was lost during the handshake")
     if closed.code == CloseCode.POLICY_VIOLATION:
         return InvalidKey(f"the exchange refused the handshake: {closed.reason or 'no reason given'}")
+    if closed.code == CloseCode.PROTOCOL_ERROR:
+        return UnsupportedVersion(
+            f"the exchange ended the handshake with code 1002: {closed.reason or 'no reason given'}"
+        )
     if closed.code >= CloseCode.SERVER_RESTART:
         return connection_closed(closed.code, closed.reason)
     return HandshakeError(

@@ -11,7 +11,7 @@ import asyncio
 import enum
 from collections.abc import Callable
 
-from ..exceptions import CryptoprotoError, InsufficientFunds, OrderRejected, RequestNotSent, ServerError
+from ..exceptions import CryptoprotoError, InsufficientFunds, OrderRejected, OutcomeUnknown, RequestNotSent, ServerError
 from ..messages import InsufficientFunds as InsufficientFundsMessage
 from ..messages import Message, OrderCancelled, OrderNotFound, OrderPlaced, Unknown
 
@@ -125,12 +125,13 @@ class Outcomes:
         """What the exchange has not seen, and will not see any more."""
         return [one for one in self._pending.values() if one.sequence is None or one.sequence > last_sequence]
 
-    def caught_up(self, last_sequence: int, error: CryptoprotoError | None) -> None:
+    def caught_up(self, last_sequence: int, error: CryptoprotoError | None, *, complete: bool) -> None:
         """Everything up to *last_sequence* has been answered by now; settle what is left.
 
         Args:
             last_sequence: the last sequence that the exchange has seen.
             error: what ended the connection on which it was seen, where that is known.
+            complete: whether all events since then were replayed.
         """
         for one in list(self._pending.values()):
             if one.sequence is None or one.sequence > last_sequence:
@@ -139,6 +140,8 @@ class Outcomes:
                 self._settle(one, None)
             elif one.sequence == last_sequence and isinstance(error, ServerError):
                 self._settle(one, error)
+            elif not complete:
+                self._settle(one, _missed())
             else:
                 # Received, and neither accepted nor refused by an event: refused with an error frame that was lost.
                 self._settle(one, OrderRejected("the exchange refused it; the reason was lost with the connection"))
@@ -157,6 +160,12 @@ class Outcomes:
     def _settle(self, pending: Pending, error: CryptoprotoError | None) -> None:
         self._on_settled(pending, error)  # if the store fails, nothing has happened yet, and the event comes again
         self._pending.pop(id(pending), None)
+
+
+def _missed() -> OutcomeUnknown:
+    error = OutcomeUnknown("the exchange received it, and its answer was among the events that were not asked for")
+    error.sent = True
+    return error
 
 
 def never_sent(reason: str) -> RequestNotSent:
