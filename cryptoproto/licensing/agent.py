@@ -71,7 +71,7 @@ class LicenseAgent:
         package: the name of this software, as the agreement has it.
         logins: the account logins; empty for market data alone. Text only, so that no secret can slip in.
         cache_dir: the folder for the sealed token; made if missing.
-        client: what to read counts and latencies from: a :class:`~cryptoproto.Client`, or anything with a ``metrics()`` as
+        client: what to read counts and latencies from: a ``Client``, or anything with a ``metrics()`` as
             :class:`~cryptoproto.licensing.ActivitySource` says; without one, feed :attr:`recorder`.
         deployment: version, api, instance, UAT flag and so on.
         schedule: periods and the grace time.
