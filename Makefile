@@ -45,6 +45,9 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.journal
+	$(BIN)/python -m benchmarks.apikeys
+	$(BIN)/python -m benchmarks.licensing
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

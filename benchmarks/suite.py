@@ -7,7 +7,6 @@ from collections.abc import Callable
 from .client import client_memory_rows, client_rows
 from .codec import decode_rows, encode_rows
 from .in_flight import in_flight_rows
-from .journal import rows as journal_rows
 from .memory import memory_rows
 from .processes import Responder, responder
 from .receive import receive_rows
@@ -19,7 +18,6 @@ __all__ = ["NAMES", "run"]
 _ALONE: dict[str, tuple[int, Callable[[Effort], list[Row]]]] = {
     "decode": (15, decode_rows),
     "encode": (15, encode_rows),
-    "journal": (5, lambda effort: journal_rows(effort.rounds, quick=effort.quick)),
 }
 _WITH_RESPONDER: dict[str, tuple[int, Callable[[Effort, Responder], list[Row]]]] = {
     "receive": (5, receive_rows),

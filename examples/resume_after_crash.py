@@ -9,6 +9,7 @@ them. The next one goes on. Because the fill and the position are committed toge
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import sys
 from pathlib import Path
@@ -53,7 +54,8 @@ async def run_and_kill(url: str, folder: Path, *, after: int) -> int:
     said = 0
     while said < after and await process.stdout.readline():
         said += 1
-    process.kill()
+    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself just now
+        process.kill()
     await process.wait()
     return said
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _TURNS = 100
+_LAST_TURNS = 5
 _PATIENCE_S = 10.0  # for a thread that was told to end, and is at its last signature
 
 
@@ -32,6 +33,8 @@ async def assert_nothing_left(reports: list[dict[str, Any]], before: set[asyncio
     for _ in range(_TURNS):
         if not _others(before):
             break
+        await asyncio.sleep(0)
+    for _ in range(_LAST_TURNS):  # a socket that was shut down is closed in one of them
         await asyncio.sleep(0)
     left = _others(before)
     gc.collect()  # a future whose exception nobody retrieved says so when it goes

@@ -17,6 +17,7 @@ from picows import (
     WSInvalidURL,
     WSListener,
     WSMsgType,
+    WSParsedURL,
     WSProtocolError,
     WSTransport,
     WSUpgradeRequest,
@@ -204,9 +205,31 @@ def _number(code: Any) -> int:
     return int(code)
 
 
+async def _connected_socket(parsed: WSParsedURL, into: list[socket.socket]) -> socket.socket:
+    """A socket connected to the first address that answers; it is in *into*, too."""
+    loop = asyncio.get_running_loop()
+    failure: OSError = OSError(f"{parsed.host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(parsed.host, parsed.port, type=socket.SOCK_STREAM):
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setblocking(False)
+            await loop.sock_connect(made, address)
+        except OSError as error:
+            made.close()
+            failure = error
+        except asyncio.CancelledError:
+            made.close()
+            raise
+        else:
+            into.append(made)
+            return made
+    raise failure
+
+
 async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Transport:
     """Open a link with ``picows``; see :class:`~cryptoproto.transport.TransportOpener`."""
     context = options.ssl or (ssl_module.create_default_context() if url.startswith("wss:") else None)
+    sockets: list[socket.socket] = []
     try:
         _, link = await ws_connect(
             lambda: _Link(listener, options.max_message_bytes),
@@ -216,7 +239,14 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
             enable_auto_pong=False,  # pings are answered by the link, which tells the listener of them
             max_frame_size=options.max_message_bytes,
             max_redirects=0,
+            socket_factory=lambda parsed: _connected_socket(parsed, sockets),
         )
+    except asyncio.CancelledError:
+        # picows would keep the socket open until its own timeout; shut down, it ends in the next turns of the loop.
+        for opened in sockets:
+            with contextlib.suppress(OSError):
+                opened.shutdown(socket.SHUT_RDWR)
+        raise
     except WSInvalidURL as error:
         raise ConfigurationError(str(error)) from None
     except WSHandshakeError as error:
