@@ -128,7 +128,7 @@ class _Sender:
         self._transport = transport
         transport.send(self._session.hello())
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         if self.opened.is_set():
             self._awaited -= 1
             if not self._awaited:

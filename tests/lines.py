@@ -33,9 +33,9 @@ class _Tap:
         self.line.links.append(transport)
         self.listener.on_open(transport)
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         if self.line.passes(self.to):
-            self.listener.on_message(data)
+            self.listener.on_message(data, more)
 
     def on_text(self, text: str) -> None:
         self.listener.on_text(text)

@@ -74,7 +74,7 @@ class Peer:
         assert isinstance(transport, MemoryLink)
         self._link = transport
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         received = self.session.receive(data)
         if isinstance(received, ClientHello):
             self.hello = received

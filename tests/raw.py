@@ -28,7 +28,7 @@ class RawClient:
     def on_open(self, transport: Transport) -> None:
         self._transport = transport
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         self.received.put_nowait(data)
 
     def on_text(self, text: str) -> None:

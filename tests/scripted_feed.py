@@ -79,7 +79,7 @@ class FeedPeer:
         self._link = transport
         self._script(self)
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         raise AssertionError("the feed is read only")
 
     def on_text(self, text: str) -> None:

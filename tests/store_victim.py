@@ -29,7 +29,9 @@ def is_users(transaction_id: int) -> bool:
 
 class Victim:
     def __init__(self, path: str, seed: int, pipe: int) -> None:
-        self.store = SqliteStore(path, commit_every=5)
+        self.store = SqliteStore(path)
+        self.store.watch(lambda: self.handling)
+        self.handling: int | None = None
         self.choice = random.Random(seed)
         self.pipe = pipe
         self.keys: list[int] = []
@@ -52,7 +54,7 @@ class Victim:
                 self.say("flushed", transaction_id)
 
     def handle(self, transaction_id: int) -> None:
-        self.store.handling(transaction_id)
+        self.handling = transaction_id
         self.say("handling", transaction_id)
         if is_users(transaction_id):
             if self.choice.random() < 0.3:

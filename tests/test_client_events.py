@@ -118,6 +118,26 @@ def test_a_loop_that_is_left_gets_its_last_event_again(
     run()
 
 
+def test_what_nobody_has_asked_for_is_not_done_with(
+    make_store: MakeStore, exchange: Exchange, alice_key: cp.PrivateKey
+) -> None:
+    """A client that only places orders: the next process hears everything, and knows its orders from that."""
+
+    @virtual
+    async def run() -> None:
+        line = Line(exchange)
+        async with trader(line, alice_key, store=make_store()) as client:
+            await client.place("BTC_USD", cp.Side.BUY, amount=1, price=1)
+            assert client.position is None
+        async with trader(line, alice_key, store=make_store()) as client:
+            assert client.position is None
+            assert len(client.orders.open_orders()) == 1
+            assert client.orders.open_orders()[0].terms_known
+            assert await take(client, len(ids(exchange))) == ids(exchange)
+
+    run()
+
+
 @virtual
 async def test_waiting_for_events_can_be_cancelled(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     async with trader(Line(exchange), alice_key) as client:
@@ -160,7 +180,7 @@ def test_exactly_once_with_the_users_own_tables(tmp_path: Path, exchange: Exchan
                             left -= 1
                             if not left or not client._inbox.events:
                                 break
-                    if not client._inbox.events and client._stream._handed is None:
+                    if not client._inbox.events and client._progress.handed is None:
                         break
                 if number % 3 == 0:
                     line.cut()
@@ -256,7 +276,7 @@ async def test_a_reader_who_sleeps_while_orders_wait(script: Script, alice_key: 
         first.events(1, 5000)
         await until_state(client, State.CONNECTING)
         assert isinstance(first.closed, object)
-        assert 10 < len(client._inbox.events) < 4200
+        assert 10 < len(client._inbox.events) < 4300
         await asyncio.sleep(100)
         assert script.peer is first  # not before there is room
         script.last_sequence = 1

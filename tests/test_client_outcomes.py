@@ -109,7 +109,7 @@ def check_session(exchange: Exchange, client: cp.Client, results: dict[int, Any]
     assert gone is None or isinstance(gone, cp.RequestNotSent)
     there = {row.order_id for book in exchange.open_orders("alice").order_books.values() for row in book.buy}
     assert {order.order_id for order in client.orders.open_orders()} == there
-    assert not len(client._desk.outcomes)
+    assert not client._desk.outcomes.unanswered
     assert not client._store.outbox()
     for order in client.orders:
         assert order.status not in (cp.OrderStatus.PENDING, cp.OrderStatus.UNKNOWN)

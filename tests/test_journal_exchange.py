@@ -124,7 +124,7 @@ class Reader:
     def on_open(self, transport: Transport) -> None:
         pass
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         if len(data) > 4:
             length = int.from_bytes(data[4:8], "big")
             self.messages.append(msgspec.json.decode(data[8 : 8 + length]))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cryptoproto as cp
-from cryptoproto.client.balances import BalanceTable
+from cryptoproto.client.account import Account
 from cryptoproto.client.orders import Order, OrderStatus, OrderTable, Side
 from cryptoproto.exchange.commands import Private, Refused, Register, Submit
 from cryptoproto.exchange.engine import Engine
@@ -32,6 +32,7 @@ from cryptoproto.messages import (
     encode,
 )
 from tests.test_engine_properties import CLIENTS, Scenario, scenario
+from tests.told import told as an_event
 
 Told = tuple[int, Message | Unknown]
 
@@ -44,8 +45,9 @@ class Desk:
 
     def __init__(self, client: str) -> None:
         self.client = client
-        self.orders = OrderTable(clock=lambda: 1)
-        self.balances = BalanceTable()
+        self.account = Account(clock=lambda: 1)
+        self.orders = self.account.orders
+        self.balances = self.account.balances
         self.placed: list[Order] = []
         self.began = False
 
@@ -62,8 +64,7 @@ class Desk:
         for transaction_id, message in told:
             if isinstance(message, InsufficientFunds) and sent is not None:
                 self.orders.reject(sent, cp.InsufficientFunds(message.currency), order_id=message.order_id)
-            self.orders.apply(transaction_id, message)
-            self.balances.apply(transaction_id, message)
+            self.account.apply([an_event(transaction_id, message, 1)])
 
 
 def steps(
@@ -228,27 +229,6 @@ def test_balances_from_events_alone(played: Scenario) -> None:
                 assert balance == truth[currency]
                 assert desks[client].balances.get(currency) == balance
             assert desks[client].balances.get("never heard of") == Balance(Decimal(0), Decimal(0))
-
-
-@some
-@given(scenarios, st.randoms(use_true_random=False))
-def test_a_list_that_is_older_than_events_does_no_harm(played: Scenario, choice: random.Random) -> None:
-    """A list was asked for, more happened, and the list comes last."""
-    desk = Desk("alice")
-    asked: tuple[int, UserOrdersResponse, cp.UserBalanceResponse] | None = None
-    for engine, told, sent, order in steps(played, lambda client: desk if client == "alice" else None):
-        if "alice" not in engine.client_ids:
-            continue
-        begin(engine, {client: desk if client == "alice" else Desk(client) for client in CLIENTS})
-        desk.hear(told["alice"], order if sent is not None else None)
-        if asked is not None and choice.random() < 0.3:
-            as_of, orders, balances = asked
-            assert desk.orders.adopt(orders, as_of=as_of) == []
-            assert desk.balances.adopt(balances, as_of=as_of) == []
-            asked = None
-        check(engine, desk)
-        if asked is None:
-            asked = desk.orders.position, engine.open_orders("alice"), engine.balances("alice")
 
 
 @pytest.mark.parametrize("tiny", [False, True])

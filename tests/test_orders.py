@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.client.account import Account
 from cryptoproto.client.orders import Order, OrderStatus, OrderTable, Side, TimeInForce, place_message
 from cryptoproto.messages import (
     BuyOrderAmountChanged,
@@ -35,6 +36,7 @@ from cryptoproto.messages import (
     decode,
     encode,
 )
+from tests.told import feed, told
 
 TIME = (1, 0)
 NONE, ONE, PRICE = Decimal(0), Decimal(1), Decimal(100)
@@ -75,14 +77,14 @@ def a_list(*rows: OpenOrder) -> UserOrdersResponse:
     return UserOrdersResponse({"BTC_USD": OpenOrders(buy=list(rows))} if rows else {})
 
 
-def feed(table: OrderTable, *messages: Any, after: int | None = None) -> None:
-    for number, message in enumerate(messages, (table.position if after is None else after) + 1):
-        table.apply(number, message)
+@pytest.fixture
+def account() -> Account:
+    return Account(clock=lambda: 5)
 
 
 @pytest.fixture
-def table() -> OrderTable:
-    return OrderTable(clock=lambda: 5)
+def table(account: Account) -> OrderTable:
+    return account.orders
 
 
 @pytest.fixture
@@ -120,18 +122,18 @@ def test_floats_are_refused_with_the_reason() -> None:
         Order(client_order_id=1, trade_pair="BTC_USD", side=Side.BUY, amount="1", price=0.1)  # type: ignore[arg-type]
 
 
-def test_an_order_that_is_filled_at_once(table: OrderTable, order: Order) -> None:
+def test_an_order_that_is_filled_at_once(account: Account, table: OrderTable, order: Order) -> None:
     assert (order.status, order.remaining, order.filled, order.average_price) == (OrderStatus.PENDING, ONE, NONE, None)
-    assert table.apply(10, traded("0.25", "90")) is order
+    feed(account, traded("0.25", "90"), after=9)
     assert (order.status, order.order_id, order.filled, order.remaining) == (
         OrderStatus.PENDING,
         1,
         Decimal("0.25"),
         Decimal("0.75"),
     )
-    feed(table, changed("0.75", "0.01"), traded("0.75", "98"), changed("0", "0.02"))
+    feed(account, changed("0.75", "0.01"), traded("0.75", "98"), changed("0", "0.02"))
     assert table.open_orders() == []
-    assert table.apply(20, placed(left="0")) is order
+    feed(account, placed(left="0"), after=19)
     assert (order.status, order.is_closed, order.is_open) == (OrderStatus.FILLED, True, False)
     assert order.average_price == Decimal(96)
     assert order.fees == Decimal("0.03")
@@ -141,67 +143,89 @@ def test_an_order_that_is_filled_at_once(table: OrderTable, order: Order) -> Non
     assert table.get(1) is table.by_client_order_id(7) is order
 
 
-def test_an_order_that_rests_and_is_filled_in_parts(table: OrderTable, order: Order) -> None:
-    feed(table, traded("0.2"), changed("0.8"), placed(left="0.8"))
+def test_an_order_that_rests_and_is_filled_in_parts(account: Account, table: OrderTable, order: Order) -> None:
+    feed(account, traded("0.2"), changed("0.8"), placed(left="0.8"))
     assert order.is_open
     assert table.open_orders() == [order]
-    feed(table, traded("0.3", maker=True), changed("0.5"))
+    feed(account, traded("0.3", maker=True), changed("0.5"))
     assert order.filled == order.remaining == Decimal("0.5")
-    feed(table, traded("0.5", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
+    feed(account, traded("0.5", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
     assert order.status is OrderStatus.FILLED
     assert order.filled == 1
 
 
-def test_a_fill_or_kill_order_that_is_killed(table: OrderTable, order: Order) -> None:
-    feed(table, placed(), cancelled())
+def test_a_fill_or_kill_order_that_is_killed(account: Account, order: Order) -> None:
+    feed(account, placed(), cancelled())
     assert order.status is OrderStatus.CANCELLED
     assert (order.filled, order.remaining) == (NONE, ONE)
 
 
-def test_what_was_applied_already_is_ignored(table: OrderTable, order: Order) -> None:
-    assert table.apply(5, traded("0.5")) is order
-    assert table.apply(5, traded("0.5")) is None
-    assert table.apply(4, cancelled()) is None
+def test_what_was_taken_in_already_is_ignored(account: Account, order: Order) -> None:
+    account.apply([told(5, traded("0.5")), told(5, traded("0.5")), told(None, cancelled()), told(4, cancelled())])
+    feed(account, traded("0.5"), after=4)
     assert order.filled == Decimal("0.5")
-    assert table.position == 5
+    assert order.status is OrderStatus.PENDING
+    assert (account.position, account.heard) == (5, 4)
 
 
-def test_what_is_about_no_order_moves_the_position_alone(table: OrderTable, order: Order) -> None:
-    for message in (
+def test_what_is_about_no_order_moves_the_position_alone(account: Account, order: Order) -> None:
+    feed(
+        account,
         SetBalance("USD", Decimal(1), Decimal(1), "trade", TIME),
         OrderNotFound(1),
         InsufficientFunds(3, "USD"),
         Unknown("Novelty", {}),
-    ):
-        assert table.apply(table.position + 1, message) is None
-    assert table.position == 3
+        OrderNotFound(2),
+    )
+    assert account.position == 4
     assert order.status is OrderStatus.PENDING
 
 
-def test_an_order_that_was_placed_elsewhere(table: OrderTable) -> None:
-    feed(table, traded("0.4", order_id=3, mine=11))
+def test_who_waits_is_told_of_each_event_that_was_taken_in(account: Account, order: Order) -> None:
+    """The first that cannot be answered, and what comes behind it, are given back; what follows does not happen."""
+    unanswered, heard = ["somebody"], []
+
+    def answer(event: cp.Event) -> None:
+        heard.append((event.transaction_id, account.position, order.filled))
+        if event.transaction_id == 3:
+            raise cp.StoreError("no space left")
+
+    events = [told(1, traded("0.25")), told(None, cancelled()), told(3, traded("0.25")), told(4, placed(left="0.5"))]
+    with pytest.raises(cp.StoreError):
+        account.apply(events, unanswered, answer)
+    assert [event.transaction_id for event in events] == [1, None]
+    assert heard == [(1, 1, Decimal("0.25")), (3, 3, Decimal("0.5"))]
+    assert not order.is_open
+    again = [told(3, traded("0.25")), told(4, placed(left="0.5"))]
+    unanswered.clear()
+    account.apply(again, unanswered, answer)
+    assert (order.filled, order.is_open, len(heard)) == (Decimal("0.5"), True, 2)
+
+
+def test_an_order_that_was_placed_elsewhere(account: Account, table: OrderTable) -> None:
+    feed(account, traded("0.4", order_id=3, mine=11))
     order = table.get(3)
     assert order is not None
     assert table.by_client_order_id(11) is order
     assert (order.is_open, order.terms_known, order.amount, order.time_in_force) == (True, False, Decimal("0.4"), None)
-    feed(table, changed("0.6", order_id=3, client_order_id=11))
+    feed(account, changed("0.6", order_id=3, client_order_id=11))
     assert (order.amount, order.filled, order.remaining, order.price) == (ONE, Decimal("0.4"), Decimal("0.6"), NONE)
-    feed(table, placed(3, 11, "0.6"))
+    feed(account, placed(3, 11, "0.6"))
     assert (order.terms_known, order.amount, order.filled, order.price) == (True, ONE, Decimal("0.4"), PRICE)
 
 
-def test_the_end_of_an_order_that_nothing_was_known_of(table: OrderTable) -> None:
-    feed(table, cancelled(3, None), BuyOrderClosed(4, "BTC_USD", TIME, None))
+def test_the_end_of_an_order_that_nothing_was_known_of(account: Account, table: OrderTable) -> None:
+    feed(account, cancelled(3, None), BuyOrderClosed(4, "BTC_USD", TIME, None))
     assert [(order.order_id, order.status) for order in table] == [
         (3, OrderStatus.CANCELLED),
         (4, OrderStatus.FILLED),
     ]
 
 
-def test_another_order_with_the_same_number_is_not_ours(table: OrderTable, order: Order) -> None:
+def test_another_order_with_the_same_number_is_not_ours(account: Account, table: OrderTable, order: Order) -> None:
     """Somebody used the number before; ours is about to be refused for that."""
     other = OwnTrade(3, "ETH_USD", Decimal(1), Decimal(1), True, True, TIME, 7)
-    table.apply(1, other)
+    feed(account, other)
     assert table.by_client_order_id(7) is order
     assert not order.trades
     table.reject(order, cp.DuplicateClientOrderId(1, "used"))
@@ -240,10 +264,10 @@ def test_rejected_not_sent_unknown(table: OrderTable) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["placed", "not sent", "rejected"])
-def test_an_unknown_outcome_becomes_known(table: OrderTable, order: Order, outcome: str) -> None:
+def test_an_unknown_outcome_becomes_known(account: Account, table: OrderTable, order: Order, outcome: str) -> None:
     table.mark_unknown(order)
     if outcome == "placed":
-        feed(table, placed())
+        feed(account, placed())
         assert order.is_open
         assert order.error is None
     elif outcome == "not sent":
@@ -254,8 +278,8 @@ def test_an_unknown_outcome_becomes_known(table: OrderTable, order: Order, outco
         assert isinstance(order.error, cp.TradesDisabled)
 
 
-def test_what_the_exchange_told_is_not_undone(table: OrderTable, order: Order) -> None:
-    feed(table, placed())
+def test_what_the_exchange_told_is_not_undone(account: Account, table: OrderTable, order: Order) -> None:
+    feed(account, placed())
     table.mark_unknown(order)
     table.mark_not_sent(order)
     table.reject(order, cp.TradesDisabled(3, ""))
@@ -263,34 +287,27 @@ def test_what_the_exchange_told_is_not_undone(table: OrderTable, order: Order) -
     assert order.error is None
 
 
-def test_the_exchange_knows_better(table: OrderTable, order: Order) -> None:
+def test_the_exchange_knows_better(account: Account, table: OrderTable, order: Order) -> None:
     table.mark_not_sent(order)
-    feed(table, placed())
+    feed(account, placed())
     assert order.is_open
     assert not order.is_closed
     assert len(table) == 1
     assert table.open_orders() == [order]
 
 
-def test_a_fill_of_a_resting_order_says_that_it_was_accepted(table: OrderTable, order: Order) -> None:
+def test_a_fill_of_a_resting_order_says_that_it_was_accepted(account: Account, order: Order) -> None:
     """A new process has the order from the outbox, and the word that it was accepted lies before its position."""
-    feed(table, traded("0.5", maker=True), changed("0.5"))
+    feed(account, traded("0.5", maker=True), changed("0.5"))
     assert order.is_open
     assert order.acknowledged_ns == 5
 
 
-def test_a_list_is_right_about_what_events_told_before_it_was_asked_for(table: OrderTable, order: Order) -> None:
-    feed(table, placed())
-    differences = table.adopt(a_list(OpenOrder(1, Decimal("0.5"), PRICE, 7)), as_of=table.position)
-    assert [difference.what for difference in differences] == ["remaining"]
-    assert [difference.what for difference in table.adopt(a_list(), as_of=table.position)] == ["not_open_there"]
-
-
-def test_comparing_reports_and_corrects(table: OrderTable) -> None:
+def test_comparing_reports_and_corrects(account: Account, table: OrderTable) -> None:
     orders = [an_order(number) for number in range(6)]
     for order in orders:
         table.add(order)
-    feed(table, *(placed(10 + number, number) for number in range(4)), cancelled(13, 3))
+    feed(account, *(placed(10 + number, number) for number in range(4)), cancelled(13, 3))
     rows = [
         OpenOrder(11, Decimal("0.5"), Decimal(100), 1),
         OpenOrder(12, Decimal(1), Decimal(99), 2),
@@ -312,7 +329,7 @@ def test_comparing_reports_and_corrects(table: OrderTable) -> None:
     assert orders[5].status is OrderStatus.PENDING  # no answer yet, and none of the list's business
     assert orders[0].is_closed
     assert table.adopt(a_list(*rows)) == []
-    feed(table, cancelled(10, 0))  # late, but it says how it ended
+    feed(account, cancelled(10, 0))  # late, but it says how it ended
     assert orders[0].status is OrderStatus.CANCELLED
     assert orders[0].error is None
     adopted = table.get(20)
@@ -320,35 +337,35 @@ def test_comparing_reports_and_corrects(table: OrderTable) -> None:
     assert (adopted.amount, adopted.filled, adopted.price, adopted.terms_known) == (Decimal(2), NONE, Decimal(3), True)
 
 
-def test_a_list_completes_the_terms(table: OrderTable) -> None:
-    feed(table, traded("0.4", maker=True), changed("0.6"))
+def test_a_list_completes_the_terms(account: Account, table: OrderTable) -> None:
+    feed(account, traded("0.4", maker=True), changed("0.6"))
     assert table.adopt(a_list(OpenOrder(1, Decimal("0.6"), Decimal(100), 7))) == []
     order = table.get(1)
     assert order is not None
     assert (order.terms_known, order.price, order.amount, order.filled) == (True, PRICE, ONE, Decimal("0.4"))
 
 
-async def test_waiting_for_milestones(table: OrderTable, order: Order) -> None:
+async def test_waiting_for_milestones(account: Account, order: Order) -> None:
     waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
     await asyncio.sleep(0)
-    feed(table, placed())
+    feed(account, placed())
     assert await order.wait_acknowledged() is order
     await asyncio.sleep(0.001)
     assert [wait.done() for wait in waits] == [True, False, False]
-    feed(table, traded("1", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
+    feed(account, traded("1", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
     assert await asyncio.gather(*waits) == [order, order, order]
     assert await order.wait_filled(timeout=0) is order
 
 
-async def test_many_wait_and_some_give_up(table: OrderTable, order: Order) -> None:
+async def test_many_wait_and_some_give_up(account: Account, order: Order) -> None:
     waits = [asyncio.create_task(order.wait_acknowledged()) for _ in range(100)]
     await asyncio.sleep(0)
     for wait in waits[::2]:
         wait.cancel()
     await asyncio.sleep(0)
-    assert len(order._waiters) == 50  # those who have left are forgotten at once
-    feed(table, placed())
-    assert len(order._waiters) == 0
+    assert len(order.waiters or ()) == 50  # those who have left are forgotten at once
+    feed(account, placed())
+    assert not order.waiters
     results = await asyncio.gather(*waits, return_exceptions=True)
     assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 50
 
@@ -380,7 +397,7 @@ async def test_those_who_wait_for_a_rejected_order_get_the_reason(table: OrderTa
         await order.wait_filled()
 
 
-async def test_waiting_through_an_unknown_outcome(table: OrderTable, order: Order) -> None:
+async def test_waiting_through_an_unknown_outcome(account: Account, table: OrderTable, order: Order) -> None:
     first = asyncio.create_task(order.wait_acknowledged())
     await asyncio.sleep(0)
     table.mark_unknown(order)
@@ -389,14 +406,14 @@ async def test_waiting_through_an_unknown_outcome(table: OrderTable, order: Orde
     truth = asyncio.create_task(order.wait_acknowledged())
     await asyncio.sleep(0)
     assert not truth.done()
-    feed(table, placed())
+    feed(account, placed())
     assert await truth is order
 
 
-async def test_nobody_waits_for_a_client_that_is_closed(table: OrderTable, order: Order) -> None:
+async def test_nobody_waits_for_a_client_that_is_closed(account: Account, table: OrderTable, order: Order) -> None:
     done = an_order(8)
     table.add(done)
-    feed(table, placed(2, 8, "0"))
+    feed(account, placed(2, 8, "0"))
     waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
     await asyncio.sleep(0)
     table.end(cp.ConnectionClosed(1000, "the client is closed"))
@@ -407,15 +424,15 @@ async def test_nobody_waits_for_a_client_that_is_closed(table: OrderTable, order
     assert await done.wait_filled() is done
 
 
-async def test_an_order_that_ends_unfilled(table: OrderTable, order: Order) -> None:
+async def test_an_order_that_ends_unfilled(account: Account, table: OrderTable, order: Order) -> None:
     wait = asyncio.create_task(order.wait_filled())
     await asyncio.sleep(0)
-    feed(table, placed(), cancelled())
+    feed(account, placed(), cancelled())
     with pytest.raises(cp.OrderNotFilled, match=r"cancelled, 1 of it not filled"):
         await wait
     gone = an_order(8)
     table.add(gone)
-    feed(table, placed(2, 8))
+    feed(account, placed(2, 8))
     table.adopt(a_list())
     assert await gone.wait_closed() is gone
     assert await gone.wait_acknowledged() is gone
@@ -427,10 +444,10 @@ def fraction(amount: str, price: str) -> Fraction:
     return Fraction(amount) * Fraction(price)
 
 
-def test_no_global_context_is_touched_or_needed(table: OrderTable, order: Order) -> None:
+def test_no_global_context_is_touched_or_needed(account: Account, order: Order) -> None:
     before = decimal.getcontext().copy()
     with decimal.localcontext(prec=2):
-        feed(table, traded("0.12345678", "15000.12345678"), traded("0.33333333", "15001.00000001"))
+        feed(account, traded("0.12345678", "15000.12345678"), traded("0.33333333", "15001.00000001"))
         assert order.filled == Decimal("0.45679011")
         assert order.average_price is not None
         exact = (fraction("0.12345678", "15000.12345678") + fraction("0.33333333", "15001.00000001")) / fraction(
@@ -440,19 +457,20 @@ def test_no_global_context_is_touched_or_needed(table: OrderTable, order: Order)
     assert str(decimal.getcontext()) == str(before)
 
 
-def test_an_order_says_what_it_is(table: OrderTable, order: Order) -> None:
+def test_an_order_says_what_it_is(account: Account, order: Order) -> None:
     assert repr(order) == "<order of 7: buy 1 BTC_USD at 100, pending, 0 filled>"
-    feed(table, traded("0.5"))
+    feed(account, traded("0.5"))
     assert repr(order) == "<order 1: buy 1 BTC_USD at 100, pending, 0.5 filled>"
 
 
-def test_events_survive_json(table: OrderTable, order: Order) -> None:
-    feed(table, *(decode(encode(message)) for message in (traded("0.5"), changed("0.5"), placed(left="0.5"))))
+def test_events_survive_json(account: Account, order: Order) -> None:
+    feed(account, *(decode(encode(message)) for message in (traded("0.5"), changed("0.5"), placed(left="0.5"))))
     assert order.remaining == Decimal("0.5")
 
 
 def test_closed_orders_age_out_and_memory_stays_flat() -> None:
-    table = OrderTable(max_closed=100, clock=lambda: 5)
+    account = Account(max_closed=100, clock=lambda: 5)
+    table = account.orders
     price, amount = Decimal(100), Decimal(1)
     counts = []
     for number in range(1, 200_001):
@@ -463,9 +481,9 @@ def test_closed_orders_age_out_and_memory_stays_flat() -> None:
         elif number % 11 == 0:
             table.mark_not_sent(order)
         else:
-            table.apply(2 * number, placed_quickly(number))
+            account.apply([told(2 * number, placed_quickly(number))])
         if number % 1000 == 0:
-            table.apply(2 * number + 1, cancelled(-number, -number))  # somebody else's
+            account.apply([told(2 * number + 1, cancelled(-number, -number))])  # somebody else's
         if number in (20_000, 200_000):
             del order
             gc.collect()
@@ -491,12 +509,12 @@ def placed_quickly(number: int) -> BuyOrderPlaced:
     )
 
 
-def test_forgetting_none_and_all() -> None:
+def test_forgetting_none_and_all(account: Account) -> None:
     with pytest.raises(cp.ConfigurationError, match="max_closed"):
-        OrderTable(max_closed=-1)
-    table = OrderTable(max_closed=0)
+        Account(max_closed=-1)
+    account = Account(max_closed=0)
     order = an_order()
-    table.add(order)
-    feed(table, placed(left="0"))
-    assert len(table) == 0
+    account.orders.add(order)
+    feed(account, placed(left="0"))
+    assert len(account.orders) == 0
     assert order.status is OrderStatus.FILLED

@@ -73,7 +73,6 @@ def test_a_new_store_is_empty(store: Store) -> None:
 
 def test_the_position_only_grows(store: Store) -> None:
     for transaction_id in (3, 7, 5, 7, 1):
-        store.handling(transaction_id)
         store.advance(transaction_id)
     assert store.position == 7
     store.flush()
@@ -373,7 +372,7 @@ def test_a_write_that_fails_says_so_and_can_be_repeated(sqlite: SqliteStore) -> 
     other.close()
 
 
-# Positions in groups
+# Positions
 
 
 def stored(store: SqliteStore) -> int | None:
@@ -383,16 +382,16 @@ def stored(store: SqliteStore) -> int | None:
     return position
 
 
-def test_positions_are_committed_in_groups(path: Path) -> None:
-    store = SqliteStore(path, commit_every=10)
+def test_a_position_is_written_when_it_is_flushed(path: Path) -> None:
+    store = SqliteStore(path)
     store.open(*ALICE)
-    found = []
-    for transaction_id in range(1, 26):
-        store.advance(transaction_id)
-        found.append(stored(store))
-    assert found == [None] * 9 + [10] * 10 + [20] * 6
+    store.advance(7)
+    assert (store.position, stored(store)) == (7, None)
     store.flush()
-    assert stored(store) == 25
+    assert stored(store) == 7
+    before = store._commits
+    store.flush()  # nothing new
+    assert store._commits == before
     store.close()
 
 
@@ -444,7 +443,7 @@ def insert(store: SqliteStore, transaction_id: int) -> None:
 
 def test_a_transaction_commits_the_position_too(mine: SqliteStore) -> None:
     mine.advance(8)  # of a group that is not full
-    mine.handling(9)
+    mine.watch(lambda: 9)
     insert(mine, 9)
     assert (stored(mine), mine.position, fills(mine)) == (9, 9, [9])
     mine.advance(9)
@@ -452,9 +451,9 @@ def test_a_transaction_commits_the_position_too(mine: SqliteStore) -> None:
 
 
 def test_an_exception_undoes_both(mine: SqliteStore) -> None:
-    mine.handling(8)
+    mine.watch(lambda: 8)
     insert(mine, 8)
-    mine.handling(9)
+    mine.watch(lambda: 9)
     with suppress(KeyError), mine.transaction() as db:
         db.execute("INSERT INTO fills VALUES (9)")
         raise KeyError
@@ -465,15 +464,15 @@ def test_an_exception_undoes_both(mine: SqliteStore) -> None:
 
 
 def test_after_a_failure_the_position_stays(mine: SqliteStore) -> None:
-    mine.handling(9)
-    mine.handling(None)  # the user's code has failed
+    mine.watch(lambda: 9)
+    mine.watch(lambda: None)  # the user's code has failed
     insert(mine, 1)
     assert (stored(mine), mine.position) == (None, None)
 
 
 @pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
 def test_the_end_of_a_transaction_is_the_end_of_its_block(mine: SqliteStore, end: str) -> None:
-    mine.handling(9)
+    mine.watch(lambda: 9)
     with pytest.raises(cp.ConfigurationError, match="was ended within"), mine.transaction() as db:
         db.execute(end)
     assert (stored(mine), mine.position) == (None, None)
@@ -489,7 +488,7 @@ def test_one_transaction_at_a_time(mine: SqliteStore) -> None:
 def test_the_outbox_while_a_transaction_is_open(mine: SqliteStore) -> None:
     """Nothing of the outbox can be undone with it."""
     first, second = mine.put(entry(1)), mine.put(entry(2))
-    mine.handling(9)
+    mine.watch(lambda: 9)
     with suppress(KeyError), mine.transaction():
         mine.update(first, sequence=5)
         mine.remove(second, 8)

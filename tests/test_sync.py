@@ -67,11 +67,12 @@ def test_orders_balances_and_events(exchange: Exchange, alice_key: cp.PrivateKey
         assert not alice.cancel(order)
         assert str(alice.balances()["BTC"].available) == "5.50000000"
         assert alice.known_balances["BTC"] == alice.balances()["BTC"]
-        told = [event.message for event in alice.events(timeout=0.2)]
+        events = list(alice.events(timeout=0.2))
+        told = [event.message for event in events]
         assert [type(message) for message in told if not isinstance(message, cp.SetBalance)] == [
             cp.BuyOrderPlaced, cp.OwnTrade, cp.BuyOrderAmountChanged, cp.BuyOrderCancelled, cp.OrderNotFound,
         ]  # fmt: skip
-        assert alice.position == alice.orders.position
+        assert alice.position == events[-1].transaction_id
         alice.cancel_all()
         assert isinstance(alice.request(cp.UserOrdersRequest()), cp.UserOrdersResponse)
         assert alice.metrics().counters["orders_sent"] == 1
@@ -134,7 +135,7 @@ def test_the_position_is_kept_in_the_store(exchange: Exchange, alice_key: cp.Pri
         first = [event.transaction_id for event in itertools.islice(alice.events(), 3)]
     with client_of(exchange, alice_key, store=store) as alice:
         second = [event.transaction_id for event in alice.events(timeout=0.2)]
-        assert alice.orders.position == second[-1]
+        assert alice.position == second[-1]
     # The third was handed over and nothing said that it was handled; the others come once.
     assert len(first) == 3
     assert second[0] == first[-1]
@@ -311,7 +312,7 @@ def test_market_data(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
 def test_nothing_is_missing(ours: type, theirs: type) -> None:
     """Every public method and property, with the same parameters and defaults."""
     internal = {
-        "of", "elsewhere", "message", "add_trade", "set_remaining", "add_fee", "wake", "end",  # of an order
+        "of", "elsewhere", "message", "add_trade", "set_remaining", "add_fee", "wake", "waiters", "end",  # of an order
         "request_at", "pause_events", "resume_events", "wait_closed", "open", "give_up",  # of a connection
         "on_open", "on_message", "on_text", "on_heard", "on_closed",
         "expire_orders", "opened", "joined", "left", "monotonic",  # of an exchange

@@ -22,6 +22,9 @@ class Recorder:
         self.transport: Transport | None = None
         self.log: list[object] = []
         self.heard = 0
+        self.calls = 0
+        self.promises = 0
+        self.broken_promises = 0
         self.closed: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._changed = asyncio.Condition()
         self.echo = False
@@ -30,8 +33,11 @@ class Recorder:
         self.transport = transport
         self._wake()
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         self.log.append(data)
+        if more:
+            self.promises += 1
+            asyncio.get_running_loop().call_soon(self._look, self.calls + 1)
         if self.echo and self.transport is not None:
             self.transport.send(data)
         self._wake()
@@ -48,7 +54,12 @@ class Recorder:
         self.closed.set_result(closed)
         self._wake()
 
+    def _look(self, calls: int) -> None:
+        """More was promised in the turn of the loop that has ended."""
+        self.broken_promises += self.calls == calls
+
     def _wake(self) -> None:
+        self.calls += 1
         self._waker = asyncio.ensure_future(self._notify())
 
     async def _notify(self) -> None:
@@ -228,6 +239,27 @@ async def test_fragments_are_joined(kind: TransportKind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("last", ["message", "text", "ping", "fragment", "close", "half a message"])
+async def test_who_promises_more_keeps_it(kind: TransportKind, last: str) -> None:
+    """Within the same turn of the event loop, whatever is at the end of what was read."""
+    ends: dict[str, tuple[int, bool, bytes]] = {
+        "message": (0x02, True, b"z"),
+        "text": (0x01, True, b"z"),
+        "ping": (0x09, True, b"z"),
+        "fragment": (0x02, False, b"z"),
+        "close": (0x08, True, b"\x03\xe8"),
+    }
+    messages = [(0x02, True, b"%d" % number) for number in range(200)]
+    frames = [*messages, *([ends[last]] if last in ends else [])]
+    async with raw_server(kind, frames=frames, tail=b"" if last in ends else b"\x82\x05half") as client:
+        await client.until(lambda: len(client.log) >= 200)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert client.promises > 100, "all of it came in a few reads"
+        assert client.broken_promises == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "frames",
     [
@@ -274,9 +306,9 @@ async def tcp_server(handle: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def raw_server(
-    kind: TransportKind, *, frames: list[tuple[int, bool, bytes]], max_bytes: int = 2**20
+    kind: TransportKind, *, frames: list[tuple[int, bool, bytes]], tail: bytes = b"", max_bytes: int = 2**20
 ) -> AsyncIterator[Recorder]:
-    """A server that answers the upgrade by hand and sends *frames*: opcode, fin, payload."""
+    """A server that answers the upgrade by hand and sends *frames*: opcode, fin, payload; and then *tail*."""
     from websockets.utils import accept_key
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -286,9 +318,11 @@ async def raw_server(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n".encode()
         )
-        for opcode, fin, payload in frames:
+        sent = tail
+        for opcode, fin, payload in reversed(frames):
             size = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2, "big")
-            writer.write(bytes([(0x80 if fin else 0) | (opcode & 0x0F)]) + size + payload)
+            sent = bytes([(0x80 if fin else 0) | (opcode & 0x0F)]) + size + payload + sent
+        writer.write(sent)
         await writer.drain()
         await reader.read(65536)  # the client's close frame, or its end
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_FLOOR, Context, Decimal
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from ..messages import Balance, Message, OwnTrade, SetBalance, Unknown, UserBalanceResponse
+from ..messages import Balance, OwnTrade, SetBalance, UserBalanceResponse
 from .order import EXACT
 
 __all__ = ["BalanceDifference", "BalanceTable"]
@@ -30,13 +31,12 @@ class BalanceDifference(msgspec.Struct, frozen=True):
 class _Funds:
     """One currency; *available* is ``None`` until it is told, *compared* says whether *on_hold* was ever stated."""
 
-    __slots__ = ("available", "changed_by", "compared", "on_hold")
+    __slots__ = ("available", "compared", "on_hold")
 
     def __init__(self) -> None:
         self.available: Decimal | None = None
         self.on_hold = _ZERO
         self.compared = False
-        self.changed_by = -1
 
 
 class BalanceTable:
@@ -53,13 +53,7 @@ class BalanceTable:
     """
 
     def __init__(self) -> None:
-        self._position = -1
         self._funds: dict[str, _Funds] = {}
-
-    @property
-    def position(self) -> int:
-        """The transaction id of the last event that was applied, -1 before the first."""
-        return self._position
 
     def get(self, currency: str) -> Balance:
         """The balance of *currency*; zero where nothing is known of it."""
@@ -70,58 +64,46 @@ class BalanceTable:
         """The balance of every currency that is known."""
         return {currency: _shown(funds) for currency, funds in self._funds.items() if funds.available is not None}
 
-    def apply(self, transaction_id: int, message: Message | Unknown) -> str | None:
-        """Take an event in, in order of transaction id; returns the currency whose balance it changed.
+    def handlers(self) -> dict[type[Any], Callable[[Any, int, int], None]]:
+        """Who takes in what; an :class:`~cryptoproto.client.account.Account` sees to it that each event comes once."""
+        return {SetBalance: self._on_set_balance}
 
-        One with a transaction id that is not higher than the last is ignored, so replays do no harm.
-        """
-        if transaction_id <= self._position:
-            return None
-        self._position = transaction_id
-        if isinstance(message, SetBalance):
-            funds = self._of(message.currency, transaction_id)
-            funds.available = message.balance
-            if message.reason == "on_hold":
-                funds.on_hold = _subtract(funds.on_hold, message.change)
-            return message.currency
-        if isinstance(message, OwnTrade):
-            base, _, quote = message.trade_pair.partition("_")
-            currency, paid = base, message.amount
-            if message.bought:
-                currency, paid = quote, _down_to(_multiply(message.price, paid), _STEP)
-            funds = self._of(currency, transaction_id)
-            funds.on_hold = _subtract(funds.on_hold, paid)
-            return currency
-        return None
+    def _on_set_balance(self, message: SetBalance, _transaction_id: int, _now_ns: int) -> None:
+        funds = self._funds.get(message.currency)
+        if funds is None:
+            funds = self._funds[message.currency] = _Funds()
+        funds.available = message.balance
+        if message.reason == "on_hold":
+            funds.on_hold = _subtract(funds.on_hold, message.change)
 
-    def adopt(self, response: UserBalanceResponse, *, as_of: int | None = None) -> list[BalanceDifference]:
+    def on_trade(self, trade: OwnTrade) -> None:
+        """A fill pays out of the hold."""
+        base, _, quote = trade.trade_pair.partition("_")
+        currency, paid = base, trade.amount
+        if trade.maker == trade.maker_buy:  # the client was the buyer
+            currency, paid = quote, _down_to(_multiply(trade.price, paid), _STEP)
+        funds = self._funds.get(currency)
+        if funds is None:
+            funds = self._funds[currency] = _Funds()
+        funds.on_hold = _subtract(funds.on_hold, paid)
+
+    def adopt(self, response: UserBalanceResponse) -> list[BalanceDifference]:
         """Compare with the balances that the exchange states, report what differs, and take them over.
 
         What could not be known is no difference: a currency of which no event has told, and what is on hold where it
         was not stated before.
 
         Args:
-            response: the balances. All events that came before it must have been applied.
-            as_of: :attr:`position` when the response was asked for. Currencies that later events tell of are left
-                alone, because the response may be older than they are; ``None`` where there can be no such events.
+            response: the balances. All events that came before it must have been taken in, and none that came behind.
         """
         differences: list[BalanceDifference] = []
         for currency, there in response.balances.items():
             funds = self._funds.setdefault(currency, _Funds())
-            if as_of is not None and funds.changed_by > as_of:
-                continue
             known = funds.available is not None
             if (known and funds.available != there.available) or (funds.compared and funds.on_hold != there.on_hold):
                 differences.append(BalanceDifference(currency, _shown(funds), there))
             funds.available, funds.on_hold, funds.compared = there.available, there.on_hold, True
         return differences
-
-    def _of(self, currency: str, transaction_id: int) -> _Funds:
-        funds = self._funds.get(currency)
-        if funds is None:
-            funds = self._funds[currency] = _Funds()
-        funds.changed_by = transaction_id
-        return funds
 
 
 def _shown(funds: _Funds) -> Balance:

@@ -8,11 +8,11 @@ import os
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Literal, Self, Unpack
+from typing import Literal, Self, Unpack
 
 import msgspec
 
-from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, OrderRejected, SlowConsumer, StoreError
+from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, OrderRejected, SlowConsumer
 from ..messages import (
     AmountLike,
     Balance,
@@ -26,6 +26,7 @@ from ..messages import (
     UserOrdersRequest,
     encode,
 )
+from .account import Account
 from .backoff import Backoff
 from .connection import Connection
 from .desk import Desk, Report
@@ -38,6 +39,7 @@ from .options import ConnectArguments, ConnectOptions, default_throttle
 from .order_ids import ClientOrderIds
 from .orders import Order, OrderTable, Side, TimeInForce, place_message
 from .outcomes import Kind, OrderNotOpen, Pending, never_sent
+from .progress import Progress
 from .states import StateChange
 from .store import Store, open_store
 from .stream import EventStream
@@ -46,10 +48,6 @@ from .subscription import Subscription
 __all__ = ["Client"]
 
 logger = logging.getLogger("cryptoproto.client")
-
-_FLUSH_INTERVAL_S: Final = 0.05
-"""How long the stored position may lag behind the handled one: what a kill makes be handled again."""
-_FLUSH_RETRY_S: Final = 1.0
 
 
 class Client:
@@ -93,10 +91,14 @@ class Client:
         self._resend = resend == "once"
         self._metrics = Metrics()
         self._store = open_store(store)
-        self._desk = Desk(self._store, self._metrics, order_rate)
+        self._account = Account()
+        self._desk = Desk(self._account, self._store, self._metrics, order_rate)
+        self._unanswered = self._desk.outcomes.unanswered
         self._keeper = Keeper(self._connect, self._resume, self._on_down, self._on_stop, backoff or Backoff())
-        self._inbox = Inbox(asyncio.get_running_loop(), self._options.max_queue)
-        self._stream = EventStream(self._inbox, self._handling, self._advance, self._on_low)
+        loop = asyncio.get_running_loop()
+        self._inbox = Inbox(loop, self._options.max_queue)
+        self._progress = Progress(self._store, self._metrics.receive_to_dispatch, loop)
+        self._stream = EventStream(self._inbox, self._progress, self._on_low)
         self._handler = self._options.on_event
         self._attended = self._handler is not None
         self._applied: int | None = None
@@ -104,7 +106,6 @@ class Client:
         self._again = False
         self._resumed_from = 0
         self._ids = ClientOrderIds()
-        self._flush_timer: asyncio.TimerHandle | None = None
         self._low = asyncio.Event()
 
     # Its life
@@ -118,6 +119,7 @@ class Client:
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
         self._applied = self._store.position
+        self._store.watch(self._progress.handling)
         try:
             self._desk.restore()
         except CryptoprotoError:
@@ -142,14 +144,8 @@ class Client:
         await self._keeper.close(timeout)
         self._desk.close()
         self._stream.end()
-        try:
-            if not self._attended and self._applied is not None:
-                self._store.advance(self._applied)  # nobody takes events: what the tables have seen is handled
-        finally:
-            if self._flush_timer is not None:
-                self._flush_timer.cancel()
-                self._flush_timer = None
-            self._store.close()
+        self._progress.stop()
+        self._store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -205,7 +201,7 @@ class Client:
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )
         order = Order.of(message)
-        self._desk.orders.add(order)
+        self._account.orders.add(order)
         pending = self._pending(Kind.PLACE, message, timeout, resend)
         pending.client_order_id = number
         await self._desk.submit(self._keeper, pending, wait=wait)
@@ -280,17 +276,17 @@ class Client:
     async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
         """The open orders, when all that the exchange has to tell of them was heard; raises as :meth:`request`."""
         await self.request(UserOrdersRequest(), timeout=timeout, wait=wait)
-        return self._desk.orders.open_orders()
+        return self._account.orders.open_orders()
 
     @property
     def orders(self) -> OrderTable:
         """Every order that is not at its end, and the latest of those that are; kept up to date by events."""
-        return self._desk.orders
+        return self._account.orders
 
     @property
     def known_balances(self) -> dict[str, Balance]:
         """The balances as events tell them, without asking."""
-        return self._desk.balances.all()
+        return self._account.balances.all()
 
     @property
     def state(self) -> StateChange:
@@ -300,20 +296,23 @@ class Client:
     @property
     def position(self) -> int | None:
         """The last transaction that was handled; the next process begins behind it."""
+        self._progress.settle()
         return self._store.position
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
         connection = self._keeper.connection
+        self._progress.settle()
+        self._metrics.counters["events"] = self._account.heard
         return self._metrics.snapshot(
             {
                 "queued_events": float(len(self._inbox.events)),
                 "requests_in_flight": float(connection.in_flight if connection is not None else 0),
-                "unanswered_messages": float(len(self._desk.outcomes)),
+                "unanswered_messages": float(len(self._unanswered)),
                 "pacing_depth": float(self._desk.bucket.depth),
                 "pacing_hold_s": self._desk.bucket.hold,
                 "throttling_hold_s": connection.hold if connection is not None else 0.0,
-                "open_orders": float(len(self._desk.orders.open_orders())),
+                "open_orders": float(len(self._account.orders.open_orders())),
                 "connected": float(connection is not None),
             }
         )
@@ -331,7 +330,7 @@ class Client:
         if self._options.on_event is not None:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
         self._attended = True
-        self._stream.take_back(self._store.position)
+        self._stream.take_back(self.position)
         if self._dropped:
             self._begin_again()
         return self._stream
@@ -353,8 +352,12 @@ class Client:
         position = self._resumed_from = self._applied if self._applied is not None else self._options.resume_from
         connection = Connection(
             msgspec.structs.replace(
-                self._options, resume_from=position, on_event=self._on_event, throttle=self._on_throttling
-            )
+                self._options,
+                resume_from=position,
+                on_event=None if self._handler is None else self._on_event,
+                throttle=self._on_throttling,
+            ),
+            on_events=self._on_events if self._handler is None else None,
         )
         self._again = False
         await connection.open()
@@ -381,32 +384,47 @@ class Client:
         return (self._options.throttle or default_throttle)(level, request_id, order_id)
 
     def _on_event(self, event: Event) -> None:
-        """The hot path: what this client knows first, then the user."""
-        transaction_id = event.transaction_id
-        if transaction_id is not None:
-            self._desk.apply(transaction_id, event.message, event.received_ns)
-            self._applied = transaction_id
-        else:
-            self._metrics.count("broadcasts")
+        """For users with a handler: what this client knows first, then the user, before the next frame is read."""
+        self._apply([event])
         if self._handler is not None:
             self._handle(self._handler, event)
-            return
-        if not self._dropped and self._inbox.put(event):
-            self._on_full()
+
+    def _on_events(self, events: list[Event]) -> None:
+        """For users who iterate: what one read has brought, to what this client knows and into the queue."""
+        try:
+            self._apply(events)
+        finally:
+            if events and not self._dropped and self._inbox.put_all(events):
+                self._on_full()
+
+    def _apply(self, events: list[Event]) -> None:
+        """Take events in; those that could not be are taken out of the list, and come again with the next connection.
+
+        Raises:
+            StoreError: an outcome could not be stored.
+        """
+        heard = self._account.heard
+        try:
+            self._account.apply(events, self._unanswered, self._desk.answer)
+        finally:
+            self._metrics.counters["broadcasts"] += heard + len(events) - self._account.heard
+            for event in reversed(events):
+                if event.transaction_id is not None:
+                    self._applied = event.transaction_id
+                    break
 
     def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
-        self._handling(event)
+        self._progress.begin(event)
         try:
             handler(event)
         except Exception as error:
             # The position stays before this event. Trying again would only meet it again.
-            self._store.handling(None)
+            self._progress.handed = None
             failure = ConnectionClosed(None, f"on_event raised {type(error).__name__}; the client is closed")
             failure.__cause__ = error
             self._keeper.error = failure
             raise
-        if event.transaction_id is not None:
-            self._advance(event.transaction_id)
+        self._progress.finish()
 
     def _on_full(self) -> None:
         connection = self._keeper.connection
@@ -420,14 +438,14 @@ class Client:
         elif self._inbox.overflowing:
             # Replies are waited for behind more events than can be kept: let go, and resume when there is room.
             connection.give_up(SlowConsumer(None, "events are not taken fast enough", position=self._applied))
-        elif not len(self._desk.outcomes):
+        elif not len(self._unanswered):
             connection.pause_events()
 
     def _begin_again(self) -> None:
         """Have the events replayed that were dropped."""
         self._dropped = False
         self._again = True
-        self._applied = self._store.position
+        self._applied = self.position
         if self._keeper.connection is not None:
             self._keeper.connection.give_up(self._missed())
 
@@ -439,20 +457,3 @@ class Client:
         connection = self._keeper.connection
         if connection is not None:
             connection.resume_events()
-
-    def _handling(self, event: Event) -> None:
-        self._metrics.receive_to_dispatch.record(time.time_ns() - event.received_ns)
-        self._store.handling(event.transaction_id)
-
-    def _advance(self, transaction_id: int) -> None:
-        self._store.advance(transaction_id)
-        if self._flush_timer is None:
-            self._flush_timer = asyncio.get_running_loop().call_later(_FLUSH_INTERVAL_S, self._flush)
-
-    def _flush(self) -> None:
-        self._flush_timer = None
-        try:
-            self._store.flush()
-        except StoreError:
-            logger.exception("the position could not be stored; trying again")
-            self._flush_timer = asyncio.get_running_loop().call_later(_FLUSH_RETRY_S, self._flush)

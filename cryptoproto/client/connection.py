@@ -67,7 +67,7 @@ class Connection:
     All methods are for the event loop that the connection was made in.
     """
 
-    def __init__(self, options: ConnectOptions) -> None:
+    def __init__(self, options: ConnectOptions, *, on_events: Callable[[list[Event]], None] | None = None) -> None:
         loop = asyncio.get_running_loop()
         self._loop = loop
         self._options = options
@@ -93,6 +93,9 @@ class Connection:
         self._gate = SendGate(loop)
         self._signer: Signer | None = None
         self._on_event = options.on_event
+        self._on_events = on_events
+        self._arrived: list[Event] = []
+        self._has_queue = on_events is None and options.on_event is None
         self._heartbeat = Heartbeat(
             loop,
             interval=options.ping_interval or 1e9,
@@ -374,7 +377,7 @@ class Connection:
         if self._error is None:
             transport.send(self._session.hello())
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         """See :class:`~cryptoproto.transport.Listener`. The hot path: a frame becomes an event."""
         if self._error is not None:
             return
@@ -387,25 +390,39 @@ class Connection:
                 event = Event(transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
                 self._position = transaction_id
             elif type(frame) is ResponseFrame:
+                self._hand_over()
                 if self._watched and frame.request_id in self._watched:
                     self._call_user(self._watched[frame.request_id], frame.payload)
                 self._calls.resolve(frame.request_id, frame.payload)
                 return
-            elif frame is None:
-                return
             elif isinstance(frame, BroadcastFrame):
                 event = Event(None, None, decode(frame.payload), time.time_ns(), frame.payload)
             else:
-                self._on_rare(frame)
+                self._hand_over()
+                if frame is not None:
+                    self._on_rare(frame)
                 return
         except (HandshakeError, DecodeError) as error:
             self._fail(error, CloseCode.PROTOCOL_ERROR)
             return
-        if self._on_event is not None:
-            self._call_user(self._on_event, event)
-            return
-        if self._inbox.put(event):
-            self._on_full()
+        if self._has_queue:
+            if self._inbox.put(event):
+                self._on_full()
+        elif self._on_events is not None:
+            self._arrived.append(event)
+            if not more:
+                self._hand_over()
+        elif self._on_event is not None:
+            try:  # as _call_user(), without its call for every event
+                self._on_event(event)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged, and ends the connection
+                self._on_user_error(self._on_event, error)
+
+    def _hand_over(self) -> None:
+        """What one read has brought, to who takes events by the list."""
+        if self._arrived:
+            arrived, self._arrived = self._arrived, []
+            self._call_user(self._on_events, arrived)
 
     def on_text(self, text: str) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -414,6 +431,7 @@ class Connection:
     def on_heard(self) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._heartbeat.heard = True
+        self._hand_over()
 
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -505,12 +523,14 @@ class Connection:
     def _call_user(self, function: Any, *args: Any) -> Any:
         try:
             return function(*args)
-        except (Exception, asyncio.CancelledError) as error:
-            name = getattr(function, "__qualname__", type(function).__qualname__)
-            logger.exception("%s raised; the connection is closed", name)
-            reason = f"{name} raised {type(error).__name__}"
-            self._fail(ConnectionClosed(None, reason), CloseCode.NORMAL, cause=error)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged, and ends the connection
+            self._on_user_error(function, error)
             return None
+
+    def _on_user_error(self, function: Any, error: BaseException) -> None:
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        logger.error("%s raised; the connection is closed", name, exc_info=error)
+        self._fail(ConnectionClosed(None, f"{name} raised {type(error).__name__}"), CloseCode.NORMAL, cause=error)
 
     def _fail(
         self,
@@ -521,6 +541,7 @@ class Connection:
         cause: BaseException | None = None,
     ) -> None:
         """End the connection: state first, then everybody who waits. The first error stays."""
+        self._hand_over()
         if self._error is None:
             if isinstance(error, ConnectionClosed):
                 error.position = self._position

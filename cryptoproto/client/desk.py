@@ -22,11 +22,13 @@ from ..messages import (
     UserOrdersResponse,
     decode_client_message,
 )
-from .balances import BalanceDifference, BalanceTable
+from .account import Account
+from .balances import BalanceDifference
 from .connection import Connection
+from .event import Event
 from .keeper import Keeper
 from .metrics import Metrics
-from .orders import Order, OrderDifference, OrderTable
+from .orders import Order, OrderDifference
 from .outcomes import Kind, Outcomes, Pending, never_sent
 from .states import State
 from .store import OutboxEntry, Store
@@ -59,19 +61,16 @@ class _SendAgain(CryptoprotoError):
 
 
 class Desk:
-    """Everything a client knows of its orders and balances, and the messages that are on their way."""
+    """The messages that are on their way, and what the exchange says of orders and balances after each resume."""
 
-    def __init__(self, store: Store, metrics: Metrics, order_rate: float | None) -> None:
-        self.orders = OrderTable()
-        self.balances = BalanceTable()
+    def __init__(self, account: Account, store: Store, metrics: Metrics, order_rate: float | None) -> None:
         self.outcomes = Outcomes(self._on_settled)
         self.bucket = TokenBucket(order_rate)
         self.reports: Channel[Report] = Channel()
+        self._account = account
         self._store = store
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
-        self._now = 0  # the transaction that is being applied
-        self._replayed = 0
         self._error: CryptoprotoError | None = None
 
     # What the connection tells
@@ -84,21 +83,20 @@ class Desk:
             if isinstance(message, CancelOrder):
                 pending.order_id = message.order_id
             elif isinstance(message, PlaceOrder):
-                self.orders.add(Order.of(message, created_ns=entry.created_ns))
+                self._account.orders.add(Order.of(message, created_ns=entry.created_ns))
             pending.sequence = entry.sequence
             pending.key = entry.key
             pending.unknown = True
             self.outcomes.add(pending)
 
-    def apply(self, transaction_id: int, message: Message | Unknown, received_ns: int) -> None:
-        """An event: the tables first, then who waits for it."""
-        self._now = transaction_id
-        self._replayed += 1
-        self._metrics.counters["events"] += 1
-        self.orders.apply(transaction_id, message, received_ns)
-        self.balances.apply(transaction_id, message)
-        if len(self.outcomes) and transaction_id > self._store.settled_through:
-            self.outcomes.apply(message)
+    def answer(self, event: Event) -> None:
+        """An event that was taken in: tell who waits for it. To be called while anybody does.
+
+        Raises:
+            StoreError: the outcome could not be stored; nothing has happened, and the event is to come again.
+        """
+        if event.transaction_id is not None and event.transaction_id > self._store.settled_through:
+            self.outcomes.apply(event.message)
 
     async def resume(self, connection: Connection, *, complete: bool = True) -> int:
         """Find out what became of everything while there was no connection; returns how many events were replayed.
@@ -107,13 +105,13 @@ class Desk:
         it told in the handshake. So every message without an outcome has one now; only where it was not *complete*,
         because the client wants live events alone, an answer may have been missed.
         """
-        self._replayed = 0
+        heard = self._account.heard
         last_sequence = connection.last_sequence
         for pending in self.outcomes.not_received(last_sequence):
             self._was_not_received(pending)
 
         def compare_orders(response: Message | Unknown) -> None:
-            differences = self.orders.adopt(response) if isinstance(response, UserOrdersResponse) else []
+            differences = self._account.orders.adopt(response) if isinstance(response, UserOrdersResponse) else []
             if not complete:
                 for pending in self.outcomes.pending():
                     order = self._order(pending)
@@ -126,22 +124,22 @@ class Desk:
 
         def compare_balances(response: Message | Unknown) -> None:
             if isinstance(response, UserBalanceResponse):
-                for difference in self.balances.adopt(response):
+                for difference in self._account.balances.adopt(response):
                     self.reports.publish(difference)
 
         await self._ask(connection, UserOrdersRequest(), compare_orders)
-        replayed = self._replayed
+        replayed = self._account.heard - heard
         await self._ask(connection, UserBalanceRequest(), compare_balances)
         return replayed
 
     async def _ask(self, connection: Connection, question: Outgoing, at: Callable[[Message | Unknown], None]) -> None:
         """Ask, with patience for as long as events come: a long history is replayed before the response."""
         while True:
-            heard = self._replayed
+            heard = self._account.heard
             try:
                 await connection.request_at(question, at)
             except RequestTimeout:
-                if self._replayed == heard:
+                if self._account.heard == heard:
                     raise
             else:
                 return
@@ -243,7 +241,7 @@ class Desk:
                 error.sent = True
                 order = self._order(pending)
                 if order is not None:
-                    self.orders.mark_unknown(order, error)
+                    self._account.orders.mark_unknown(order, error)
                 return error
         return answer.result()
 
@@ -274,9 +272,9 @@ class Desk:
                 error.sent = True
                 order = self._order(pending)
                 if order is not None:
-                    self.orders.mark_unknown(order, error)
+                    self._account.orders.mark_unknown(order, error)
                 pending.answer.set_result(error)
-        self.orders.end(ConnectionClosed(None, "the client is closed"))
+        self._account.orders.end(ConnectionClosed(None, "the client is closed"))
         self.reports.end()
 
     # How it ends
@@ -293,7 +291,7 @@ class Desk:
 
     def _was_not_received(self, pending: Pending) -> None:
         if pending.key is not None:
-            self._store.remove(pending.key, self._now)
+            self._store.remove(pending.key, self._account.position)
             pending.key = None
         self.outcomes.remove(pending)
         pending.sequence = None
@@ -308,13 +306,13 @@ class Desk:
 
     def _on_settled(self, pending: Pending, error: CryptoprotoError | None) -> None:
         if pending.key is not None:
-            self._store.remove(pending.key, self._now)
+            self._store.remove(pending.key, self._account.position)
             pending.key = None
         order = self._order(pending)
         if order is not None and isinstance(error, OutcomeUnknown):
-            self.orders.mark_unknown(order, error)
+            self._account.orders.mark_unknown(order, error)
         elif order is not None and error is not None:
-            self.orders.reject(order, error)
+            self._account.orders.reject(order, error)
         if pending.kind is Kind.PLACE:
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
             if error is None and order is not None and order.acknowledged_ns is not None and pending.sent_ns:
@@ -334,9 +332,9 @@ class Desk:
         self._metrics.count("not_sent")
         order = self._order(pending)
         if order is not None:
-            self.orders.mark_not_sent(order, error)
+            self._account.orders.mark_not_sent(order, error)
 
     def _order(self, pending: Pending) -> Order | None:
         if pending.kind is not Kind.PLACE or pending.client_order_id is None:
             return None
-        return self.orders.by_client_order_id(pending.client_order_id)
+        return self._account.orders.by_client_order_id(pending.client_order_id)

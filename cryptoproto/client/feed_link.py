@@ -145,7 +145,7 @@ class FeedLink:
         if self._over:
             transport.abort()
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         if self._over:
             return

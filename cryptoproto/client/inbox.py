@@ -23,11 +23,11 @@ class Inbox:
 
     Attributes:
         events: what waits, oldest first.
+        waiting_bytes: how large that is.
         was_high: whether there was more than :attr:`low` allows since the reader last set it to false.
     """
 
     __slots__ = (
-        "_bytes",
         "_ended",
         "_hard_limit",
         "_limit",
@@ -36,6 +36,7 @@ class Inbox:
         "_make_error",
         "_waiter",
         "events",
+        "waiting_bytes",
         "was_high",
     )
 
@@ -46,7 +47,7 @@ class Inbox:
         self._limit = limit
         self._low = limit // 2
         self._hard_limit = _HARD_FACTOR * limit + _HARD_SLACK
-        self._bytes = 0
+        self.waiting_bytes = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
         self._make_error: Callable[[], CryptoprotoError] | None = None
@@ -54,18 +55,18 @@ class Inbox:
     @property
     def overflowing(self) -> bool:
         """Whether even those who wait for a reply can't be allowed to go on."""
-        return len(self.events) >= self._hard_limit or self._bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
+        return len(self.events) >= self._hard_limit or self.waiting_bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
 
     @property
     def low(self) -> bool:
         """Whether reading may go on."""
-        return len(self.events) <= self._low and self._bytes < MAX_QUEUE_BYTES // 2
+        return len(self.events) <= self._low and self.waiting_bytes < MAX_QUEUE_BYTES // 2
 
     def put(self, event: Event) -> bool:
         """Add an event, wake the reader, and tell whether reading should stop."""
         events = self.events
         events.append(event)
-        self._bytes = waiting_bytes = self._bytes + len(event.raw)
+        self.waiting_bytes = waiting_bytes = self.waiting_bytes + len(event.raw)
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -75,22 +76,29 @@ class Inbox:
         self.was_high = True
         return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
+    def put_all(self, events: list[Event]) -> bool:
+        """As :meth:`put`, for one event or more."""
+        last = events.pop()
+        self.events.extend(events)
+        self.waiting_bytes += sum([len(event.raw) for event in events])
+        return self.put(last)
+
     def pop(self) -> Event:
         """The oldest event; IndexError when there is none."""
         event = self.events.popleft()
-        self._bytes -= len(event.raw)
+        self.waiting_bytes -= len(event.raw)
         return event
 
     def put_back(self, event: Event) -> None:
         """Return an event to the front, as if it had not been popped."""
         self.events.appendleft(event)
         self.was_high = True  # perhaps; who asks looks twice
-        self._bytes += len(event.raw)
+        self.waiting_bytes += len(event.raw)
 
     def clear(self) -> None:
         """Drop what waits."""
         self.events.clear()
-        self._bytes = 0
+        self.waiting_bytes = 0
 
     def end(self, make_error: Callable[[], CryptoprotoError] | None) -> None:
         """No more comes. Once the queue is empty, each reader gets an error, or the end of the iteration."""

@@ -36,7 +36,6 @@ _multiply: Final = EXACT.multiply
 # A quotient has to end somewhere: forty digits are twelve more than Python's default.
 _QUOTIENT: Final = Context(prec=40, traps=[])
 _ZERO: Final = Decimal(0)
-_ONE: Final = Decimal(1)
 
 
 class Side(enum.Enum):
@@ -136,32 +135,25 @@ class Order:
         acknowledged_ns: when the exchange's word came that it was accepted, ``None`` until then.
         closed_ns: when the word came that it is at its end, ``None`` until then.
         changed_by: the transaction id of the last event about it, -1 before the first.
+        waiters: the futures of those who wait for its status to change; for the order table.
     """
 
-    __slots__ = (
-        "_cost",
-        "_ended",
-        "_traded",
-        "_waiters",
-        "acknowledged_ns",
-        "amount",
-        "changed_by",
-        "client_order_id",
-        "closed_ns",
-        "created_ns",
-        "error",
-        "fees",
-        "order_id",
-        "price",
-        "remaining",
-        "side",
-        "status",
-        "terms_known",
-        "time_in_force",
-        "trade_pair",
-        "trades",
-        "ttl",
-    )
+    # Most orders never have most of these. They stand on the class, where they cost nothing for each order that events
+    # tell of.
+    order_id: int | None = None
+    time_in_force: TimeInForce | None = None
+    ttl: int = 0
+    terms_known: bool = True
+    fees: Decimal = _ZERO
+    error: Exception | None = None
+    acknowledged_ns: int | None = None
+    closed_ns: int | None = None
+    changed_by: int = -1
+    waiters: list[asyncio.Future[None]] | None = None
+    _counted: int = 0
+    _cost: Decimal = _ZERO
+    _traded: Decimal = _ZERO
+    _ended: Exception | None = None
 
     def __init__(
         self,
@@ -176,27 +168,15 @@ class Order:
         created_ns: int | None = None,
     ) -> None:
         self.client_order_id = client_order_id
-        self.order_id: int | None = None
         self.trade_pair = trade_pair
         self.side = side
-        self.time_in_force: TimeInForce | None = time_in_force
-        self.amount: Decimal = exact(amount, "amount")
-        self.price: Decimal = exact(price, "price")
+        self.time_in_force = time_in_force
+        self.amount = self.remaining = exact(amount, "amount")
+        self.price = exact(price, "price")
         self.ttl = ttl
-        self.terms_known = True
         self.status = OrderStatus.PENDING
-        self.remaining = self.amount
-        self.fees = _ZERO
         self.trades: list[OwnTrade] = []
-        self.error: Exception | None = None
         self.created_ns = time.time_ns() if created_ns is None else created_ns
-        self.acknowledged_ns: int | None = None
-        self.closed_ns: int | None = None
-        self.changed_by = -1
-        self._cost = _ZERO
-        self._traded = _ZERO
-        self._waiters: list[asyncio.Future[None]] = []
-        self._ended: Exception | None = None
 
     @classmethod
     def of(cls, message: PlaceOrder, *, created_ns: int | None = None) -> Self:
@@ -217,19 +197,17 @@ class Order:
     def elsewhere(
         cls, order_id: int, trade_pair: str, side: Side, client_order_id: int | None, *, created_ns: int
     ) -> Self:
-        """An order that this process did not place, of which the exchange tells; its terms come later."""
-        order = cls(
-            client_order_id=client_order_id,
-            trade_pair=trade_pair,
-            side=side,
-            amount=_ONE,
-            price=_ONE,
-            created_ns=created_ns,
-        )
+        """An order that this process did not place, and that the exchange has accepted; its terms come later."""
+        order = cls.__new__(cls)
         order.order_id = order_id
-        order.time_in_force = None
-        order.amount = order.price = order.remaining = _ZERO
+        order.client_order_id = client_order_id
+        order.trade_pair = trade_pair
+        order.side = side
+        order.amount = order.remaining = order.price = _ZERO
         order.terms_known = False
+        order.status = OrderStatus.OPEN
+        order.trades = []
+        order.created_ns = order.acknowledged_ns = created_ns
         return order
 
     @property
@@ -250,6 +228,7 @@ class Order:
     @property
     def average_price(self) -> Decimal | None:
         """The mean price of :attr:`trades`, weighted by amount, to forty digits; ``None`` before the first."""
+        self._count_trades()
         return _QUOTIENT.divide(self._cost, self._traded) if self._traded else None
 
     def message(self) -> PlaceOrder:
@@ -311,32 +290,27 @@ class Order:
 
     def add_trade(self, trade: OwnTrade) -> None:
         """Count an execution in; called by the order table, once for each."""
-        amount = trade.amount
         self.trades.append(trade)
-        self._cost = _add(self._cost, _multiply(trade.price, amount))
-        self._traded = _add(self._traded, amount)
         if self.terms_known:
-            remaining = _subtract(self.remaining, amount)
+            remaining = _subtract(self.remaining, trade.amount)
             self.remaining = _ZERO if remaining.is_signed() else remaining
         else:
-            self.amount = _add(self._traded, self.remaining)
+            self.set_remaining(self.remaining)
 
     def set_remaining(self, remaining: Decimal) -> None:
         """Take over how much is left; called by the order table."""
         self.remaining = remaining
         if not self.terms_known:
+            self._count_trades()
             self.amount = _add(self._traded, remaining)
 
     def add_fee(self, fee: Decimal) -> None:
         """Count a fee in; called by the order table."""
-        if fee:
-            self.fees = _add(self.fees, fee)
+        self.fees = _add(self.fees, fee)
 
     def wake(self) -> None:
         """Let those who wait look again; called by the order table after each change of the status."""
-        if not self._waiters:
-            return
-        waiters, self._waiters = self._waiters, []
+        waiters, self.waiters = self.waiters or [], None
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
@@ -352,6 +326,13 @@ class Order:
             f"<{name}: {self.side.value} {plain(self.amount)} {self.trade_pair} at {plain(self.price)}, "
             f"{self.status.value}, {plain(self.filled)} filled>"
         )
+
+    def _count_trades(self) -> None:
+        """Add up the trades that were not added up yet: when somebody asks, for most never do."""
+        for trade in self.trades[self._counted :]:
+            self._cost = _add(self._cost, _multiply(trade.price, trade.amount))
+            self._traded = _add(self._traded, trade.amount)
+        self._counted = len(self.trades)
 
     def _is_answered(self, unknown_before: bool) -> bool:
         if self.acknowledged_ns is not None:
@@ -375,12 +356,14 @@ class Order:
                     if self._ended is not None:
                         raise copy.copy(self._ended)
                     waiter: asyncio.Future[None] = loop.create_future()
-                    self._waiters.append(waiter)
+                    if self.waiters is None:
+                        self.waiters = []
+                    self.waiters.append(waiter)
                     try:
                         await waiter
                     finally:
-                        if waiter in self._waiters:
-                            self._waiters.remove(waiter)
+                        if self.waiters and waiter in self.waiters:
+                            self.waiters.remove(waiter)
         except TimeoutError:
             if not reached():
                 raise RequestTimeout(f"{self!r} was not {what} within {timeout} s") from None

@@ -16,7 +16,6 @@ from ..messages import (
     BuyOrderCancelled,
     BuyOrderClosed,
     BuyOrderPlaced,
-    Message,
     OpenOrder,
     OrderAmountChanged,
     OrderCancelled,
@@ -27,7 +26,6 @@ from ..messages import (
     SellOrderCancelled,
     SellOrderClosed,
     SellOrderPlaced,
-    Unknown,
     UserOrdersResponse,
 )
 from ..wire import ErrorType
@@ -72,16 +70,10 @@ class OrderTable:
             raise ConfigurationError(f"max_closed={max_closed} must be 0 or more")
         self._max_closed = max_closed
         self._clock = clock
-        self._position = -1
         self._by_order_id: dict[int, Order] = {}
         self._by_client_order_id: dict[int, Order] = {}
         self._live: dict[Order, None] = {}
         self._closed: deque[Order] = deque()
-
-    @property
-    def position(self) -> int:
-        """The transaction id of the last event that was applied, -1 before the first."""
-        return self._position
 
     def __len__(self) -> int:
         """How many orders are known, closed ones included."""
@@ -136,13 +128,13 @@ class OrderTable:
             if order_id is not None:
                 self._name(order, order_id)
             order.error = error
-            self._close(order, OrderStatus.REJECTED)
+            self._close(order, OrderStatus.REJECTED, self._clock())
 
     def mark_not_sent(self, order: Order, error: Exception | None = None) -> None:
         """*order* never reached the exchange, for certain; without effect where an event has told otherwise."""
         if order.acknowledged_ns is None:
             order.error = error or RequestNotSent(f"{order!r} never reached the exchange")
-            self._close(order, OrderStatus.NOT_SENT)
+            self._close(order, OrderStatus.NOT_SENT, self._clock())
 
     def mark_unknown(self, order: Order, error: Exception | None = None) -> None:
         """Whether *order* reached the exchange is not known by its deadline; without effect once it is."""
@@ -158,68 +150,78 @@ class OrderTable:
 
     # What events do
 
-    def apply(self, transaction_id: int, message: Message | Unknown, received_ns: int | None = None) -> Order | None:
-        """Take an event in, in order of transaction id; returns the order that it is about.
+    def handlers(self) -> dict[type[Any], Callable[[Any, int, int], None]]:
+        """Who takes in what; an :class:`~cryptoproto.client.account.Account` sees to it that each event comes once."""
+        return {
+            OwnTrade: self.on_trade,
+            **dict.fromkeys((BuyOrderPlaced, SellOrderPlaced), self._on_placed),
+            **dict.fromkeys((BuyOrderAmountChanged, SellOrderAmountChanged), self._on_amount_changed),
+            **dict.fromkeys((BuyOrderCancelled, SellOrderCancelled), self._on_cancelled),
+            **dict.fromkeys((BuyOrderClosed, SellOrderClosed), self._on_closed),
+        }
 
-        One with a transaction id that is not higher than the last is ignored, so replays do no harm.
-        """
-        if transaction_id <= self._position:
-            return None
-        self._position = transaction_id
-        handler = _HANDLERS.get(type(message))
-        if handler is None:
-            return None
-        order = handler(self, message, received_ns)
+    # Each of these runs for every event of its kind: the order is looked up in place, because a call costs as much as
+    # the rest, and only what is not known by the exchange's number is searched for.
+
+    def on_trade(self, message: OwnTrade, transaction_id: int, now_ns: int) -> None:
+        """A fill: of a taker before the order's placement is told, of a maker after."""
+        order = self._by_order_id.get(message.order_id)
+        if order is None:
+            order = self._identify(message, message.trade_pair, Side.BUY if message.bought else Side.SELL, now_ns)
         order.changed_by = transaction_id
-        return order
+        order.add_trade(message)
+        if message.maker and order.acknowledged_ns is None:  # it rests in the book, so it was accepted
+            self._acknowledge(order, now_ns)
 
-    def _on_placed(self, message: OrderPlaced, now_ns: int | None) -> Order:
-        order = self._of(message, _SIDES[type(message)], now_ns)
+    def _on_placed(self, message: OrderPlaced, transaction_id: int, now_ns: int) -> None:
+        order = self._by_order_id.get(message.order_id)
+        if order is None:
+            order = self._identify(message, message.trade_pair, _SIDES[type(message)], now_ns)
+        order.changed_by = transaction_id
         order.amount = message.initial_amount
         order.price = message.price
+        order.remaining = message.amount
         order.terms_known = True
-        order.set_remaining(message.amount)
-        self._acknowledge(order, now_ns)
+        if order.acknowledged_ns is None:
+            self._acknowledge(order, now_ns)
         if message.closed_inline:
             self._close(order, OrderStatus.FILLED, now_ns)
-        return order
 
-    def _on_trade(self, message: OwnTrade, now_ns: int | None) -> Order:
-        order = self._of(message, Side.BUY if message.bought else Side.SELL, now_ns)
-        order.add_trade(message)
-        if message.maker:  # it rests in the book, so it was accepted; a taker's fills come before its placement
-            self._acknowledge(order, now_ns)
-        return order
-
-    def _on_amount_changed(self, message: OrderAmountChanged, now_ns: int | None) -> Order:
-        order = self._of(message, _SIDES[type(message)], now_ns)
-        order.set_remaining(message.amount)
-        order.add_fee(message.fee)
-        return order
-
-    def _on_cancelled(self, message: OrderCancelled, now_ns: int | None) -> Order:
-        order = self._of(message, _SIDES[type(message)], now_ns)
-        self._acknowledge(order, now_ns)
-        self._close(order, OrderStatus.CANCELLED, now_ns)
-        return order
-
-    def _on_closed(self, message: OrderClosed, now_ns: int | None) -> Order:
-        order = self._of(message, _SIDES[type(message)], now_ns)
-        order.set_remaining(_ZERO)
-        self._acknowledge(order, now_ns)
-        self._close(order, OrderStatus.FILLED, now_ns)
-        return order
-
-    def _of(self, message: Any, side: Side, now_ns: int | None) -> Order:
-        """The order that an event is about, by the exchange's number, else by ours; a new one where it is neither."""
+    def _on_amount_changed(self, message: OrderAmountChanged, transaction_id: int, now_ns: int) -> None:
         order = self._by_order_id.get(message.order_id)
-        if order is not None:
-            return order
-        return self._identify(message.order_id, message.client_order_id, message.trade_pair, side, now_ns)
+        if order is None:
+            order = self._identify(message, message.trade_pair, _SIDES[type(message)], now_ns)
+        order.changed_by = transaction_id
+        order.remaining = message.amount
+        if not order.terms_known:
+            order.set_remaining(message.amount)
+        if message.fee:
+            order.add_fee(message.fee)
 
-    def _identify(
-        self, order_id: int, client_order_id: int | None, trade_pair: str, side: Side, now_ns: int | None
-    ) -> Order:
+    def _on_cancelled(self, message: OrderCancelled, transaction_id: int, now_ns: int) -> None:
+        order = self._by_order_id.get(message.order_id)
+        if order is None:
+            order = self._identify(message, message.trade_pair, _SIDES[type(message)], now_ns)
+        order.changed_by = transaction_id
+        if order.acknowledged_ns is None:
+            self._acknowledge(order, now_ns)
+        self._close(order, OrderStatus.CANCELLED, now_ns)
+
+    def _on_closed(self, message: OrderClosed, transaction_id: int, now_ns: int) -> None:
+        order = self._by_order_id.get(message.order_id)
+        if order is None:
+            order = self._identify(message, message.trade_pair, _SIDES[type(message)], now_ns)
+        order.changed_by = transaction_id
+        order.remaining = _ZERO
+        if not order.terms_known:
+            order.set_remaining(_ZERO)
+        if order.acknowledged_ns is None:
+            self._acknowledge(order, now_ns)
+        self._close(order, OrderStatus.FILLED, now_ns)
+
+    def _identify(self, told: Any, trade_pair: str, side: Side, now_ns: int) -> Order:
+        """The order with an id that is new here, by the client's own number; another one where there is none."""
+        order_id, client_order_id = told.order_id, told.client_order_id
         if client_order_id is not None:
             order = self._by_client_order_id.get(client_order_id)
             # The rest of the terms is looked at because the number may be one that somebody else has used before, and
@@ -227,10 +229,7 @@ class OrderTable:
             if order is not None and order.trade_pair == trade_pair and order.side is side:
                 self._name(order, order_id)
                 return order
-        now_ns = self._clock() if now_ns is None else now_ns
         order = Order.elsewhere(order_id, trade_pair, side, client_order_id, created_ns=now_ns)
-        order.status = OrderStatus.OPEN  # it is not one that waits for an answer here
-        order.acknowledged_ns = now_ns
         self._by_order_id[order_id] = order
         if client_order_id is not None:
             self._by_client_order_id.setdefault(client_order_id, order)
@@ -243,11 +242,9 @@ class OrderTable:
         order.order_id = order_id
         self._by_order_id[order_id] = order
 
-    def _acknowledge(self, order: Order, now_ns: int | None) -> None:
+    def _acknowledge(self, order: Order, now_ns: int) -> None:
         """The exchange has accepted *order*, whatever was thought of it here."""
-        if order.acknowledged_ns is not None:
-            return
-        order.acknowledged_ns = self._clock() if now_ns is None else now_ns
+        order.acknowledged_ns = now_ns
         self._reopen(order)
 
     def _reopen(self, order: Order) -> None:
@@ -259,17 +256,18 @@ class OrderTable:
         order.error = None
         order.wake()
 
-    def _close(self, order: Order, status: OrderStatus, now_ns: int | None = None) -> None:
+    def _close(self, order: Order, status: OrderStatus, now_ns: int) -> None:
         order.status = status
         if status is OrderStatus.FILLED or status is OrderStatus.CANCELLED:
             order.error = None
         if order.closed_ns is None:
-            order.closed_ns = self._clock() if now_ns is None else now_ns
+            order.closed_ns = now_ns
             self._live.pop(order, None)
             self._closed.append(order)
             if len(self._closed) > self._max_closed:
                 self._forget(self._closed.popleft())
-        order.wake()
+        if order.waiters:
+            order.wake()
 
     def _forget(self, order: Order) -> None:
         if order.order_id is not None and self._by_order_id.get(order.order_id) is order:
@@ -279,43 +277,36 @@ class OrderTable:
 
     # What the exchange's list does
 
-    def adopt(self, response: UserOrdersResponse, *, as_of: int | None = None) -> list[OrderDifference]:
+    def adopt(self, response: UserOrdersResponse) -> list[OrderDifference]:
         """Compare with the exchange's list of open orders, report what differs, and take the list over.
 
         An order that waits for its answer and is not in the list is left alone: how it ended is told otherwise.
 
         Args:
-            response: the list. All events that came before it must have been applied.
-            as_of: :attr:`position` when the list was asked for. Orders that later events tell of are left as those
-                say, because the list may be older than they are; ``None`` where there can be no such events.
+            response: the list. All events that came before it must have been taken in, and none that came behind.
         """
         differences: list[OrderDifference] = []
         listed: set[Order] = set()
         for trade_pair, book in response.order_books.items():
             for side, rows in ((Side.BUY, book.buy), (Side.SELL, book.sell)):
                 for row in rows:
-                    listed.add(self._adopt_one(row, trade_pair, side, as_of, differences))
+                    listed.add(self._adopt_one(row, trade_pair, side, differences))
         for order in [order for order in self._live if order.is_open and order not in listed]:
-            if as_of is None or order.changed_by <= as_of:
-                order.error = OutcomeUnknown(f"{order!r} is no longer open, and nothing told how it ended")
-                self._close(order, OrderStatus.UNKNOWN)
-                differences.append(OrderDifference(order, "not_open_there", OrderStatus.OPEN, OrderStatus.UNKNOWN))
+            order.error = OutcomeUnknown(f"{order!r} is no longer open, and nothing told how it ended")
+            self._close(order, OrderStatus.UNKNOWN, self._clock())
+            differences.append(OrderDifference(order, "not_open_there", OrderStatus.OPEN, OrderStatus.UNKNOWN))
         return differences
 
-    def _adopt_one(
-        self, row: OpenOrder, trade_pair: str, side: Side, as_of: int | None, differences: list[OrderDifference]
-    ) -> Order:
+    def _adopt_one(self, row: OpenOrder, trade_pair: str, side: Side, differences: list[OrderDifference]) -> Order:
         order = self._by_order_id.get(row.order_id)
         if order is None:
             known = len(self)
-            order = self._identify(row.order_id, row.client_order_id, trade_pair, side, None)
+            order = self._identify(row, trade_pair, side, self._clock())
             if len(self) > known:
                 order.price, order.terms_known = row.price, True
                 order.amount = order.remaining = row.amount
                 differences.append(OrderDifference(order, "not_known_here", None, OrderStatus.OPEN))
                 return order
-        if as_of is not None and order.changed_by > as_of:
-            return order
         if not order.is_open:
             differences.append(OrderDifference(order, "not_open_here", order.status, OrderStatus.OPEN))
             order.acknowledged_ns = order.acknowledged_ns or self._clock()
@@ -340,15 +331,4 @@ _SIDES: Final[dict[type[Any], Side]] = {
     SellOrderCancelled: Side.SELL,
     BuyOrderClosed: Side.BUY,
     SellOrderClosed: Side.SELL,
-}
-_HANDLERS: Final[dict[type[Any], Callable[[OrderTable, Any, int | None], Order]]] = {
-    OwnTrade: OrderTable._on_trade,
-    BuyOrderPlaced: OrderTable._on_placed,
-    SellOrderPlaced: OrderTable._on_placed,
-    BuyOrderAmountChanged: OrderTable._on_amount_changed,
-    SellOrderAmountChanged: OrderTable._on_amount_changed,
-    BuyOrderCancelled: OrderTable._on_cancelled,
-    SellOrderCancelled: OrderTable._on_cancelled,
-    BuyOrderClosed: OrderTable._on_closed,
-    SellOrderClosed: OrderTable._on_closed,
 }

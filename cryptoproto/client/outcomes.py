@@ -82,31 +82,29 @@ class Outcomes:
 
     Args:
         on_settled: called with each message and what became of it: ``None``, or the error that tells why not.
+
+    Attributes:
+        unanswered: the messages by their ``id()``, in the order of sending; for others to look whether there are any.
     """
 
     def __init__(self, on_settled: Callable[[Pending, CryptoprotoError | None], None]) -> None:
         self._on_settled = on_settled
-        self._pending: dict[int, Pending] = {}  # by id(); a dict keeps the order of sending
-
-    def __len__(self) -> int:
-        return len(self._pending)
+        self.unanswered: dict[int, Pending] = {}
 
     def pending(self) -> list[Pending]:
         """All of them, oldest first."""
-        return list(self._pending.values())
+        return list(self.unanswered.values())
 
     def add(self, pending: Pending) -> None:
         """It is about to be sent, with its sequence."""
-        self._pending[id(pending)] = pending
+        self.unanswered[id(pending)] = pending
 
     def remove(self, pending: Pending) -> None:
         """It was not received."""
-        self._pending.pop(id(pending), None)
+        self.unanswered.pop(id(pending), None)
 
     def apply(self, message: Message | Unknown) -> None:
         """Settle what an event answers. Idempotent: an answer finds nothing the second time."""
-        if not self._pending:
-            return
         if isinstance(message, OrderPlaced):
             if message.client_order_id is not None:
                 self._settle_first(
@@ -123,7 +121,7 @@ class Outcomes:
 
     def not_received(self, last_sequence: int) -> list[Pending]:
         """What the exchange has not seen, and will not see any more."""
-        return [one for one in self._pending.values() if one.sequence is None or one.sequence > last_sequence]
+        return [one for one in self.unanswered.values() if one.sequence is None or one.sequence > last_sequence]
 
     def caught_up(self, last_sequence: int, error: CryptoprotoError | None, *, complete: bool) -> None:
         """Everything up to *last_sequence* has been answered by now; settle what is left.
@@ -133,7 +131,7 @@ class Outcomes:
             error: what ended the connection on which it was seen, where that is known.
             complete: whether all events since then were replayed.
         """
-        for one in list(self._pending.values()):
+        for one in list(self.unanswered.values()):
             if one.sequence is None or one.sequence > last_sequence:
                 continue
             if one.kind is Kind.CANCEL_ALL:
@@ -148,18 +146,18 @@ class Outcomes:
 
     def settle(self, pending: Pending, error: CryptoprotoError | None) -> None:
         """Settle one by other knowledge."""
-        if self._pending.get(id(pending)) is pending:
+        if self.unanswered.get(id(pending)) is pending:
             self._settle(pending, error)
 
     def _settle_first(self, fits: Callable[[Pending], bool], error: CryptoprotoError | None) -> None:
-        for one in self._pending.values():
+        for one in self.unanswered.values():
             if fits(one):
                 self._settle(one, error)
                 return
 
     def _settle(self, pending: Pending, error: CryptoprotoError | None) -> None:
         self._on_settled(pending, error)  # if the store fails, nothing has happened yet, and the event comes again
-        self._pending.pop(id(pending), None)
+        self.unanswered.pop(id(pending), None)
 
 
 def _missed() -> OutcomeUnknown:

@@ -64,7 +64,7 @@ class SqliteStore:
 
     Args:
         path: the file, in a folder that exists.
-        commit_every: how many positions make a group. The client flushes a group that is not full from a timer.
+        commit_every: how many events make a group. The client stores one that is not full from a timer.
         synchronous: see above.
     """
 
@@ -82,15 +82,15 @@ class SqliteStore:
         if synchronous not in ("NORMAL", "FULL"):
             raise ConfigurationError(f'synchronous={synchronous!r} must be "NORMAL" or "FULL"')
         self.path = Path(path)
-        self._commit_every = commit_every
+        self.commit_every = commit_every
         self._synchronous = synchronous
         self._lock: sqlite3.Connection | None = None
         self._connection: sqlite3.Connection | None = None
         self._process = 0
         self._position: int | None = None
         self._settled_through = -1
-        self._uncommitted = 0
-        self._handling: int | None = None
+        self._is_behind = False  # the file, behind the position
+        self._handling: Callable[[], int | None] = lambda: None
         self._in_transaction = False
         self._postponed: list[Callable[[], None]] = []
         self._commits = 0
@@ -121,8 +121,7 @@ class SqliteStore:
             self._release()
             raise
         self._process = os.getpid()
-        self._uncommitted = 0
-        self._handling = None
+        self._is_behind = False
 
     @property
     def position(self) -> int | None:
@@ -146,22 +145,15 @@ class SqliteStore:
             for key, kind, payload, created_ns, client_order_id, sequence, deadline_ns, resend in rows
         ]
 
-    def handling(self, transaction_id: int | None) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.handling`."""
-        self._handling = transaction_id
+    def watch(self, handling: Callable[[], int | None]) -> None:
+        """See :meth:`~cryptoproto.client.store.Store.watch`."""
+        self._handling = handling
 
     def advance(self, transaction_id: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.advance`; durable with the group that it belongs to.
-
-        Raises:
-            StoreError: the group could not be written.
-        """
-        if self._position is not None and transaction_id <= self._position:
-            return
-        self._position = transaction_id
-        self._uncommitted += 1
-        if self._uncommitted >= self._commit_every:
-            self.flush()
+        """See :meth:`~cryptoproto.client.store.Store.advance`."""
+        if self._position is None or transaction_id > self._position:
+            self._position = transaction_id
+            self._is_behind = True
 
     def put(self, entry: OutboxEntry) -> int:
         """See :meth:`~cryptoproto.client.store.Store.put`.
@@ -225,9 +217,9 @@ class SqliteStore:
         Raises:
             StoreError: it could not be written; it is not lost, the next call tries again.
         """
-        if self._uncommitted and not self._in_transaction:
-            self._write_position(self._position)
-            self._uncommitted = 0
+        if self._is_behind and not self._in_transaction:
+            self._execute("UPDATE cryptoproto_store SET position = ?", self._position)
+            self._is_behind = False
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -292,20 +284,17 @@ class SqliteStore:
         return f"<SqliteStore {self.path}, {'closed' if self._connection is None else 'open'} at {self._position}>"
 
     def _commit_with_position(self, connection: sqlite3.Connection) -> None:
-        position = self._position
-        if self._handling is not None and (position is None or self._handling > position):
-            position = self._handling
+        position, handling = self._position, self._handling()
+        if handling is not None and (position is None or handling > position):
+            position = handling
         try:
             connection.execute("UPDATE cryptoproto_store SET position = ?", (position,))
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from error
         self._position = position
-        self._uncommitted = 0
+        self._is_behind = False
         self._count_commit()
-
-    def _write_position(self, position: int | None) -> None:
-        self._execute("UPDATE cryptoproto_store SET position = ?", position)
 
     def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
         try:

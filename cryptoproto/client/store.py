@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -32,15 +33,19 @@ class Store(Protocol):
     def outbox(self) -> list[OutboxEntry]:
         """What is unconfirmed, in the order in which it was put."""
 
-    def handling(self, transaction_id: int | None) -> None:
-        """The user's code is given the event with this transaction id now, until :meth:`advance` is told of it.
+    @property
+    def commit_every(self) -> int:
+        """After how many events at the most the position is to be stored; sooner from a timer."""
 
-        This is what lets a store commit the position together with what the user makes of the event. ``None``: the
-        user's code has failed, and the event is not done with.
+    def watch(self, handling: Callable[[], int | None]) -> None:
+        """*handling* tells which event the user's code has been given and is not done with, by its transaction id.
+
+        This is what lets a store commit the position together with what the user makes of the event. It gives
+        ``None`` where there is none: between events, and where the user's code has failed.
         """
 
     def advance(self, transaction_id: int) -> None:
-        """The event with this transaction id is done with. Never goes backwards; need not be durable at once."""
+        """All events up to this transaction id are done with. Never goes backwards; :meth:`flush` makes it durable."""
 
     def put(self, entry: OutboxEntry) -> int:
         """Add *entry*, give it its key, and return that. Durable when the call returns."""
@@ -69,6 +74,8 @@ class Store(Protocol):
 class MemoryStore:
     """A store that lives as long as its process; a client that gets it again goes on where the last one was."""
 
+    commit_every = 1024
+
     def __init__(self) -> None:
         self._owner: tuple[str, str] | None = None
         self._is_open = False
@@ -96,8 +103,8 @@ class MemoryStore:
         """See :meth:`Store.outbox`."""
         return [msgspec.structs.replace(entry) for entry in self._outbox.values()]
 
-    def handling(self, transaction_id: int | None) -> None:
-        """See :meth:`Store.handling`; without effect here."""
+    def watch(self, handling: Callable[[], int | None]) -> None:
+        """See :meth:`Store.watch`; without effect here."""
 
     def advance(self, transaction_id: int) -> None:
         """See :meth:`Store.advance`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import time_ns
 
 from .event import Event
 from .inbox import Inbox
+from .progress import Progress
 
 __all__ = ["EventStream"]
 
@@ -15,54 +17,57 @@ class EventStream:
 
     Args:
         inbox: where events wait.
-        handling: told of each event that is handed over.
-        advance: moves the stored position to a transaction id.
+        progress: what is told of each event that is handed over, and of each that is done with.
         on_low: called when the queue has become short enough to read on.
     """
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        handling: Callable[[Event], None],
-        advance: Callable[[int], None],
-        on_low: Callable[[], None],
-    ) -> None:
+    __slots__ = ("_inbox", "_on_low", "_progress")
+
+    def __init__(self, inbox: Inbox, progress: Progress, on_low: Callable[[], None]) -> None:
         self._inbox = inbox
-        self._handling = handling
-        self._advance = advance
+        self._progress = progress
         self._on_low = on_low
-        self._handed: Event | None = None
 
     def __aiter__(self) -> EventStream:
         return self
 
     async def __anext__(self) -> Event:
         """The next event; asking for it says that the one before was handled. Cancelling loses nothing."""
-        handed = self._handed
-        if handed is not None:
-            self._handed = None
-            if handed.transaction_id is not None:
-                self._advance(handed.transaction_id)
+        progress = self._progress
+        waits = progress.waits
+        handed = progress.handed
+        if handed is not None:  # as Progress.finish(), without a call for each event
+            transaction_id = handed.transaction_id
+            if transaction_id is not None:
+                progress.position = transaction_id
+            if len(waits) >= progress.group:
+                progress.store_now()
         inbox = self._inbox
-        if not inbox.events and not await inbox.wait():
-            raise StopAsyncIteration
-        event = self._handed = inbox.pop()
+        if not inbox.events:
+            progress.handed = None
+            progress.store_soon()
+            if not await inbox.wait():
+                raise StopAsyncIteration
+        event = progress.handed = inbox.events.popleft()  # as Inbox.pop()
+        inbox.waiting_bytes -= len(event.raw)
         if inbox.was_high and inbox.low:
             inbox.was_high = False
             self._on_low()
-        self._handling(event)
+        if not waits:  # as Progress.begin()
+            progress.store_soon()
+        waits.append(time_ns() - event.received_ns)
         return event
 
     def take_back(self, position: int | None) -> None:
         """The reader left without asking for more: the event it had comes again, unless *position* includes it."""
-        handed, self._handed = self._handed, None
+        progress = self._progress
+        handed, progress.handed = progress.handed, None
         if handed is None:
             return
         if handed.transaction_id is None or position is None or handed.transaction_id > position:
             self._inbox.put_back(handed)
 
     def end(self) -> None:
-        """The position moves no more, so nothing more is handed over."""
-        self._handed = None
+        """Nothing more is handed over."""
         self._inbox.clear()
         self._inbox.end(None)

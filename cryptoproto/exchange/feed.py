@@ -109,7 +109,7 @@ class _MarketLink:
         self._transport = transport
         self._feed.joined(self)
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         self.close(CloseCode.PROTOCOL_ERROR, "market data is read only")
 
     def on_text(self, text: str) -> None:

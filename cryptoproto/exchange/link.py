@@ -108,7 +108,7 @@ class ClientLink:
         self._patience = self._loop.call_later(_HANDSHAKE_TIMEOUT, self._on_no_handshake)
         self._host.opened(self)
 
-    def on_message(self, data: bytes) -> None:
+    def on_message(self, data: bytes, more: bool = False) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         if self._closing or self._deaf:
             return

@@ -184,11 +184,6 @@ class Orders:
         """Those that are open, in order of id, without asking the exchange."""
         return [Order(self._thread, order) for order in self._now(lambda: self._table().open_orders())]
 
-    @property
-    def position(self) -> int:
-        """The transaction id of the last event that was applied, -1 before the first."""
-        return self._now(lambda: self._table().position)
-
     def __len__(self) -> int:
         return self._now(lambda: len(self._table()))
 

@@ -35,14 +35,18 @@ class Listener(Protocol):
     def on_open(self, transport: Transport) -> None:
         """The link is up. Nothing was received before, and :meth:`Transport.send` may be called from here on."""
 
-    def on_message(self, data: bytes) -> None:
-        """A whole binary message arrived."""
+    def on_message(self, data: bytes, more: bool = False) -> None:
+        """A whole binary message arrived.
+
+        *more*: the same read has brought more, so another of these calls follows in this turn of the event loop. A
+        transport that cannot tell leaves it away.
+        """
 
     def on_text(self, text: str) -> None:
         """A whole text message arrived."""
 
     def on_heard(self) -> None:
-        """A ping or pong arrived: the peer lives. Pings were answered already."""
+        """A ping, a pong, a close frame or a part of a message arrived: the peer lives. Pings were answered already."""
 
     def on_closed(self, closed: Closed) -> None:
         """The link has ended. Called exactly once, after :meth:`on_open`; nothing follows."""

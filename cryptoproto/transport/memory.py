@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from .base import Closed, Listener, OpenOptions, Transport, TransportOpener
 
 __all__ = ["MemoryLink", "memory_opener", "memory_pair"]
+
+_READ_MESSAGES: Final = 100
+"""How many messages come as if by one read."""
 
 
 class MemoryLink:
@@ -129,12 +133,14 @@ class MemoryLink:
 
     def _pump(self) -> None:
         self._pumping = False
+        taken = 0
         while self._inbox and self._reading:
             item = self._inbox.popleft()
+            taken += 1
             if item is None:
                 self._listener.on_heard()
             elif isinstance(item, bytes):
-                self._listener.on_message(item)
+                self._listener.on_message(item, bool(self._inbox) and taken % _READ_MESSAGES != 0)
             elif isinstance(item, str):
                 self._listener.on_text(item)
             else:

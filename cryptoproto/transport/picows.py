@@ -88,7 +88,7 @@ class _Link(WSListener):
         # delivers that message too.
         if kind is _BINARY and frame.fin and not self._fragments:
             if self._own_close or not transport.is_close_frame_sent:
-                self._on_message(frame.get_payload_as_bytes())
+                self._on_message(frame.get_payload_as_bytes(), not frame.last_in_buffer)
             return
         if kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -132,6 +132,7 @@ class _Link(WSListener):
             received = transport.close_handshake.recv
             code = received.code if received is not None and received.code else WSCloseCode.OK
             transport.send_close(code)
+        self._listener.on_heard()
         transport.disconnect()
 
     def _on_fragment(self, frame: WSFrame) -> None:

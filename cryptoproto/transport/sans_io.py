@@ -60,9 +60,10 @@ class _Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._core.receive_data(data)
         self._flush()
-        for event in self._core.events_received():
+        events = self._core.events_received()
+        for left, event in enumerate(events, 1 - len(events)):
             if isinstance(event, Frame):
-                self._on_frame(event)
+                self._on_frame(event, more=left < 0)
             elif isinstance(event, Response):
                 self._on_response(event)
             else:
@@ -127,13 +128,13 @@ class _Link(asyncio.Protocol):
         else:
             self.abort()
 
-    def _on_frame(self, frame: Frame) -> None:
+    def _on_frame(self, frame: Frame, *, more: bool) -> None:
         opcode = frame.opcode
         if opcode is Opcode.BINARY and frame.fin:
-            self._listener.on_message(bytes(frame.data))
-        elif opcode in (Opcode.PING, Opcode.PONG):
+            self._listener.on_message(bytes(frame.data), more)
+        elif opcode in (Opcode.PING, Opcode.PONG, Opcode.CLOSE):
             self._listener.on_heard()
-        elif opcode is not Opcode.CLOSE:
+        else:
             self._on_fragment(frame)
 
     def _on_fragment(self, frame: Frame) -> None:
