@@ -277,7 +277,21 @@ class OrderRejected(CryptoprotoError):
 
 
 class InsufficientFunds(OrderRejected):
-    """The balance does not cover the order."""
+    """The balance does not cover the order.
+
+    Attributes:
+        currency: what there is not enough of.
+        order_id: the id that the exchange had given the order before it refused it.
+    """
+
+    def __init__(self, currency: str, order_id: int | None = None) -> None:
+        super().__init__(currency, order_id)
+        self.currency = currency
+        self.order_id = order_id
+
+    def __str__(self) -> str:
+        number = "" if self.order_id is None else f" (order id {self.order_id})"
+        return f"not enough {self.currency} for the order{number}"
 
 
 class OrderNotFilled(CryptoprotoError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Coroutine
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.client.orders import OrderDifference
 from cryptoproto.client.states import State
 from cryptoproto.exchange import Exchange
 from cryptoproto.messages import InsufficientFunds, decode
@@ -336,7 +336,11 @@ def test_the_next_process_ends_what_this_one_left(
         await client.start()
         # Two that are answered, of which the position is not moved past, as nobody takes the events.
         client.events()
-        assert isinstance(await outcome(place(client, 1, price=10**9)), cp.InsufficientFunds)
+        refused = await outcome(place(client, 1, price=10**9))
+        assert isinstance(refused, cp.InsufficientFunds)
+        assert refused.currency == "USD"
+        assert refused.order_id is not None
+        assert client.orders.get(refused.order_id) is client.orders.by_client_order_id(1)
         await place(client, 2)
         # Four that are received while the answers are lost, and one that is not.
         frames = line.frames
@@ -425,11 +429,38 @@ async def test_differences_are_reported_after_a_resume(script: Script, alice_key
             b'{"@type":"UserBalanceResponse","account_id":1,"balances":{"USD":{"available":"5","on_hold":"6"}}}',
         )
         await until_state(client, State.LIVE)
-        first, second = await read(reports, OrderDifference, 2)
+        first, second = await read(reports, cp.OrderDifference, 2)
         assert (first.what, first.order.order_id) == ("not_known_here", 77)
         assert (second.what, second.order) == ("not_open_there", order)
         assert order.status is cp.OrderStatus.UNKNOWN
         assert str(client.known_balances["USD"].on_hold) == "6"
+
+
+def test_orders_from_before_the_position_are_no_difference(
+    exchange: Exchange, alice_key: cp.PrivateKey, tmp_path: Path
+) -> None:
+    """A new process goes on behind them; what it learns of them from the exchange's list is no news."""
+
+    @virtual
+    async def run() -> None:
+        line = Line(exchange)
+        for number in (1, 2, 3):
+            client = trader(line, alice_key, store=cp.SqliteStore(tmp_path / "alice.db"), backoff=quick())
+            reports = client.reports()
+            async with client:
+                await place(client, number)
+                assert len(await client.open_orders()) == number
+                events = client.events()
+                async with asyncio.timeout(100):
+                    while (await anext(events)).transaction_id != client._account.position:
+                        pass
+                asyncio.get_running_loop().call_later(1, line.cut)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(5):
+                        await anext(events)
+            assert [report async for report in reports] == []
+
+    run()
 
 
 @virtual

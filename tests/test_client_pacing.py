@@ -176,6 +176,22 @@ async def test_depth_and_hold_are_visible_and_cancels_go_first(script: Script, a
 
 
 @virtual
+async def test_cancels_overtake_orders_that_the_exchange_throttles(script: Script, alice_key: cp.PrivateKey) -> None:
+    patient(script)
+    async with client_of(script, alice_key) as client:
+        script.peer.throttle(1000)
+        await settle()
+        tasks = [asyncio.create_task(client.place(PAIR, cp.Side.BUY, amount=1, price=1)) for _ in range(3)]
+        await settle()
+        tasks.append(asyncio.create_task(client.cancel(99)))  # type: ignore[arg-type]
+        tasks.append(asyncio.create_task(client.cancel_all()))  # type: ignore[arg-type]
+        await script.peer.until(lambda: len(script.peer.messages) == 5)
+        kinds = [message["@type"] for _, message in script.peer.messages]
+        assert kinds == ["CancelOrder", "CancelAllOrders", *["PlaceBuyLimitOrder"] * 3]
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@virtual
 async def test_the_deadline_covers_the_wait_for_a_turn(script: Script, alice_key: cp.PrivateKey) -> None:
     patient(script)
     async with client_of(script, alice_key, order_rate=0.1) as client:

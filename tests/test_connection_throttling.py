@@ -86,6 +86,21 @@ async def test_held_sends_leave_in_the_order_of_their_calls(script: Script, alic
 
 
 @virtual
+async def test_urgent_sends_overtake_those_that_are_held(script: Script, alice_key: cp.PrivateKey) -> None:
+    async with script.connect(alice_key, protocol=V5) as connection:
+        script.peer.throttle(100)
+        await settle()
+        plain = [asyncio.create_task(connection.send(order(number))) for number in range(3)]
+        await settle()
+        urgent = [asyncio.create_task(connection.send(order(10 + number), urgent=True)) for number in range(3)]
+        await settle()
+        urgent[1].cancel()
+        assert await asyncio.gather(*plain) == [3, 4, 5]
+        await settle()
+        assert [number for _, number in orders(script)] == [10, 12, 0, 1, 2]
+
+
+@virtual
 async def test_nobody_overtakes_a_send_that_was_let_go(script: Script, alice_key: cp.PrivateKey) -> None:
     """In the turn between the end of the hold and the run of the held task, the gate is not clear for others."""
     loop = asyncio.get_running_loop()

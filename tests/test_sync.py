@@ -83,6 +83,21 @@ def test_orders_balances_and_events(exchange: Exchange, alice_key: cp.PrivateKey
     assert order.average_price == 100
 
 
+def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    with client_of(exchange, alice_key) as alice:
+        reports = alice.reports(timeout=10)
+        order = alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
+        client = alice._client()
+        inner = client.orders.open_orders()[0]
+        told = cp.OrderDifference(inner, "remaining", Decimal(1), Decimal(2))
+        other = cp.BalanceDifference("USD", cp.Balance(Decimal(1), Decimal(0)), cp.Balance(Decimal(2), Decimal(0)))
+        for report in (told, other):
+            alice._thread.call(lambda report=report: client._desk.reports.publish(report))  # type: ignore[misc]
+        assert next(reports) == sync.OrderDifference(order, "remaining", Decimal(1), Decimal(2))
+        assert next(reports) == other
+        reports.close()
+
+
 def test_errors_come_with_their_types_in_the_thread_of_the_caller(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with client_of(exchange, alice_key) as alice:
         with pytest.raises(cp.InsufficientFunds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,15 @@ async def test_the_exchange_alone(exchange):
     assert exchange.connected_clients == ()
 """
 
+MY_BOT = """
+import cryptoproto as cp
+
+async def my_bot(client):
+    await client.place("BTC_USD", cp.Side.BUY, amount="1", price="15000")
+    await client.cancel_all()
+"""
+PAGE = Path(__file__).parents[1] / "docs/client.md"
+
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     if "no:asyncio" not in arguments:
@@ -41,8 +51,13 @@ def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
 
 def test_with_the_mode_auto(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nasyncio_mode = auto")
-    pytester.makepyfile(BOT.format(mark=""))
-    run(pytester).assert_outcomes(passed=3)
+    pytester.makepyfile(
+        test_bot=BOT.format(mark=""),
+        test_page="".join(re.findall(r"^```py\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)),
+        my_bot=MY_BOT,
+    )
+    pytester.syspathinsert()
+    run(pytester).assert_outcomes(passed=4)
 
 
 def test_with_the_mode_strict(pytester: pytest.Pytester) -> None:

@@ -296,8 +296,8 @@ class Client:
     @property
     def position(self) -> int | None:
         """The last transaction that was handled; the next process begins behind it."""
-        self._progress.settle()
-        return self._store.position
+        handled, stored = self._progress.position, self._store.position
+        return stored if handled is None or (stored is not None and stored > handled) else handled
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
@@ -367,7 +367,7 @@ class Client:
         return connection
 
     async def _resume(self, connection: Connection) -> int:
-        return await self._desk.resume(connection, complete=self._resumed_from >= 0)
+        return await self._desk.resume(connection, self._resumed_from)
 
     async def _on_down(self, error: CryptoprotoError, was_open: bool) -> None:
         if was_open:

@@ -145,7 +145,9 @@ class Connection:
         """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
         return None if isinstance(self._error, ClosedHere) else self._error
 
-    async def send(self, message: Outgoing, *, on_sequence: Callable[[int], None] | None = None) -> int:
+    async def send(
+        self, message: Outgoing, *, on_sequence: Callable[[int], None] | None = None, urgent: bool = False
+    ) -> int:
         """Send a client message and return its sequence, once the frame has been handed to the network.
 
         Waits while throttling holds sends, while the frame is signed, and while the network takes no more. What
@@ -158,6 +160,7 @@ class Connection:
             message: a typed message, a mapping with ``@type``, or JSON bytes.
             on_sequence: called with the sequence the moment the message gets it, before anything leaves; what it
                 raises stops the message.
+            urgent: overtake what throttling holds and is not urgent, as a cancel should.
 
         Raises:
             ConfigurationError: the message has no form in JSON, or is larger than ``max_message_size``.
@@ -169,7 +172,7 @@ class Connection:
             raise self._too_large(payload)
         transport = self._live()
         if not self._gate.clear:
-            await self._gate.wait()
+            await self._gate.wait(urgent=urgent)
             transport = self._live()
         if on_sequence is not None:
             on_sequence(self._session.next_sequence)

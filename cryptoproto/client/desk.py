@@ -9,7 +9,14 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from ..exceptions import ConnectionClosed, CryptoprotoError, OutcomeUnknown, RequestTimeout, ServerError
+from ..exceptions import (
+    ConnectionClosed,
+    CryptoprotoError,
+    InsufficientFunds,
+    OutcomeUnknown,
+    RequestTimeout,
+    ServerError,
+)
 from ..messages import (
     CancelOrder,
     Message,
@@ -72,6 +79,7 @@ class Desk:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._error: CryptoprotoError | None = None
+        self._is_whole = False  # whether everything since the account was opened was heard
 
     # What the connection tells
 
@@ -98,20 +106,24 @@ class Desk:
         if event.transaction_id is not None and event.transaction_id > self._store.settled_through:
             self.outcomes.apply(event.message)
 
-    async def resume(self, connection: Connection, *, complete: bool = True) -> int:
+    async def resume(self, connection: Connection, resumed_from: int) -> int:
         """Find out what became of everything while there was no connection; returns how many events were replayed.
 
         The exchange has replayed all that it will when the response to a request arrives, and what it had seen of us
-        it told in the handshake. So every message without an outcome has one now; only where it was not *complete*,
-        because the client wants live events alone, an answer may have been missed.
+        it told in the handshake. So every message without an outcome has one now; only where the client wants live
+        events alone, an answer may have been missed.
         """
+        complete = resumed_from >= 0
+        self._is_whole |= resumed_from == 0
         heard = self._account.heard
         last_sequence = connection.last_sequence
         for pending in self.outcomes.not_received(last_sequence):
             self._was_not_received(pending)
 
         def compare_orders(response: Message | Unknown) -> None:
-            differences = self._account.orders.adopt(response) if isinstance(response, UserOrdersResponse) else []
+            differences: list[OrderDifference] = []
+            if isinstance(response, UserOrdersResponse):
+                differences = self._account.orders.adopt(response, whole=self._is_whole)
             if not complete:
                 for pending in self.outcomes.pending():
                     order = self._order(pending)
@@ -193,7 +205,11 @@ class Desk:
         connection = await keeper.live(wait=wait)
         await self.bucket.turn(urgent=pending.kind is not Kind.PLACE)
         try:
-            await connection.send(pending.payload, on_sequence=lambda sequence: self._leaves(pending, sequence))
+            await connection.send(
+                pending.payload,
+                on_sequence=lambda sequence: self._leaves(pending, sequence),
+                urgent=pending.kind is not Kind.PLACE,
+            )
             connection.resume_events()  # the answer may come behind events that nobody takes now
         except CryptoprotoError as error:
             if pending.sequence is not None:
@@ -312,7 +328,8 @@ class Desk:
         if order is not None and isinstance(error, OutcomeUnknown):
             self._account.orders.mark_unknown(order, error)
         elif order is not None and error is not None:
-            self._account.orders.reject(order, error)
+            order_id = error.order_id if isinstance(error, InsufficientFunds) else None
+            self._account.orders.reject(order, error, order_id=order_id)
         if pending.kind is Kind.PLACE:
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
             if error is None and order is not None and order.acknowledged_ns is not None and pending.sent_ns:

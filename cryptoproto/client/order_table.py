@@ -42,7 +42,7 @@ class OrderDifference(msgspec.Struct, frozen=True):
 
     Attributes:
         order: the order, which has been corrected.
-        what: ``"not_known_here"``: it is open, and no event had told of it (all are, right after a start);
+        what: ``"not_known_here"``: it is open, and no event had told of it;
             ``"not_open_here"``: it is open, and was not here; ``"not_open_there"``: it was open here, and no longer
             is; ``"remaining"``, ``"price"``: another number.
         here: the status or the number before the correction; ``None`` where there was none.
@@ -74,6 +74,7 @@ class OrderTable:
         self._by_client_order_id: dict[int, Order] = {}
         self._live: dict[Order, None] = {}
         self._closed: deque[Order] = deque()
+        self._compared = False
 
     def __len__(self) -> int:
         """How many orders are known, closed ones included."""
@@ -277,15 +278,18 @@ class OrderTable:
 
     # What the exchange's list does
 
-    def adopt(self, response: UserOrdersResponse) -> list[OrderDifference]:
+    def adopt(self, response: UserOrdersResponse, *, whole: bool = True) -> list[OrderDifference]:
         """Compare with the exchange's list of open orders, report what differs, and take the list over.
 
         An order that waits for its answer and is not in the list is left alone: how it ended is told otherwise.
 
         Args:
             response: the list. All events that came before it must have been taken in, and none that came behind.
+            whole: whether every event since the account was opened was taken in. If not, what the first list tells of
+                orders that are not known here is no difference but news.
         """
         differences: list[OrderDifference] = []
+        expected, self._compared = whole or self._compared, True
         listed: set[Order] = set()
         for trade_pair, book in response.order_books.items():
             for side, rows in ((Side.BUY, book.buy), (Side.SELL, book.sell)):
@@ -295,7 +299,7 @@ class OrderTable:
             order.error = OutcomeUnknown(f"{order!r} is no longer open, and nothing told how it ended")
             self._close(order, OrderStatus.UNKNOWN, self._clock())
             differences.append(OrderDifference(order, "not_open_there", OrderStatus.OPEN, OrderStatus.UNKNOWN))
-        return differences
+        return [each for each in differences if expected or each.what != "not_known_here"]
 
     def _adopt_one(self, row: OpenOrder, trade_pair: str, side: Side, differences: list[OrderDifference]) -> Order:
         order = self._by_order_id.get(row.order_id)

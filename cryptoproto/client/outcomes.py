@@ -111,7 +111,7 @@ class Outcomes:
                     lambda one: one.kind is Kind.PLACE and one.client_order_id == message.client_order_id, None
                 )
         elif isinstance(message, InsufficientFundsMessage):
-            error = InsufficientFunds(f"not enough {message.currency} for the order (order id {message.order_id})")
+            error = InsufficientFunds(message.currency, message.order_id)
             self._settle_first(lambda one: one.kind is Kind.PLACE and one.sequence is not None, error)
         elif isinstance(message, OrderCancelled):
             self._settle_first(lambda one: one.kind is Kind.CANCEL and one.order_id == message.order_id, None)

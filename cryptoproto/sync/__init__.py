@@ -15,10 +15,20 @@ thread of the caller, with their types. Ctrl-C ends the wait and nothing else. A
 
 from __future__ import annotations
 
-from .client import Client
+from .client import Client, Report
 from .connection import Connection, connect
 from .market_data import MarketData
-from .orders import Order, Orders
+from .orders import Order, OrderDifference, Orders
 from .stream import Stream
 
-__all__ = ["Client", "Connection", "MarketData", "Order", "Orders", "Stream", "connect"]
+__all__ = [
+    "Client",
+    "Connection",
+    "MarketData",
+    "Order",
+    "OrderDifference",
+    "Orders",
+    "Report",
+    "Stream",
+    "connect",
+]

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Literal, Self, TypeVar, Unpack
+from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..client import Backoff, Event, Side, StateChange, Store, TimeInForce
-from ..client.desk import Report
 from ..client.metrics import MetricsSnapshot
 from ..client.options import ConnectArguments, ConnectOptions
 from ..client.subscription import Subscription
 from ..exceptions import ConfigurationError
 from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
 from .loop_thread import LoopThread
-from .orders import Order, Orders
+from .orders import Order, OrderDifference, Orders
 from .stream import Stream
 
-__all__ = ["Client"]
+__all__ = ["Client", "Report"]
 
 T = TypeVar("T")
+
+Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.BalanceDifference
+"""Late outcomes, and differences found after a resume."""
 
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -175,7 +177,8 @@ class Client:
     @property
     def position(self) -> int | None:
         """The last transaction that was handled; the next process begins behind it."""
-        return self._client().position
+        client = self._client()
+        return self._now(lambda: client.position)
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
@@ -198,7 +201,8 @@ class Client:
 
     def reports(self, *, timeout: float | None = None) -> Stream[Report]:
         """Late outcomes, and differences found after a resume, from here on; *timeout* as for :meth:`events`."""
-        return Stream(self._thread, self._client().reports, timeout=timeout, release=_unsubscribe)
+        client = self._client()
+        return Stream(self._thread, lambda: _Reports(self._thread, client.reports()), timeout=timeout, release=_leave)
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:
@@ -207,6 +211,28 @@ class Client:
 
     def _now(self, function: Callable[[], T]) -> T:
         return self._thread.call(function) if self._thread.is_running else function()
+
+
+class _Reports:
+    """A client's reports, with orders that need no ``await``."""
+
+    def __init__(self, thread: LoopThread, source: Subscription[asynchronous.Report]) -> None:
+        self._thread = thread
+        self.source = source
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Report:
+        report = await anext(self.source)
+        if isinstance(report, asynchronous.OrderDifference):
+            return OrderDifference(Order(self._thread, report.order), report.what, report.here, report.there)
+        return report
+
+
+def _leave(reports: AsyncIterator[Report]) -> None:
+    if isinstance(reports, _Reports):
+        reports.source.close()
 
 
 def _unsubscribe(source: object) -> None:

@@ -80,9 +80,9 @@ class Connection:
         """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
         return self._connection.error
 
-    def send(self, message: Outgoing) -> int:
+    def send(self, message: Outgoing, *, urgent: bool = False) -> int:
         """Send a client message and return its sequence; see :meth:`cryptoproto.Connection.send`."""
-        return self._thread.run(lambda: self._connection.send(message))
+        return self._thread.run(lambda: self._connection.send(message, urgent=urgent))
 
     @overload
     def request(

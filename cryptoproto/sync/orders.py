@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import TypeVar
 
+import msgspec
+
 from ..client import Order as AsyncOrder
 from ..client import OrderStatus, Side, TimeInForce
 from ..client.orders import OrderTable
 from ..messages import OwnTrade
 from .loop_thread import LoopThread
 
-__all__ = ["Order", "Orders"]
+__all__ = ["Order", "OrderDifference", "Orders"]
 
 T = TypeVar("T")
 
@@ -163,6 +165,15 @@ class Order:
 
     def __repr__(self) -> str:
         return repr(self._order)
+
+
+class OrderDifference(msgspec.Struct, frozen=True):
+    """What the exchange's list says otherwise; see :class:`cryptoproto.OrderDifference`, whose attributes it has."""
+
+    order: Order
+    what: str
+    here: OrderStatus | Decimal | None
+    there: OrderStatus | Decimal
 
 
 class Orders:
