@@ -148,7 +148,7 @@ async def test_waiting_for_events_can_be_cancelled(exchange: Exchange, alice_key
                     await anext(events)
             pay(exchange)
         await settle()
-        assert len(client._inbox.events) + 10 >= len(ids(exchange)) - 1
+        assert len(client._delivery.inbox.events) + 10 >= len(ids(exchange)) - 1
         with pytest.raises(cp.ConfigurationError, match="on_event"):
             trader(Line(exchange), alice_key, on_event=print).events()
 
@@ -178,9 +178,9 @@ def test_exactly_once_with_the_users_own_tables(tmp_path: Path, exchange: Exchan
                                 divide(where == "in")
                             divide(where == "behind")
                             left -= 1
-                            if not left or not client._inbox.events:
+                            if not left or not client._delivery.inbox.events:
                                 break
-                    if not client._inbox.events and client._progress.handed is None:
+                    if not client._delivery.inbox.events and client._progress.handed is None:
                         break
                 if number % 3 == 0:
                     line.cut()
@@ -250,7 +250,7 @@ async def test_a_slow_reader_pauses_the_link_and_loses_nothing(exchange: Exchang
         events = client.events()
         pay(exchange, 100)
         await settle()
-        assert 10 <= len(client._inbox.events) <= 200
+        assert 10 <= len(client._delivery.inbox.events) <= 200
         assert not line.links[1].reading
         # Calls are not held up by it: their answers come behind the events.
         loop = asyncio.get_running_loop()
@@ -276,7 +276,7 @@ async def test_a_reader_who_sleeps_while_orders_wait(script: Script, alice_key: 
         first.events(1, 5000)
         await until_state(client, State.CONNECTING)
         assert isinstance(first.closed, object)
-        assert 10 < len(client._inbox.events) < 4300
+        assert 10 < len(client._delivery.inbox.events) < 4300
         await asyncio.sleep(100)
         assert script.peer is first  # not before there is room
         script.last_sequence = 1
@@ -319,7 +319,7 @@ async def test_who_never_asks_costs_no_memory(exchange: Exchange, alice_key: cp.
         for _ in range(10):
             pay(exchange, 50)
             await client.balances()
-            assert len(client._inbox.events) <= 20
+            assert len(client._delivery.inbox.events) <= 20
         assert client.metrics().counters["events"] == 1000
 
 

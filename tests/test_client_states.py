@@ -59,7 +59,7 @@ def test_every_end_of_a_link_leads_to_the_next(ending: str, script: Script, alic
         async with client:
             assert client.state.state is LIVE
             script.peer.event(7)
-            await until(lambda: len(client._inbox.events) == 1)
+            await until(lambda: len(client._delivery.inbox.events) == 1)
             first = script.peer
             before = loop.time()
             script.last_sequence = 12

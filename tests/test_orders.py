@@ -195,11 +195,13 @@ def test_who_waits_is_told_of_each_event_that_was_taken_in(account: Account, ord
         account.apply(events, unanswered, answer)
     assert [event.transaction_id for event in events] == [1, None]
     assert heard == [(1, 1, Decimal("0.25")), (3, 3, Decimal("0.5"))]
+    assert (account.heard, account.broadcasts) == (1, 1)
     assert not order.is_open
     again = [told(3, traded("0.25")), told(4, placed(left="0.5"))]
     unanswered.clear()
     account.apply(again, unanswered, answer)
     assert (order.filled, order.is_open, len(heard)) == (Decimal("0.5"), True, 2)
+    assert (account.heard, account.broadcasts) == (3, 1)
 
 
 def test_an_order_that_was_placed_elsewhere(account: Account, table: OrderTable) -> None:

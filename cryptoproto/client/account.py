@@ -28,16 +28,18 @@ class Account:
         orders: every order that is not at its end, and the latest of those that are.
         balances: what is available and what is on hold.
         position: the transaction id of the last event that was taken in, -1 before the first.
-        heard: how many events came, replays included.
+        heard: how many events were taken in, replays included.
+        broadcasts: how many broadcasts came between them.
     """
 
-    __slots__ = ("_take_in", "balances", "heard", "orders", "position")
+    __slots__ = ("_take_in", "balances", "broadcasts", "heard", "orders", "position")
 
     def __init__(self, *, max_closed: int = 10_000, clock: Callable[[], int] = time.time_ns) -> None:
         self.orders = OrderTable(max_closed=max_closed, clock=clock)
         self.balances = BalanceTable()
         self.position = -1
         self.heard = 0
+        self.broadcasts = 0
         self._take_in = _Handlers(self.orders.handlers())
         self._take_in.update(self.balances.handlers())
         self._take_in[OwnTrade] = self._on_trade
@@ -59,25 +61,28 @@ class Account:
             answer: is called with each event once that was taken in. What it raises ends the call, and the event and
                 what follows are removed from *events*: they have to come again.
         """
-        self.heard += len(events)
         position, take_in = self.position, self._take_in
-        for event in events:
-            transaction_id = event.transaction_id
-            if transaction_id is None:
-                self.heard -= 1
-                continue
-            if transaction_id > position:
-                position = transaction_id
-                message = event.message
-                take_in[type(message)](message, transaction_id, event.received_ns)
-            if unanswered and answer is not None:
-                self.position = position
-                try:
+        broadcasts = 0
+        try:
+            for event in events:
+                transaction_id = event.transaction_id
+                if transaction_id is None:
+                    broadcasts += 1
+                    continue
+                if transaction_id > position:
+                    position = transaction_id
+                    message = event.message
+                    take_in[type(message)](message, transaction_id, event.received_ns)
+                if unanswered and answer is not None:
+                    self.position = position
                     answer(event)
-                except BaseException:
-                    del events[events.index(event) :]
-                    raise
-        self.position = position
+        except BaseException:
+            del events[events.index(event) :]
+            raise
+        finally:
+            self.position = position
+            self.broadcasts += broadcasts
+            self.heard += len(events) - broadcasts
 
     def _on_trade(self, message: OwnTrade, transaction_id: int, received_ns: int) -> None:
         self.orders.on_trade(message, transaction_id, received_ns)

@@ -6,13 +6,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 import msgspec
 
-from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, OrderRejected, SlowConsumer
+from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
 from ..messages import (
     AmountLike,
     Balance,
@@ -29,10 +28,9 @@ from ..messages import (
 from .account import Account
 from .backoff import Backoff
 from .connection import Connection
+from .delivery import Delivery
 from .desk import Desk, Report
 from .endings import own
-from .event import Event
-from .inbox import Inbox
 from .keeper import Keeper
 from .metrics import Metrics, MetricsSnapshot
 from .options import ConnectArguments, ConnectOptions, default_throttle
@@ -93,20 +91,19 @@ class Client:
         self._store = open_store(store)
         self._account = Account()
         self._desk = Desk(self._account, self._store, self._metrics, order_rate)
-        self._unanswered = self._desk.outcomes.unanswered
         self._keeper = Keeper(self._connect, self._resume, self._on_down, self._on_stop, backoff or Backoff())
-        loop = asyncio.get_running_loop()
-        self._inbox = Inbox(loop, self._options.max_queue)
-        self._progress = Progress(self._store, self._metrics.receive_to_dispatch, loop)
-        self._stream = EventStream(self._inbox, self._progress, self._on_low)
-        self._handler = self._options.on_event
-        self._attended = self._handler is not None
-        self._applied: int | None = None
-        self._dropped = False  # events, because nobody had asked for any
-        self._again = False
+        self._progress = Progress(self._store, self._metrics.receive_to_dispatch, asyncio.get_running_loop())
+        self._delivery = Delivery(
+            self._account,
+            self._desk,
+            self._progress,
+            self._options.on_event,
+            self._options.max_queue,
+            lambda: self._keeper.connection,
+            self._on_failure,
+        )
         self._resumed_from = 0
         self._ids = ClientOrderIds()
-        self._low = asyncio.Event()
 
     # Its life
 
@@ -118,7 +115,7 @@ class Client:
             ConfigurationError: the store cannot be used.
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
-        self._applied = self._store.position
+        self._delivery.applied = self._store.position
         self._store.watch(self._progress.handling)
         try:
             self._desk.restore()
@@ -143,8 +140,7 @@ class Client:
         """
         await self._keeper.close(timeout)
         self._desk.close()
-        self._stream.end()
-        self._progress.stop()
+        self._delivery.end()
         self._store.close()
 
     async def __aenter__(self) -> Self:
@@ -296,19 +292,19 @@ class Client:
     @property
     def position(self) -> int | None:
         """The last transaction that was handled; the next process begins behind it."""
-        handled, stored = self._progress.position, self._store.position
-        return stored if handled is None or (stored is not None and stored > handled) else handled
+        return self._progress.reached
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
         connection = self._keeper.connection
         self._progress.settle()
         self._metrics.counters["events"] = self._account.heard
+        self._metrics.counters["broadcasts"] = self._account.broadcasts
         return self._metrics.snapshot(
             {
-                "queued_events": float(len(self._inbox.events)),
+                "queued_events": float(len(self._delivery.inbox.events)),
                 "requests_in_flight": float(connection.in_flight if connection is not None else 0),
-                "unanswered_messages": float(len(self._unanswered)),
+                "unanswered_messages": float(len(self._desk.outcomes.unanswered)),
                 "pacing_depth": float(self._desk.bucket.depth),
                 "pacing_hold_s": self._desk.bucket.hold,
                 "throttling_hold_s": connection.hold if connection is not None else 0.0,
@@ -329,11 +325,7 @@ class Client:
         """
         if self._options.on_event is not None:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
-        self._attended = True
-        self._stream.take_back(self.position)
-        if self._dropped:
-            self._begin_again()
-        return self._stream
+        return self._delivery.stream()
 
     def states(self) -> Subscription[StateChange]:
         """The state now, and every change from here on; any number of readers."""
@@ -346,23 +338,18 @@ class Client:
     # What the keeper asks
 
     async def _connect(self) -> Connection:
-        while not self._inbox.low:
-            self._low.clear()
-            await self._low.wait()
-        position = self._resumed_from = self._applied if self._applied is not None else self._options.resume_from
-        connection = Connection(
-            msgspec.structs.replace(
-                self._options,
-                resume_from=position,
-                on_event=None if self._handler is None else self._on_event,
-                throttle=self._on_throttling,
-            ),
-            on_events=self._on_events if self._handler is None else None,
+        delivery = self._delivery
+        await delivery.room()
+        self._resumed_from = self._options.resume_from if delivery.applied is None else delivery.applied
+        options = msgspec.structs.replace(
+            self._options,
+            resume_from=self._resumed_from,
+            on_event=delivery.on_event,
+            throttle=self._on_throttling,
         )
-        self._again = False
+        connection = Connection(options, on_events=delivery.on_events)
         await connection.open()
-        if self._again:  # events were asked for meanwhile that are not replayed to this one
-            connection.give_up(self._missed())
+        delivery.accept(connection)
         self._metrics.count("connections")
         return connection
 
@@ -376,84 +363,13 @@ class Client:
 
     def _on_stop(self, error: CryptoprotoError) -> None:
         """It is over without close(): whoever waits for an event or an outcome waits in vain."""
-        self._inbox.end(lambda: own(error, sent=None))
+        self._delivery.fail(lambda: own(error, sent=None))
         self._desk.close()
+
+    def _on_failure(self, error: CryptoprotoError) -> None:
+        """The user's handler has raised: this ends the client when the connection has ended."""
+        self._keeper.error = error
 
     def _on_throttling(self, level: int, request_id: int, order_id: int) -> float:
         self._metrics.count("throttled")
         return (self._options.throttle or default_throttle)(level, request_id, order_id)
-
-    def _on_event(self, event: Event) -> None:
-        """For users with a handler: what this client knows first, then the user, before the next frame is read."""
-        self._apply([event])
-        if self._handler is not None:
-            self._handle(self._handler, event)
-
-    def _on_events(self, events: list[Event]) -> None:
-        """For users who iterate: what one read has brought, to what this client knows and into the queue."""
-        try:
-            self._apply(events)
-        finally:
-            if events and not self._dropped and self._inbox.put_all(events):
-                self._on_full()
-
-    def _apply(self, events: list[Event]) -> None:
-        """Take events in; those that could not be are taken out of the list, and come again with the next connection.
-
-        Raises:
-            StoreError: an outcome could not be stored.
-        """
-        heard = self._account.heard
-        try:
-            self._account.apply(events, self._unanswered, self._desk.answer)
-        finally:
-            self._metrics.counters["broadcasts"] += heard + len(events) - self._account.heard
-            for event in reversed(events):
-                if event.transaction_id is not None:
-                    self._applied = event.transaction_id
-                    break
-
-    def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
-        self._progress.begin(event)
-        try:
-            handler(event)
-        except Exception as error:
-            # The position stays before this event. Trying again would only meet it again.
-            self._progress.handed = None
-            failure = ConnectionClosed(None, f"on_event raised {type(error).__name__}; the client is closed")
-            failure.__cause__ = error
-            self._keeper.error = failure
-            raise
-        self._progress.finish()
-
-    def _on_full(self) -> None:
-        connection = self._keeper.connection
-        if not self._attended:
-            # Perhaps nobody ever asks for events. Who does gets them replayed.
-            logger.warning("%d events were not taken by anybody and are dropped", len(self._inbox.events))
-            self._inbox.clear()
-            self._dropped = True
-        elif connection is None:
-            return
-        elif self._inbox.overflowing:
-            # Replies are waited for behind more events than can be kept: let go, and resume when there is room.
-            connection.give_up(SlowConsumer(None, "events are not taken fast enough", position=self._applied))
-        elif not len(self._unanswered):
-            connection.pause_events()
-
-    def _begin_again(self) -> None:
-        """Have the events replayed that were dropped."""
-        self._dropped = False
-        self._again = True
-        self._applied = self.position
-        if self._keeper.connection is not None:
-            self._keeper.connection.give_up(self._missed())
-
-    def _missed(self) -> SlowConsumer:
-        return SlowConsumer(None, "events that nobody had asked for are replayed", position=self._applied)
-
-    def _on_low(self) -> None:
-        self._low.set()
-        connection = self._keeper.connection
-        if connection is not None:
-            connection.resume_events()

@@ -393,7 +393,8 @@ class Connection:
                 event = Event(transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
                 self._position = transaction_id
             elif type(frame) is ResponseFrame:
-                self._hand_over()
+                if self._arrived:
+                    self._hand_over()
                 if self._watched and frame.request_id in self._watched:
                     self._call_user(self._watched[frame.request_id], frame.payload)
                 self._calls.resolve(frame.request_id, frame.payload)

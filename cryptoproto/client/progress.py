@@ -50,6 +50,12 @@ class Progress:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def reached(self) -> int | None:
+        """The last transaction that is done with: here, before this process, or by a commit of the user's own."""
+        handled, stored = self.position, self._store.position
+        return stored if handled is None or (stored is not None and stored > handled) else handled
+
     def handling(self) -> int | None:
         """The transaction id of the event that the user's code has now; see :meth:`Store.watch`."""
         return None if self.handed is None else self.handed.transaction_id

@@ -66,8 +66,3 @@ class EventStream:
             return
         if handed.transaction_id is None or position is None or handed.transaction_id > position:
             self._inbox.put_back(handed)
-
-    def end(self) -> None:
-        """Nothing more is handed over."""
-        self._inbox.clear()
-        self._inbox.end(None)
