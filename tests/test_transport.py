@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -305,28 +306,39 @@ async def tcp_server(handle: Handler) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def raw_server(
-    kind: TransportKind, *, frames: list[tuple[int, bool, bytes]], tail: bytes = b"", max_bytes: int = 2**20
-) -> AsyncIterator[Recorder]:
-    """A server that answers the upgrade by hand and sends *frames*: opcode, fin, payload; and then *tail*."""
+async def upgrading(headers: bytes = b"", then: bytes = b"") -> AsyncIterator[tuple[str, list[str]]]:
+    """A server that answers the upgrade by hand, with *headers* beside the usual ones, and sends *then*."""
     from websockets.utils import accept_key
 
+    heads: list[str] = []
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        key = next(line for line in head.split("\r\n") if line.lower().startswith("sec-websocket-key")).split(": ")[1]
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        key = next(line for line in heads[-1].split("\r\n") if line.lower().startswith("sec-websocket-key"))
         writer.write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + f"Sec-WebSocket-Accept: {accept_key(key)}\r\n\r\n".encode()
+            + f"Sec-WebSocket-Accept: {accept_key(key.split(': ')[1])}\r\n".encode()
+            + headers
+            + b"\r\n"
+            + then
         )
-        sent = tail
-        for opcode, fin, payload in reversed(frames):
-            size = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2, "big")
-            sent = bytes([(0x80 if fin else 0) | (opcode & 0x0F)]) + size + payload + sent
-        writer.write(sent)
         await writer.drain()
         await reader.read(65536)  # the client's close frame, or its end
 
     async with tcp_server(handle) as url:
+        yield url, heads
+
+
+@asynccontextmanager
+async def raw_server(
+    kind: TransportKind, *, frames: list[tuple[int, bool, bytes]], tail: bytes = b"", max_bytes: int = 2**20
+) -> AsyncIterator[Recorder]:
+    """A client of a server that sends *frames*: opcode, fin, payload; and then *tail*."""
+    sent = tail
+    for opcode, fin, payload in reversed(frames):
+        size = bytes([len(payload)]) if len(payload) < 126 else b"\x7e" + len(payload).to_bytes(2, "big")
+        sent = bytes([(0x80 if fin else 0) | (opcode & 0x0F)]) + size + payload + sent
+    async with upgrading(then=sent) as (url, _):
         client = Recorder()
         link = await opener(kind)(url, client, OpenOptions(max_message_bytes=max_bytes))
         try:
@@ -334,6 +346,116 @@ async def raw_server(
         finally:
             link.abort()
             await client.closed
+
+
+OFFERED = ("v12.stomp", "v11.stomp")
+
+
+def header(request: str, name: str) -> list[str]:
+    """The values of the header *name* in a request."""
+    lines = [line.partition(":") for line in request.split("\r\n")]
+    return [value.strip() for key, _, value in lines if key.lower() == name.lower()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "answer", [b"", b"Sec-WebSocket-Protocol: v12.stomp\r\n", b"sec-websocket-protocol:v11.stomp\r\n"]
+)
+async def test_a_subprotocol_is_agreed_or_none(kind: TransportKind, answer: bytes) -> None:
+    async with upgrading(answer, then=b"\x81\x02hi") as (url, requests):
+        client = Recorder()
+        link = await opener(kind)(url, client, OpenOptions(subprotocols=OFFERED))
+        await client.until(lambda: client.log == ["hi"])
+        link.abort()
+        await client.closed
+    assert header(requests[0], "Sec-WebSocket-Protocol") == ["v12.stomp, v11.stomp"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("offered", "answer", "words"),
+    [
+        (OFFERED, b"mqtt", "subprotocol 'mqtt', and we offered v12.stomp and v11.stomp"),
+        (OFFERED, b"V12.STOMP", "subprotocol 'V12.STOMP', and we offered v12.stomp"),
+        (OFFERED, b"v12.stomp, v11.stomp", "subprotocol 'v12.stomp, v11.stomp', and we offered v12.stomp"),
+        (OFFERED, b"v12.stomp\r\nSec-WebSocket-Protocol: v11.stomp", "subprotocol 'v12.stomp, v11.stomp', and we"),
+        (OFFERED, b"", "subprotocol '', and we offered v12.stomp"),
+        ((), b"v12.stomp", "subprotocol 'v12.stomp', and we offered none"),
+    ],
+)
+async def test_another_subprotocol_than_offered_is_refused(
+    kind: TransportKind, offered: tuple[str, ...], answer: bytes, words: str
+) -> None:
+    async with upgrading(b"Sec-WebSocket-Protocol: " + answer + b"\r\n", then=b"\x81\x02hi") as (url, requests):
+        client = Recorder()
+        with pytest.raises(cp.HandshakeError, match=words):
+            await opener(kind)(url, client, OpenOptions(subprotocols=offered))
+    assert client.transport is None
+    assert client.log == []
+    assert len(header(requests[0], "Sec-WebSocket-Protocol")) == bool(offered)
+
+
+@pytest.mark.parametrize(
+    "names", [("two words",), ("a,b",), ("",), ("a\r\nHost: x",), (1,), "v12.stomp", ["v12.stomp"]]
+)
+def test_names_that_no_subprotocol_has(names: Any) -> None:
+    with pytest.raises(cp.ConfigurationError, match="must be a tuple of names"):
+        OpenOptions(subprotocols=names)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_name_and_a_password_in_the_address_are_a_header_of_their_own(kind: TransportKind) -> None:
+    async with upgrading() as (url, requests):
+        client = Recorder()
+        link = await opener(kind)(url.replace("ws://", "ws://me:s%20cret@") + "/a?b=c", client, OpenOptions())
+        link.abort()
+        await client.closed
+        with pytest.raises(cp.ConfigurationError, match="password"):
+            await opener(kind)(url.replace("ws://", "ws://me@"), client, OpenOptions())
+    assert header(requests[0], "Authorization") == ["Basic bWU6cyBjcmV0"]
+    assert header(requests[0], "Host") == [url.removeprefix("ws://")]
+    assert requests[0].startswith("GET /a?b=c HTTP/1.1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_redirects_are_not_followed(kind: TransportKind) -> None:
+    async with upgrading() as (elsewhere, requests):
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 307 Moved\r\nLocation: {elsewhere}\r\nContent-Length: 0\r\n\r\n".encode())
+            await writer.drain()
+
+        async with tcp_server(handle) as url:
+            with pytest.raises(cp.HandshakeError, match="HTTP status 307"):
+                await opener(kind)(url, Recorder(), OpenOptions())
+    assert requests == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_text_in_fragments_is_one_text(kind: TransportKind) -> None:
+    """Even where a character is cut."""
+    frames = [(0x01, False, b"Gr\xc3"), (0x09, True, b""), (0x00, False, b"\xbc\xc3"), (0x00, True, b"\x9fe")]
+    async with raw_server(kind, frames=frames) as client:
+        await client.until(lambda: client.log == ["Grüße"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        [(0x01, True, b"x" * 1001)],
+        [(0x01, False, b"x" * 600), (0x00, True, b"x" * 600)],
+        [(0x01, True, b"\xff")],
+        [(0x01, False, b"\xc3"), (0x00, True, b"\xff")],
+    ],
+)
+async def test_nothing_is_delivered_behind_a_fault(kind: TransportKind, fault: list[tuple[int, bool, bytes]]) -> None:
+    behind = [(0x01, True, b"text"), (0x02, True, b"bytes"), (0x01, False, b"part"), (0x00, True, b"ed")]
+    async with raw_server(kind, frames=[(0x01, True, b"before"), *fault, *behind], max_bytes=1000) as client:
+        closed = await client.closed
+        assert closed.fault is not None
+        assert client.log in (["before"], [])  # picows keeps back what came right before
 
 
 @pytest.mark.parametrize("kind", KINDS)

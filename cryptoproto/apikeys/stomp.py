@@ -10,7 +10,7 @@ import ssl as ssl_module
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from ..exceptions import (
     ConfigurationError,
@@ -22,6 +22,7 @@ from ..exceptions import (
     SlowConsumer,
     StompError,
 )
+from ..transport import TransportKind, TransportOpener
 from .basic_auth import ApiKeyAuth
 from .session_auth import SessionAuth
 from .stomp_connect import introduce
@@ -35,30 +36,16 @@ from .stomp_frames import (
     heart_beats,
     parse_heart_beat,
 )
+from .stomp_link import StompLink
 from .stomp_subscription import AckMode, StompMessage, Subscription
-from .text_channel import TextChannel, open_text_channel
 
-__all__ = ["Opener", "StompConnection"]
+__all__ = ["StompConnection"]
 
 _log = logging.getLogger(__name__)
 
-_SUBPROTOCOLS: Final = ("v12.stomp", "v11.stomp")
+_ROOM_FOR_HEADERS: Final = 131_072  # in bytes; twice what the parser accepts
+_SILENT_CLOSE_S: Final = 1.0  # for a gateway that says nothing any more to answer a close
 _GRACE: Final = 2.0  # how many times its interval a heart-beat may take; networks delay
-
-
-class Opener(Protocol):
-    """Makes the WebSocket: :func:`~cryptoproto.apikeys.text_channel.open_text_channel`, or a stand-in."""
-
-    async def __call__(
-        self,
-        url: str,
-        *,
-        subprotocols: tuple[str, ...],
-        ssl: ssl_module.SSLContext | None,
-        open_timeout: float | None,
-        maximum_message: int,
-    ) -> TextChannel:
-        """Connect, or raise as :meth:`StompConnection.connect` does."""
 
 
 class StompConnection:
@@ -73,7 +60,7 @@ class StompConnection:
 
     def __init__(
         self,
-        channel: TextChannel,
+        link: StompLink,
         parser: FrameParser,
         connected: Frame,
         heart_beat_ms: tuple[int, int],
@@ -84,7 +71,7 @@ class StompConnection:
     ) -> None:
         self.version = parser.version
         self.headers: Mapping[str, str] = connected.headers
-        self._channel = channel
+        self._link = link
         self._parser = parser
         self._max_queue = max_queue
         self._clock = clock
@@ -111,11 +98,11 @@ class StompConnection:
         headers: Mapping[str, str] | None = None,
         versions: tuple[str, ...] = VERSIONS,
         heart_beat_ms: tuple[int, int] = (10_000, 10_000),
+        transport: TransportKind | TransportOpener = "auto",
         ssl: ssl_module.SSLContext | None = None,
         open_timeout: float | None = 10.0,
         max_queue: int = 4096,
         max_body: int = DEFAULT_MAXIMUM_BODY,
-        opener: Opener = open_text_channel,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> _Connecting:
@@ -127,11 +114,12 @@ class StompConnection:
             headers: more headers for the CONNECT frame.
             versions: of STOMP, of which the gateway chooses.
             heart_beat_ms: how often we can send, and how often we want to hear, in milliseconds; 0 for not at all.
+            transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows where it is installed), or an opener of
+                one's own.
             ssl: for ``wss://``; the default checks the gateway's certificate.
             open_timeout: seconds until CONNECTED.
             max_queue: messages that may wait in one subscription; one more ends the connection.
             max_body: bytes of the longest message accepted.
-            opener: makes the WebSocket.
             clock: seconds, for the heart-beats.
             sleep: waits between heart-beats.
 
@@ -148,20 +136,19 @@ class StompConnection:
 
         async def run() -> StompConnection:
             parser = FrameParser(maximum_body=max_body)
-            async with asyncio.timeout(open_timeout):
-                channel = await opener(
-                    url,
-                    subprotocols=_SUBPROTOCOLS,
-                    ssl=ssl,
-                    open_timeout=None,
-                    maximum_message=max_body + 131_072,  # room for the headers
-                )
-                try:
-                    connected = await introduce(channel, parser, url, auth, headers or {}, versions, heart_beat_ms)
-                    return cls(channel, parser, connected, heart_beat_ms, max_queue=max_queue, clock=clock, sleep=sleep)
-                except BaseException:
-                    await channel.close()
-                    raise
+            link = StompLink(url, transport, ssl)
+            try:
+                async with asyncio.timeout(open_timeout):
+                    await link.open(timeout=open_timeout, max_message_bytes=max_body + _ROOM_FOR_HEADERS)
+                    connected = await introduce(link, parser, url, auth, headers or {}, versions, heart_beat_ms)
+                return cls(link, parser, connected, heart_beat_ms, max_queue=max_queue, clock=clock, sleep=sleep)
+            except CryptoprotoError:
+                link.close()
+                await link.wait_closed()
+                raise
+            except BaseException:  # too late, or cancelled
+                link.abort()
+                raise
 
         return _Connecting(run)
 
@@ -260,17 +247,22 @@ class StompConnection:
 
     async def _write(self, data: bytes) -> None:
         self._sent_at = self._clock()
-        await self._channel.send(data)
+        try:
+            await self._link.send(data)
+        except ConnectionClosed as error:
+            if self._ended is None:  # the reader hears of it in a moment
+                raise
+            raise _again(self._ended, sent=bool(error.sent)) from None
 
     async def _read(self) -> None:
         try:
             while True:
-                for frame in self._parser.feed(await self._channel.receive()):
+                for frame in self._parser.feed(await self._link.receive()):
                     if frame is not None:
                         self._take(frame)
                 self._heard_at = self._clock()
         except CryptoprotoError as error:
-            await self._end(error)
+            self._end(error)
 
     def _take(self, frame: Frame) -> None:
         if frame.command == "MESSAGE":
@@ -291,7 +283,7 @@ class StompConnection:
             raise DecodeError(f"a gateway does not send {frame.command} frames")
 
     async def _beat(self, interval_s: float) -> None:
-        with contextlib.suppress(ConnectionClosed):  # the reader reports it
+        with contextlib.suppress(CryptoprotoError):  # the reader reports it
             while True:
                 due = self._sent_at + interval_s
                 if (now := self._clock()) < due:
@@ -302,9 +294,9 @@ class StompConnection:
     async def _watch(self, patience_s: float) -> None:
         while (left := self._heard_at + patience_s - self._clock()) > 0:
             await self._sleep(left)
-        await self._end(HeartbeatTimeout(None, f"nothing was heard from the gateway for {patience_s:g} s"))
+        self._end(HeartbeatTimeout(None, f"nothing was heard from the gateway for {patience_s:g} s"))
 
-    async def _end(self, error: CryptoprotoError) -> None:
+    def _end(self, error: CryptoprotoError) -> None:
         """Remember why, wake everyone who waits, close. State first, waiters second."""
         if self._ended is not None:
             return
@@ -316,11 +308,15 @@ class StompConnection:
         for waiting in self._receipts.values():
             if not waiting.done():
                 waiting.set_exception(_again(error, sent=True))
+                waiting.exception()  # whose caller may hear it from the link first, and never look here
         current = asyncio.current_task()
         for task in self._tasks:
             if task is not current:
                 task.cancel()
-        await self._channel.close()
+        if isinstance(error, HeartbeatTimeout):
+            self._link.close(_SILENT_CLOSE_S)
+        else:
+            self._link.close()
 
     async def aclose(self) -> None:
         """DISCONNECT, wait for its receipt (a second at the most), close. Calling it again does nothing."""
@@ -329,10 +325,9 @@ class StompConnection:
             with contextlib.suppress(CryptoprotoError, TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._command(Frame("DISCONNECT"), receipt=True)
-        await self._end(ConnectionClosed(1000, "closed by this end"))
-        for task in self._tasks:
-            task.cancel()
+        self._end(ConnectionClosed(1000, "closed by this end"))
         await asyncio.wait(self._tasks)
+        await self._link.wait_closed()
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,13 +10,13 @@ from ..exceptions import ConnectionClosed, DecodeError, HandshakeError, LoginRef
 from .basic_auth import ApiKeyAuth
 from .session_auth import SessionAuth
 from .stomp_frames import Frame, FrameParser, encode_frame
-from .text_channel import TextChannel
+from .stomp_link import StompLink
 
 __all__ = ["introduce"]
 
 
 async def introduce(
-    channel: TextChannel,
+    link: StompLink,
     parser: FrameParser,
     url: str,
     auth: ApiKeyAuth | SessionAuth | None,
@@ -34,9 +34,10 @@ async def introduce(
     # A session's nonces have to arrive in order, so its other requests wait until this one was answered.
     async with auth.turn() if isinstance(auth, SessionAuth) else _no_turn():
         credentials = {} if auth is None else auth.stomp_headers()
-        await channel.send(encode_frame(Frame("CONNECT", {**about, **credentials})))
+        connect = encode_frame(Frame("CONNECT", {**about, **credentials}))
         try:
-            frame = await _first_frame(channel, parser)
+            await link.send(connect)
+            frame = await _first_frame(link, parser)
         except ConnectionClosed as error:
             raise HandshakeError(f"the gateway closed the connection instead of answering CONNECT: {error}") from error
         except DecodeError as error:
@@ -54,9 +55,9 @@ async def introduce(
     return frame
 
 
-async def _first_frame(channel: TextChannel, parser: FrameParser) -> Frame:
+async def _first_frame(link: StompLink, parser: FrameParser) -> Frame:
     while True:
-        frames = [frame for frame in parser.feed(await channel.receive()) if frame is not None]
+        frames = [frame for frame in parser.feed(await link.receive()) if frame is not None]
         if frames:
             if len(frames) > 1:
                 raise DecodeError("more than one frame answered the CONNECT")

@@ -6,13 +6,18 @@ answers with callbacks on the event loop, so the fast ones need no task and no q
 
 from __future__ import annotations
 
+import re
 import ssl
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
-__all__ = ["Closed", "Listener", "OpenOptions", "Transport", "TransportOpener"]
+from ..exceptions import ConfigurationError, HandshakeError
+
+__all__ = ["Closed", "Listener", "OpenOptions", "Transport", "TransportOpener", "subprotocol_refusal"]
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6455, section 4.1, item 10
 
 
 class Closed(msgspec.Struct, frozen=True):
@@ -85,11 +90,41 @@ class Transport(Protocol):
 
 
 class OpenOptions(msgspec.Struct, frozen=True):
-    """How to open a link: TLS context, limit of one message in bytes, seconds for the WebSocket handshake."""
+    """How to open a link.
+
+    Attributes:
+        ssl: a TLS context for ``wss://``; the system's certificates by default.
+        max_message_bytes: limit of one message.
+        timeout: seconds for the WebSocket handshake; ``None`` leaves it to the caller.
+        subprotocols: those offered to the server, the best first. It may choose one of them, or none.
+
+    Raises:
+        ConfigurationError: the name of a subprotocol cannot be written into the request.
+    """
 
     ssl: ssl.SSLContext | None = None
     max_message_bytes: int = 2**20
-    timeout: float = 10.0
+    timeout: float | None = 10.0
+    subprotocols: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.subprotocols
+        if not isinstance(names, tuple) or not all(isinstance(name, str) and _TOKEN.fullmatch(name) for name in names):
+            raise ConfigurationError(f"subprotocols={names!r} must be a tuple of names without spaces and commas")
+
+
+def subprotocol_refusal(offered: Sequence[str], headers: Sequence[str]) -> HandshakeError | None:
+    """What is wrong with the subprotocol of a server's answer; RFC 6455, section 4.1, item 6 of the last list.
+
+    Args:
+        offered: the subprotocols that we know.
+        headers: the values of the answer's ``Sec-WebSocket-Protocol``, of which there may be none.
+    """
+    answered = [name.strip() for value in headers for name in value.split(",")]
+    if not answered or (len(answered) == 1 and answered[0] in offered):
+        return None
+    ours = f"we offered {' and '.join(offered)}" if offered else "we offered none"
+    return HandshakeError(f"the server answered with the subprotocol {', '.join(answered)[:200]!r}, and {ours}")
 
 
 class TransportOpener(Protocol):
@@ -100,7 +135,7 @@ class TransportOpener(Protocol):
 
         Raises:
             OSError: nobody answers at the address, or TLS fails.
-            HandshakeError: who answers is no WebSocket server, or refuses.
+            HandshakeError: who answers is no WebSocket server, or refuses, or chose a subprotocol that was not offered.
         """
 
 

@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import socket
 import ssl as ssl_module
+from base64 import b64encode
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from picows import (
     WSCloseCode,
@@ -21,12 +23,13 @@ from picows import (
     WSProtocolError,
     WSTransport,
     WSUpgradeRequest,
+    WSUpgradeResponse,
     ws_connect,
     ws_create_server,
 )
 
 from ..exceptions import ConfigurationError, HandshakeError
-from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport
+from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
 
 __all__ = ["open_picows", "serve_picows"]
 
@@ -58,6 +61,7 @@ class _Link(WSListener):
         self._transport: Any = None
         self._fragments: list[bytes] = []
         self._fragments_type: object = None
+        self._fragments_bytes = 0
         self._reading = True
         self.writable = True  # an attribute, and no property: it is asked for with each send
         self._drained: asyncio.Future[None] | None = None
@@ -97,7 +101,7 @@ class _Link(WSListener):
             self._listener.on_heard()
         elif kind == WSMsgType.CLOSE:
             self._on_close_frame(transport)
-        else:
+        elif self._own_close or not transport.is_close_frame_sent:
             self._on_fragment(frame)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
@@ -142,8 +146,10 @@ class _Link(WSListener):
             return
         if starts:
             self._fragments_type = frame.msg_type
+            self._fragments_bytes = 0
         self._fragments.append(frame.get_payload_as_bytes())
-        if sum(map(len, self._fragments)) > self._max_message_bytes:
+        self._fragments_bytes += frame.payload_size
+        if self._fragments_bytes > self._max_message_bytes:
             self._fail(1009, f"a message is larger than the limit of {self._max_message_bytes} bytes")
             return
         if not frame.fin:
@@ -165,6 +171,7 @@ class _Link(WSListener):
         self._fault = fault
         self._fragments.clear()
         self.close(code, fault, 1.0)
+        self._own_close = False  # and so nothing that follows is delivered
 
     # What the owner asks
 
@@ -227,18 +234,42 @@ async def _connected_socket(parsed: WSParsedURL, into: list[socket.socket]) -> s
     raise failure
 
 
+def _without_user(url: str) -> tuple[str, dict[str, str]]:
+    """*url* without name and password, which picows would write into ``Host``, and the header that says them."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return url, {}
+    name, colon, password = user.partition(":")
+    if not colon:
+        raise ConfigurationError("the address has a user's name, but no password: write wss://name:password@host")
+    credentials = f"{unquote(name)}:{unquote(password)}".encode()
+    return parts._replace(netloc=place).geturl(), {"Authorization": f"Basic {b64encode(credentials).decode()}"}
+
+
 async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Transport:
     """Open a link with ``picows``; see :class:`~cryptoproto.transport.TransportOpener`."""
+    url, headers = _without_user(url)
+    if options.subprotocols:
+        headers["Sec-WebSocket-Protocol"] = ", ".join(options.subprotocols)
     context = options.ssl or (ssl_module.create_default_context() if url.startswith("wss:") else None)
     sockets: list[socket.socket] = []
+
+    def make_link(_request: WSUpgradeRequest, response: WSUpgradeResponse) -> _Link:
+        refusal = subprotocol_refusal(options.subprotocols, response.headers.getall("Sec-WebSocket-Protocol", ()))
+        if refusal is not None:
+            raise refusal
+        return _Link(listener, options.max_message_bytes)
+
     try:
         _, link = await ws_connect(
-            lambda: _Link(listener, options.max_message_bytes),
+            make_link,
             url,
             ssl_context=context,
             websocket_handshake_timeout=options.timeout,
             enable_auto_pong=False,  # pings are answered by the link, which tells the listener of them
             max_frame_size=options.max_message_bytes,
+            extra_headers=headers,
             max_redirects=0,
             socket_factory=lambda parsed: _connected_socket(parsed, sockets),
         )

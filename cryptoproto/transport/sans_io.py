@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl as ssl_module
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final
 
 from websockets.client import ClientProtocol
@@ -17,10 +18,11 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, Protocol
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 from ..exceptions import ConfigurationError, HandshakeError
-from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport
+from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
 
 __all__ = ["open_websockets", "serve_websockets"]
 
@@ -32,7 +34,7 @@ _CLOSE_TIMEOUT: Final = 2.0
 class _Link(asyncio.Protocol):
     """One link: an asyncio protocol that holds a WebSocket core and calls a listener."""
 
-    def __init__(self, core: Protocol, listener: Listener, handshake_timeout: float) -> None:
+    def __init__(self, core: Protocol, listener: Listener, handshake_timeout: float | None) -> None:
         loop = asyncio.get_running_loop()
         self.opened: asyncio.Future[None] = loop.create_future()
         self._loop = loop
@@ -52,7 +54,8 @@ class _Link(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        self._timer = self._loop.call_later(self._handshake_timeout, self._give_up_handshake)
+        if self._handshake_timeout is not None:
+            self._timer = self._loop.call_later(self._handshake_timeout, self._give_up_handshake)
         if isinstance(self._core, ClientProtocol):
             self._core.send_request(self._core.connect())
             self._flush()
@@ -62,6 +65,8 @@ class _Link(asyncio.Protocol):
         self._flush()
         events = self._core.events_received()
         for left, event in enumerate(events, 1 - len(events)):
+            if self._fault is not None:  # in a message before this one
+                break
             if isinstance(event, Frame):
                 self._on_frame(event, more=left < 0)
             elif isinstance(event, Response):
@@ -105,10 +110,13 @@ class _Link(asyncio.Protocol):
     def _on_response(self, response: Response) -> None:
         if self._core.handshake_exc is None:
             self._open()
-        else:
-            self._refuse(
-                HandshakeError(f"the server does not speak WebSocket here: HTTP status {response.status_code}")
-            )
+            return
+        status = response.status_code
+        refusal = None
+        if isinstance(self._core, ClientProtocol) and status == HTTPStatus.SWITCHING_PROTOCOLS:
+            offered = self._core.available_subprotocols or ()
+            refusal = subprotocol_refusal(offered, response.headers.get_all("Sec-WebSocket-Protocol"))
+        self._refuse(refusal or HandshakeError(f"the server does not speak WebSocket here: HTTP status {status}"))
 
     def _on_request(self, request: Request) -> None:
         core = self._core
@@ -264,7 +272,8 @@ async def open_websockets(url: str, listener: Listener, options: OpenOptions) ->
 
     def make_link() -> _Link:
         # No extensions: what is encrypted cannot be compressed.
-        core = ClientProtocol(uri, max_size=options.max_message_bytes)
+        offered = [Subprotocol(name) for name in options.subprotocols] or None
+        core = ClientProtocol(uri, subprotocols=offered, max_size=options.max_message_bytes)
         return _Link(core, listener, options.timeout)
 
     loop = asyncio.get_running_loop()

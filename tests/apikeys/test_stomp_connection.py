@@ -8,57 +8,11 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.apikeys import ApiKeyAuth, Frame, StompConnection
-from cryptoproto.apikeys.stomp_frames import FrameParser, encode_frame
+from cryptoproto.apikeys import ApiKeyAuth, StompConnection
+from tests.peer import settle
 
 from .conftest import Clock, Sleeper
-
-URL = "ws://gateway/stomp/v0"
-
-
-class Wire:
-    """Both ends of a WebSocket in memory: the connection's channel, and the test's side of it."""
-
-    def __init__(self) -> None:
-        self._to_client: asyncio.Queue[bytes | cp.ConnectionClosed] = asyncio.Queue()
-        self._to_gateway: asyncio.Queue[Frame | None] = asyncio.Queue()
-        self._parser = FrameParser()
-        self.closed = asyncio.Event()
-        self.subprotocols: tuple[str, ...] = ()
-
-    # the channel
-    async def __call__(self, url: str, *, subprotocols: tuple[str, ...], **_: Any) -> Wire:
-        assert url == URL
-        self.subprotocols = subprotocols
-        return self
-
-    async def send(self, data: bytes) -> None:
-        for frame in self._parser.feed(data):
-            self._to_gateway.put_nowait(frame)
-
-    async def receive(self) -> bytes:
-        item = await self._to_client.get()
-        if isinstance(item, cp.ConnectionClosed):
-            raise item
-        return item
-
-    async def close(self, code: int = 1000, reason: str = "") -> None:
-        self.closed.set()
-
-    # the gateway
-    async def heard(self, command: str | None) -> Frame:
-        frame = await self._to_gateway.get()
-        assert (frame.command if frame is not None else None) == command
-        return frame or Frame("SEND")
-
-    def says(self, command: str, headers: dict[str, str] | None = None, body: bytes = b"") -> None:
-        self._to_client.put_nowait(encode_frame(Frame(command, headers or {}, body)))
-
-    def beats(self) -> None:
-        self._to_client.put_nowait(b"\n")
-
-    def hangs_up(self, code: int | None = 1006) -> None:
-        self._to_client.put_nowait(cp.ConnectionClosed(code, "gone"))
+from .wire import URL, Wire
 
 
 @pytest.fixture
@@ -68,7 +22,7 @@ def wire() -> Wire:
 
 def _connect(wire: Wire, **options: Any) -> Any:
     options.setdefault("heart_beat_ms", (0, 0))
-    return StompConnection.connect(URL, opener=wire, **options)
+    return StompConnection.connect(URL, transport=wire.opener, **options)
 
 
 async def _connected(wire: Wire, headers: dict[str, str] | None = None, **options: Any) -> StompConnection:
@@ -83,7 +37,7 @@ async def _leave(wire: Wire, connection: StompConnection) -> None:
     frame = await wire.heard("DISCONNECT")
     wire.says("RECEIPT", {"receipt-id": frame.headers["receipt"]})
     await closing
-    assert wire.closed.is_set()
+    await wire.closed.wait()
 
 
 async def test_connect_carries_the_credentials(wire: Wire) -> None:
@@ -97,7 +51,8 @@ async def test_connect_carries_the_credentials(wire: Wire) -> None:
             sent["X-Deltix-Payload"]
         )
         assert (stomp.version, stomp.headers["server"]) == ("1.1", "x")
-        assert wire.subprotocols == ("v12.stomp", "v11.stomp")
+        assert wire.options is not None
+        assert wire.options.subprotocols == ("v12.stomp", "v11.stomp")
         wire.hangs_up()
 
 
@@ -152,7 +107,7 @@ async def test_a_refused_connect(wire: Wire) -> None:
     wire.says("ERROR", {"message": "unknown API key"})
     with pytest.raises(cp.LoginRefused, match="refused the CONNECT: unknown API key; are the key"):
         await _connect(wire)
-    assert wire.closed.is_set()
+    await wire.closed.wait()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +122,7 @@ async def test_other_answers_to_connect(wire: Wire, command: str, headers: dict[
     wire.says(command, headers)
     with pytest.raises(cp.HandshakeError, match=complaint):
         await _connect(wire)
-    assert wire.closed.is_set()
+    await wire.closed.wait()
 
 
 async def test_no_answer_to_connect(wire: Wire) -> None:
@@ -176,7 +131,8 @@ async def test_no_answer_to_connect(wire: Wire) -> None:
         await _connect(wire)
     with pytest.raises(TimeoutError):
         await _connect(wire, open_timeout=0)
-    wire._to_client.put_nowait(b"HTTP/1.1 400\n\n")
+    await wire.closed.wait()
+    wire.says_bytes(b"HTTP/1.1 400\n\n")
     with pytest.raises(cp.HandshakeError, match="does not speak STOMP"):
         await _connect(wire)
 
@@ -278,11 +234,14 @@ async def test_a_silent_gateway_is_given_up(wire: Wire, clock: Clock, sleeper: S
     name = (await wire.heard("SUBSCRIBE")).headers["id"]
     _, waiting = await sleeper.asleep.get()
     clock.now += 5.0
+    wire.link.ping()  # is no beat of STOMP
+    await settle()
     wire.beats()
     wire.says("MESSAGE", {"subscription": name})
     await anext(subscription)
     clock.now += 1.0
     waiting.set_result(None)
+    wire.link.ping()
     assert await sleeper.pass_one() == 5.0  # twice 3 s after the last sign of life
     with pytest.raises(cp.HeartbeatTimeout, match="nothing was heard from the gateway for 6 s"):
         await anext(subscription)
@@ -301,3 +260,60 @@ async def test_a_subscription_that_could_not_be_sent_is_forgotten(wire: Wire) ->
         await stomp.subscribe("/q\0")
     assert not stomp._subscriptions
     await _leave(wire, stomp)
+
+
+async def test_what_is_utf8_goes_as_text(wire: Wire) -> None:
+    stomp = await _connected(wire)
+    await stomp.send("/x", "Grüße")
+    await stomp.send("/x", b"\xff")
+    for _ in range(2):
+        await wire.heard("SEND")
+    assert wire.kinds == ["text", "text", "binary"]
+    await _leave(wire, stomp)
+
+
+async def test_sending_waits_while_the_network_is_slow(wire: Wire) -> None:
+    stomp = await _connected(wire)
+    wire.client_link.hold_writes = True
+    sending = asyncio.create_task(stomp.send("/x", "1"))
+    await wire.heard("SEND")
+    await settle()
+    assert not sending.done()
+    wire.client_link.hold_writes = False
+    await sending
+    await _leave(wire, stomp)
+
+
+@pytest.mark.parametrize("receipt", [False, True])
+async def test_a_link_that_is_lost_while_the_network_is_slow(wire: Wire, receipt: bool) -> None:
+    stomp = await _connected(wire)
+    wire.client_link.hold_writes = True
+    sending = asyncio.create_task(stomp.send("/x", "1", receipt=receipt))
+    await wire.heard("SEND")
+    wire.hangs_up(1001)
+    with pytest.raises(cp.ConnectionClosed, match="with code 1001: gone") as caught:
+        await sending
+    assert caught.value.sent is True
+    await stomp.aclose()
+
+
+async def test_what_waits_for_a_slow_network_ends_for_the_reason_of_the_connection(wire: Wire) -> None:
+    stomp = await _connected(wire)
+    wire.client_link.hold_writes = True
+    sending = asyncio.create_task(stomp.send("/x", "1"))
+    await wire.heard("SEND")
+    wire.says("ERROR", {"message": "enough"})
+    with pytest.raises(cp.StompError, match="enough") as caught:
+        await sending
+    assert caught.value.sent is True
+    await stomp.aclose()
+
+
+async def test_a_cancelled_connect_cuts_the_link(wire: Wire) -> None:
+    connecting = asyncio.create_task(_connect(wire).__aenter__())
+    await wire.heard("CONNECT")
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    await wire.closed.wait()
+    assert wire.code is None

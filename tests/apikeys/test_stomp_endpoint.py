@@ -28,6 +28,7 @@ from cryptoproto.apikeys.server import (
 )
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from cryptoproto.apikeys.stomp_frames import FrameParser
+from cryptoproto.transport import TransportKind
 
 from .conftest import SMALL_LIMITS, Clock, Sleeper
 
@@ -70,10 +71,10 @@ async def _ended(socket: ClientConnection) -> tuple[str, int | None]:
                 assert frame.body.decode() == message
 
 
-async def test_both_versions_end_to_end(basic_gatekeeper: Gatekeeper) -> None:
+async def test_both_versions_end_to_end(basic_gatekeeper: Gatekeeper, kind: TransportKind) -> None:
     async with _served(basic_gatekeeper) as (served, url):
         for versions, awkward in ((("1.2",), "a:b\\c\r\nd"), (("1.1",), "a:b\\c\nd")):
-            async with StompConnection.connect(url, auth=AUTH, versions=versions) as stomp:
+            async with StompConnection.connect(url, auth=AUTH, versions=versions, transport=kind) as stomp:
                 assert stomp.version == versions[0]
                 assert stomp.headers["user-name"] == "admin"
                 subscription = await stomp.subscribe("/topic/ü:1", receipt=True)
@@ -205,9 +206,9 @@ async def test_acknowledgements(basic_gatekeeper: Gatekeeper) -> None:
                     await anext(single)
 
 
-async def test_a_client_that_takes_nothing_is_left(basic_gatekeeper: Gatekeeper) -> None:
+async def test_a_client_that_takes_nothing_is_left(basic_gatekeeper: Gatekeeper, kind: TransportKind) -> None:
     async with _served(basic_gatekeeper, max_queue=10) as (served, url):
-        async with StompConnection.connect(url, auth=AUTH) as stomp:
+        async with StompConnection.connect(url, auth=AUTH, transport=kind) as stomp:
             subscription = await stomp.subscribe("/x", receipt=True)
             for _ in range(100):  # without a chance to write in between
                 served.broker.publish("/x", b"x")
@@ -276,11 +277,11 @@ async def test_other_websockets_are_signed_like_a_get(basic_gatekeeper: Gatekeep
             await connect(target)
 
 
-async def test_what_is_no_gateway(basic_gatekeeper: Gatekeeper) -> None:
+async def test_what_is_no_gateway(basic_gatekeeper: Gatekeeper, kind: TransportKind, unused_tcp_port: int) -> None:
     async with running(demonstration_app(basic_gatekeeper)) as url:
-        with pytest.raises(cp.HandshakeError, match="is the path right"):
-            await StompConnection.connect(url.replace("http", "ws") + "/elsewhere", auth=AUTH)
+        with pytest.raises(cp.HandshakeError, match=r"no WebSocket at .*HTTP status 40.; is the path right"):
+            await StompConnection.connect(url.replace("http", "ws") + "/elsewhere", auth=AUTH, transport=kind)
         with pytest.raises(cp.ConfigurationError, match="no ws:// or wss:// URL"):
-            await StompConnection.connect(url, auth=AUTH)
+            await StompConnection.connect(url, auth=AUTH, transport=kind)
     with pytest.raises(OSError, match=r"Connect call failed|refused"):
-        await StompConnection.connect(url.replace("http", "ws"), auth=AUTH)
+        await StompConnection.connect(f"ws://127.0.0.1:{unused_tcp_port}", auth=AUTH, transport=kind)
