@@ -107,7 +107,7 @@ async def test_keygen_login_request(tmp_path: Path, shell: Shell) -> None:
         code, _, err = await shell(
             "login", url, "-k", "NOBODY", "--private-key", str(private_key), "-o", str(tmp_path / "no.json")
         )
-        assert (code, "the signature is wrong" in err) == (1, True)
+        assert (code, "unknown API key" in err) == (1, True)
         assert not (tmp_path / "no.json").exists()
 
 

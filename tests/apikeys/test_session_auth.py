@@ -289,12 +289,16 @@ async def test_a_logout_that_does_not_arrive_is_only_logged(gateway: Gateway, ca
     assert "the logout did not arrive: no route" in caplog.text
 
 
-async def test_the_wrong_key_and_an_unknown_name_look_the_same(gateway: Gateway, bob_key: cp.PrivateKey) -> None:
-    for options in ({"key": bob_key}, {"name": "NOBODY"}):
-        with pytest.raises(cp.LoginRefused, match=r"status 400 \(the signature is wrong\)") as caught:
+async def test_the_wrong_key_and_an_unknown_name(gateway: Gateway, bob_key: cp.PrivateKey) -> None:
+    refusals: list[tuple[dict[str, Any], int, str]] = [
+        ({"key": bob_key}, 400, r"\(the signature is wrong\); is the private key the one that belongs"),
+        ({"name": "NOBODY"}, 401, r"\(unknown API key\); .*is the key's name right"),
+    ]
+    for options, status, words in refusals:
+        with pytest.raises(cp.LoginRefused, match=f"status {status} {words}") as caught:
             async with gateway.login(**options):
                 pass
-        assert caught.value.status == 400
+        assert caught.value.status == status
         assert isinstance(caught.value, cp.HandshakeError)
 
 

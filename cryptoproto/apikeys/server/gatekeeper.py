@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import functools
 import re
 import secrets
 import time
@@ -14,7 +13,6 @@ from typing import Any, Final
 import msgspec
 
 from ...exceptions import CredentialsRefused, DecodeError
-from ...keys import PrivateKey, PublicKey
 from ..canonical import (
     API_KEY_HEADER,
     NONCE_HEADER,
@@ -39,6 +37,7 @@ _MAXIMUM_NONCE: Final = 2**63 - 1
 _SIGNATURE_LENGTH: Final = 64  # base64 of the 48 bytes of HMAC-SHA384
 
 _WRONG_SIGNATURE: Final = "the signature is wrong"
+_UNKNOWN_KEY = "unknown API key"
 _UNKNOWN_SESSION: Final = "unknown session: it has ended or never was; log in again"
 
 
@@ -108,8 +107,8 @@ class Confirmation:
 class Gatekeeper:
     """Checks the requests of a gateway, in the flow that its configuration asks for.
 
-    Every refusal is a :class:`~cryptoproto.CredentialsRefused` with the status and the words of the response. In the
-    basic flow an unknown key is told from a wrong signature, as the protocol has it; a login tells neither.
+    Every refusal is a :class:`~cryptoproto.CredentialsRefused` with the status and the words of the response. An
+    unknown key is told from a wrong signature, as the protocol has it.
 
     Args:
         config: keys and settings.
@@ -131,8 +130,6 @@ class Gatekeeper:
         self._config = config
         self._random_below = random_below
         self._table = table if table is not None else SessionTable(config.sessions, clock=clock)
-        if config.sessions.enabled:
-            _decoy()  # takes a moment, which is better spent before the first login
 
     @property
     def config(self) -> ApiKeysConfig:
@@ -201,7 +198,7 @@ class Gatekeeper:
             raise CredentialsRefused(401, f"no credentials: send {API_KEY_HEADER} and {SIGNATURE_HEADER}")
         key = self._config.keys.get(name)
         if key is None or key.secret is None:
-            raise CredentialsRefused(401, "unknown API key")
+            raise CredentialsRefused(401, _UNKNOWN_KEY)
         principal = Principal(key.name, key.user, key.authorities)
         return Claim(principal, _signature_of(headers), key.secret)
 
@@ -237,12 +234,15 @@ class Gatekeeper:
     # --- logins -----------------------------------------------------------------------------------
 
     def attempt(self, body: bytes) -> dict[str, str]:
-        """The reply to a login attempt. A key that does not exist gets one, too: who asks learns nothing.
+        """The reply to a login attempt.
 
         Raises:
-            CredentialsRefused: 400 for an unreadable body.
+            CredentialsRefused: 400 for an unreadable body, 401 for a key that is unknown or has no public key.
         """
         request = _decode(body, _AttemptRequest)
+        key = self._config.keys.get(request.api_key_id)
+        if key is None or key.public_key is None:
+            raise CredentialsRefused(401, _UNKNOWN_KEY)
         login = self._table.begin(request.api_key_id)
         group = self._config.sessions.group
         return {
@@ -258,7 +258,7 @@ class Gatekeeper:
 
         Raises:
             CredentialsRefused: 400 for an unreadable body, an unknown session, a wrong signature, or a public value
-                outside 2…p−2.
+                outside 2…p−2; 401 for a key that was taken away meanwhile.
         """
         request = _decode(body, _ConfirmRequest)
         group = self._config.sessions.group
@@ -275,10 +275,9 @@ class Gatekeeper:
         if login is None:
             raise CredentialsRefused(400, _UNKNOWN_SESSION)
         key = self._config.keys.get(login.key_name)
-        public_key = None if key is None else key.public_key
-        # The work is the same for a key that does not exist, and so is the answer.
-        right = (public_key or _decoy()).verify_pkcs1(signature, login.challenge)
-        if not right or key is None or public_key is None:
+        if key is None or key.public_key is None:
+            raise CredentialsRefused(401, _UNKNOWN_KEY)
+        if not key.public_key.verify_pkcs1(signature, login.challenge):
             raise CredentialsRefused(400, _WRONG_SIGNATURE)
         exponent = private_exponent(group, self._random_below, size_bytes=self._config.sessions.dh_secret_size)
         return Confirmation(login, key, theirs, exponent)
@@ -336,9 +335,3 @@ def _decode(body: bytes, kind: type[Any]) -> Any:
         raise CredentialsRefused(400, f"the request is malformed: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise CredentialsRefused(400, "the request is no readable JSON") from None
-
-
-@functools.cache
-def _decoy() -> PublicKey:
-    """A key that nobody has, against which the signatures for unknown keys are checked."""
-    return PrivateKey.generate().public_key

@@ -83,7 +83,7 @@ class SessionTable:
         self._lock = threading.Lock()
 
     def begin(self, key_name: str) -> PendingLogin:
-        """A new login with a challenge of its own, whether the key exists or not."""
+        """A new login with a challenge of its own."""
         with self._lock:
             now = self._sweep()
             login = PendingLogin(
