@@ -15,6 +15,7 @@ import cryptoproto as cp
 from cryptoproto.client.states import State
 from cryptoproto.exchange import Exchange
 from cryptoproto.messages import InsufficientFunds, decode
+from cryptoproto.transport import Closed
 from tests.lines import Line, client_of, patient, trader, until, until_state
 from tests.peer import Script, settle
 from tests.stepping import CancelAt
@@ -224,6 +225,37 @@ async def test_an_error_frame_whose_message_was_settled_is_nobody_elses(
         script.greeting.insert(0, lambda peer: peer.event(4, placed(1)))
         script.peer.error(2, "a bad request")
         assert (await placing).is_open
+
+
+@pytest.mark.parametrize("resend", ["never", "once"])
+def test_an_older_link_that_brings_more_during_the_handshake(
+    resend: Any, exchange: Exchange, alice_key: cp.PrivateKey
+) -> None:
+    """What the handshake said of the last sequence no longer holds then, and the exchange ends that connection."""
+
+    @virtual
+    async def run() -> None:
+        line = Line(exchange)
+        async with trader(line, alice_key, backoff=quick(), resend=resend) as client:
+            there, here = line.links
+            there.pause_reading()
+            placing = asyncio.create_task(outcome(place(client, 1)))
+            await until(lambda: bool(client._desk.outcomes.unanswered))
+            here._closed = True  # at this end alone: the order is still on its way
+            here._deliver(Closed(None, "the connection was lost"))
+
+            def on_frame(to: str) -> None:
+                if to == "client":  # the exchange's hello
+                    line.on_frame = None
+                    there.resume_reading()
+
+            line.on_frame = on_frame
+            result = await placing
+            assert accepted(exchange) == [1]
+            assert isinstance(result, cp.Order), result
+            assert line.attempts == 3
+
+    run()
 
 
 # Past the deadline

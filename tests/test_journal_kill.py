@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import sqlite3
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing, suppress
 from decimal import Decimal
@@ -20,9 +19,9 @@ import pytest
 import cryptoproto as cp
 from tests.exchange_process import FUNDS
 from tests.journals import crash_copy, recorded, total_of
+from tests.lives import Lives
 
 KILLS = int(os.environ.get("KILLS", "100"))
-ROOT = Path(__file__).parent.parent
 PAIR = "BTC_USD"
 
 
@@ -126,41 +125,17 @@ class Trader:
 
 
 @asynccontextmanager
-async def launcher(
-    path: Path, folder: Path, keys: Mapping[str, cp.PrivateKey]
-) -> AsyncIterator[asyncio.subprocess.Process]:
+async def exchanges(path: Path, folder: Path, keys: Mapping[str, cp.PrivateKey]) -> AsyncIterator[Lives]:
     for client_id, key in keys.items():
         key.public_key.save(folder / f"{client_id}.pub")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.exchange_process",
-        str(path),
-        *(str(folder / f"{client_id}.pub") for client_id in keys),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
+    public_keys = (folder / f"{client_id}.pub" for client_id in keys)
+    async with Lives.of("tests.exchange_process", path, *public_keys) as lives:
+        yield lives
 
 
-async def line(process: asyncio.subprocess.Process) -> dict[str, Any]:
-    assert process.stdout is not None
-    raw = await process.stdout.readline()
-    assert raw, "the exchange's process ended by itself"
-    told: dict[str, Any] = json.loads(raw)
-    return told
-
-
-async def start(process: asyncio.subprocess.Process) -> dict[str, Any]:
-    assert process.stdin is not None
-    process.stdin.write(b"\n")
-    return await line(process)
+async def start(lives: Lives) -> dict[str, Any]:
+    await lives.begin(0, 0)
+    return await lives.told()
 
 
 async def check_totals(connections: list[cp.Connection]) -> None:
@@ -174,9 +149,7 @@ async def check_totals(connections: list[cp.Connection]) -> None:
     assert totals == total_of(FUNDS)
 
 
-async def live_and_die(
-    process: asyncio.subprocess.Process, exchange: dict[str, Any], traders: list[Trader], choice: random.Random
-) -> None:
+async def live_and_die(lives: Lives, exchange: dict[str, Any], traders: list[Trader], choice: random.Random) -> None:
     """Connect, trade, and kill the exchange at a random moment."""
     connections = [await trader.connect(exchange) for trader in traders]
     await check_totals(connections)
@@ -192,8 +165,7 @@ async def live_and_die(
         else:
             waiter = traders[0].something if moment == "event" else asyncio.Event()
             await asyncio.wait_for(waiter.wait(), choice.uniform(0, 0.04))
-    os.kill(exchange["pid"], signal.SIGKILL)
-    assert await line(process) == {"gone": -signal.SIGKILL}
+    await lives.kill()
     for connection in connections:
         await connection.wait_closed()
     for result in await asyncio.gather(*trading, return_exceptions=True):
@@ -246,15 +218,14 @@ async def test_a_hundred_kills(tmp_path: Path, alice_key: cp.PrivateKey, bob_key
     path = tmp_path / "exchange.db"
     traders = [Trader(client_id, key, choice) for client_id, key in keys.items()]
     checked: dict[str, int] = {}
-    async with launcher(path, tmp_path, keys) as process:
+    async with exchanges(path, tmp_path, keys) as lives:
         for _ in range(KILLS):
-            await live_and_die(process, await start(process), traders, choice)
+            await live_and_die(lives, await start(lives), traders, choice)
             check_journal(crash_copy(path, tmp_path / "copy"), traders, checked)
-        exchange = await start(process)
+        exchange = await start(lives)
         for trader in traders:
             await read_everything(trader, exchange)
-        os.kill(exchange["pid"], signal.SIGKILL)
-        await line(process)
+        await lives.kill()
     copy = crash_copy(path, tmp_path / "copy")
     check_everything(copy, traders)
     assert sum(len(trader.seen) for trader in traders) > 10 * KILLS  # or nothing was tested
@@ -277,11 +248,10 @@ async def test_it_listens_again_after_any_end(
     tmp_path: Path, alice_key: cp.PrivateKey, bob_key: cp.PrivateKey, how: str
 ) -> None:
     keys = {"alice": alice_key, "bob": bob_key}
-    async with launcher(tmp_path / "exchange.db", tmp_path, keys) as process:
+    async with exchanges(tmp_path / "exchange.db", tmp_path, keys) as lives:
         public_keys = set()
         for _ in range(2):
-            exchange = await start(process)
-            public_keys.add(exchange["public_key"])
-            os.kill(exchange["pid"], signal.SIGKILL if how == "kill" else signal.SIGINT)
-            assert await line(process) == {"gone": -signal.SIGKILL if how == "kill" else 0}
+            public_keys.add((await start(lives))["public_key"])
+            lives.strike(signal.SIGKILL if how == "kill" else signal.SIGINT)
+            assert await lives.gone() == (-signal.SIGKILL if how == "kill" else 0)
     assert len(public_keys) == 1

@@ -117,10 +117,11 @@ class Desk:
         self._is_whole |= resumed_from == 0
         heard = self._account.heard
         last_sequence = connection.last_sequence
-        for pending in self.outcomes.not_received(last_sequence):
-            self._was_not_received(pending)
 
         def compare_orders(response: Message | Unknown) -> None:
+            # Not before: an older link may have brought more during the handshake, which the exchange then refuses.
+            for pending in self.outcomes.not_received(last_sequence):
+                self._was_not_received(pending)
             differences: list[OrderDifference] = []
             if isinstance(response, UserOrdersResponse):
                 differences = self._account.orders.adopt(response, whole=self._is_whole)
