@@ -34,6 +34,7 @@ from cryptoproto.messages import encode
 from cryptoproto.transport import Closed, OpenOptions, Transport, opener
 from cryptoproto.wire import ClientSession, Opened
 
+from .measure import Pair, medians
 from .report import Row
 
 __all__ = ["main", "rows"]
@@ -47,7 +48,7 @@ def rows(rounds: int = 7, *, quick: bool = False) -> list[Row]:
     """All measurements; with *quick* only to show that they run."""
     with tempfile.TemporaryDirectory(prefix="cryptoproto-bench-", dir=os.environ.get("BENCH_DIR")) as name:
         return [
-            _orders(Path(name), 3 if quick else rounds, 200 if quick else 10_000),
+            *_orders(Path(name), 3 if quick else rounds, 200 if quick else 10_000),
             *_restarts(Path(name), 1 if quick else 3, (1_000, 10_000) if quick else (100_000, 1_000_000)),
         ]
 
@@ -55,26 +56,29 @@ def rows(rounds: int = 7, *, quick: bool = False) -> list[Row]:
 # Orders a second
 
 
-def _orders(folder: Path, rounds: int, count: int) -> Row:
+def _orders(folder: Path, rounds: int, count: int) -> list[Row]:
     key = cp.PrivateKey.generate()
     key.public_key.save(folder / "client.pub")
-    pairs: list[tuple[float, float]] = []
+    pairs: list[Pair] = []
+    grown: list[Pair] = []
     for number in range(rounds):
-        paths = (str(folder / f"orders-{number}.db"), "-")
-        speeds = {path: _orders_per_s(folder, key, path, count) for path in (paths if number % 2 else paths[::-1])}
-        pairs.append((speeds[paths[0]], speeds["-"]))
-    ratio = statistics.median(ours / floor for ours, floor in pairs)
-    return Row(
-        "journal-orders",
-        "orders accepted a second, journaled, compared with in memory",
-        "orders/s",
-        statistics.median(ours for ours, _ in pairs),
-        statistics.median(floor for _, floor in pairs),
-        ratio,
-        ">= 0.6 x",
-        ratio >= 0.6,
-        pairs,
-    )
+        runs = [
+            (str(folder / f"orders-{number}.db"), count),
+            ("-", count),
+            (str(folder / f"few-{number}.db"), count // 10),
+        ]
+        turns = runs if number % 2 else runs[::-1]
+        speeds = {run: _orders_per_s(folder, key, *run) for run in turns}
+        many, in_memory, few = (speeds[run] for run in runs)
+        pairs.append((many, in_memory))
+        grown.append((many, few))
+    ours, floor, ratio = medians(pairs)
+    title = "orders accepted a second, journaled, compared with in memory"
+    growth = f"how the journaled orders a second change from {count // 10:,} orders to {count:,}"
+    return [
+        Row("journal-orders", title, "orders/s", ours, floor, ratio, ">= 0.6 x", ratio >= 0.6, pairs),
+        Row("journal-orders-growth", growth, "orders/s", *medians(grown), "", None, grown),
+    ]
 
 
 def _orders_per_s(folder: Path, key: cp.PrivateKey, path: str, count: int) -> float:
