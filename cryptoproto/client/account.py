@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from ..messages import OwnTrade
 from .balances import BalanceTable
 from .event import Event
-from .order_table import OrderTable
+from .order_table import MAX_CLOSED, OrderTable
 
 __all__ = ["Account"]
 
@@ -34,7 +34,7 @@ class Account:
 
     __slots__ = ("_take_in", "balances", "broadcasts", "heard", "orders", "position")
 
-    def __init__(self, *, max_closed: int = 10_000, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(self, *, max_closed: int = MAX_CLOSED, clock: Callable[[], int] = time.time_ns) -> None:
         self.orders = OrderTable(max_closed=max_closed, clock=clock)
         self.balances = BalanceTable()
         self.position = -1
