@@ -133,7 +133,7 @@ class ServerFrameCodec:
         decrypt, max_frame_bytes = opener.update, opener.max_frame_bytes
         unpack = Struct(">16xi4xqdI" if nested else ">16xiqdI").unpack_from
         start, ends = 16 + self._transaction.size, self._ends
-        unpack_response = Struct(">16xi4xqI" if nested else ">16xiqI").unpack_from
+        unpack_response = Struct(">24xqI" if nested else ">20xqI").unpack_from
         response_start, response_ends = 16 + self._response.size, self._response_ends
 
         def read(frame: bytes) -> TransactionFrame | ResponseFrame | None:
@@ -141,26 +141,25 @@ class ServerFrameCodec:
             if size & 15 or not _SHORTEST_BYTES <= size <= max_frame_bytes:
                 return None
             plain = decrypt(frame)
-            if plain[19] == 2:  # the last byte of the type
-                kind, request_id, length = unpack_response(plain)
-                end = response_start + length
+            kind, number, timestamp, length = unpack(plain)
+            if kind == 1:
+                end = start + length
                 if (
-                    kind != 2
-                    or plain[end:] != response_ends[length & 15]
-                    or (nested and _LENGTH.unpack_from(plain, 20)[0] != 12 + length + (-length & 3))
+                    plain[end:] != ends[length & 15]
+                    or not 0.0 <= timestamp < _LATEST_TIMESTAMP
+                    or (nested and _LENGTH.unpack_from(plain, 20)[0] != 20 + length + (-length & 3))
                 ):
                     return None
-                return ResponseFrame(request_id, plain[response_start:end])
-            kind, transaction_id, timestamp, length = unpack(plain)
-            end = start + length
-            if (
-                kind != 1
-                or plain[end:] != ends[length & 15]
-                or not 0.0 <= timestamp < _LATEST_TIMESTAMP
-                or (nested and _LENGTH.unpack_from(plain, 20)[0] != 20 + length + (-length & 3))
+                return TransactionFrame(number, timestamp, plain[start:end])
+            if kind != 2:
+                return None
+            number, length = unpack_response(plain)  # the shortest frame is long enough for what was read above
+            end = response_start + length
+            if plain[end:] != response_ends[length & 15] or (
+                nested and _LENGTH.unpack_from(plain, 20)[0] != 12 + length + (-length & 3)
             ):
                 return None
-            return TransactionFrame(transaction_id, timestamp, plain[start:end])
+            return ResponseFrame(number, plain[response_start:end])
 
         return read
 

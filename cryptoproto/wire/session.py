@@ -108,8 +108,8 @@ class ClientSession:
         self._encoder = ClientFrameCodec(protocol)
         self._decoder = ServerFrameCodec(protocol)
         self._sealer: Sealer | None = None
-        self._opener: Opener | None = None
-        self._read: Callable[[bytes], ServerFrame | None]  # these two are there as soon as opener and sealer are
+        self._read: Callable[[bytes], ServerFrame | Opened | None] = self._receive_hello
+        self._reread: Callable[[bytes], ServerFrame]  # this and the next are there as soon as opener and sealer are
         self._write: Callable[[int, int, bytes], bytes]
 
     def hello(self) -> bytes:
@@ -123,10 +123,7 @@ class ClientSession:
             InvalidKey, UnsupportedVersion: the handshake failed.
             DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
         """
-        opener = self._opener
-        if opener is None:
-            return self._receive_hello(frame)
-        received = self._read(frame) or self._decoder.decode(opener.open(frame))
+        received = self._read(frame) or self._reread(frame)
         if type(received) is TransactionFrame:
             transaction_id = received.transaction_id
             # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
@@ -141,8 +138,9 @@ class ClientSession:
         hello = read_server_hello(frame, self._private_key, self.protocol)
         self._sealer = Sealer(self._aes_key, self._random)
         self._write = self._encoder.writer(self._sealer)
-        self._opener = Opener(hello.aes_key, self._max_frame_bytes)
-        self._read = self._decoder.reader(self._opener)
+        opener = Opener(hello.aes_key, self._max_frame_bytes)
+        self._read = self._decoder.reader(opener)
+        self._reread = lambda frame: self._decoder.decode(opener.open(frame))
         self.last_sequence = hello.last_seen_sequence
         self.next_sequence = hello.last_seen_sequence + 1
         return Opened(hello.last_seen_sequence, hello.version, self._private_key.sign(hello.challenge))
