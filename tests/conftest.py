@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import traceback
+from asyncio import constants
 from collections.abc import AsyncIterator
 
 import pytest
@@ -13,9 +15,25 @@ import cryptoproto as cp
 from tests.leaks import assert_nothing_left, loop_reports
 from tests.peer import Script
 
+_STACK_DEPTH = 4
 
-def pytest_collection_finish() -> None:
-    """Take the modules out of the garbage collector's sight: it looks for leaks after every test."""
+
+def pytest_configure() -> None:
+    """Asyncio's debug mode notes for each task, future and callback who made it: who did, not the whole stack.
+
+    Tasks and futures call ``traceback.extract_stack`` without a limit; with pytest's own sixty frames, that was a third
+    of the time of every test that has an event loop.
+    """
+    constants.DEBUG_STACK_DEPTH = _STACK_DEPTH  # type: ignore[misc]
+    traceback.extract_stack.__defaults__ = (None, _STACK_DEPTH)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_objects() -> None:
+    """Take what was there before out of the garbage collector's sight: it looks for leaks after every test.
+
+    Modules, reports and caches are many times what a test makes.
+    """
     gc.collect()
     gc.freeze()
 
