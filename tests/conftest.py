@@ -7,11 +7,12 @@ import gc
 import inspect
 import traceback
 from asyncio import constants
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 import cryptoproto as cp
+from tests.forks import Forks
 from tests.leaks import assert_nothing_left, loop_reports
 from tests.peer import Script
 
@@ -51,6 +52,26 @@ def bob_key() -> cp.PrivateKey:
 @pytest.fixture(scope="session")
 def exchange_key() -> cp.PrivateKey:
     return cp.PrivateKey.generate()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Forks]:
+    """Python for the command line, with all that it may need imported."""
+    with Forks(
+        *("-W", "error"),
+        modules=(
+            *("cryptoproto.cli.app", "cryptoproto.licensing", "cryptoproto.transport.picows", "uvloop", "httpx"),
+            *("typer.rich_utils", "typer._adapters"),
+        ),
+    ) as forks:
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def strict_python() -> Iterator[Forks]:
+    """Python's development mode, with nothing but ``import cryptoproto`` done: programs show what they import."""
+    with Forks("-X", "dev", "-W", "error", modules=("cryptoproto",)) as forks:
+        yield forks
 
 
 @pytest.fixture
