@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
+import tempfile
 import traceback
 from asyncio import constants
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +55,17 @@ def bob_key() -> cp.PrivateKey:
 @pytest.fixture(scope="session")
 def exchange_key() -> cp.PrivateKey:
     return cp.PrivateKey.generate()
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder where waiting for the disk costs nothing: nobody pulls the plug here.
+
+    What a process that is killed had given to the system is there all the same.
+    """
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
