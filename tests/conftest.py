@@ -9,8 +9,9 @@ import os
 import tempfile
 import traceback
 from asyncio import constants
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,22 @@ def strict_python() -> Iterator[Forks]:
     """Python's development mode, with nothing but ``import cryptoproto`` done: programs show what they import."""
     with Forks("-X", "dev", "-W", "error", modules=("cryptoproto",)) as forks:
         yield forks
+
+
+@pytest.fixture(scope="session")
+def command_tree() -> Callable[..., Any]:
+    """The commands as Typer builds them, which takes a tenth of a second: for tests that start many in one process."""
+    from typer.main import get_command
+
+    from cryptoproto.cli.app import app
+
+    return get_command(app)
+
+
+@pytest.fixture
+def command_line(command_tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the command line use the tree that is there."""
+    monkeypatch.setattr("cryptoproto.cli.app.app", command_tree)
 
 
 @pytest.fixture
