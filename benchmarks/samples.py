@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Final, TypeAlias
@@ -92,11 +93,16 @@ def order_event_json(number: int) -> bytes:
     )[step]
 
 
+@functools.cache
+def _keys() -> tuple[cp.PrivateKey, cp.PrivateKey]:
+    return cp.PrivateKey.generate(), cp.PrivateKey.generate()
+
+
 def open_sessions(
     protocol: cp.Protocol, client_random: Random = os.urandom, server_random: Random = os.urandom
 ) -> tuple[ClientSession, ServerSession]:
     """A client's session and a server's after their handshake, in memory."""
-    client_key, server_key = cp.PrivateKey.generate(), cp.PrivateKey.generate()
+    client_key, server_key = _keys()
     client = ClientSession(
         client_id=CLIENT_ID,
         private_key=client_key,

@@ -5,17 +5,40 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-from collections.abc import AsyncIterator
+import os
+import tempfile
+import traceback
+from asyncio import constants
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cryptoproto as cp
+from tests.forks import Forks
 from tests.leaks import assert_nothing_left, loop_reports
 from tests.peer import Script
 
+_STACK_DEPTH = 4
 
-def pytest_collection_finish() -> None:
-    """Take the modules out of the garbage collector's sight: it looks for leaks after every test."""
+
+def pytest_configure() -> None:
+    """Asyncio's debug mode notes for each task, future and callback who made it: who did, not the whole stack.
+
+    Tasks and futures call ``traceback.extract_stack`` without a limit; with pytest's own sixty frames, that was a third
+    of the time of every test that has an event loop.
+    """
+    constants.DEBUG_STACK_DEPTH = _STACK_DEPTH  # type: ignore[misc]
+    traceback.extract_stack.__defaults__ = (None, _STACK_DEPTH)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_objects() -> None:
+    """Take what was there before out of the garbage collector's sight: it looks for leaks after every test.
+
+    Modules, reports and caches are many times what a test makes.
+    """
     gc.collect()
     gc.freeze()
 
@@ -33,6 +56,53 @@ def bob_key() -> cp.PrivateKey:
 @pytest.fixture(scope="session")
 def exchange_key() -> cp.PrivateKey:
     return cp.PrivateKey.generate()
+
+
+@pytest.fixture
+def memory_path() -> Iterator[Path]:
+    """A folder where waiting for the disk costs nothing: nobody pulls the plug here.
+
+    What a process that is killed had given to the system is there all the same.
+    """
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Forks]:
+    """Python for the command line, with all that it may need imported."""
+    with Forks(
+        *("-W", "error"),
+        modules=(
+            *("cryptoproto.cli.app", "cryptoproto.licensing", "cryptoproto.transport.picows", "uvloop", "httpx"),
+            *("typer.rich_utils", "typer._adapters"),
+        ),
+    ) as forks:
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def strict_python() -> Iterator[Forks]:
+    """Python's development mode, with nothing but ``import cryptoproto`` done: programs show what they import."""
+    with Forks("-X", "dev", "-W", "error", modules=("cryptoproto",)) as forks:
+        yield forks
+
+
+@pytest.fixture(scope="session")
+def command_tree() -> Callable[..., Any]:
+    """The commands as Typer builds them, which takes a tenth of a second: for tests that start many in one process."""
+    from typer.main import get_command
+
+    from cryptoproto.cli.app import app
+
+    return get_command(app)
+
+
+@pytest.fixture
+def command_line(command_tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has the command line use the tree that is there."""
+    monkeypatch.setattr("cryptoproto.cli.app.app", command_tree)
 
 
 @pytest.fixture

@@ -23,6 +23,11 @@ MakeStore = Callable[[], Any]
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
+
+
+@pytest.fixture
 def exchange(exchange_key: cp.PrivateKey) -> Exchange:
     return Exchange(private_key=exchange_key)
 

@@ -109,6 +109,7 @@ async def test_what_was_not_signed_when_the_link_died_was_not_sent(
         slow_key.allow(2)
         first_request = asyncio.create_task(connection.request(BALANCE))
         assert await connection.send(CANCEL_ALL) == 1
+        await script.peer.until(lambda: len(script.peer.requests) == 1)
         requests = [asyncio.create_task(connection.request(BALANCE)) for _ in range(2)]
         sends = [asyncio.create_task(connection.send(CANCEL_ALL)) for _ in range(2)]
         await settle()

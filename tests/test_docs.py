@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import Forks
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
@@ -22,11 +23,11 @@ def blocks(page: Path, language: str) -> list[str]:
     [page for page in PAGES if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange", "client")],
     ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )
-def test_python_on_the_page_runs(page: Path, tmp_path: Path) -> None:
+def test_python_on_the_page_runs(page: Path, tmp_path: Path, strict_python: Forks) -> None:
     script = tmp_path / f"{page.stem}.py"
     script.write_text("".join(blocks(page, "python")))
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", script],
+        strict_python.command(script),
         cwd=tmp_path,
         capture_output=True,
         text=True,

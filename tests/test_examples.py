@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import Forks
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -20,9 +23,9 @@ PROMISES = {
 
 
 @pytest.mark.parametrize("name", PROMISES)
-def test_it_runs(name: str, tmp_path: Path) -> None:
+def test_it_runs(name: str, tmp_path: Path, strict_python: Forks) -> None:
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+        strict_python.command(EXAMPLES / f"{name}.py"),
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -32,13 +35,15 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["auto", "strict"])
 def test_the_tests_of_a_bot_pass(mode: str, tmp_path: Path) -> None:
+    """With the plugins that matter; others take as long again to import."""
     done = subprocess.run(
         [
             sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", tmp_path,
-            "-c", "/dev/null", "-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function",
-            EXAMPLES / "test_my_bot.py",
+            "-p", "asyncio", "-p", "_cryptoproto_pytest", "-c", "/dev/null", "-o", f"asyncio_mode={mode}",
+            "-o", "asyncio_default_fixture_loop_scope=function", EXAMPLES / "test_my_bot.py",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout

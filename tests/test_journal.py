@@ -26,6 +26,11 @@ def keys(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey, exchange_key: cp.Priv
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
+
+
+@pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "exchange.db"
 

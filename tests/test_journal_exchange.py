@@ -64,6 +64,11 @@ class Disk:
 
 
 @pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
+
+
+@pytest.fixture
 async def exchange(
     tmp_path: Path, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey, bob_key: cp.PrivateKey
 ) -> AsyncIterator[Exchange]:

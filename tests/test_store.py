@@ -9,7 +9,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,6 +30,11 @@ Outbox = dict[int, tuple[int, int | None]]
 
 def entry(number: int = 1, **more: Any) -> OutboxEntry:
     return OutboxEntry(kind="place", payload=b'{"n":%d}' % number, created_ns=number, **more)
+
+
+@pytest.fixture
+def tmp_path(memory_path: Path) -> Path:
+    return memory_path
 
 
 @pytest.fixture
@@ -507,14 +511,6 @@ def test_the_outbox_while_a_transaction_is_open(mine: SqliteStore) -> None:
 # Killed
 
 
-@pytest.fixture
-def fast_path() -> Iterator[Path]:
-    """Where waiting for the disk costs nothing: a killed process loses nothing that the system was given."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder) / "alice.db"
-
-
 class Killer:
     """Has processes killed while they use a store."""
 
@@ -542,8 +538,7 @@ class Killer:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_what_had_returned_is_there_after_a_kill(fast_path: Path) -> None:
-    path = fast_path
+def test_what_had_returned_is_there_after_a_kill(path: Path) -> None:
     killer = Killer()
     outbox: Outbox = {}
     last_position = handled = puts = 0

@@ -17,8 +17,7 @@ import yaml
 from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from cryptoproto.cli import main
-
-MAIN = [sys.executable, "-c", "from cryptoproto.cli import main; main()", "apikeys"]
+from tests.forks import Forks
 
 
 class Shell:
@@ -50,7 +49,7 @@ class Shell:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command_line: None) -> Shell:
     return Shell(monkeypatch, capsys)
 
 
@@ -156,11 +155,12 @@ async def test_mistakes_are_one_sentence(
     assert "Traceback" not in err
 
 
-async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell) -> None:
+async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell, commands: Forks) -> None:
     config = tmp_path / "application.yaml"
     config.write_text("security:\n  api-keys-provider:\n    api-keys:\n      - {name: a, key: b, user: c}\n")
     process = await asyncio.create_subprocess_exec(
-        *MAIN, "serve", "--config", str(config), "--port", "0", stderr=asyncio.subprocess.PIPE
+        *commands.command("-m", "cryptoproto", "apikeys", "serve", "--config", config, "--port", "0"),
+        stderr=asyncio.subprocess.PIPE,
     )
     assert process.stderr is not None
     line = (await process.stderr.readline()).decode()

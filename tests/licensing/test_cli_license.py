@@ -21,7 +21,7 @@ Cli = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command_line: None) -> Cli:
     """Runs a command in a folder of its own: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
 

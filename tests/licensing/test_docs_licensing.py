@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import socket
-import sys
+from importlib.metadata import entry_points
 from pathlib import Path
+
+from tests.forks import Forks
 
 ROOT = Path(__file__).parents[2]
 
 
+def cryptoproto(python: Forks) -> list[str]:
+    """What the installed command runs."""
+    (script,) = entry_points(group="console_scripts", name="cryptoproto")
+    return python.command("-c", f"import sys; from {script.module} import {script.attr}; sys.exit({script.attr}())")
+
+
 async def run(folder: Path, *command: str) -> str:
-    environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONWARNINGS": "error",
-    }
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -25,7 +31,10 @@ async def run(folder: Path, *command: str) -> str:
     return output.decode()
 
 
-async def test_every_block_of_the_page_runs(tmp_path: Path) -> None:
+async def test_every_block_of_the_page_runs(tmp_path: Path, commands: Forks) -> None:
+    executable = tmp_path / "cryptoproto"
+    executable.write_text(f'#!/bin/sh\nexec {shlex.join(cryptoproto(commands))} "$@"\n', encoding="utf-8")
+    executable.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     page = (ROOT / "docs/licensing.md").read_text(encoding="utf-8").replace("8390", port)
@@ -38,14 +47,14 @@ async def test_every_block_of_the_page_runs(tmp_path: Path) -> None:
         for kind, background, text in blocks:
             if background:
                 server = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-c", "from cryptoproto.cli import main; main()", *text.split()[1:]),
+                    *(*cryptoproto(commands), *text.split()[1:]),
                     cwd=tmp_path,
                     stdout=asyncio.subprocess.PIPE,
                 )
                 assert server.stdout is not None
                 assert port.encode() in await server.stdout.readline()
             elif kind == "python":
-                outputs.append(await run(tmp_path, sys.executable, "-c", text))
+                outputs.append(await run(tmp_path, *commands.command("-c", text)))
             elif kind == "sh":
                 outputs.append(await run(tmp_path, "bash", "-euo", "pipefail", "-c", text))
     finally:

@@ -6,20 +6,22 @@ import asyncio
 import json
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 
 from cryptoproto.licensing import KeyPair, Keyring, LicenseManager
+from tests.forks import Forks
 from tests.licensing.test_server import PATH, fresh_request
 
 
-async def start(folder: Path, port: int) -> asyncio.subprocess.Process:
+async def start(commands: Forks, folder: Path, port: int) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-c", "from cryptoproto.cli import main; main()", "license", "serve"),
-        *("--database", folder / "db", "--keys", folder / "manager.json", "--port", str(port), "--json"),
+        *commands.command(
+            *("-m", "cryptoproto", "license", "serve", "--database", folder / "db", "--keys", folder / "manager.json"),
+            *("--port", str(port), "--json"),
+        ),
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -28,7 +30,9 @@ async def start(folder: Path, port: int) -> asyncio.subprocess.Process:
     return process
 
 
-async def test_a_killed_manager_comes_back_with_everything(tmp_path: Path, gateway: KeyPair, keyring: Keyring) -> None:
+async def test_a_killed_manager_comes_back_with_everything(
+    tmp_path: Path, gateway: KeyPair, keyring: Keyring, commands: Forks
+) -> None:
     keyring.save(tmp_path / "manager.json")
     with LicenseManager(tmp_path / "db", keyring, actor="tester") as manager:
         agreement = manager.administration.add_agreement(gateway.public_key, "*", licenses=3)
@@ -36,7 +40,7 @@ async def test_a_killed_manager_comes_back_with_everything(tmp_path: Path, gatew
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}{PATH}"
 
-    process = await start(tmp_path, port)
+    process = await start(commands, tmp_path, port)
     answered: list[int] = []
 
     async def ask_until_it_dies(http: httpx.AsyncClient) -> None:
@@ -51,13 +55,15 @@ async def test_a_killed_manager_comes_back_with_everything(tmp_path: Path, gatew
         with pytest.raises(httpx.TransportError):
             await ask_until_it_dies(http)
     assert await process.wait() == -signal.SIGKILL
+    assert process.stdout is not None
+    await process.stdout.read()  # which the manager itself holds open
 
     with LicenseManager(tmp_path / "db", keyring) as manager:
         locks = {lock.binding.config_hash: lock for lock in manager.administration.locks()}
         assert len(locks) == 3
         assert manager.administration.agreements() == [agreement]
 
-    process = await start(tmp_path, port)
+    process = await start(commands, tmp_path, port)
     try:
         async with httpx.AsyncClient() as http:
             outcomes = [
