@@ -7,6 +7,7 @@ import asyncio
 import inspect
 import re
 import shlex
+import sys
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -18,7 +19,6 @@ import cryptoproto as cp
 from cryptoproto.apikeys.server import ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings, load_config
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from cryptoproto.cli.apikeys import app
-from tests.forks import Forks
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
@@ -74,9 +74,12 @@ def test_commands_are_spelled_right() -> None:
         command.make_context(name, arguments)  # raises for an option that does not exist
 
 
-async def test_the_example_ends_well(strict_python: Forks) -> None:
+async def test_the_example_ends_well() -> None:
     process = await asyncio.create_subprocess_exec(
-        *strict_python.command(ROOT / "examples" / "api_keys.py"),
+        sys.executable,
+        "-W",
+        "error",
+        str(ROOT / "examples" / "api_keys.py"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
