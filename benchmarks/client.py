@@ -6,6 +6,8 @@ its balances and its position of them.
 
 from __future__ import annotations
 
+from functools import partial
+
 from .measure import in_turns
 from .processes import Responder, run_client
 from .report import Effort, Row
@@ -26,10 +28,10 @@ def client_rows(effort: Effort, server: Responder) -> list[Row]:
 
     rows: list[Row] = []
     for kind, store, at_most in (("memory", "MemoryStore", 1.5), ("sqlite", "SqliteStore", 3.0)):
-        grown = in_turns(lambda: cost(kind, count), lambda: cost(kind, _whole(count // 10)), effort.rounds)  # noqa: B023
+        grown = in_turns(partial(cost, kind, count), partial(cost, kind, _whole(count // 10)), effort.rounds)
         # Short and many, because each is a process of its own, and the weather changes from one to the next.
         short = _whole(count // 4)
-        pairs = in_turns(lambda: cost(kind, short), lambda: cost("connection", short), 4 * effort.rounds)  # noqa: B023
+        pairs = in_turns(partial(cost, kind, short), partial(cost, "connection", short), 4 * effort.rounds)
         rows += [
             Row.from_pairs(
                 f"client-{kind}", f"an event of Client with {store}, against a bare Connection", pairs, unit="us",

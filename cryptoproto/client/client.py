@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from types import TracebackType
@@ -44,8 +43,6 @@ from .stream import EventStream
 from .subscription import Subscription
 
 __all__ = ["Client"]
-
-logger = logging.getLogger("cryptoproto.client")
 
 
 class Client:

@@ -93,7 +93,7 @@ class Connection:
         self._gate = SendGate(loop)
         self._signer: Signer | None = None
         self._on_event = options.on_event
-        self._on_events = on_events
+        self._on_events = on_events  # a Client's: what one read has brought, in one call
         self._arrived: list[Event] = []
         self._has_queue = on_events is None and options.on_event is None
         self._heartbeat = Heartbeat(

@@ -156,9 +156,11 @@ class OrderTable:
     # What events do
 
     def handlers(self) -> dict[type[Any], Callable[[Any, int, int], None]]:
-        """Who takes in what; an :class:`~cryptoproto.client.account.Account` sees to it that each event comes once."""
+        """Who takes in what; an :class:`~cryptoproto.client.account.Account` sees to it that each event comes once.
+
+        Trades are not among them: they are for the balances, too, and come to :meth:`on_trade`.
+        """
         return {
-            OwnTrade: self.on_trade,
             **dict.fromkeys((BuyOrderPlaced, SellOrderPlaced), self._on_placed),
             **dict.fromkeys((BuyOrderAmountChanged, SellOrderAmountChanged), self._on_amount_changed),
             **dict.fromkeys((BuyOrderCancelled, SellOrderCancelled), self._on_cancelled),

@@ -37,7 +37,7 @@ class SendGate:
     @property
     def clear(self) -> bool:
         """Whether a send may leave at once."""
-        return not self.waiting and not self.remaining
+        return not any(self._queues) and not self.remaining
 
     @property
     def waiting(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
@@ -202,7 +202,9 @@ class Client:
     def reports(self, *, timeout: float | None = None) -> Stream[Report]:
         """Late outcomes, and differences found after a resume, from here on; *timeout* as for :meth:`events`."""
         client = self._client()
-        return Stream(self._thread, lambda: _Reports(self._thread, client.reports()), timeout=timeout, release=_leave)
+        return Stream(
+            self._thread, lambda: _Reports(self._thread, client.reports()), timeout=timeout, release=_unsubscribe
+        )
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:
@@ -218,23 +220,22 @@ class _Reports:
 
     def __init__(self, thread: LoopThread, source: Subscription[asynchronous.Report]) -> None:
         self._thread = thread
-        self.source = source
+        self._source = source
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._source.close()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Report:
-        report = await anext(self.source)
+        report = await anext(self._source)
         if isinstance(report, asynchronous.OrderDifference):
             return OrderDifference(Order(self._thread, report.order), report.what, report.here, report.there)
         return report
 
 
-def _leave(reports: AsyncIterator[Report]) -> None:
-    if isinstance(reports, _Reports):
-        reports.source.close()
-
-
 def _unsubscribe(source: object) -> None:
-    if isinstance(source, Subscription):
+    if isinstance(source, Subscription | _Reports):
         source.close()

@@ -37,7 +37,7 @@ _MAXIMUM_NONCE: Final = 2**63 - 1
 _SIGNATURE_LENGTH: Final = 64  # base64 of the 48 bytes of HMAC-SHA384
 
 _WRONG_SIGNATURE: Final = "the signature is wrong"
-_UNKNOWN_KEY = "unknown API key"
+_UNKNOWN_KEY: Final = "unknown API key"
 _UNKNOWN_SESSION: Final = "unknown session: it has ended or never was; log in again"
 
 
