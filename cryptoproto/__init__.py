@@ -5,17 +5,10 @@ from __future__ import annotations
 import logging
 
 from .client import (
-    Backoff,
     BalanceDifference,
     Client,
-    Connection,
-    Event,
-    FeedState,
-    FeedStatus,
-    MarketData,
     MemoryStore,
     Order,
-    OrderBook,
     OrderDifference,
     OrderStatus,
     OutcomeReport,
@@ -25,8 +18,8 @@ from .client import (
     State,
     StateChange,
     TimeInForce,
-    connect,
 )
+from .connection import Connection, Event, connect
 from .exceptions import (
     ConcurrentConnection,
     ConfigurationError,
@@ -37,7 +30,7 @@ from .exceptions import (
     DuplicateClientOrderId,
     HandshakeError,
     HeartbeatTimeout,
-    InsufficientFunds,
+    InsufficientFundsError,
     InvalidKey,
     InvalidPayload,
     InvalidSequence,
@@ -63,6 +56,7 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
+from .market_data import FeedState, FeedStatus, MarketData, OrderBook
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -74,6 +68,7 @@ from .messages import (
     CancelAllOrders,
     CancelOrder,
     DepositTransactionAccepted,
+    InsufficientFunds,
     Message,
     OpenOrder,
     OpenOrders,
@@ -106,6 +101,7 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
+from .reconnect import Backoff
 from .version import __version__
 from .wire import ErrorType, Protocol
 
@@ -141,6 +137,7 @@ __all__ = [
     "HandshakeError",
     "HeartbeatTimeout",
     "InsufficientFunds",
+    "InsufficientFundsError",
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",

@@ -30,7 +30,7 @@
     │   ├── RequestNotSent
     │   └── OutcomeUnknown
     ├── OrderRejected                         the exchange refused an order
-    │   └── InsufficientFunds
+    │   └── InsufficientFundsError
     ├── OrderNotFilled                        an order ended before it was filled whole
     ├── StoreError (OSError)                  what must be remembered could not be written down
     ├── CredentialsRefused                    our own gateway turns a request away, with this HTTP status
@@ -63,7 +63,7 @@ __all__ = [
     "DuplicateClientOrderId",
     "HandshakeError",
     "HeartbeatTimeout",
-    "InsufficientFunds",
+    "InsufficientFundsError",
     "InvalidKey",
     "InvalidPayload",
     "InvalidSequence",
@@ -276,7 +276,7 @@ class OrderRejected(CryptoprotoError):
     """The exchange refused an order."""
 
 
-class InsufficientFunds(OrderRejected):
+class InsufficientFundsError(OrderRejected):
     """The balance does not cover the order.
 
     Attributes:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
-from tests.forks import Forks
-from tests.leaks import assert_nothing_left, loop_reports
-from tests.peer import Script
+from tests.support.forks import Forks
+from tests.support.leaks import assert_nothing_left, loop_reports
+from tests.support.peer import Script
 
 _STACK_DEPTH = 4
 

@@ -16,7 +16,7 @@ from benchmarks.measure import in_turns, medians
 from benchmarks.report import Row, as_dict, table
 from cryptoproto.messages import decode, encode
 from cryptoproto.wire import MessageFrame, RequestFrame, TransactionFrame
-from tests.forks import Forks
+from tests.support.forks import Forks
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forks import Forks
+from tests.support.forks import Forks
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.forks import Forks
+from tests.support.forks import Forks
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

@@ -1,4 +1,4 @@
-"""What is started through ``tests/forks.py`` is a process like any other."""
+"""What is started through ``tests/support/forks.py`` is a process like any other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.forks import Forks
+from tests.support.forks import Forks
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 

@@ -10,14 +10,7 @@ from typing import Final
 import httpx
 
 from ..exceptions import ConfigurationError
-from .canonical import (
-    API_KEY_HEADER,
-    PAYLOAD_HEADER,
-    SIGNATURE_HEADER,
-    basic_connect_payload,
-    payload_of_url,
-    sign,
-)
+from .canonical import API_KEY_HEADER, PAYLOAD_HEADER, SIGNATURE_HEADER, basic_connect_payload, payload_of_url, sign
 
 __all__ = ["ApiKeyAuth", "checked_key_name", "checked_prefix"]
 

@@ -16,7 +16,7 @@ import orjson
 import typer
 from rich.progress import Progress
 
-from ..client import Connection, connect
+from ..connection import Connection, connect
 from ..exceptions import ConfigurationError
 from ..keys import PrivateKey, PublicKey
 from ..messages import InsufficientFunds, OrderPlaced, PlaceBuyIoCOrder, UserBalanceRequest

@@ -9,8 +9,8 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from ..client import MarketData, OrderBook
 from ..exceptions import RequestTimeout
+from ..market_data import MarketData, OrderBook
 from ..messages import plain
 from .options import Insecure, Json, Timeout, TransportName, run
 from .output import console, print_json, table

@@ -17,8 +17,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ..client import MarketData
 from ..exchange import Exchange
+from ..market_data import MarketData
 from ..transport import TransportKind
 from ..wire import Protocol
 from .demo_bots import PAIR, Bot, MarketMaker, Taker

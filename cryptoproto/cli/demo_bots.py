@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from decimal import Decimal
 
-from ..client import Connection, Event, connect
+from ..connection import Connection, Event, connect
 from ..exceptions import ConnectionClosed
 from ..exchange import Exchange
 from ..keys import PrivateKey

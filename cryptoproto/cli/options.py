@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from ..client import connect
+from ..connection import connect
 from ..exceptions import ConfigurationError
 from ..keys import PrivateKey, PublicKey
 from ..transport import TransportKind

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..client import Connection, Event, connect
+from ..connection import Connection, Event, connect
 from ..exceptions import OrderRejected, RequestTimeout
 from ..messages import (
     CancelAllOrders,

@@ -1,40 +1,23 @@
-"""The client's side: one live connection, and the client that keeps one; market data and the order book."""
+"""The client that stays connected: orders with true outcomes, events exactly once and in order."""
 
 from __future__ import annotations
 
-from .backoff import Backoff
-from .balances import BalanceDifference
-from .book import Level, OrderBook
+from .account import BalanceDifference, Order, OrderDifference, OrderStatus, OrderTable, Side, TimeInForce
 from .client import Client
-from .connection import Connection
-from .desk import OutcomeReport, Report
-from .event import Event
-from .feed_state import FeedState, FeedStatus
-from .market_data import MarketData
-from .opening import connect
-from .options import Throttle
-from .order import Order, OrderStatus, Side, TimeInForce
-from .order_table import OrderDifference
+from .metrics import MetricsSnapshot
+from .order_entry import OutcomeReport, Report
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
-from .update_queue import MarketUpdate
 
 __all__ = [
-    "Backoff",
     "BalanceDifference",
     "Client",
-    "Connection",
-    "Event",
-    "FeedState",
-    "FeedStatus",
-    "Level",
-    "MarketData",
-    "MarketUpdate",
     "MemoryStore",
+    "MetricsSnapshot",
     "Order",
-    "OrderBook",
     "OrderDifference",
     "OrderStatus",
+    "OrderTable",
     "OutcomeReport",
     "Report",
     "Side",
@@ -42,7 +25,5 @@ __all__ = [
     "State",
     "StateChange",
     "Store",
-    "Throttle",
     "TimeInForce",
-    "connect",
 ]

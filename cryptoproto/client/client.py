@@ -10,6 +10,9 @@ from typing import Literal, Self, Unpack
 
 import msgspec
 
+from ..connection.closing import own
+from ..connection.connection import Connection
+from ..connection.options import ConnectArguments, ConnectOptions, default_throttle
 from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
 from ..messages import (
     AmountLike,
@@ -24,23 +27,22 @@ from ..messages import (
     UserOrdersRequest,
     encode,
 )
-from .account import Account
-from .backoff import Backoff
-from .connection import Connection
+from ..reconnect.backoff import Backoff
+from ..reconnect.subscription import Subscription
+from .account.account import Account
+from .account.order import Order, Side, TimeInForce, place_message
+from .account.order_table import OrderTable
 from .delivery import Delivery
-from .desk import Desk, Report
-from .endings import own
-from .keeper import Keeper
 from .metrics import Metrics, MetricsSnapshot
-from .options import ConnectArguments, ConnectOptions, default_throttle
+from .order_entry import Desk, Report
 from .order_ids import ClientOrderIds
-from .orders import Order, OrderTable, Side, TimeInForce, place_message
 from .outcomes import Kind, OrderNotOpen, Pending, never_sent
 from .progress import Progress
+from .reconnector import Keeper
 from .states import StateChange
-from .store import Store, open_store
+from .store import open_store
+from .store.interface import Store
 from .stream import EventStream
-from .subscription import Subscription
 
 __all__ = ["Client"]
 
@@ -183,7 +185,7 @@ class Client:
             resend: as for the client, for this order.
 
         Raises:
-            InsufficientFunds, ServerError: the exchange refused it.
+            InsufficientFundsError, ServerError: the exchange refused it.
             RequestNotSent: the exchange has not received it and will not.
             OutcomeUnknown: the connection was lost, and the deadline passed before there was another. The outcome is
                 reported by :meth:`reports` and by the order in :attr:`orders` once it is known.

@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from ..connection.connection import Connection
+from ..connection.event import Event
+from ..connection.event_queue import Inbox
 from ..exceptions import ConnectionClosed, CryptoprotoError, SlowConsumer
-from .account import Account
-from .connection import Connection
-from .desk import Desk
-from .event import Event
-from .inbox import Inbox
+from .account.account import Account
+from .order_entry import Desk
 from .progress import Progress
 from .stream import EventStream
 

@@ -11,9 +11,15 @@ import asyncio
 import enum
 from collections.abc import Callable
 
-from ..exceptions import CryptoprotoError, InsufficientFunds, OrderRejected, OutcomeUnknown, RequestNotSent, ServerError
-from ..messages import InsufficientFunds as InsufficientFundsMessage
-from ..messages import Message, OrderCancelled, OrderNotFound, OrderPlaced, Unknown
+from ..exceptions import (
+    CryptoprotoError,
+    InsufficientFundsError,
+    OrderRejected,
+    OutcomeUnknown,
+    RequestNotSent,
+    ServerError,
+)
+from ..messages import InsufficientFunds, Message, OrderCancelled, OrderNotFound, OrderPlaced, Unknown
 
 __all__ = ["Kind", "OrderNotOpen", "Outcomes", "Pending", "never_sent"]
 
@@ -110,8 +116,8 @@ class Outcomes:
                 self._settle_first(
                     lambda one: one.kind is Kind.PLACE and one.client_order_id == message.client_order_id, None
                 )
-        elif isinstance(message, InsufficientFundsMessage):
-            error = InsufficientFunds(message.currency, message.order_id)
+        elif isinstance(message, InsufficientFunds):
+            error = InsufficientFundsError(message.currency, message.order_id)
             self._settle_first(lambda one: one.kind is Kind.PLACE and one.sequence is not None, error)
         elif isinstance(message, OrderCancelled):
             self._settle_first(lambda one: one.kind is Kind.CANCEL and one.order_id == message.order_id, None)

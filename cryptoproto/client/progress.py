@@ -7,10 +7,10 @@ import logging
 from time import time_ns
 from typing import Final
 
+from ..connection.event import Event
 from ..exceptions import StoreError
-from .event import Event
 from .metrics import Histogram
-from .store import Store
+from .store.interface import Store
 
 __all__ = ["Progress"]
 

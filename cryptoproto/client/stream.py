@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import time_ns
 
-from .event import Event
-from .inbox import Inbox
+from ..connection.event import Event
+from ..connection.event_queue import Inbox
 from .progress import Progress
 
 __all__ = ["EventStream"]

@@ -9,14 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from ..exceptions import (
-    ConfigurationError,
-    DecodeError,
-    InvalidKey,
-    InvalidSequence,
-    JournalError,
-    UnsupportedVersion,
-)
+from ..exceptions import ConfigurationError, DecodeError, InvalidKey, InvalidSequence, JournalError, UnsupportedVersion
 from ..keys import PrivateKey
 from ..messages import encode
 from ..transport import Closed, Heartbeat, Transport

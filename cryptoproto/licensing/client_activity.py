@@ -8,13 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, cast
 
-from .activity import (
-    EXTERNAL_BOUNDS_NS,
-    INTERNAL_BOUNDS_NS,
-    Activity,
-    ActivitySource,
-    FrozenLatency,
-)
+from .activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, Activity, ActivitySource, FrozenLatency
 
 __all__ = ["ClientActivity", "ClientReading", "TradingClient", "source_of"]
 

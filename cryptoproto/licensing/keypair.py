@@ -14,8 +14,8 @@ from nacl import bindings
 from nacl.public import PrivateKey
 
 from ..exceptions import ConfigurationError
+from ..private_file import world_can_read, write_private
 from .key_text import decode_box_key, decode_key, decode_verify_key, encode_key
-from .private_file import world_can_read, write_private
 
 __all__ = ["KeyPair", "ManagerKey", "ManagerKeySource", "read_json", "write_secret_json"]
 

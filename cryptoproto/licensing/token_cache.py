@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from ..exceptions import InvalidToken, MalformedMessage, SealBroken, TokenCacheError
+from ..private_file import write_private
 from .keypair import KeyPair, ManagerKey
-from .private_file import write_private
 from .sealing import open_token
 from .token import LicenseToken, TokenBinding
 

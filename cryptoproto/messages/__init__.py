@@ -5,16 +5,7 @@ from __future__ import annotations
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
 from .amounts import AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
-from .codec import (
-    ClientMessage,
-    Outgoing,
-    Request,
-    decode,
-    decode_client_message,
-    decode_request,
-    encode,
-    loads,
-)
+from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
 from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
 from .orders import (
     BuyOrderAmountChanged,

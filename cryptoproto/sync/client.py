@@ -8,12 +8,14 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
-from ..client import Backoff, Event, Side, StateChange, Store, TimeInForce
+from ..client import Side, StateChange, Store, TimeInForce
 from ..client.metrics import MetricsSnapshot
-from ..client.options import ConnectArguments, ConnectOptions
-from ..client.subscription import Subscription
+from ..connection import Event
+from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError
 from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..reconnect import Backoff
+from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
 from .orders import Order, OrderDifference, Orders
 from .stream import Stream

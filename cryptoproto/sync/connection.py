@@ -5,9 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 
-from .. import client as asynchronous
-from ..client import Event
-from ..client.options import ConnectArguments
+from .. import connection as asynchronous
+from ..connection import Event
+from ..connection.options import ConnectArguments
 from ..exceptions import CryptoprotoError
 from ..messages import Message, Outgoing, Unknown
 from ..wire import Protocol

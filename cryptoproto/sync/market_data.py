@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
-from .. import client as asynchronous
-from ..client import Backoff, FeedState, MarketUpdate, OrderBook
+from .. import market_data as asynchronous
+from ..market_data import FeedState, MarketUpdate, OrderBook
 from ..messages import AnonymousTrade
+from ..reconnect import Backoff
 from ..transport import TransportKind, TransportOpener
 from ..wire import MAX_FRAME_BYTES
 from .loop_thread import LoopThread

@@ -10,7 +10,7 @@ import msgspec
 
 from ..client import Order as AsyncOrder
 from ..client import OrderStatus, Side, TimeInForce
-from ..client.orders import OrderTable
+from ..client.account.order_table import OrderTable
 from ..messages import OwnTrade
 from .loop_thread import LoopThread
 

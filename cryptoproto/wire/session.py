@@ -18,14 +18,7 @@ from ..exceptions import DecodeError, InvalidKey, InvalidSequence, ProtocolError
 from ..keys import PrivateKey, PublicKey
 from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer
 from .codes import ClientFrameType, CloseCode, Protocol
-from .frames import (
-    ClientFrame,
-    ClientFrameCodec,
-    MessageFrame,
-    ServerFrame,
-    ServerFrameCodec,
-    TransactionFrame,
-)
+from .frames import ClientFrame, ClientFrameCodec, MessageFrame, ServerFrame, ServerFrameCodec, TransactionFrame
 from .handshake import (
     CHALLENGE_BYTES,
     ClientHello,

@@ -9,7 +9,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.apikeys import ApiKeyAuth, StompConnection
-from tests.peer import settle
+from tests.support.peer import settle
 
 from .conftest import Clock, Sleeper
 from .wire import URL, Wire

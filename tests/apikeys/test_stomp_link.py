@@ -19,9 +19,9 @@ from cryptoproto.apikeys import StompConnection
 from cryptoproto.apikeys.server.demonstration import running
 from cryptoproto.apikeys.stomp_link import StompLink
 from cryptoproto.transport import TransportKind, serve
-from tests.leaks import loop_reports
-from tests.peer import settle
-from tests.test_exchange_server import self_signed
+from tests.exchange.test_server import self_signed
+from tests.support.leaks import loop_reports
+from tests.support.peer import settle
 
 from .wire import URL, Wire
 

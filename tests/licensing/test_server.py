@@ -14,9 +14,9 @@ import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, LicenseRequest, Schedule
 from cryptoproto.licensing.manager.manager import LARGEST_BODY
 from cryptoproto.licensing.sealing import seal_request
-from tests.leaks import loop_reports
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND
+from tests.support.leaks import loop_reports
 
 PATH = "/v1/license"
 

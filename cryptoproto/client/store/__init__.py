@@ -1,0 +1,27 @@
+"""Where a client keeps its position and its outbox: the interface, one in memory, one in SQLite."""
+
+from __future__ import annotations
+
+import os
+
+from ...exceptions import ConfigurationError
+from .interface import OutboxEntry, OutboxKind, Store
+from .memory import MemoryStore
+from .sqlite import SqliteStore
+
+__all__ = ["MemoryStore", "OutboxEntry", "OutboxKind", "SqliteStore", "Store", "open_store"]
+
+
+def open_store(store: str | os.PathLike[str] | Store | None) -> Store:
+    """The store that *store* stands for: a path for :class:`SqliteStore`, ``None`` for :class:`MemoryStore`.
+
+    Raises:
+        ConfigurationError: it is none of these.
+    """
+    if store is None:
+        return MemoryStore()
+    if isinstance(store, str | os.PathLike):
+        return SqliteStore(store)
+    if isinstance(store, Store):
+        return store
+    raise ConfigurationError(f"store={store!r} must be a path, a Store, or None for one in memory")

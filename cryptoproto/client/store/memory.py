@@ -1,0 +1,88 @@
+"""A store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ...exceptions import ConfigurationError
+from .interface import OutboxEntry
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """A store that lives as long as its process; a client that gets it again goes on where the last one was."""
+
+    commit_every = 1024
+
+    def __init__(self) -> None:
+        self._owner: tuple[str, str] | None = None
+        self._is_open = False
+        self._position: int | None = None
+        self._outbox: dict[int, OutboxEntry] = {}
+        self._last_key = 0
+        self._settled_through = -1
+
+    def open(self, client_id: str, server_fingerprint: str) -> None:
+        """See :meth:`Store.open`."""
+        if self._is_open:
+            raise ConfigurationError("this store is in use by another client; give each a store of its own")
+        owner = (client_id, server_fingerprint)
+        if self._owner not in (None, owner):
+            raise ConfigurationError(f"this store belongs to {_owner(self._owner)}, not to {_owner(owner)}")
+        self._owner = owner
+        self._is_open = True
+
+    @property
+    def position(self) -> int | None:
+        """See :attr:`Store.position`."""
+        return self._position
+
+    def outbox(self) -> list[OutboxEntry]:
+        """See :meth:`Store.outbox`."""
+        return [msgspec.structs.replace(entry) for entry in self._outbox.values()]
+
+    def watch(self, handling: Callable[[], int | None]) -> None:
+        """See :meth:`Store.watch`; without effect here."""
+
+    def advance(self, transaction_id: int) -> None:
+        """See :meth:`Store.advance`."""
+        if self._position is None or transaction_id > self._position:
+            self._position = transaction_id
+
+    def put(self, entry: OutboxEntry) -> int:
+        """See :meth:`Store.put`."""
+        self._last_key += 1
+        entry.key = self._last_key
+        self._outbox[entry.key] = msgspec.structs.replace(entry)
+        return entry.key
+
+    def update(self, key: int, *, sequence: int) -> None:
+        """See :meth:`Store.update`."""
+        entry = self._outbox.get(key)
+        if entry is not None:
+            entry.sequence = sequence
+
+    def remove(self, key: int, settled_through: int) -> None:
+        """See :meth:`Store.remove`."""
+        self._outbox.pop(key, None)
+        self._settled_through = max(self._settled_through, settled_through)
+
+    @property
+    def settled_through(self) -> int:
+        """See :attr:`Store.settled_through`."""
+        return self._settled_through
+
+    def flush(self) -> None:
+        """See :meth:`Store.flush`; without effect here."""
+
+    def close(self) -> None:
+        """See :meth:`Store.close`."""
+        self._is_open = False
+
+
+def _owner(owner: tuple[str, str] | None) -> str:
+    client_id, fingerprint = owner or ("", "")
+    return f"client {client_id!r} at the exchange with the key {fingerprint}"

@@ -1,0 +1,10 @@
+"""One live link to an exchange: requests in flight, events in order, throttling, signing, and how it ends."""
+
+from __future__ import annotations
+
+from .connect import connect
+from .connection import Connection
+from .event import Event
+from .options import ConnectArguments, ConnectOptions, Throttle
+
+__all__ = ["ConnectArguments", "ConnectOptions", "Connection", "Event", "Throttle", "connect"]

@@ -1,0 +1,90 @@
+"""Signs frames beside the event loop, in the order of their numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from ..exceptions import CryptoprotoError
+from ..wire import ClientFrameType, Draft
+
+__all__ = ["Signer"]
+
+
+class Signer:
+    """Signs frames in a thread of its own and hands them back to the event loop in order.
+
+    Signing with RSA-2048 takes 0.4 ms, outside the interpreter lock; in the event loop, a burst of a hundred orders
+    would stop it for 40 ms. One thread and one queue keep the frames in the order of their numbers.
+
+    Args:
+        sign: the signature of a draft; called in the thread.
+        dispatch: seals and sends a signed draft; called in the event loop.
+        fail: told of an exception in *sign*, in the event loop.
+    """
+
+    __slots__ = ("_dispatch", "_executor", "_fail", "_loop", "_sign", "_waiters", "last_request_id")
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sign: Callable[[Draft], bytes],
+        dispatch: Callable[[Draft, bytes], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self.last_request_id = 0
+        self._loop = loop
+        self._sign = sign
+        self._dispatch = dispatch
+        self._fail = fail
+        self._waiters: dict[int, asyncio.Future[None]] = {}
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cryptoproto-signer")
+
+    def put(self, draft: Draft) -> None:
+        """Queue a draft. From here on it leaves, whoever is cancelled."""
+        self._executor.submit(self._work, draft)
+
+    async def put_and_wait(self, draft: Draft) -> None:
+        """Queue a message and wait until it was sent. Cancelling does not recall it.
+
+        Raises:
+            CryptoprotoError: what :meth:`end` was given.
+        """
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiters[draft.number] = waiter
+        self.put(draft)
+        try:
+            await waiter
+        finally:
+            self._waiters.pop(draft.number, None)
+
+    def end(self, make_error: Callable[[], CryptoprotoError]) -> None:
+        """Drop what is not signed yet and fail all who wait for it."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        for waiter in self._waiters.values():
+            if not waiter.done():
+                waiter.set_exception(make_error())
+
+    def _work(self, draft: Draft) -> None:
+        try:
+            signature = self._sign(draft)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the loop has to hear of it
+            self._post(self._fail, error)
+        else:
+            self._post(self._done, draft, signature)
+
+    def _post(self, callback: Callable[..., None], *args: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:  # the loop is closed: nobody is left to hear of it, or to end this thread
+            self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _done(self, draft: Draft, signature: bytes) -> None:
+        self._dispatch(draft, signature)
+        if draft.kind == ClientFrameType.RPC_REQUEST:
+            self.last_request_id = draft.number
+            return
+        waiter = self._waiters.get(draft.number)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

@@ -1,0 +1,62 @@
+"""A client that is killed at any moment loses nothing, doubles nothing, and knows what became of its orders."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.exchange import Exchange
+from cryptoproto.messages import PlaceSellLimitOrder, encode
+from tests.support.client_log import Story, Truth, check_events, check_outcomes, read_log, scratch_folder
+from tests.support.lives import Lives
+from tests.support.trading import RICH
+
+KILLS = int(os.environ.get("KILLS", "100"))
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+@pytest.mark.parametrize("mode", ["plain", "transaction"])
+async def test_killed_at_any_moment(mode: str, alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> None:
+    seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().getrandbits(32)
+    print(f"SEED={seed}")  # noqa: T201 - shown when the test fails
+    choice = random.Random(seed)
+    with scratch_folder() as folder:
+        alice_key.save(folder / "alice.pem")
+        exchange_key.public_key.save(folder / "exchange.pub")
+        arguments = (folder / "alice.pem", folder / "exchange.pub", folder)
+        async with (
+            Exchange(private_key=exchange_key) as exchange,
+            Lives.of("tests.support.client_process", *arguments) as bot,
+        ):
+            exchange.register("alice", alice_key.public_key, RICH)
+            exchange.register("bob", cp.PrivateKey.generate().public_key, {"BTC": "1000"})
+            exchange.venue.submit("bob", 1, encode(PlaceSellLimitOrder("BTC_USD", 1000, 100)))
+            for _ in range(KILLS // 2):
+                await bot.begin(exchange.url, mode, choice.choice(("never", "once")), choice.getrandbits(32), 0)
+                await asyncio.sleep(choice.uniform(0.0, 0.2))
+                if choice.random() < 0.3:
+                    exchange.disconnect("alice", choice.choice((1001, 1012, 4001)))
+                    await asyncio.sleep(choice.uniform(0.0, 0.1))
+                await bot.kill()
+            link = exchange._by_client.get("alice")
+            if link is not None:
+                await link.wait_closed()  # what the last one sent has been read then
+            await bot.begin(exchange.url, mode, "never", 1, Truth.of(exchange).ids[-1])
+            assert await bot.gone() == 0
+            truth = Truth.of(exchange)
+        lines = read_log(folder / "log")
+        story = Story(lines)
+        handled_again = check_events(mode, folder, lines, truth)
+    check_outcomes(story, truth)
+    # It proves nothing unless enough has happened.
+    assert story.lives > KILLS // 10
+    assert mode == "transaction" or handled_again > 0
+    assert len(truth.history) > 5 * story.lives
+    assert story.reported > 0
+    assert len(story.verdicts) > KILLS
+    assert any(verdicts == ["InsufficientFundsError"] for verdicts in story.verdicts.values())

@@ -1,0 +1,189 @@
+"""The bounded queue of events: it stops the socket, never a reply, and never loses its place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.connection import event_queue as inbox
+from cryptoproto.connection import options
+from tests.support.peer import Peer, Script, settle, until_raised
+from tests.support.virtual_time import virtual
+
+V5 = cp.Protocol.V5
+BALANCE = cp.UserBalanceRequest()
+
+
+def reads(peer: Peer) -> bool:
+    """The property, each time anew in the type checker's eyes."""
+    return peer.client_reads
+
+
+async def test_a_slow_reader_stops_the_socket_and_loses_nothing(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
+) -> None:
+    async with script.connect(alice_key, protocol=protocol, max_queue=100) as connection:
+        script.peer.events(1, 1000)
+        await settle()
+        assert not reads(script.peer)
+        assert connection.queued == 100
+        taken = [(await anext(connection)).transaction_id for _ in range(49)]
+        assert not reads(script.peer), "reading goes on at half, lest it stops and goes with every event"
+        taken.append((await anext(connection)).transaction_id)
+        assert reads(script.peer)
+        most = 0
+        while len(taken) < 1000:
+            taken.append((await anext(connection)).transaction_id)
+            most = max(most, connection.queued)
+        assert taken == list(range(1, 1001))
+        assert most <= 100
+
+
+async def test_a_queue_of_one(script: Script, alice_key: cp.PrivateKey) -> None:
+    async with script.connect(alice_key, protocol=V5, max_queue=1) as connection:
+        script.peer.events(1, 50)
+        await settle()
+        assert connection.queued == 1
+        assert [(await anext(connection)).transaction_id for _ in range(50)] == list(range(1, 51))
+
+
+async def test_bytes_are_bounded_too(script: Script, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MAX_QUEUE_BYTES", 100_000)
+    assert options.MAX_QUEUE_BYTES == 64 * 2**20
+    large = b'{"@type":"Note","text":"' + b"x" * 30_000 + b'"}'
+    async with script.connect(alice_key, protocol=V5) as connection:
+        for number in range(1, 21):
+            script.peer.event(number, large)
+        await settle()
+        assert not reads(script.peer)
+        assert connection.queued == 4
+        assert [(await anext(connection)).transaction_id for _ in range(20)] == list(range(1, 21))
+        # And the hard bound, while a call is in flight.
+        request = asyncio.create_task(connection.request(BALANCE))
+        await settle()
+        for number in range(21, 41):
+            script.peer.event(number, large)
+        with pytest.raises(cp.SlowConsumer):
+            await request
+        assert connection.queued == 14
+
+
+async def test_a_request_made_inside_the_iteration_gets_its_reply_from_behind_the_events(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
+) -> None:
+    async with script.connect(alice_key, protocol=protocol, max_queue=10) as connection:
+        script.peer.auto_reply = True
+        script.peer.events(1, 200)
+        await settle()
+        assert not reads(script.peer)
+        taken = []
+        async for event in connection:
+            taken.append(event.transaction_id)
+            if event.transaction_id in (1, 100):
+                reply = await connection.request(BALANCE)
+                assert isinstance(reply, cp.UserBalanceResponse)
+            if event.transaction_id == 200:
+                break
+        assert taken == list(range(1, 201))
+        assert connection.is_open
+
+
+async def test_reading_stops_again_when_the_call_is_over(script: Script, alice_key: cp.PrivateKey) -> None:
+    async with script.connect(alice_key, protocol=V5, max_queue=10) as connection:
+        script.peer.events(1, 50)
+        await settle()
+        script.peer.auto_reply = True
+        await connection.request(BALANCE)
+        assert connection.queued == 50
+        script.peer.events(51, 200)
+        await settle()
+        assert not reads(script.peer)
+        assert connection.queued == 51
+
+
+async def test_a_send_inside_the_iteration_is_not_stuck_behind_the_events(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
+) -> None:
+    """An exchange that takes nothing more until we have read: both would wait for ever if we did not read."""
+    async with script.connect(alice_key, protocol=protocol, max_queue=10) as connection:
+        link = script.peer.client_link
+        script.peer.events(1, 60)
+        await settle()
+        assert not reads(script.peer)
+        link.hold_writes = True
+        sending = asyncio.create_task(connection.send(cp.CancelAllOrders()))
+        requesting = asyncio.create_task(connection.request(BALANCE))
+        await script.peer.until(lambda: len(script.peer.messages) == 1)
+        await settle()
+        assert reads(script.peer)
+        assert connection.queued == 60, "all that the exchange had to say was taken"
+        link.hold_writes = False
+        assert await sending == 1
+        await script.peer.until(lambda: len(script.peer.requests) == 1)
+        script.peer.reply(1)
+        await requesting
+        script.peer.events(61, 100)
+        await settle()
+        assert not reads(script.peer)
+
+
+@virtual
+async def test_a_request_before_which_nothing_can_be_written_ends_by_its_deadline(
+    script: Script, alice_key: cp.PrivateKey
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with script.connect(alice_key, protocol=V5) as connection:
+        script.peer.client_link.hold_writes = True
+        before = loop.time()
+        with pytest.raises(cp.RequestTimeout, match="the network took no more") as caught:
+            await connection.request(BALANCE, timeout=3)
+        assert loop.time() - before == pytest.approx(3.0)
+        assert caught.value.sent is False
+        assert script.peer.requests == []
+
+
+async def test_the_hard_bound_ends_the_connection_with_its_position_and_nothing_is_lost(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
+) -> None:
+    last = 5000
+    async with script.connect(alice_key, protocol=protocol, max_queue=100) as connection:
+        request = asyncio.create_task(connection.request(BALANCE))
+        await script.peer.until(lambda: len(script.peer.requests) == 1)
+        script.peer.events(1, last)
+        with pytest.raises(cp.SlowConsumer, match="take events faster, or resume from the position") as caught:
+            await request
+        assert caught.value.sent is True
+        events, error = await until_raised(connection)
+        assert isinstance(error, cp.SlowConsumer)
+        taken = [event.transaction_id for event in events]
+        position = error.position
+        assert position is not None
+        assert taken == list(range(1, position + 1))
+        assert position == 4 * 100 + 4096
+    script.greeting = [lambda peer: peer.events(1, last)]
+    async with script.connect(alice_key, protocol=protocol, resume_from=position) as connection:
+        while len(taken) < last:
+            taken.append((await anext(connection)).transaction_id)
+    assert taken == list(range(1, last + 1))
+
+
+async def test_cancelling_the_iteration_loses_nothing(script: Script, alice_key: cp.PrivateKey) -> None:
+    async with script.connect(alice_key, protocol=V5) as connection:
+        taken: list[int | None] = []
+        for number in range(1, 101):
+            taking = asyncio.ensure_future(anext(connection))
+            if number % 3:
+                await asyncio.sleep(0)
+            script.peer.event(number)
+            for _ in range(number % 5):
+                await asyncio.sleep(0)
+            taking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                taken.append((await taking).transaction_id)
+        await settle()
+        while connection.queued:
+            taken.append((await anext(connection)).transaction_id)
+        assert taken == list(range(1, 101))

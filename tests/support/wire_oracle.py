@@ -1,0 +1,186 @@
+"""What the tests of the wire share: the vectors, the openssl program, XDR by xdrlib3, and pairs of open sessions."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xdrlib3
+
+import cryptoproto as cp
+from cryptoproto.wire import (
+    ClientFrameCodec,
+    ClientHello,
+    ClientSession,
+    Draft,
+    Opened,
+    Opener,
+    Protocol,
+    Proven,
+    ResponseFrame,
+    Sealer,
+    ServerFrame,
+    ServerFrameCodec,
+    ServerSession,
+    TransactionFrame,
+)
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+OPENSSL = shutil.which("openssl")
+needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="the openssl program is not installed")
+
+
+def openssl(*arguments: str, stdin: bytes = b"") -> bytes:
+    assert OPENSSL is not None
+    return subprocess.run([OPENSSL, *arguments], input=stdin, capture_output=True, check=True, timeout=60).stdout
+
+
+@functools.cache
+def vectors(name: str) -> Any:
+    """The content of one file of vectors."""
+    return json.loads((VECTORS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def private_key(name: str) -> cp.PrivateKey:
+    return cp.PrivateKey.from_pem(vectors("keys")[name]["private"].encode())
+
+
+def public_key(name: str) -> cp.PublicKey:
+    return private_key(name).public_key
+
+
+class Dice:
+    """A source of randomness that gives what it is told, each piece for a request of its size, and then counts on."""
+
+    def __init__(self, *told: bytes) -> None:
+        self.told = list(told)
+        self.asked: list[int] = []
+        self._next = 1
+
+    def __call__(self, size: int) -> bytes:
+        self.asked.append(size)
+        if self.told:
+            piece = self.told.pop(0)
+            assert len(piece) == size
+            return piece
+        self._next += 1
+        return self._next.to_bytes(8, "big").rjust(size, b"\xa5")[-size:]
+
+
+def packed(*fields: tuple[str, Any]) -> bytes:
+    """XDR by the oracle: ``packed(("enum", 1), ("hyper", 5), ("opaque", b"{}"))``."""
+    packer = xdrlib3.Packer()
+    for kind, value in fields:
+        getattr(packer, f"pack_{kind}")(value)
+    buffer: bytes = packer.get_buffer()
+    return buffer
+
+
+def server_body(protocol: Protocol, kind: int, *fields: tuple[str, Any]) -> bytes:
+    """The body of a server frame by the oracle."""
+    if protocol is Protocol.SIGNED:
+        return packed(("enum", kind), ("opaque", packed(*fields)))
+    return packed(("enum", kind), *fields)
+
+
+def client_body(protocol: Protocol, kind: int, number: int, payload: bytes, sign: Callable[[bytes], bytes]) -> bytes:
+    """The body of a client frame by the oracle."""
+    data = packed(("hyper", number), ("opaque", payload))
+    if protocol is Protocol.SIGNED:
+        return packed(("opaque", sign(data)), ("enum", kind), ("opaque", data))
+    return packed(("enum", kind)) + data
+
+
+def padded(body: bytes) -> bytes:
+    """*body* with PKCS7 padding."""
+    missing = 16 - len(body) % 16
+    return body + bytes([missing]) * missing
+
+
+def sessions(
+    protocol: Protocol,
+    *,
+    random: Callable[[int], bytes] | None = None,
+    resume_from: int = 0,
+    last_sequence: int = 0,
+    max_frame_bytes: int = 2**20,
+) -> tuple[ClientSession, ServerSession]:
+    """A client session and a server session that have shaken hands."""
+    dice = random or Dice()
+    client = ClientSession(
+        client_id="alice",
+        private_key=private_key("client"),
+        server_key=public_key("server"),
+        random=dice,
+        resume_from=resume_from,
+        protocol=protocol,
+        max_frame_bytes=max_frame_bytes,
+    )
+    server = ServerSession(private_key("server"), dice, max_frame_bytes)
+    assert isinstance(server.receive(client.hello()), ClientHello)
+    opened = client.receive(server.accept(public_key("client"), last_sequence))
+    assert isinstance(opened, Opened)
+    assert isinstance(server.receive(opened.proof), Proven)
+    return client, server
+
+
+def sealed(client: ClientSession, draft: Draft) -> bytes:
+    """The frame of *draft*, signed where the protocol wants it."""
+    return client.seal(draft, client.sign(draft) if client.protocol is Protocol.SIGNED else b"")
+
+
+def fails(call: Callable[[], object]) -> str | None:
+    """The name of the error that *call* ends with; ``None`` where it succeeds. Only for the package's own errors."""
+    try:
+        call()
+    except cp.CryptoprotoError as error:
+        return type(error).__name__
+    return None
+
+
+def short_cuts(frame: ServerFrame) -> tuple[ServerFrame | None, ...]:
+    """What the short cut may make of *frame*: the very short responses take the long way."""
+    if isinstance(frame, TransactionFrame):
+        return (frame,)
+    return (frame, None) if isinstance(frame, ResponseFrame) else (None,)
+
+
+def opened(plain: bytes) -> bytes:
+    """The body in *plain*, as an opener takes it out of a frame that decrypts to it."""
+    return _giving(plain).open(plain)
+
+
+def frequent(codec: ServerFrameCodec, plain: bytes) -> ServerFrame | None:
+    """What the short cut makes of a frame that decrypts to *plain*."""
+    return codec.reader(_giving(plain))(plain)
+
+
+def written(kind: int, number: int, payload: bytes) -> bytes:
+    """The body that a client's short cut of ``V5`` seals, with its padding."""
+    sealer = Sealer(bytes(32), bytes)
+    plain: list[bytes] = []
+
+    def keep(data: bytes | bytearray | memoryview) -> bytes:
+        plain.append(bytes(data))
+        return b""
+
+    sealer.update = keep
+    ClientFrameCodec(Protocol.V5).writer(sealer)(kind, number, payload)
+    return plain[0][16:]
+
+
+def _giving(plain: bytes) -> Opener:
+    opener = Opener(bytes(32))
+
+    def give(data: bytes | bytearray | memoryview) -> bytes:
+        return plain
+
+    opener.update = give
+    return opener
