@@ -10,7 +10,8 @@ from typing import Final
 from ..connection.connection import Connection
 from ..exceptions import ConnectionClosed, CryptoprotoError, RequestNotSent
 from ..reconnect.backoff import Backoff
-from ..reconnect.subscription import Channel, Subscription
+from ..reconnect.state_stream import StateStream
+from ..reconnect.subscription import Subscription
 from .outcomes import never_sent
 from .states import State, StateChange, reaction_to
 
@@ -40,7 +41,6 @@ class Keeper:
         on_stop: Callable[[CryptoprotoError], None],
         backoff: Backoff,
     ) -> None:
-        self.state = StateChange(State.CONNECTING, "starting")
         self.connection: Connection | None = None
         self.error: CryptoprotoError | None = None
         self._open_connection = open_connection
@@ -48,9 +48,13 @@ class Keeper:
         self._on_down = on_down
         self._on_stop = on_stop
         self._backoff = backoff
-        self._states: Channel[StateChange] = Channel()
+        self._states = StateStream(StateChange(State.CONNECTING, "starting"))
         self._task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
+
+    @property
+    def state(self) -> StateChange:
+        """The state now."""
+        return self._states.current
 
     def start(self) -> None:
         """Begin."""
@@ -58,12 +62,12 @@ class Keeper:
 
     def states(self) -> Subscription[StateChange]:
         """The state now, and every change from here on."""
-        return self._states.subscribe(self.state)
+        return self._states.subscribe()
 
     async def settled(self) -> None:
         """Wait until the first attempt has ended, well or not."""
         while self.state.state in (State.CONNECTING, State.RESUMING):
-            await self._next_change()
+            await self._states.changed()
 
     async def live(self, *, wait: bool) -> Connection:
         """The connection, once everything is known.
@@ -81,7 +85,7 @@ class Keeper:
                 raise self._not_sent(f"the client is closed: {self.state.reason}")
             if not wait:
                 raise self._not_sent(f"not connected: {reason}")
-            await self._next_change()
+            await self._states.changed()
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> None:
         """Close the connection and end; within *timeout* seconds even where the exchange is silent. Idempotent."""
@@ -92,24 +96,17 @@ class Keeper:
                 await self.connection.close(timeout)
             await asyncio.wait([task])
         self._enter(StateChange(State.CLOSED, "closed by this end", error=self.error))
-        self._states.end()
 
     def _not_sent(self, reason: str) -> RequestNotSent:
         error = never_sent(reason)
         error.__cause__ = self.state.error
         return error
 
-    async def _next_change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
     def _enter(self, change: StateChange) -> None:
-        if self.state.state is State.CLOSED:
+        if self._states.ended:
             return
-        self.state = change
         logger.info("%s: %s", change.state.value, change.reason)
-        self._changed.set()
-        self._states.publish(change)
+        self._states.publish(change, last=change.state is State.CLOSED)
 
     async def _run(self) -> None:
         try:
@@ -125,7 +122,6 @@ class Keeper:
         self.error = error
         self._on_stop(error)
         self._enter(StateChange(State.CLOSED, str(error), error=error))
-        self._states.end()
 
     async def _keep(self) -> None:
         while True:

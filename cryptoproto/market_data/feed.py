@@ -14,7 +14,8 @@ from typing import Final, Self
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout, UnsupportedVersion
 from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
 from ..reconnect.backoff import Backoff
-from ..reconnect.state_log import StateLog
+from ..reconnect.state_stream import StateStream
+from ..reconnect.subscription import Subscription
 from ..transport import TransportKind, TransportOpener
 from ..wire import MAX_FRAME_BYTES
 from .book import OrderBook
@@ -93,7 +94,7 @@ class MarketData:
         self._pairs = None if pairs is None else frozenset(pairs)
         self._backoff = backoff or Backoff()
         self._clock = clock
-        self._log = StateLog(FeedState(FeedStatus.IDLE))
+        self._states = StateStream(FeedState(FeedStatus.IDLE))
         self._queue = UpdateQueue(max_queue)
         self._books: dict[str, OrderBook] = {}
         self._trades: dict[str, AnonymousTrade] = {}
@@ -152,19 +153,19 @@ class MarketData:
     @property
     def state(self) -> FeedState:
         """What the feed is doing, and why."""
-        return self._log.current
+        return self._states.current
 
     @property
     def is_connected(self) -> bool:
         """Whether there is a live link."""
-        return self._log.current.status is FeedStatus.LIVE
+        return self._states.current.status is FeedStatus.LIVE
 
-    def states(self) -> AsyncIterator[FeedState]:
+    def states(self) -> Subscription[FeedState]:
         """The present state and every one that follows, to the end of the feed; for any number of tasks.
 
         Cancelling loses nothing. One that is more than 64 states behind misses the oldest.
         """
-        return self._log.follow()
+        return self._states.subscribe()
 
     @property
     def connections(self) -> int:
@@ -209,11 +210,11 @@ class MarketData:
         try:
             async with asyncio.timeout(timeout):
                 while not done():
-                    if self._log.ended:
+                    if self._states.ended:
                         raise self._final_error() or ConnectionClosed(None, "the feed was closed by this end")
-                    await self._log.changed()
+                    await self._states.changed()
         except TimeoutError:
-            state = self._log.current
+            state = self._states.current
             words = f"{state.status.value}: {state.error}" if state.error else state.status.value
             raise RequestTimeout(f"{otherwise} within {timeout:g} s; the feed is {words}") from None
 
@@ -239,10 +240,10 @@ class MarketData:
             ConfigurationError: it was started before.
             RuntimeError: no event loop is running.
         """
-        if self._runner is not None or self._log.ended:
+        if self._runner is not None or self._states.ended:
             raise ConfigurationError("a feed is started once; make another MarketData")
         loop = asyncio.get_running_loop()
-        self._log.add(FeedState(FeedStatus.CONNECTING, self._backoff.attempts))
+        self._states.publish(FeedState(FeedStatus.CONNECTING, self._backoff.attempts))
         self._runner = loop.create_task(self._run(), name="cryptoproto-market-data")
         self._runner.add_done_callback(self._on_runner_done)
 
@@ -272,7 +273,7 @@ class MarketData:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<MarketData {self._options.url}, {self._log.current.status.value}>"
+        return f"<MarketData {self._options.url}, {self._states.current.status.value}>"
 
     # Inside
 
@@ -282,11 +283,11 @@ class MarketData:
                 self._options, on_live=self._on_live, on_update=self._on_update, on_ended=self._on_link_ended
             )
             await self._link.run()
-            retry_in = self._log.current.retry_in
+            retry_in = self._states.current.retry_in
             if retry_in is None:  # over
                 return
             await asyncio.sleep(retry_in)
-            self._log.add(FeedState(FeedStatus.CONNECTING, self._backoff.attempts, self._log.current.error))
+            self._states.publish(FeedState(FeedStatus.CONNECTING, self._backoff.attempts, self._states.current.error))
 
     def _on_runner_done(self, runner: asyncio.Task[None]) -> None:
         error = None if runner.cancelled() else runner.exception()
@@ -297,7 +298,7 @@ class MarketData:
     def _on_live(self) -> None:
         self._connections += 1
         self._live_since = asyncio.get_running_loop().time()
-        self._log.add(FeedState(FeedStatus.LIVE))
+        self._states.publish(FeedState(FeedStatus.LIVE))
         logger.info("%s: live", self._options.url)
 
     def _on_link_ended(self, error: Exception) -> None:
@@ -311,7 +312,7 @@ class MarketData:
             self._backoff.reset()
         delay = self._backoff.next_delay()
         logger.warning("%s: %s; next attempt in %.3f s", self._options.url, error, delay)
-        self._log.add(FeedState(FeedStatus.WAITING, self._backoff.attempts, error, delay))
+        self._states.publish(FeedState(FeedStatus.WAITING, self._backoff.attempts, error, delay))
 
     def _on_update(self, update: MarketUpdate) -> None:
         match update:
@@ -332,7 +333,7 @@ class MarketData:
                 joined |= pairs
                 left -= pairs
         self._queue.put(update)
-        self._log.notify()
+        self._states.notify()
 
     def _on_snapshot(self, snapshot: OrderBookAgg) -> bool:
         book = self.book(snapshot.trade_pair)
@@ -357,14 +358,14 @@ class MarketData:
         self._disabled.clear()
 
     def _end(self, error: Exception | None) -> None:
-        if not self._log.ended:
+        if not self._states.ended:
             self._forget()
-            self._log.add(FeedState(FeedStatus.CLOSED, self._backoff.attempts, error), last=True)
+            self._states.publish(FeedState(FeedStatus.CLOSED, self._backoff.attempts, error), last=True)
             self._queue.end(self._final_error())
 
     def _final_error(self) -> Exception | None:
         """What ended the feed, for one caller: a shared exception would collect the tracebacks of all."""
-        error = self._log.current.error
+        error = self._states.current.error
         if not isinstance(error, CryptoprotoError):
             return error
         own = copy.copy(error)
@@ -379,5 +380,5 @@ class MarketData:
             raise ConfigurationError(f"this feed was told to keep other pairs than {trade_pair}: see pairs=")
 
     def _check_started(self) -> None:
-        if self._runner is None and not self._log.ended:
+        if self._runner is None and not self._states.ended:
             raise ConfigurationError("the feed was not started: use `async with`")

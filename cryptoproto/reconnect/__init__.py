@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from .backoff import Backoff
+from .state_stream import StateStream
+from .subscription import Channel, Subscription
 
-__all__ = ["Backoff"]
+__all__ = ["Backoff", "Channel", "StateStream", "Subscription"]

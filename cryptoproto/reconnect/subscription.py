@@ -11,19 +11,23 @@ __all__ = ["Channel", "Subscription"]
 T = TypeVar("T")
 
 _KEPT: Final = 10_000
-"""How much may wait for a reader; the oldest goes first."""
 
 
 class Channel(Generic[T]):
-    """Where news is published."""
+    """Where news is published.
 
-    def __init__(self) -> None:
+    Args:
+        kept: how many items may wait for a reader; the oldest are dropped first.
+    """
+
+    def __init__(self, *, kept: int = _KEPT) -> None:
+        self._kept = kept
         self._readers: list[Subscription[T]] = []
         self._ended = False
 
     def subscribe(self, *first: T) -> Subscription[T]:
         """A reader of all that is published from now on, after *first*."""
-        reader = Subscription(self, first)
+        reader = Subscription(self, first, self._kept)
         if self._ended:
             reader.end()
         else:
@@ -51,9 +55,9 @@ class Channel(Generic[T]):
 class Subscription(Generic[T]):
     """One reader's stream; an async iterator. Cancelling loses nothing."""
 
-    def __init__(self, channel: Channel[T], first: tuple[T, ...]) -> None:
+    def __init__(self, channel: Channel[T], first: tuple[T, ...], kept: int) -> None:
         self._channel = channel
-        self._waiting: deque[T] = deque(first, maxlen=_KEPT)
+        self._waiting: deque[T] = deque(first, maxlen=kept)
         self._wake: asyncio.Event = asyncio.Event()
         self._ended = False
         if first:
