@@ -21,6 +21,7 @@ from .client import (
 )
 from .connection import Connection, Event, connect
 from .exceptions import (
+    ClientClosed,
     ConcurrentConnection,
     ConfigurationError,
     ConnectionClosed,
@@ -30,6 +31,7 @@ from .exceptions import (
     DuplicateClientOrderId,
     HandshakeError,
     HeartbeatTimeout,
+    HistoryRewound,
     InsufficientFundsError,
     InvalidKey,
     InvalidPayload,
@@ -37,6 +39,7 @@ from .exceptions import (
     JournalError,
     LoginRefused,
     OpenTimeout,
+    OrderInvalid,
     OrderNotFilled,
     OrderRejected,
     OutcomeUnknown,
@@ -121,6 +124,7 @@ __all__ = [
     "CancelAllOrders",
     "CancelOrder",
     "Client",
+    "ClientClosed",
     "ConcurrentConnection",
     "ConfigurationError",
     "Connection",
@@ -136,6 +140,7 @@ __all__ = [
     "FeedStatus",
     "HandshakeError",
     "HeartbeatTimeout",
+    "HistoryRewound",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",
@@ -156,6 +161,7 @@ __all__ = [
     "OrderCancelled",
     "OrderClosed",
     "OrderDifference",
+    "OrderInvalid",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderPlaced",
