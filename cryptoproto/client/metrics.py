@@ -142,10 +142,10 @@ class Metrics:
         """Add one to a counter."""
         self.counters[name] += 1
 
-    def snapshot(self, gauges: dict[str, float]) -> MetricsSnapshot:
-        """Everything as it is now."""
+    def snapshot(self, counters: dict[str, int], gauges: dict[str, float]) -> MetricsSnapshot:
+        """Everything as it is now, with *counters* and *gauges* that others keep."""
         return MetricsSnapshot(
-            dict(self.counters),
+            self.counters | counters,
             gauges,
             {
                 "order_to_acknowledgement": self.order_to_acknowledgement.snapshot(),

@@ -1,4 +1,4 @@
-"""Pacing: sends leave no faster than the exchange allows, cancels before everything else."""
+"""Rate limiter: messages leave no faster than the exchange allows, cancels first."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["TokenBucket"]
+__all__ = ["RateLimiter"]
 
 
-class TokenBucket:
+class RateLimiter:
     """Gives turns: *rate* a second, *burst* at once after a pause.
 
     Args:

@@ -11,20 +11,20 @@ from ..exceptions import ConfigurationError, CryptoprotoError
 from .event import Event
 from .options import MAX_QUEUE_BYTES
 
-__all__ = ["Inbox"]
+__all__ = ["EventQueue"]
 
 _HARD_FACTOR: Final = 4
 _HARD_SLACK: Final = 4096
 """What one read of the socket may still bring after reading was stopped, generously."""
 
 
-class Inbox:
+class EventQueue:
     """A queue with one reader.
 
     Attributes:
         events: what waits, oldest first.
         waiting_bytes: how large that is.
-        was_high: whether there was more than :attr:`low` allows since the reader last set it to false.
+        was_high: whether there was more than :attr:`low` allows since :meth:`has_become_low` was last true.
     """
 
     __slots__ = (
@@ -62,6 +62,13 @@ class Inbox:
         """Whether reading may go on."""
         return len(self.events) <= self._low and self.waiting_bytes < MAX_QUEUE_BYTES // 2
 
+    def has_become_low(self) -> bool:
+        """Whether it was high and is low now; true once each time."""
+        if self.was_high and self.low:
+            self.was_high = False
+            return True
+        return False
+
     def put(self, event: Event) -> bool:
         """Add an event, wake the reader, and tell whether reading should stop."""
         events = self.events
@@ -78,9 +85,10 @@ class Inbox:
 
     def put_all(self, events: list[Event]) -> bool:
         """As :meth:`put`, for one event or more."""
-        last = events.pop()
-        self.events.extend(events)
-        self.waiting_bytes += sum([len(event.raw) for event in events])
+        *others, last = events
+        self.events.extend(others)
+        for event in others:
+            self.waiting_bytes += len(event.raw)
         return self.put(last)
 
     def pop(self) -> Event:

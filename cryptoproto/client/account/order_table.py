@@ -113,13 +113,19 @@ class OrderTable:
         client_order_id = order.client_order_id
         if client_order_id is not None:
             known = self._by_client_order_id.get(client_order_id)
-            if known is not None and (known.status not in _FREE or known.order_id is not None):
+            is_used = known is not None and (known.status not in _FREE or known.order_id is not None)
+            if is_used and known is not order:
                 raise DuplicateClientOrderId(
                     ErrorType.DUPLICATE_CLIENT_ORDER_ID,
                     f"client order id {client_order_id} was used before, by {known!r}; nothing was sent",
                 )
             self._by_client_order_id[client_order_id] = order
         self._live[order] = None
+
+    def withdraw(self, order: Order) -> None:
+        """Forget an order that was added and could not be sent after all."""
+        self._live.pop(order, None)
+        self._forget(order)
 
     def reject(self, order: Order, error: Exception, *, order_id: int | None = None) -> None:
         """The exchange refused *order*. Without effect where an event has told that it was accepted.

@@ -22,6 +22,7 @@ class MemoryStore:
         self._is_open = False
         self._position: int | None = None
         self._outbox: dict[int, OutboxEntry] = {}
+        self._late_reports: dict[int, bytes] = {}
         self._last_key = 0
         self._settled_through = -1
 
@@ -59,12 +60,6 @@ class MemoryStore:
         self._outbox[entry.key] = msgspec.structs.replace(entry)
         return entry.key
 
-    def update(self, key: int, *, sequence: int) -> None:
-        """See :meth:`Store.update`."""
-        entry = self._outbox.get(key)
-        if entry is not None:
-            entry.sequence = sequence
-
     def remove(self, key: int, settled_through: int) -> None:
         """See :meth:`Store.remove`."""
         self._outbox.pop(key, None)
@@ -74,6 +69,22 @@ class MemoryStore:
     def settled_through(self) -> int:
         """See :attr:`Store.settled_through`."""
         return self._settled_through
+
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        """See :meth:`Store.put_late_report`."""
+        if key is not None:
+            self.remove(key, settled_through)
+        self._last_key += 1
+        self._late_reports[self._last_key] = report
+        return self._last_key
+
+    def late_reports(self) -> list[tuple[int, bytes]]:
+        """See :meth:`Store.late_reports`."""
+        return list(self._late_reports.items())
+
+    def remove_late_report(self, key: int) -> None:
+        """See :meth:`Store.remove_late_report`."""
+        self._late_reports.pop(key, None)
 
     def flush(self) -> None:
         """See :meth:`Store.flush`; without effect here."""
