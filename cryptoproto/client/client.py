@@ -193,7 +193,7 @@ class Client:
         )
         order = Order.of(message)
         submission = Submission(
-            Pending(Kind.PLACE, client_order_id=number),
+            Pending(kind=Kind.PLACE, client_order_id=number),
             encode(message),
             order=order,
             deadline=self._loop.time() + timeout,
@@ -214,7 +214,7 @@ class Client:
         if order_id is None:
             raise OrderRejected(f"{order!r} has no order id: the exchange has not accepted it")
         try:
-            await self._submit(Pending(Kind.CANCEL, order_id=order_id), CancelOrder(order_id), timeout, wait)
+            await self._submit(Pending(kind=Kind.CANCEL, order_id=order_id), CancelOrder(order_id), timeout, wait)
         except OrderNotOpen:
             return False
         return True
@@ -225,7 +225,7 @@ class Client:
         Raises:
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
-        await self._submit(Pending(Kind.CANCEL_ALL), CancelAllOrders(), timeout, wait)
+        await self._submit(Pending(kind=Kind.CANCEL_ALL), CancelAllOrders(), timeout, wait)
 
     async def _submit(self, pending: Pending, message: Message, timeout: float, wait: bool) -> None:
         submission = Submission(pending, encode(message), deadline=self._loop.time() + timeout, resend=self._resend)

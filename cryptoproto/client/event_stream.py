@@ -245,8 +245,7 @@ class EventDelivery:
             StoreError: an outcome could not be stored. The connection ends, and the events come again.
         """
         self._account.apply(events)
-        if self._order_entry.unanswered:
-            self._order_entry.settle(events)
+        self._order_entry.settle(events)
         for event in reversed(events):
             if event.transaction_id is not None:
                 self._taken_in = event.transaction_id

@@ -24,11 +24,12 @@ class Link:
         states: the state now, and every change.
     """
 
-    __slots__ = ("_connection", "states")
+    __slots__ = ("_connection", "_is_live", "states")
 
     def __init__(self) -> None:
         self.states = StateStream(StateChange(State.CONNECTING, "starting"))
         self._connection: Connection | None = None
+        self._is_live = False
 
     @property
     def connection(self) -> Connection | None:
@@ -54,6 +55,7 @@ class Link:
         """Enter a state. CLOSED is the last one."""
         if not self.states.ended:
             logger.info("%s: %s", change.state.value, change.reason)
+            self._is_live = change.state is State.LIVE
             self.states.publish(change, last=change.state is State.CLOSED)
 
     # For those who send
@@ -61,9 +63,7 @@ class Link:
     def live(self) -> Connection | None:
         """The connection, if the client is LIVE and it is open."""
         connection = self._connection
-        if connection is None or self.states.current.state is not State.LIVE or not connection.is_open:
-            return None
-        return connection
+        return connection if self._is_live and connection is not None and connection.is_open else None
 
     async def wait_live(self, *, wait: bool = True) -> Connection:
         """The connection, once the client is LIVE.

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from ..connection import Connection, Event
 from ..exceptions import (
     ConnectionClosed,
@@ -32,7 +34,7 @@ from ..messages import (
 from .account import Account, Order, OrderDifference
 from .link import Link, not_sent
 from .metrics import Metrics
-from .outcomes import Kind, Outcomes, Pending, Settled
+from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
 from .rate_limiter import RateLimiter
 from .reports import OutcomeReport, Reports
 from .store import OutboxEntry, Store
@@ -42,7 +44,7 @@ __all__ = ["OrderEntry", "Submission"]
 _PROBE_TIMEOUT_S: Final = 5.0
 
 
-class Submission:
+class Submission(msgspec.Struct, eq=False):
     """A message on its way: what was sent, for whom, and the future of its outcome.
 
     Attributes:
@@ -57,27 +59,15 @@ class Submission:
         answer: resolved with ``None`` when it took effect, or with the error that says why not.
     """
 
-    __slots__ = ("answer", "caller_left", "deadline", "key", "order", "payload", "pending", "resend", "sent_ns")
-
-    def __init__(
-        self,
-        pending: Pending,
-        payload: bytes,
-        *,
-        order: Order | None = None,
-        deadline: float = 0.0,
-        resend: bool = False,
-        key: int | None = None,
-    ) -> None:
-        self.pending = pending
-        self.payload = payload
-        self.order = order
-        self.deadline = deadline
-        self.resend = resend
-        self.key = key
-        self.sent_ns = 0
-        self.caller_left = False
-        self.answer: asyncio.Future[CryptoprotoError | None] | None = None
+    pending: Pending
+    payload: bytes
+    order: Order | None = None
+    deadline: float = 0.0
+    resend: bool = False
+    key: int | None = None
+    sent_ns: int = 0
+    caller_left: bool = False
+    answer: asyncio.Future[CryptoprotoError | None] | None = None
 
 
 class _SendAgain(CryptoprotoError):
@@ -126,7 +116,7 @@ class OrderEntry:
     def restore(self) -> None:
         """Take up the messages that an earlier process left without an outcome."""
         for entry in self._store.outbox():
-            pending = Pending(Kind(entry.kind), client_order_id=entry.client_order_id)
+            pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
             message = decode_client_message(entry.payload)
             order = None
             if isinstance(message, CancelOrder):
@@ -134,8 +124,7 @@ class OrderEntry:
             elif isinstance(message, PlaceOrder):
                 order = Order.of(message, created_ns=entry.created_ns)
                 self._account.orders.add(order)
-            submission = Submission(pending, entry.payload, order=order, key=entry.key)
-            submission.caller_left = True
+            submission = Submission(pending, entry.payload, order=order, key=entry.key, caller_left=True)
             self._submissions[pending] = submission
             self._outcomes.add(pending, entry.sequence)
 
@@ -194,7 +183,8 @@ class OrderEntry:
         """A connection that takes the message now; ``None`` if the connection ended while it had to wait."""
         urgent = submission.pending.kind is not Kind.PLACE
         connection = self._link.live() or await self._link.wait_live(wait=wait)
-        await self.rate_limiter.turn(urgent=urgent)
+        if self.rate_limiter.is_limited:
+            await self.rate_limiter.turn(urgent=urgent)
         try:
             if not connection.is_free_for(submission.payload):
                 await connection.wait_turn(urgent=urgent)
@@ -295,10 +285,12 @@ class OrderEntry:
         Raises:
             StoreError: an outcome could not be stored. It is decided again when the events come again.
         """
+        if not self._submissions:
+            return
         settled_through = self._store.settled_through
         for event in events:
             transaction_id = event.transaction_id
-            if transaction_id is not None and transaction_id > settled_through:
+            if type(event.message) in ANSWERS and transaction_id is not None and transaction_id > settled_through:
                 for settled in self._outcomes.apply(event.message):
                     self._settle(settled, transaction_id)
                     self._last_answered = max(self._last_answered, settled.pending.sequence or 0)

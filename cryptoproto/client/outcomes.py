@@ -9,12 +9,31 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from ..exceptions import CryptoprotoError, InsufficientFundsError, OrderRejected, OutcomeUnknown, ServerError
-from ..messages import InsufficientFunds, Message, OrderCancelled, OrderNotFound, OrderPlaced, Unknown
+from ..messages import (
+    BuyOrderCancelled,
+    BuyOrderPlaced,
+    InsufficientFunds,
+    Message,
+    OrderCancelled,
+    OrderNotFound,
+    OrderPlaced,
+    SellOrderCancelled,
+    SellOrderPlaced,
+    Unknown,
+)
 
-__all__ = ["Kind", "OrderNotOpen", "Outcomes", "Pending", "Settled"]
+__all__ = ["ANSWERS", "Kind", "OrderNotOpen", "Outcomes", "Pending", "Settled"]
+
+
+ANSWERS: Final[frozenset[type[Any]]] = frozenset(
+    (BuyOrderPlaced, SellOrderPlaced, InsufficientFunds, BuyOrderCancelled, SellOrderCancelled, OrderNotFound)
+)
+"""The messages that can settle anything. A look here saves a call for each of the others."""
 
 
 class OrderNotOpen(OrderRejected):
@@ -29,7 +48,7 @@ class Kind(enum.Enum):
     CANCEL_ALL = "cancel_all"
 
 
-class Pending:
+class Pending(msgspec.Struct, eq=False, kw_only=True):
     """One message that was sent and has no outcome yet.
 
     Attributes:
@@ -39,23 +58,10 @@ class Pending:
         sequence: the sequence it was sent with, ``None`` before that.
     """
 
-    __slots__ = ("client_order_id", "kind", "order_id", "sequence")
-
-    def __init__(
-        self,
-        kind: Kind,
-        *,
-        client_order_id: int | None = None,
-        order_id: int | None = None,
-        sequence: int | None = None,
-    ) -> None:
-        self.kind = kind
-        self.client_order_id = client_order_id
-        self.order_id = order_id
-        self.sequence = sequence
-
-    def __repr__(self) -> str:
-        return f"<Pending {self.kind.value} {self.client_order_id or self.order_id or ''} sequence={self.sequence}>"
+    kind: Kind
+    client_order_id: int | None = None
+    order_id: int | None = None
+    sequence: int | None = None
 
 
 class Settled(NamedTuple):

@@ -18,14 +18,17 @@ class RateLimiter:
     Args:
         rate: turns a second; ``None`` gives every turn at once.
         burst: how many turns a pause saves up; a second's worth by default.
-        time: seconds of the event loop's clock.
+
+    Attributes:
+        is_limited: whether turns are ever waited for.
     """
 
-    __slots__ = ("_burst", "_counter", "_loop", "_rate", "_then", "_timer", "_tokens", "_waiters")
+    __slots__ = ("_burst", "_counter", "_loop", "_rate", "_then", "_timer", "_tokens", "_waiters", "is_limited")
 
     def __init__(self, rate: float | None, burst: float | None = None) -> None:
         if rate is not None and not rate > 0:
             raise ConfigurationError(f"order_rate={rate} must be greater than zero, or None for no pacing")
+        self.is_limited = rate is not None
         self._rate = rate
         self._burst = max(1.0, rate or 1.0) if burst is None else burst
         self._tokens = self._burst

@@ -451,9 +451,12 @@ class Connection:
 
     def _hand_over(self) -> None:
         """What one read has brought, to who takes events by the list."""
-        if self._arrived:
+        if self._arrived and self._on_events is not None:
             arrived, self._arrived = self._arrived, []
-            self._call_user(self._on_events, arrived)
+            try:  # as _call_user(), without its call for every read
+                self._on_events(arrived)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged, and ends the connection
+                self._on_user_error(self._on_events, error)
 
     def on_text(self, text: str) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""

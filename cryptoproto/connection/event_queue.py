@@ -85,11 +85,19 @@ class EventQueue:
 
     def put_all(self, events: list[Event]) -> bool:
         """As :meth:`put`, for one event or more."""
-        *others, last = events
-        self.events.extend(others)
-        for event in others:
-            self.waiting_bytes += len(event.raw)
-        return self.put(last)
+        waiting_bytes = self.waiting_bytes
+        for event in events:
+            waiting_bytes += len(event.raw)
+        self.waiting_bytes = waiting_bytes
+        self.events.extend(events)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        waiting = len(self.events)
+        if waiting <= self._low and waiting_bytes < MAX_QUEUE_BYTES // 2:
+            return False
+        self.was_high = True
+        return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def pop(self) -> Event:
         """The oldest event; IndexError when there is none."""

@@ -240,7 +240,11 @@ class OrderTable:
             # The rest of the terms is looked at because the number may be one that somebody else has used before, and
             # our order the one to be refused for it.
             if order is not None and order.trade_pair == trade_pair and order.side is side:
-                self._name(order, order_id)
+                if order.order_id is None:
+                    order.order_id = order_id
+                    self._by_order_id[order_id] = order
+                else:
+                    self._name(order, order_id)
                 return order
         order = Order.elsewhere(order_id, trade_pair, side, client_order_id, created_ns=now_ns)
         self._by_order_id[order_id] = order
@@ -258,7 +262,10 @@ class OrderTable:
     def _acknowledge(self, order: Order, now_ns: int) -> None:
         """The exchange has accepted *order*, whatever was thought of it here."""
         order.acknowledged_ns = now_ns
-        self._reopen(order)
+        if order.closed_ns is not None or order.waiters or order.error is not None:
+            self._reopen(order)
+        else:
+            order.status = OrderStatus.OPEN
 
     def _reopen(self, order: Order) -> None:
         if order.closed_ns is not None:
