@@ -35,9 +35,10 @@ _FLUSH_RETRY_S: Final = 1.0
 class EventStream:
     """What :meth:`cryptoproto.Client.events` returns: an async iterator over events, for one task at a time."""
 
-    __slots__ = ("__weakref__", "_claim", "_next")
+    __slots__ = ("__weakref__", "_claim", "_next", "number")
 
-    def __init__(self, delivery: EventDelivery) -> None:
+    def __init__(self, delivery: EventDelivery, number: int) -> None:
+        self.number = number
         self._claim = delivery.claim
         self._next = delivery.next_event
 
@@ -89,7 +90,9 @@ class EventDelivery:
         self._has_dropped = False  # events, because nobody had asked for any
         self._is_stale = False  # the connection that is being opened does not replay events that were asked for
         # The reader
-        self._reader: weakref.ref[EventStream] = weakref.ref(EventStream(self))
+        self._readers = 0  # that there ever were
+        self._reading = 0  # the number of the one that reads
+        self._reader: weakref.ref[EventStream] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._is_attended = handler is not None
         # The position
@@ -105,24 +108,32 @@ class EventDelivery:
     def stream(self) -> EventStream:
         """A new reader. An event that an earlier one took without asking for the next is delivered again."""
         self._is_attended = True
-        return EventStream(self)
+        self._readers += 1
+        return EventStream(self, self._readers)
 
     async def next_event(self, reader: EventStream) -> Event:
         """The next event for *reader*; see :meth:`EventStream.__anext__`."""
-        if self._reader() is not reader:
+        waits = self._waits
+        if self._reading != reader.number:
             self.claim(reader)
-        elif self._handed is not None:
-            self._finish()
+        elif (handed := self._handed) is not None:  # as _finish(), without a call for each event
+            self._handed = None
+            if handed.transaction_id is not None:
+                self._handled = handed.transaction_id
+            if len(waits) >= self._group:
+                self._store_now()
         queue = self._queue
         if not queue.events:
             self._store_soon()
             if not await queue.wait():
                 raise StopAsyncIteration
-        event = queue.pop()
+        event = self._handed = queue.pop()
         if queue.was_high and queue.has_become_low():
             self._room.set()
             self._link.resume()
-        self._begin(event)
+        if not waits:  # as _begin()
+            self._store_soon()
+        waits.append(time_ns() - event.received_ns)
         return event
 
     def claim(self, reader: EventStream) -> None:
@@ -131,7 +142,8 @@ class EventDelivery:
         Raises:
             ConfigurationError: another task that is still running iterates.
         """
-        current, task, before = asyncio.current_task(), self._task, self._reader()
+        current, task = asyncio.current_task(), self._task
+        before = None if self._reader is None else self._reader()
         if before is not None and task is not current and task is not None and not task.done():
             raise ConfigurationError(
                 "another task is iterating over client.events() already; let one task iterate and pass events on"
@@ -140,6 +152,7 @@ class EventDelivery:
         if before is reader:
             return
         self._reader = weakref.ref(reader)
+        self._reading = reader.number
         # The last reader left without asking for more: it may not have handled the event that it had.
         handed, self._handed = self._handed, None
         position = self.position
