@@ -131,7 +131,7 @@ async def test_keygen(shell: Shell) -> None:
 
     again = await shell("keygen", "bob.pem")
     assert again.code == 1
-    assert "bob.pem exists already and is left as it is" in again.err
+    assert "bob.pem already exists and was not changed" in again.err
     assert "Traceback" not in again.err
     assert cp.PrivateKey.load(shell.folder / "bob.pem").fingerprint == key.fingerprint
 
@@ -216,7 +216,7 @@ async def test_mistakes_are_explained_in_one_sentence(shell: Shell, unused_tcp_p
         (["exchange", "--client", "alice"], "write it like --client alice=alice.pub"),
         (["exchange", "--client", "a=alice.pub", "--balance", "b:USD=1"], "there is no --client b="),
         (["exchange", "--client", "a=nobody.pub"], "nobody.pub: no such public key file"),
-        (["keygen", "alice.pub"], "name the private key"),
+        (["keygen", "alice.pub"], "choose another name for the private key"),
     ]
     results = await asyncio.gather(*(shell(*arguments) for arguments, _ in cases))
     for (arguments, words), result in zip(cases, results, strict=True):
