@@ -25,7 +25,7 @@ from ..messages import (
     WithdrawalTransactionAccepted,
 )
 from . import snapshots
-from .accounts import Account, Accounts
+from .accounts import Account, Accounts, Pair
 from .book import Book
 from .commands import (
     Broadcast,
@@ -313,7 +313,7 @@ def _books(trade_pairs: Sequence[str]) -> dict[str, Book]:
             raise ConfigurationError(f'trade pair {pair!r} must name two currencies, like "BTC_USD"')
         if pair in books:
             raise ConfigurationError(f"trade pair {pair!r} is given twice")
-        books[pair] = Book(pair, base, quote)
+        books[pair] = Book(Pair(pair, base, quote))
     if not books:
         raise ConfigurationError("an exchange needs at least one trade pair")
     return books

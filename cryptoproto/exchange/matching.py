@@ -33,8 +33,8 @@ from ..messages import (
     SellOrderPlaced,
     Time,
 )
-from .accounts import Account, Accounts
-from .book import Book, Order
+from .accounts import Account, Accounts, Order
+from .book import Book
 from .commands import Output, Private, Public
 from .units import MAX_UNITS, UNIT, Refusal, from_units, to_units
 
@@ -116,7 +116,7 @@ class Matching:
             return
         out.append(account.hold(currency, held, time))
         crosses = True
-        if kind is not _Kind.FILL_OR_KILL or order.book.can_fill(order):
+        if kind is not _Kind.FILL_OR_KILL or self.books[order.pair.name].can_fill(order):
             crosses = self._match(order, time, out)
         out.append(_placed(order, initial_amount, time))
         if not order.amount:
@@ -134,6 +134,7 @@ class Matching:
         book = self.books.get(message.trade_pair)
         if book is None:
             raise Refusal(2, f"unknown trade pair {message.trade_pair[:40]!r}; there are {', '.join(self.books)}")
+        pair = book.pair
         amount = to_units(message.amount, "amount")
         price = to_units(message.price, "price")
         if not UNIT <= amount * price <= MAX_UNITS * UNIT:
@@ -141,7 +142,7 @@ class Matching:
                 2,
                 f"amount={from_units(amount):f} at price={from_units(price):f} is worth "
                 + ("less than 0.00000001 " if amount * price < UNIT else "more than 10**18 ")
-                + book.quote,
+                + pair.quote,
             )
         if not 0 <= message.ttl <= MAX_TTL_S:
             raise Refusal(2, f"ttl must be 0 (for ever) or up to {MAX_TTL_S} seconds")
@@ -152,18 +153,18 @@ class Matching:
             # Before the pair is looked at: to a client that sends again after a lost link, this is the answer.
             if client_order_id in account.client_order_ids:
                 raise Refusal(1, f"client_order_id {client_order_id} was used before")
-        if book.pair in self.disabled:
-            raise Refusal(3, f"trading is disabled on {book.pair}")
+        if pair.name in self.disabled:
+            raise Refusal(3, f"trading is disabled on {pair.name}")
         if client_order_id is not None:
             account.client_order_ids.add(client_order_id)
         self.last_order_id += 1
         minutes = -(-message.ttl // _MINUTE_S)
         expiry_us = now_us + minutes * _MINUTE_S * 1_000_000 if minutes else 0
-        return Order(self.last_order_id, account, book, buy, price, amount, client_order_id, expiry_us), kind
+        return Order(self.last_order_id, account, pair, buy, price, amount, client_order_id, expiry_us), kind
 
     def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
         """Fill *order* from the other side; true when prices still cross, but a fill would be worth nothing."""
-        side = order.book.side(buy=not order.buy)
+        side = self.books[order.pair.name].side(buy=not order.buy)
         limit = order.price
         while order.amount and (level := side.best_within(limit)) is not None:
             maker = level.oldest
@@ -175,19 +176,19 @@ class Matching:
             if not quote:  # nothing changes hands for nothing
                 return True
             fill = _Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
-            self.touched.add(order.book.pair)
+            self.touched.add(order.pair.name)
             self._fill_maker(maker, fill, out)
             self._fill_taker(order, fill, out)
         return False
 
     def _fill_maker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
-        account, book, held = order.account, order.book, order.held
-        book.side(buy=order.buy).reduce(order, fill.units)
+        account, pair, held = order.account, order.pair, order.held
+        self.books[pair.name].side(buy=order.buy).reduce(order, fill.units)
         self._settle(order, held, fill, self._maker_fee, out)
         if not order.amount:
             self._forget(order)
             kind = BuyOrderClosed if order.buy else SellOrderClosed
-            closed = kind(order.order_id, book.pair, fill.time, order.client_order_id)
+            closed = kind(order.order_id, pair.name, fill.time, order.client_order_id)
             out.append(Private(account.client_id, closed))
         elif not order.can_trade:
             self.cancel(order, fill.time, out)
@@ -198,7 +199,7 @@ class Matching:
         self._settle(order, held, fill, self._taker_fee, out)
         seconds, microseconds = fill.time
         trade = AnonymousTrade(
-            order.book.pair,
+            order.pair.name,
             self.last_order_id,
             fill.amount,
             fill.price,
@@ -209,11 +210,11 @@ class Matching:
 
     def _settle(self, order: Order, held: int, fill: _Fill, fee_rate: int, out: list[Output]) -> None:
         """Move the money of one side of *fill*; *held* is what was on hold for *order* before it."""
-        account, pair, buy = order.account, order.book.pair, order.buy
+        account, pair, buy = order.account, order.pair.name, order.buy
         if buy:
-            paid, received, currency = fill.quote, fill.units, order.book.base
+            paid, received, currency = fill.quote, fill.units, order.pair.base
         else:
-            paid, received, currency = fill.units, fill.quote, order.book.quote
+            paid, received, currency = fill.units, fill.quote, order.pair.quote
         fee = received * fee_rate // UNIT
         order_id, client_order_id, time = order.order_id, order.client_order_id, fill.time
         maker = buy is fill.maker_buy
@@ -234,17 +235,17 @@ class Matching:
 
     def rest(self, order: Order) -> None:
         """Put an accepted *order*, whose funds are on hold, into the book."""
-        order.book.side(buy=order.buy).add(order)
+        self.books[order.pair.name].side(buy=order.buy).add(order)
         order.account.orders[order.order_id] = order
-        self.touched.add(order.book.pair)
+        self.touched.add(order.pair.name)
         if order.expiry_us:
             self._expiring += 1
             heapq.heappush(self._expiries, (order.expiry_us, order.order_id, order))
 
     def cancel(self, order: Order, time: Time, out: list[Output]) -> None:
         """Cancel an open order."""
-        order.book.side(buy=order.buy).remove(order)
-        self.touched.add(order.book.pair)
+        self.books[order.pair.name].side(buy=order.buy).remove(order)
+        self.touched.add(order.pair.name)
         self._forget(order)
         _tell_cancelled(order, time, out)
 
@@ -292,7 +293,7 @@ def _placed(order: Order, initial_amount: int, time: Time) -> Private:
     kind = BuyOrderPlaced if order.buy else SellOrderPlaced
     placed = kind(
         order.order_id,
-        order.book.pair,
+        order.pair.name,
         time,
         order.client_order_id,
         price=from_units(order.price),
@@ -306,6 +307,6 @@ def _placed(order: Order, initial_amount: int, time: Time) -> Private:
 def _tell_cancelled(order: Order, time: Time, out: list[Output]) -> None:
     account = order.account
     kind = BuyOrderCancelled if order.buy else SellOrderCancelled
-    out.append(Private(account.client_id, kind(order.order_id, order.book.pair, time, order.client_order_id)))
+    out.append(Private(account.client_id, kind(order.order_id, order.pair.name, time, order.client_order_id)))
     if held := order.held:
         out.append(account.release(order.held_currency, held, time))

@@ -11,8 +11,7 @@ from typing import Final
 import msgspec
 
 from ..exceptions import DecodeError
-from .accounts import Accounts
-from .book import Order
+from .accounts import Accounts, Order
 from .matching import Matching
 
 __all__ = ["State", "dump", "fill", "load"]
@@ -91,7 +90,7 @@ def dump(
             _Order(
                 order.order_id,
                 order.account.client_id,
-                order.book.pair,
+                order.pair.name,
                 order.buy,
                 order.price,
                 order.amount,
@@ -131,7 +130,7 @@ def fill(state: State, matching: Matching, accounts: Accounts) -> None:
         order = Order(
             row.order_id,
             accounts[row.client_id],
-            matching.books[row.trade_pair],
+            matching.books[row.trade_pair].pair,
             row.buy,
             row.price,
             row.amount,

@@ -213,9 +213,6 @@ async def test_mistakes_are_explained_in_one_sentence(shell: Shell, unused_tcp_p
             ["order", "buy", "BTC_USD", "a lot", "1", *base[2:], "--key", "alice.pem", "--url", nobody],
             "no decimal number",
         ),
-        (["exchange", "--client", "alice"], "write it like --client alice=alice.pub"),
-        (["exchange", "--client", "a=alice.pub", "--balance", "b:USD=1"], "there is no --client b="),
-        (["exchange", "--client", "a=nobody.pub"], "nobody.pub: no such public key file"),
         (["keygen", "alice.pub"], "name the private key"),
     ]
     results = await asyncio.gather(*(shell(*arguments) for arguments, _ in cases))
@@ -226,24 +223,6 @@ async def test_mistakes_are_explained_in_one_sentence(shell: Shell, unused_tcp_p
     missing = await shell("request", "balances")
     assert missing.code == 2
     assert "--url" in missing.err
-
-
-async def test_a_journal_survives_the_process(shell: Shell) -> None:
-    async with shell.exchange("--journal", "exchange.db") as env:
-        placed = await shell("order", "buy", "BTC_USD", "0.5", "15000", **env)
-        assert placed.code == 0, placed.err
-    async with shell.exchange("--journal", "exchange.db") as again:
-        assert again["CRYPTOPROTO_SERVER_KEY"] == env["CRYPTOPROTO_SERVER_KEY"] == "exchange.pub"
-        orders = await shell("request", "orders", "--json", **again)
-        assert [row["price"] for row in orders.lines[0]["order_books"]["BTC_USD"]["buy"]] == ["15000.00000000"]
-
-
-async def test_a_port_that_is_taken(shell: Shell) -> None:
-    async with shell.exchange() as env:
-        port = env["CRYPTOPROTO_URL"].rsplit(":", 1)[1]
-        second = await shell("exchange", "--port", port)
-        assert second.code == 1
-        assert f"cannot listen on 127.0.0.1 port {port}" in " ".join(second.err.split())
 
 
 async def test_the_demonstration_checks_itself(shell: Shell) -> None:
