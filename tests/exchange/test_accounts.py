@@ -51,9 +51,9 @@ def test_registering_a_known_client_changes_nothing() -> None:
     [
         ("-1", "balance of USD=-1 must be zero or more"),
         ("0.000000001", "balance of USD=1E-9 has more than 8 decimals"),
-        ("1e19", "balance of USD=1E+19 is too large: the most is 10**18"),
+        ("1e19", "balance of USD=1E+19 is too large: the maximum is 10**18"),
         ("-1e99", "balance of USD=-1E+99 must be zero or more"),
-        ("nan", "balance of USD=NaN is no finite number"),
+        ("nan", "balance of USD=NaN is not a finite number"),
     ],
 )
 def test_an_account_with_an_impossible_balance_is_not_opened(amount: str, text: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from cryptoproto.exchange.commands import LimitOpenOrders
 from cryptoproto.exchange.units import from_units
 from tests.support.venue import Venue
 
@@ -35,6 +36,7 @@ def calls(work: Callable[[], object]) -> int:
 def work(size: int, *, one_level: bool) -> list[int]:
     """What each kind of message costs in a book of *size* orders."""
     venue = Venue(balances={"alice": {"USD": "1e12"}, "bob": {"BTC": "1e6", "USD": "1e6"}})
+    venue.apply(LimitOpenOrders(10**6, venue.now_us))
     for index in range(size):
         venue.order("alice", "buy", "1", "100" if one_level else f"{100 + index / 10000:.4f}")
     return [

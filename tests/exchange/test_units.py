@@ -33,5 +33,5 @@ def test_the_global_decimal_context_plays_no_part() -> None:
 
 @pytest.mark.parametrize("text", ["nan", "snan", "inf", "-inf"])
 def test_only_finite_numbers_are_amounts(text: str) -> None:
-    with pytest.raises(Refusal, match="no finite number"):
+    with pytest.raises(Refusal, match="not a finite number"):
         to_units(Decimal(text), "amount")
