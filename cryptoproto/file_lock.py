@@ -13,6 +13,8 @@ import os
 import sys
 from typing import Final
 
+from .exceptions import ConfigurationError
+
 __all__ = ["FileInUse", "FileLock"]
 
 _FOLLOWS_FILES: Final = sys.platform == "linux"
@@ -22,15 +24,15 @@ _FOLLOWS_FILES: Final = sys.platform == "linux"
 _held: set[tuple[int, int]] = set()
 
 
-class FileInUse(Exception):  # noqa: N818 - a condition, like FileExistsError
+class FileInUse(ConfigurationError):
     """The file is in use.
 
     Attributes:
         user: who uses it, ``"process 4711"``.
     """
 
-    def __init__(self, user: str) -> None:
-        super().__init__(user)
+    def __init__(self, path: str, user: str) -> None:
+        super().__init__(f"{path}: in use by {user}")
         self.user = user
 
 
@@ -77,13 +79,13 @@ class FileLock:
         status = os.stat(self._path)
         identity = (status.st_dev, status.st_ino)
         if identity in _held:
-            raise FileInUse(f"process {os.getpid()}, under another name")
+            raise FileInUse(self._path, f"process {os.getpid()}, under another name")
         descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._flock(descriptor, self._exclusive)
         except BlockingIOError:
             os.close(descriptor)
-            raise FileInUse("another process, under another name") from None
+            raise FileInUse(self._path, "another process, under another name") from None
         self._file = descriptor
         self._identity = identity
         _held.add(identity)
@@ -102,6 +104,6 @@ class FileLock:
             self._flock(descriptor, self._exclusive)
         except BlockingIOError:
             user = os.read(descriptor, 20).decode("ascii", "replace").strip()
-            raise FileInUse(f"process {user or 'unknown'}") from None
+            raise FileInUse(self._path, f"process {user or 'unknown'}") from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.exchange.journal import open_journal
+from cryptoproto.exchange.journal import Journal, open_journal
+from cryptoproto.exchange.journal_schema import event_checksum
+from cryptoproto.exchange.ledger import Transaction
 from tests.support.journals import (
     begin,
     both,
@@ -18,6 +20,7 @@ from tests.support.journals import (
     crash_copy,
     journaled,
     model,
+    recorded,
     reopened,
 )
 from tests.support.scenarios import CLIENTS, scenario
@@ -161,3 +164,119 @@ def test_bytes_that_change_on_the_disk_never_change_what_comes_back(
             finally:
                 again.close()
     assert refused >= at_least
+
+
+# The chain of events
+
+
+@pytest.fixture
+def settled(filled: Path) -> Path:
+    """A journal with a snapshot after its last command: no event is compared with what a command leads to."""
+    reopened(filled).close()
+    return filled
+
+
+def replayed(journal: Journal) -> dict[str, list[Transaction]]:
+    """What each client would be sent from the start."""
+    records = [record for client in CLIENTS if (record := journal.client(client)) is not None]
+    numbers = journal._numbers
+    return {
+        record.client_id: journal._file.read(numbers[record.client_id], 0, record.floor, 10**6) for record in records
+    }
+
+
+def renumbered(condition: str, number: str) -> str:
+    return (
+        f"INSERT INTO events SELECT client, {number}, time_us, payload, checksum FROM events WHERE {condition} LIMIT 1"
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        *(f"DELETE FROM events WHERE transaction_id = {number}" for number in (4, 40, 41, 80)),
+        "DELETE FROM events WHERE client = 1",
+        "DELETE FROM events WHERE transaction_id = (SELECT max(transaction_id) FROM events)",
+        "DELETE FROM events WHERE transaction_id % 2 = 0",
+        renumbered("transaction_id = 40", "100000"),
+        renumbered("client = 1 ORDER BY transaction_id", "0"),
+        "UPDATE events SET transaction_id = transaction_id + 10000 WHERE transaction_id = 40",
+        "UPDATE events SET payload = (SELECT payload FROM events WHERE transaction_id = 41) WHERE transaction_id = 40",
+        (
+            "UPDATE events SET (time_us, payload, checksum) = (SELECT time_us, payload, checksum FROM events AS other "
+            "WHERE other.transaction_id = 81 - events.transaction_id) WHERE transaction_id IN (40, 41)"
+        ),
+        "UPDATE events SET client = 4 - client WHERE transaction_id = 40",
+        "UPDATE events SET payload = x'00' WHERE transaction_id = 40",
+        "UPDATE events SET time_us = 'noon' WHERE transaction_id = 40",
+    ],
+)
+def test_a_row_of_events_that_is_missing_duplicated_or_misplaced_is_found_at_the_start(
+    settled: Path, statement: str
+) -> None:
+    damaged(settled, statement)
+    with pytest.raises(cp.JournalError, match=f"{settled}: the journal is damaged and was not changed"):
+        open_journal(settled)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_pages_that_are_swapped_or_overwritten_never_change_a_history(
+    settled: Path, tmp_path: Path, overwrite: bool
+) -> None:
+    journal = reopened(settled)
+    expected = replayed(journal)
+    journal.close()
+    raw = settled.read_bytes()
+    size = int.from_bytes(raw[16:18], "big")
+    pages = [raw[start : start + size] for start in range(0, len(raw), size)]
+    copy = tmp_path / "swapped.db"
+    copy.touch(0o600)
+    refused = 0
+    choice = random.Random(5)
+    for _ in range(60):
+        one, other = choice.sample(range(1, len(pages)), 2)
+        swapped = list(pages)
+        swapped[one] = pages[other]
+        if not overwrite:
+            swapped[other] = pages[one]
+        copy.write_bytes(b"".join(swapped))
+        try:
+            journal = reopened(copy)
+        except cp.JournalError:
+            refused += 1
+            continue
+        try:
+            assert replayed(journal) == expected, (one, other)
+        except cp.JournalError:
+            refused += 1
+        finally:
+            journal.close()
+    assert refused > 30
+
+
+async def test_a_gap_that_appears_while_the_exchange_runs_is_found_by_the_replay(settled: Path) -> None:
+    journal = reopened(settled)
+    journal.start(lambda error: pytest.fail(str(error)))
+    try:
+        record = journal.client("alice")
+        assert record is not None
+        whole = await journal.read(record, 0, 1000)
+        assert [each.payload for each in whole] == [row[2] for row in recorded(settled, "alice")]
+        assert await journal.read(record, whole[9].transaction_id, 5) == whole[10:15]
+        sixth, last = whole[5], whole[-1]
+        for missing, after, limit in ((sixth, 0, 1000), (sixth, sixth.transaction_id, 3), (last, 0, 1000)):
+            file = journal._file.writer
+            file.execute("BEGIN")
+            file.execute("DELETE FROM events WHERE transaction_id = ?", (missing.transaction_id,))
+            file.execute("COMMIT")
+            with pytest.raises(cp.JournalError, match=r"the one before it is missing|is missing"):
+                await journal.read(record, after, limit)
+            before = max(each.transaction_id for each in whole if each.transaction_id < missing.transaction_id)
+            (checksum,) = file.execute("SELECT checksum FROM events WHERE transaction_id = ?", (before,)).fetchone()
+            text, time_us = missing.payload.decode(), round(missing.timestamp * 1e6)
+            own = event_checksum(checksum, missing.transaction_id, time_us, missing.payload)
+            file.execute("INSERT INTO events VALUES (1, ?, ?, ?, ?)", (missing.transaction_id, time_us, text, own))
+        assert await journal.read(record, 0, 1000) == whole
+    finally:
+        await journal.stop()
+        journal.close()
