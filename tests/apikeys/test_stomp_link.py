@@ -19,7 +19,7 @@ from cryptoproto.apikeys import StompConnection
 from cryptoproto.apikeys.server.demonstration import running
 from cryptoproto.apikeys.stomp_link import StompLink
 from cryptoproto.transport import TransportKind, serve
-from tests.exchange.test_server import self_signed
+from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle
 
