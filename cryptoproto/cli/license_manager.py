@@ -266,7 +266,7 @@ def grant(
     with LicenseManager(database, keys) as manager:
         generation = manager.generations[0]
         if out.exists():
-            raise ConfigurationError(f"{out}: exists already and is left as it is; choose another name")
+            raise ConfigurationError(f"{out}: already exists and was not changed; choose another name")
         token, box = manager.administration.grant(
             generation, binding, period_s=seconds(period), without_lock=without_lock
         )

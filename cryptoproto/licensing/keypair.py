@@ -14,7 +14,7 @@ from nacl import bindings
 from nacl.public import PrivateKey
 
 from ..exceptions import ConfigurationError
-from ..private_file import world_can_read, write_private
+from ..private_file import read_private, write_private
 from .key_text import decode_box_key, decode_key, decode_verify_key, encode_key
 
 __all__ = ["KeyPair", "ManagerKey", "ManagerKeySource", "read_json", "write_secret_json"]
@@ -178,19 +178,22 @@ ManagerKeySource = ManagerKey | Sequence[ManagerKey] | str | os.PathLike[str]
 
 
 def read_json(path: str | os.PathLike[str], what: str, *, remedy: str, secret: bool = False) -> dict[str, Any]:
-    """The JSON object in a key file; with *secret*, only if other users cannot read it. Errors quote no content."""
+    """The JSON object in a key file. Error messages never quote its content.
+
+    Args:
+        path: the file.
+        what: what it holds, for error messages.
+        remedy: what to do if there is no such file.
+        secret: refuse a file to which anyone but its owner has access.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
     source = Path(path)
     try:
-        if secret and world_can_read(source):
-            raise ConfigurationError(
-                f"{source}: every user of this machine can read or write this {what} file; run: chmod 600 {source}"
-            )
-        with source.open("rb") as file:
-            data = file.read(_LARGEST_KEY_FILE + 1)
+        data = read_private(source, what=f"{what} file", largest=_LARGEST_KEY_FILE) if secret else _read(source, what)
     except FileNotFoundError:
         raise ConfigurationError(f"{source}: no such {what} file; {remedy}") from None
-    except OSError as error:
-        raise ConfigurationError(f"{source}: the {what} file cannot be read: {error.strerror}") from error
     try:
         content = json.loads(data) if len(data) <= _LARGEST_KEY_FILE else None
     except (ValueError, RecursionError):
@@ -200,12 +203,20 @@ def read_json(path: str | os.PathLike[str], what: str, *, remedy: str, secret: b
     return content
 
 
-def write_secret_json(path: str | os.PathLike[str], content: dict[str, Any], *, overwrite: bool) -> None:
-    """Write a key file of mode 0600."""
-    target = Path(path)
+def _read(source: Path, what: str) -> bytes:
     try:
-        write_private(target, (json.dumps(content, indent=2) + "\n").encode(), overwrite=overwrite)
-    except FileExistsError:
-        raise ConfigurationError(f"{target}: exists already and is left as it is; choose another name") from None
+        with source.open("rb") as file:
+            return file.read(_LARGEST_KEY_FILE + 1)
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        raise ConfigurationError(f"{target}: the key cannot be written: {error.strerror}") from error
+        raise ConfigurationError(f"{source}: the {what} file cannot be read: {error.strerror}") from error
+
+
+def write_secret_json(path: str | os.PathLike[str], content: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a key file with mode 0600.
+
+    Raises:
+        ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
+    """
+    write_private(path, (json.dumps(content, indent=2) + "\n").encode(), what="key file", overwrite=overwrite)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ..exceptions import InvalidToken, MalformedMessage, SealBroken, TokenCacheError
-from ..private_file import write_private
+from ..exceptions import ConfigurationError, InvalidToken, MalformedMessage, SealBroken, TokenCacheError
+from ..private_file import read_private, write_private
 from .keypair import KeyPair, ManagerKey
 from .sealing import open_token
 from .token import LicenseToken, TokenBinding
@@ -41,15 +41,11 @@ class TokenCache:
             TokenCacheError: the file is there and cannot be read, or is too large to be a token.
         """
         try:
-            with self.path.open("rb") as file:
-                box = file.read(_LARGEST_BOX + 1)
+            return read_private(self.path, what="license token", largest=_LARGEST_BOX)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise TokenCacheError(f"{self.path}: the cached token cannot be read: {error.strerror}") from error
-        if len(box) > _LARGEST_BOX:
-            raise TokenCacheError(f"{self.path}: too large for a token; another file has its name")
-        return box
+        except ConfigurationError as error:
+            raise TokenCacheError(str(error)) from error
 
     def open(
         self, box: bytes, keys: KeyPair, manager_keys: Sequence[ManagerKey], *, source: Path | None = None
@@ -74,10 +70,17 @@ class TokenCache:
             TokenCacheError: the file cannot be written.
         """
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(self.path, box, overwrite=True)
-        except OSError as error:
+            self._make_folder()
+            write_private(self.path, box, what="license token", overwrite=True)
+        except ConfigurationError as error:
             raise TokenCacheError(
-                f"{self.path}: the new token cannot be kept: {error.strerror}; it is in use all the same, and the "
-                f"earlier one is untouched, but a restart would need the manager; free some space or fix the folder"
+                f"{error}; an earlier token in the file is unchanged. A restart would need the license manager: free "
+                f"some space or fix the folder"
             ) from error
+
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"{folder}: the folder cannot be created: {error.strerror}") from error

@@ -19,7 +19,7 @@ def test_a_key_pair_is_written_and_never_overwritten(shell: Shell) -> None:
 
     again = shell("keygen", "bob.pem")
     assert again.code == 1
-    assert "bob.pem exists already and is left as it is" in again.err
+    assert "bob.pem already exists and was not changed" in again.err
     assert "Traceback" not in again.err
     assert cp.PrivateKey.load(shell.folder / "bob.pem").fingerprint == key.fingerprint
 
@@ -41,4 +41,4 @@ def test_the_private_key_can_be_encrypted(shell: Shell) -> None:
 def test_the_name_of_a_public_key_is_refused(shell: Shell) -> None:
     result = shell("keygen", "alice.pub")
     assert result.code == 1
-    assert "name the private key" in " ".join(result.err.split())
+    assert "choose another name for the private key" in " ".join(result.err.split())

@@ -378,7 +378,7 @@ async def test_a_full_disk_keeps_the_token_in_memory_and_the_old_one_on_disk(
         with monkeypatch.context() as patch:
             patch.setattr(os, "fsync", full)
             token = await agent.renew()
-            assert "No space left on device; it is in use all the same" in str(agent.cache_error)
+            assert "license token cannot be written: No space left on device; an earlier" in str(agent.cache_error)
             assert agent.token == token
             agent.ensure()
             assert path.read_bytes() == old

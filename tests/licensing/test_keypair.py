@@ -54,7 +54,7 @@ def test_a_pair_survives_its_file(tmp_path: Path) -> None:
 def test_saving_never_overwrites_silently(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text("precious")
-    with pytest.raises(cp.ConfigurationError, match="exists already"):
+    with pytest.raises(cp.ConfigurationError, match="already exists"):
         KeyPair.generate().save(path)
     assert path.read_text() == "precious"
     assert [entry.name for entry in tmp_path.iterdir()] == ["keys.json"]
