@@ -125,7 +125,7 @@ async def _loop_stall(url: str, key: PrivateKey) -> tuple[float, float]:
     took = time.perf_counter() - start
     done = True
     await listening
-    await auth.aclose()
+    await auth.close()
     return took, longest
 
 

@@ -164,7 +164,7 @@ def login(
         try:
             return auth.session
         finally:
-            await auth.aclose()  # without a logout: the session is to go on
+            await auth.close()  # without a logout: the session is to go on
 
     session = _run(run())
     session.save(out)

@@ -1,27 +1,17 @@
-"""The configurations that the seed prints, as printed, and what is said about others."""
+"""The configurations that the seed prints, and messages about others."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 import cryptoproto as cp
 from cryptoproto.apikeys.diffie_hellman import DEFAULT_GROUP
-from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, KeyStore, SessionSettings, load_config
+from cryptoproto.apikeys.server import KeyStore, SessionSettings, load_config
+from tests.support.apikeys.samples import PLACEHOLDERS, SEED_PUBLIC_KEY
 
-from .conftest import Clock, base64_of
-from .test_login import SEED_PUBLIC_KEY
-
-SHORT_PUBLIC_KEY = (  # a modulus of 768 bits
-    "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhAJuBDnZuydKGY8qCjdX0s7LksGzmB0HHqHzkLIIYBy6MNb+ZLcnpxhZhLnaWps7MG3jl"
-    "EGFzEdijws5vRH7U1XseL+uJQUw0PBAnxNHDhrvEzWE+MNjxat+Rt1hKImWx9QIDAQAB"
-)
-
-# The seed's print has lost its indentation; the nesting is that of the gateway's own documentation.
 BASIC = f"""\
 # basic flow
 security:
@@ -41,7 +31,10 @@ security:
         user: admin
         authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE]
 """
+
+
 SESSIONS = BASIC.replace("# basic flow", "# session-based flow").replace("enabled: false", "enabled: true")
+
 
 SESSION_SETTINGS = f"""\
 security:
@@ -57,20 +50,6 @@ security:
       dhModulus: {DEFAULT_GROUP.modulus:x}
 """
 
-PLACEHOLDERS = """\
-security:
-  authorization:
-    source: CONFIG # valid values: FILE, CONFIG
-  api-keys-provider:
-    api-keys: # list of api keys and their users
-      - name: api key name
-        key: api key
-        user: api key user
-        authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE] # Specify authorities for api key
-      - name: api key name
-        key: api key
-        user: api key user
-"""
 
 FILE_SOURCE = """\
 security:
@@ -79,6 +58,7 @@ security:
     file-source:
       path: {path}
 """
+
 
 USERS_JSON = """\
 {
@@ -259,60 +239,6 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(cp.ConfigurationError, match="not UTF-8"):
         load_config(path)
-
-
-def test_a_public_key_that_is_too_short_says_so(tmp_path: Path) -> None:
-    short = cp.PrivateKey(rsa.generate_private_key(public_exponent=65537, key_size=1024)).public_key
-    assert ApiKey.parse("a", base64_of(short.to_der()), "u").public_key == short
-    with pytest.raises(cp.ConfigurationError, match="RSA-768 is too short"):
-        ApiKey.parse("a", SHORT_PUBLIC_KEY, "u")
-
-
-def test_pem_is_taken_as_well(alice_key: cp.PrivateKey) -> None:
-    assert ApiKey.parse("a", alice_key.public_key.to_pem().decode(), "u").public_key == alice_key.public_key
-
-
-# --- reload -------------------------------------------------------------------------------------------
-
-
-def _names(config: ApiKeysConfig, *names: str) -> list[bool]:
-    return [config.keys.get(name) is not None for name in names]
-
-
-@pytest.mark.parametrize("source", ["CONFIG", "FILE"])
-def test_keys_are_read_again_without_a_restart(
-    tmp_path: Path, source: str, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    if source == "FILE":
-        path = _write(tmp_path, USERS_JSON, "tbwg.users.json")
-        config = load_config(_write(tmp_path, FILE_SOURCE.format(path=path.name)), clock=clock)
-    else:
-        path = _write(tmp_path, PLACEHOLDERS)
-        config = load_config(path, clock=clock)
-    text = path.read_text()
-    assert _names(config, "api key name", "new") == [True, False]
-
-    path.write_text(text.replace("api key name", "new"))
-    os.utime(path, ns=(1, 1))  # whatever the resolution of the file system's clock
-    assert _names(config, "api key name", "new") == [True, False]  # not looked at again within a second
-    clock.now += 1
-    assert _names(config, "api key name", "new") == [False, True]
-
-    path.write_text(text[:-20])
-    if source == "CONFIG":
-        path.write_text("security: [")
-    os.utime(path, ns=(2, 2))
-    clock.now += 1
-    assert _names(config, "new") == [True]
-    assert "the API keys stay as they were" in caplog.text
-
-    path.unlink()
-    clock.now += 1
-    assert _names(config, "new") == [True]
-
-    path.write_text(text)
-    clock.now += 1
-    assert _names(config, "api key name", "new") == [True, False]
 
 
 def test_nothing_secret_is_shown(tmp_path: Path) -> None:

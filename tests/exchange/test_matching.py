@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.exchange.commands import Broadcast
+from cryptoproto.exchange.commands import Broadcast, LimitOpenOrders
 from cryptoproto.exchange.matching import MAX_TTL_S
 from cryptoproto.messages import (
     AnonymousTrade,
@@ -335,9 +335,9 @@ def test_client_order_ids_are_used_once_and_for_ever() -> None:
         ("1.000000001", "100", "amount=1.000000001 has more than 8 decimals"),
         ("1", "0.000000015", "price=1.5E-8 has more than 8 decimals"),
         ("1e-99", "1", "amount=1E-99 has more than 8 decimals"),
-        ("1000000000000000000.1", "1", "amount=1000000000000000000.1 is too large: the most is 10**18"),
-        ("1", "1e99", "price=1E+99 is too large: the most is 10**18"),
-        ("1" * 99, "1", f"amount={'1' * 40}… is too large: the most is 10**18"),
+        ("1000000000000000000.1", "1", "amount=1000000000000000000.1 is too large: the maximum is 10**18"),
+        ("1", "1e99", "price=1E+99 is too large: the maximum is 10**18"),
+        ("1" * 99, "1", f"amount={'1' * 40}… is too large: the maximum is 10**18"),
         ("0.0001", "0.00009999", "amount=0.00010000 at price=0.00009999 is worth less than 0.00000001 USD"),
         (
             "1000000001",
@@ -368,14 +368,14 @@ def test_other_refusals() -> None:
         "alice refused 2: unknown trade pair 'ETH_JPY'; there are BTC_USD, ETH_USD, ETH_BTC, LTC_USD, BTC_EUR"
     ]
     assert story(venue.order("alice", "buy", "1", "1", ttl=MAX_TTL_S + 1)) == [
-        "alice refused 2: ttl must be 0 (for ever) or up to 3153600000 seconds"
+        "alice refused 2: ttl must be 0 (no expiry) or up to 3153600000 seconds"
     ]
     assert story(venue.order("nobody", "buy", "1", "1")) == ["nobody refused -1: unknown client 'nobody'"]
     assert story(venue.cancel("nobody", 1)) == ["nobody refused -1: unknown client 'nobody'"]
     wrong: Any
     for wrong in (UserOrdersResponse(order_books={}), PlaceOrder("BTC_USD", Decimal(1), Decimal(1))):
         name = type(wrong).__name__
-        assert story(venue.send("alice", wrong)) == [f"alice refused 2: {name} is no message that a client sends"]
+        assert story(venue.send("alice", wrong)) == [f"alice refused 2: {name} is not a message that a client sends"]
 
 
 def test_disabled_pairs_take_no_orders_but_cancels() -> None:
@@ -440,3 +440,56 @@ def test_fill_or_kill_looks_at_its_last_fill() -> None:
     venue.order("bob", "sell", "9", "0.00000001")
     assert fills(venue.order("alice", "buy", "1.5", "1", "fok")) == []
     assert fills(venue.order("alice", "buy", "2", "1", "fok")) == [(2, "1", "0.00000001"), (3, "1", "0.00000001")]
+
+
+def test_a_sell_order_at_any_price_is_checked_by_its_fills() -> None:
+    """0.5 BTC at a limit of 0.00000001 is worth less than the smallest unit, but it sells at 100."""
+    for kind in ("ioc", "fok"):
+        venue = Venue()
+        venue.order("alice", "buy", "2", "100")
+        assert fills(venue.order("bob", "sell", "0.5", "0.00000001", kind)) == [(1, "0.5", "100")]
+
+
+def test_a_sell_order_at_any_price_without_a_buyer_is_cancelled() -> None:
+    for kind in ("ioc", "fok"):
+        venue = Venue()
+        assert story(venue.order("bob", "sell", "0.5", "0.00000001", kind))[1:] == [
+            "bob SellOrderPlaced order_id=1 price=0.00000001 initial_amount=0.5 amount=0.5",
+            "bob SellOrderCancelled order_id=1",
+            "bob SetBalance currency=BTC balance=100 change=0.5 reason=on_hold",
+        ]
+        venue.order("alice", "buy", "2", "0.00000001")
+        outputs = venue.order("bob", "sell", "0.5", "0.00000001", kind)
+        assert fills(outputs) == [], "half of it would be worth nothing"
+        assert "bob SellOrderCancelled order_id=3" in story(outputs)
+
+
+def test_a_limit_order_and_a_buy_order_need_a_limit_that_is_worth_something() -> None:
+    venue = Venue()
+    for side, kind in (("sell", "limit"), ("buy", "limit"), ("buy", "ioc"), ("buy", "fok")):
+        (line,) = story(venue.order("bob", side, "0.5", "0.00000001", kind))
+        assert "refused 2" in line
+        assert "is worth less than 0.00000001 USD" in line
+
+
+def test_a_client_with_too_many_open_orders_can_place_no_limit_order() -> None:
+    venue = Venue()
+    venue.apply(LimitOpenOrders(2, venue.now_us))
+    for _ in range(2):
+        venue.order("alice", "buy", "1", "100")
+    assert story(venue.order("alice", "buy", "1", "100", client_order_id=7)) == [
+        "alice refused -1: too many open orders: the limit is 2; cancel some first"
+    ]
+    assert len(venue.order("bob", "sell", "0.5", "100")) > 1, "the limit is one for each client"
+    assert fills(venue.order("alice", "buy", "1", "100", "ioc")) == []
+    venue.cancel("alice", 2)
+    assert "Placed" in story(venue.order("alice", "buy", "1", "100", client_order_id=7))[1], "the id was not used"
+    venue.apply(LimitOpenOrders(1, venue.now_us))
+    assert len(venue.engine.open_orders("alice").order_books["BTC_USD"].buy) == 2, "open orders stay"
+
+
+def test_the_limit_of_open_orders_is_a_thousand_by_default() -> None:
+    venue = Venue()
+    for _ in range(1000):
+        venue.order("alice", "buy", "0.01", "1")
+    assert "refused -1: too many open orders: the limit is 1000" in story(venue.order("alice", "buy", "0.01", "1"))[0]

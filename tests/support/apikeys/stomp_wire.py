@@ -1,25 +1,26 @@
-"""The gateway's end of a STOMP link, frame by frame: in memory, or on a socket."""
+"""The gateway's end of a STOMP link, frame by frame, in memory or on a socket."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from cryptoproto.apikeys import Frame
+from cryptoproto.apikeys import Frame, StompConnection
 from cryptoproto.apikeys.stomp_frames import FrameParser, encode_frame
 from cryptoproto.transport import Closed, Listener, MemoryLink, OpenOptions, Transport, memory_opener
 
-__all__ = ["URL", "Wire"]
+__all__ = ["URL", "Wire", "connected", "connecting", "leave"]
 
 URL = "ws://gateway/stomp/v0"
 
 
 class Wire:
-    """A listener that hears frames, and says what a test tells it to: held back until the client has said something.
+    """A listener that records frames and sends what a test tells it to, once the client has sent something.
 
     Attributes:
-        kinds: of what was heard, ``text`` or ``binary``.
+        kinds: of the messages received, ``text`` or ``binary``.
         options: with which the link in memory was opened.
-        closed: set when the link is gone, with :attr:`code`.
+        closed: set when the link has ended; :attr:`code` is its close code.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,7 @@ class Wire:
         return self.link._peer
 
     def client_reads(self) -> bool:
-        """Whether the client takes anything from its link in memory."""
+        """Whether the client reads from its link in memory."""
         return self.client_link.reading
 
     # The listener
@@ -118,3 +119,26 @@ class Wire:
             self._transport.abort()
         else:
             self._transport.close(words, "gone", 5.0)
+
+
+def connecting(wire: Wire, **options: Any) -> Any:
+    """A connection to *wire* that is still to be awaited or entered; heart-beats are off by default."""
+    options.setdefault("heart_beat_ms", (0, 0))
+    return StompConnection.connect(URL, transport=wire.opener, **options)
+
+
+async def connected(wire: Wire, headers: dict[str, str] | None = None, **options: Any) -> StompConnection:
+    """A connection that *wire* has accepted."""
+    wire.says("CONNECTED", {"version": "1.2", **(headers or {})})
+    connection: StompConnection = await connecting(wire, **options)
+    await wire.heard("CONNECT")
+    return connection
+
+
+async def leave(wire: Wire, connection: StompConnection) -> None:
+    """Close the connection, with the receipt that it waits for."""
+    closing = asyncio.create_task(connection.close())
+    frame = await wire.heard("DISCONNECT")
+    wire.says("RECEIPT", {"receipt-id": frame.headers["receipt"]})
+    await closing
+    await wire.closed.wait()

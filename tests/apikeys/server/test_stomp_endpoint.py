@@ -1,4 +1,4 @@
-"""The STOMP endpoint behind uvicorn: our client, and frames that are written by hand."""
+"""The STOMP endpoint behind uvicorn: our client, and frames written by hand."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 import cryptoproto as cp
-from cryptoproto.apikeys import ApiKeyAuth, SessionAuth, StompConnection
+from cryptoproto.apikeys import SessionAuth, StompConnection
 from cryptoproto.apikeys.server import (
     ApiKey,
     ApiKeysConfig,
@@ -29,10 +28,8 @@ from cryptoproto.apikeys.server import (
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from cryptoproto.apikeys.stomp_frames import FrameParser
 from cryptoproto.transport import TransportKind
-
-from .conftest import SMALL_LIMITS, Clock, Sleeper
-
-AUTH = ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET")
+from tests.support.apikeys.clocks import Clock, Sleeper
+from tests.support.apikeys.samples import AUTH, SMALL_LIMITS
 
 
 class Served:
@@ -88,29 +85,6 @@ async def test_both_versions_end_to_end(basic_gatekeeper: Gatekeeper, kind: Tran
                 await subscription.unsubscribe()
                 await stomp.send("/topic/ü:1", "unheard", receipt=True)
                 assert served.broker.listeners("/topic/ü:1") == 0
-
-
-async def test_the_demonstration_tells_of_new_streams(basic_gatekeeper: Gatekeeper) -> None:
-    async with running(demonstration_app(basic_gatekeeper)) as url:
-        socket = url.replace("http", "ws") + "/stomp/v0"
-        async with (
-            StompConnection.connect(socket, auth=AUTH) as stomp,
-            httpx.AsyncClient(auth=AUTH, base_url=url) as http,
-        ):
-            subscription = await stomp.subscribe("/topic/streams", receipt=True)
-            assert (await http.post("/api/v0/streams", json={"key": "ticks"})).status_code == 201
-            assert (await anext(subscription)).json() == {"key": "ticks", "description": ""}
-            assert (await http.post("/api/v0/streams", content=b"{")).status_code == 422
-            assert (await http.post("/api/v0/none/x/select")).status_code == 404
-        reader = ApiKeyAuth("READ_ONLY", "READ_ONLY_SECRET")
-        async with httpx.AsyncClient(auth=reader, base_url=url) as http:
-            assert (await http.get("/api/v0/streams")).status_code == 200
-            refused = await http.post("/api/v0/streams", json={"key": "x"})
-            assert (refused.status_code, refused.json()["error"]) == (403, "Forbidden")
-        async with StompConnection.connect(socket, auth=reader) as stomp:
-            await stomp.subscribe("/topic/streams", receipt=True)
-            with pytest.raises(cp.StompError, match="may not send"):
-                await stomp.send("/topic/streams", "x", receipt=True)
 
 
 async def test_a_session_connects_and_its_nonce_counts(
@@ -250,8 +224,8 @@ async def test_a_key_that_is_taken_away_ends_its_connections() -> None:
         for waiting in (anext(subscription), talking.send("/x", receipt=True)):
             with pytest.raises(cp.StompError, match="taken away or changed"):
                 await waiting
-        await listening.aclose()
-        await talking.aclose()
+        await listening.close()
+        await talking.close()
 
 
 async def test_the_subprotocol_is_agreed(basic_gatekeeper: Gatekeeper) -> None:
@@ -260,21 +234,6 @@ async def test_the_subprotocol_is_agreed(basic_gatekeeper: Gatekeeper) -> None:
             assert socket.subprotocol == "v11.stomp"
         async with connect(url) as socket:
             assert socket.subprotocol is None
-
-
-async def test_other_websockets_are_signed_like_a_get(basic_gatekeeper: Gatekeeper) -> None:
-    async def greet(socket: WebSocket) -> None:
-        await socket.accept()
-        await socket.send_text(socket.user.user)
-        await socket.close()
-
-    app = ApiKeysMiddleware(Starlette(routes=[WebSocketRoute("/ws", greet)]), basic_gatekeeper)
-    async with running(app) as url:
-        target = url.replace("http", "ws") + "/ws"
-        async with connect(f"{target}?a=1", additional_headers=AUTH.headers("GET", "/ws?a=1")) as socket:
-            assert await socket.recv() == "admin"
-        with pytest.raises(InvalidStatus):
-            await connect(target)
 
 
 async def test_what_is_no_gateway(basic_gatekeeper: Gatekeeper, kind: TransportKind, unused_tcp_port: int) -> None:
