@@ -4,6 +4,7 @@
 
     CryptoprotoError
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
+    │   └── IdentityInUse                     another process of this machine uses the client id
     ├── HandshakeError                        the exchange and we did not come to terms
     │   ├── InvalidKey
     │   ├── OpenTimeout (TimeoutError)
@@ -63,6 +64,7 @@ __all__ = [
     "DuplicateClientOrderId",
     "HandshakeError",
     "HeartbeatTimeout",
+    "IdentityInUse",
     "InsufficientFundsError",
     "InvalidKey",
     "InvalidPayload",
@@ -117,6 +119,26 @@ class CryptoprotoError(Exception):
 
 class ConfigurationError(CryptoprotoError, ValueError):
     """An argument, a key file or an address cannot be used; the text says what to change."""
+
+
+class IdentityInUse(ConfigurationError):
+    """Another connection on this machine uses the same client id at the same exchange, and ``exclusive=True``.
+
+    Attributes:
+        client_id: the client id.
+        pid: the id of the process that uses it.
+    """
+
+    def __init__(self, client_id: str, pid: int) -> None:
+        super().__init__(client_id, pid)
+        self.client_id = client_id
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return (
+            f"client id {self.client_id!r} is in use on this machine by process {self.pid}; "
+            f"connecting would end its connection. Stop that process first, or use another client id"
+        )
 
 
 class HandshakeError(CryptoprotoError):
