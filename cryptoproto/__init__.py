@@ -21,6 +21,7 @@ from .client import (
 )
 from .connection import Connection, Event, connect
 from .exceptions import (
+    ClientClosed,
     ConcurrentConnection,
     ConfigurationError,
     ConnectionClosed,
@@ -30,6 +31,7 @@ from .exceptions import (
     DuplicateClientOrderId,
     HandshakeError,
     HeartbeatTimeout,
+    HistoryRewound,
     IdentityInUse,
     InsufficientFundsError,
     InvalidKey,
@@ -38,6 +40,7 @@ from .exceptions import (
     JournalError,
     LoginRefused,
     OpenTimeout,
+    OrderInvalid,
     OrderNotFilled,
     OrderRejected,
     OutcomeUnknown,
@@ -122,6 +125,7 @@ __all__ = [
     "CancelAllOrders",
     "CancelOrder",
     "Client",
+    "ClientClosed",
     "ConcurrentConnection",
     "ConfigurationError",
     "Connection",
@@ -137,6 +141,7 @@ __all__ = [
     "FeedStatus",
     "HandshakeError",
     "HeartbeatTimeout",
+    "HistoryRewound",
     "IdentityInUse",
     "InsufficientFunds",
     "InsufficientFundsError",
@@ -158,6 +163,7 @@ __all__ = [
     "OrderCancelled",
     "OrderClosed",
     "OrderDifference",
+    "OrderInvalid",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderPlaced",
