@@ -4,7 +4,8 @@
 
     CryptoprotoError
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
-    │   └── OrderInvalid                      an order was rejected locally; nothing was sent
+    │   ├── OrderInvalid                      an order was rejected locally; nothing was sent
+    │   └── IdentityInUse                     another connection on this machine uses the client id
     ├── HandshakeError                        the handshake failed
     │   ├── InvalidKey
     │   ├── OpenTimeout (TimeoutError)
@@ -64,6 +65,7 @@ from .apikeys import (
 from .base import (
     ConfigurationError,
     CryptoprotoError,
+    IdentityInUse,
     OrderInvalid,
 )
 from .connection import (
@@ -129,6 +131,7 @@ __all__ = [
     "HandshakeError",
     "HeartbeatTimeout",
     "HistoryRewound",
+    "IdentityInUse",
     "InsufficientFundsError",
     "InvalidKey",
     "InvalidPayload",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "CryptoprotoError", "OrderInvalid"]
+__all__ = ["ConfigurationError", "CryptoprotoError", "IdentityInUse", "OrderInvalid"]
 
 
 class CryptoprotoError(Exception):
@@ -27,3 +27,25 @@ class OrderInvalid(ConfigurationError):
     """
 
     sent: bool | None = False
+
+
+class IdentityInUse(ConfigurationError):
+    """With ``exclusive=True``: another connection on this machine uses the client id at the same exchange.
+
+    Attributes:
+        client_id: the client id.
+        pid: the id of the process that uses it.
+    """
+
+    sent: bool | None = False
+
+    def __init__(self, client_id: str, pid: int) -> None:
+        super().__init__(client_id, pid)
+        self.client_id = client_id
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return (
+            f"client id {self.client_id!r} is in use on this machine by process {self.pid}; "
+            f"connecting would end its connection. Stop that process first, or use another client id"
+        )
