@@ -59,7 +59,7 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStatus, MarketData, OrderBook
+from .market_data import FeedState, FeedStateChange, MarketData, OrderBook
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -137,7 +137,7 @@ __all__ = [
     "ErrorType",
     "Event",
     "FeedState",
-    "FeedStatus",
+    "FeedStateChange",
     "HandshakeError",
     "HeartbeatTimeout",
     "HistoryRewound",

@@ -208,10 +208,10 @@ async def test_mistakes_are_explained_in_one_sentence(shell: Shell, unused_tcp_p
         ([*base, "--key", "nobody.pem", "--url", nobody], "nobody.pem: no such private key file"),
         ([*base, "--key", "open.pem", "--url", nobody], "chmod 600 open.pem"),
         ([*base, "--key", "alice.pem", "--url", "ws://example.com"], "not this machine; use wss://"),
-        ([*base, "--key", "alice.pem", "--url", "http://example.com"], "no WebSocket address"),
+        ([*base, "--key", "alice.pem", "--url", "http://example.com"], "not a WebSocket address"),
         (
             ["order", "buy", "BTC_USD", "a lot", "1", *base[2:], "--key", "alice.pem", "--url", nobody],
-            "no decimal number",
+            "not a decimal number",
         ),
         (["exchange", "--client", "alice"], "write it like --client alice=alice.pub"),
         (["exchange", "--client", "a=alice.pub", "--balance", "b:USD=1"], "there is no --client b="),
