@@ -128,7 +128,7 @@ async def test_client_ids(client_id: str, words: str, arguments: dict[str, Any])
 
 
 async def test_a_resume_position_beyond_64_bits(arguments: dict[str, Any]) -> None:
-    with pytest.raises(cp.ConfigurationError, match="no 64-bit transaction id"):
+    with pytest.raises(cp.ConfigurationError, match="not a 64-bit transaction id"):
         await cp.connect("ws://127.0.0.1:1", resume_from=2**63, **arguments)
 
 
