@@ -68,7 +68,7 @@ class Reconnector:
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._after_restart = Backoff(initial=0.1, cap=0.5)
+        self._after_restart = backoff.with_limits(initial=0.1, cap=0.5)
         self._restart_until = 0.0  # loop time
         self._gave_up_at: float | None = None  # loop time at which a handshake was given up last
         self._keys_have_worked = False

@@ -16,9 +16,8 @@ from cryptoproto.client.states import State
 from cryptoproto.exchange import Exchange
 from cryptoproto.messages import InsufficientFunds, decode
 from cryptoproto.transport import Closed
-from tests.client.test_states import placed
 from tests.support.lines import Line, client_of, patient, trader, until, until_state
-from tests.support.peer import Script, settle
+from tests.support.peer import Script, placed, settle
 from tests.support.stepping import CancelAt
 from tests.support.virtual_time import virtual
 
