@@ -48,8 +48,8 @@ async def test_a_connection_is_live_when_the_state_is_and_it_is_open() -> None:
     link.attach(connection)
     assert link.live() is None
     link.enter(StateChange(State.LIVE, "everything is known"))
-    assert link.live() is connection
-    assert await link.wait_live() is connection
+    assert link.live() == connection
+    assert await link.wait_live() == connection
     connection.is_open = False
     assert link.live() is None
     link.detach()
