@@ -38,7 +38,7 @@ TransportKind: TypeAlias = Literal["auto", "websockets", "picows"]
 
 def _resolve(kind: str) -> str:
     if kind not in ("auto", "websockets", "picows"):
-        raise ConfigurationError(f'transport={kind!r} is unknown; choose "auto", "websockets" or "picows"')
+        raise ConfigurationError(f'transport={kind!r} is not known; choose "auto", "websockets" or "picows"')
     installed = importlib.util.find_spec("picows") is not None
     if kind == "picows" and not installed:
         raise ConfigurationError("transport=\"picows\" needs the package: pip install 'cryptoproto[fast]'")
