@@ -1,7 +1,7 @@
 """The command line. The only room that prints.
 
-:func:`main` is the entry point: it turns the package's own errors into one sentence on standard error and exit
-code 1, and says what to install when the ``cli`` extra is missing.
+:func:`main` is the entry point. It turns the package's errors into one sentence on standard error, or into JSON with
+``--json``, and says what to install if the ``cli`` extra is missing.
 """
 
 from __future__ import annotations

@@ -1,31 +1,68 @@
-"""The tree of commands, and what becomes of an error."""
+"""The tree of commands, and what happens to an error."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
+from typer.core import TyperGroup
 
-from ..exceptions import CryptoprotoError
+from ..exceptions import CryptoprotoError, IdentityInUse
 from ..version import __version__
 from .apikeys import app as apikeys_app
 from .bench import bench
 from .book import book
 from .demo import demo
 from .exchange import exchange
+from .exit_codes import ExitCode, exit_code, show_error, wants_json
 from .keys import keygen
 from .license import license_app
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
 
+_UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click that newer versions of typer bring
+
+
+class _Commands(TyperGroup):
+    """The root of the tree. Removes the type that typer shows behind a flag in the help: ``--json <bool>``."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_type(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        for each in _tree(command):
+            _without_type(each.get_params(ctx))
+        return command
+
+
+def _tree(command: Any) -> Iterator[Any]:
+    """A command and, if it is a group, all commands below it."""
+    if command is not None:
+        yield command
+        for each in getattr(command, "commands", {}).values():
+            yield from _tree(each)
+
+
+def _without_type(params: list[Any]) -> list[Any]:
+    for param in params:
+        if getattr(param, "is_flag", False):
+            param.metavar = ""
+    return params
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="cryptoproto",
-    help="Trade over encrypted protocols, and run an exchange of your own to try it on.",
+    help="Trade over encrypted protocols, and run an exchange to test against.",
+    epilog="Exit codes: 0 success, 1 refused or failed, 2 wrong usage or configuration, 3 no connection, "
+    "4 no answer (an order may have been placed), 5 client id in use on this machine. "
+    "With --json, errors are JSON on standard error.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -42,7 +79,7 @@ def _show_version(value: bool) -> None:
 def _root(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop."),
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     pass
@@ -61,12 +98,25 @@ app.add_typer(license_app, name="license")
 
 
 def run() -> int:
-    """Run the command that the process was given; the exit code, 0 only on success."""
+    """Run the command that the process was given, and return the exit code; see :class:`ExitCode`.
+
+    Raises:
+        SystemExit: the command ended by itself; it has the exit code.
+    """
+    as_json = wants_json(sys.argv[1:])
     try:
-        outcome = app(standalone_mode=True)
+        outcome = app(standalone_mode=not as_json)  # otherwise typer writes usage errors, as text
+    except IdentityInUse as error:
+        show_error(type(error).__name__, f"{error}, or pass --take-over", ExitCode.IN_USE, as_json=as_json)
+        return ExitCode.IN_USE
     except CryptoprotoError as error:
-        Console(stderr=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return outcome if isinstance(outcome, int) else 0
+        code = exit_code(error)
+        show_error(type(error).__name__, str(error), code, as_json=as_json)
+        return code
+    except _UsageError as error:
+        show_error("UsageError", error.format_message(), ExitCode.USAGE, as_json=as_json)
+        return ExitCode.USAGE
+    except typer.Abort:
+        show_error("Aborted", "aborted: no answer to the prompt", ExitCode.FAILED, as_json=as_json)
+        return ExitCode.FAILED
+    return outcome if isinstance(outcome, int) else ExitCode.SUCCESS

@@ -1,4 +1,4 @@
-"""``bench``: how long requests and orders take, on this machine or to any exchange."""
+"""``bench``: how long requests and orders take, on this machine or at any exchange."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ import typer
 from rich.progress import Progress
 
 from ..connection import Connection, connect
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, InsufficientFundsError
 from ..keys import PrivateKey, PublicKey
 from ..messages import InsufficientFunds, OrderPlaced, PlaceBuyIoCOrder, UserBalanceRequest
 from ..transport import TransportKind
 from ..wire import Protocol
-from .options import ClientId, Insecure, Json, KeyFile, ServerKeyFile, TransportName, Url, connecting, run
+from .exit_codes import ExitCode
+from .options import ClientId, Insecure, Json, KeyFile, ServerKeyFile, TakeOver, TransportName, Url, connecting, run
 from .output import console, print_json, table
 
 __all__ = ["bench"]
@@ -31,25 +32,24 @@ _IN_FLIGHT = 100
 
 
 def bench(
-    count: Annotated[int, typer.Option(help="Measurements of each kind.")] = 1000,
+    count: Annotated[int, typer.Option(min=1, help="How many measurements of each kind to make.")] = 1000,
     url: Url = "",
     client_id: ClientId = "bench",
     key: KeyFile = Path("bench.pem"),
     server_key: ServerKeyFile = Path("exchange.pub"),
-    pair: Annotated[str, typer.Option(help="Pair of the orders that are measured.")] = "BTC_USD",
+    pair: Annotated[str, typer.Option(help="Trade pair of the orders.")] = "BTC_USD",
     transport: TransportName = "auto",
     insecure: Insecure = False,
+    take_over: TakeOver = False,
     json: Json = False,
 ) -> None:
     """Measure latencies: request round trips, and orders until they are acknowledged.
 
-    Without --url an exchange of your own is started in another process, on loopback. With --url the orders are real:
-    buy orders, immediate or cancel, of 0.00000001 at a price of 1.
+    Without --url, a local exchange is started in another process. With --url, the orders are real: immediate-or-cancel
+    buy orders of 0.00000001 at a price of 1.
 
     Example: [bold]cryptoproto bench --count 5000[/]
     """
-    if count < 1:
-        raise ConfigurationError(f"--count {count}: must be 1 or more")
 
     async def main() -> int:
         rows: list[dict[str, object]] = []
@@ -58,7 +58,14 @@ def bench(
             for protocol in Protocol:
                 link = (
                     connecting(
-                        url, client_id, key, server_key, protocol=protocol.value, transport=transport, insecure=insecure
+                        url,
+                        client_id,
+                        key,
+                        server_key,
+                        protocol=protocol.value,
+                        transport=transport,
+                        insecure=insecure,
+                        take_over=take_over,
                     )
                     if url
                     else None
@@ -73,13 +80,13 @@ def bench(
                         rows.append(_row(f"{protocol.name} {name}", seconds))
         if json:
             print_json(rows)
-            return 0
+            return ExitCode.SUCCESS
         columns = ("p50", "p90", "p99", "max")
         shown = table(f"Milliseconds over {count} each", "what", *columns, right=columns)
         for row in rows:
             shown.add_row(str(row["what"]), *(f"{row[column]:.3f}" for column in columns))
         console.print(shown)
-        return 0
+        return ExitCode.SUCCESS
 
     run(main())
 
@@ -118,13 +125,13 @@ async def _link(link: connect | None, protocol: Protocol, transport: TransportKi
         try:
             line = await process.stdout.readline() if process.stdout is not None else b""
             if not line:
-                raise ConfigurationError("the benchmark's exchange did not start; does `cryptoproto exchange` run?")
-            told = orjson.loads(line)
+                raise ConfigurationError("the local exchange did not start; try `cryptoproto exchange`")
+            announced = orjson.loads(line)
             async with connect(
-                told["url"],
+                announced["url"],
                 client_id="bench",
                 private_key=key,
-                server_key=PublicKey.load(told["public_key"]),
+                server_key=PublicKey.load(announced["public_key"]),
                 protocol=protocol,
                 transport=transport,
             ) as connection:
@@ -159,16 +166,15 @@ async def _many_requests(connection: Connection, count: int) -> list[float]:
 
 async def _orders(connection: Connection, count: int, pair: str) -> list[float]:
     seconds: list[float] = []
-    for number in itertools.count(time.time_ns() // 1000):
+    first = time.time_ns() // 1000
+    for number in range(first, first + count):
         started = time.perf_counter()
         await connection.send(PlaceBuyIoCOrder(pair, "0.00000001", "1", number))
-        async for event in connection:
-            told = event.message
-            if isinstance(told, InsufficientFunds):
-                raise ConfigurationError(f"the account has not enough {told.currency} for the benchmark's orders")
-            if isinstance(told, OrderPlaced) and told.client_order_id == number:
+        while True:
+            answer = (await anext(connection)).message
+            if isinstance(answer, InsufficientFunds):
+                raise InsufficientFundsError(answer.currency, answer.order_id)
+            if isinstance(answer, OrderPlaced) and answer.client_order_id == number:
                 break
         seconds.append(time.perf_counter() - started)
-        if len(seconds) == count:
-            break
     return seconds

@@ -9,10 +9,11 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from ..exceptions import RequestTimeout
+from ..exceptions import ConnectionClosed, RequestTimeout
 from ..market_data import MarketData, OrderBook
-from ..messages import plain
-from .options import Insecure, Json, Timeout, TransportName, run
+from ..messages import OrderBookAgg, plain
+from .exit_codes import ExitCode
+from .options import Insecure, Json, Timeout, TransportName, check_address, run
 from .output import console, print_json, table
 
 __all__ = ["book"]
@@ -21,10 +22,10 @@ __all__ = ["book"]
 def book(
     pair: Annotated[str, typer.Argument(help="Trade pair, like BTC_USD.")],
     url: Annotated[
-        str, typer.Option("--url", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="The market-data socket.")
+        str, typer.Option("--url", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Address of the market data.")
     ] = "ws://127.0.0.1:8401",
-    levels: Annotated[int, typer.Option(help="How many price levels of each side.")] = 10,
-    once: Annotated[bool, typer.Option("--once", help="Show the book as it is and stop.")] = False,
+    levels: Annotated[int, typer.Option(min=1, help="How many price levels of each side to show.")] = 10,
+    once: Annotated[bool, typer.Option("--once", help="Show the book as it is now and exit.")] = False,
     transport: TransportName = "auto",
     insecure: Insecure = False,
     timeout: Timeout = 10.0,
@@ -36,30 +37,42 @@ def book(
 
     Example: [bold]cryptoproto book BTC_USD --url ws://127.0.0.1:8401 --once[/]
     """
+    check_address(url, insecure=insecure)
 
     async def main() -> int:
-        async with MarketData(url, transport=transport, insecure=insecure, pairs=[pair]) as feed:
-            try:
-                shown = await feed.wait_book(pair, timeout=timeout)
-            except RequestTimeout:
-                raise RequestTimeout(
-                    f"no book of {pair} came from {url} within {timeout:g} s: {feed.state.reason}"
-                ) from None
+        async with MarketData(url, transport=transport, insecure=insecure) as feed:
+            shown = await _first(feed, pair, url, timeout)
             if once:
                 _show(shown, levels, json)
-                return 0
+                return ExitCode.SUCCESS
             if json:
                 _show(shown, levels, json)
-                async for _ in feed:
-                    _show(shown, levels, json)
-                return 0
+                async for update in feed:
+                    if isinstance(update, OrderBookAgg) and update.trade_pair == pair:
+                        _show(shown, levels, json)
+                return ExitCode.SUCCESS
             with Live(_table(shown, levels), console=console, auto_refresh=False) as live:
                 while True:
-                    # Ten times a second is as fast as one can read; a stale book shows without an update, too.
+                    # Nobody reads faster than ten times a second. A timer also shows that the book became stale.
                     live.update(_table(shown, levels), refresh=True)
                     await asyncio.sleep(0.1)
 
     run(main())
+
+
+async def _first(feed: MarketData, pair: str, url: str, timeout: float) -> OrderBook:
+    """The book of *pair* once it has arrived; an error names the pairs that there are."""
+    try:
+        return await feed.wait_book(pair, timeout=timeout)
+    except RequestTimeout:
+        others = sorted(name for name, book in feed.books.items() if not book.is_stale)
+        if others:
+            raise RequestTimeout(
+                f"no book of {pair} came from {url} within {timeout:g} s; there are books of {', '.join(others)}"
+            ) from None
+        if not feed.is_connected:
+            raise ConnectionClosed(None, f"no connection to {url} within {timeout:g} s: {feed.state.reason}") from None
+        raise
 
 
 def _show(book: OrderBook, levels: int, json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The bots of the demonstration: each on a connection of its own, resuming by itself after a restart."""
+"""The bots of the demonstration. Each has its own connection and resumes by itself after a restart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections import deque
 from decimal import Decimal
 
 from ..connection import Connection, Event, connect
-from ..exceptions import ConnectionClosed
+from ..exceptions import ConnectionClosed, HandshakeError
 from ..exchange import Exchange
 from ..keys import PrivateKey
 from ..messages import (
@@ -37,14 +37,14 @@ PAIR = "BTC_USD"
 
 
 class Bot(ABC):
-    """A client that trades and keeps account of what it is told.
+    """A client that trades and records the events that it receives.
 
     Attributes:
         ids: every transaction id received, in the order of arrival.
-        digest: a hash over every transaction's id and payload, to compare with the exchange's own history.
-        available: the available balances as far as events told.
+        digest: a hash over the id and payload of every transaction, to compare with the history of the exchange.
+        available: the available balances according to the events.
         latencies: seconds from sending an order to reading its acknowledgement.
-        round_trips: seconds of each balance request.
+        round_trips: seconds that each balance request took.
     """
 
     def __init__(self, name: str, seed: int) -> None:
@@ -67,7 +67,7 @@ class Bot(ABC):
         self._progress = asyncio.Event()
 
     async def run(self, exchange: Exchange, transport: TransportKind, protocol: Protocol) -> None:
-        """Trade until cancelled; connect again, from the last transaction, whenever the exchange goes away."""
+        """Trade until cancelled. When the link is lost, connect again and resume after the last transaction."""
         while True:
             try:
                 async with connect(
@@ -81,7 +81,7 @@ class Bot(ABC):
                 ) as connection:
                     self.connections += 1
                     await self._live(connection)
-            except* ConnectionClosed:
+            except* (ConnectionClosed, HandshakeError):  # the exchange may go away during a handshake, too
                 await asyncio.sleep(0.1)
 
     async def _live(self, connection: Connection) -> None:
@@ -101,7 +101,7 @@ class Bot(ABC):
 
     @abstractmethod
     async def act(self, connection: Connection) -> None:
-        """Do what this bot does, once."""
+        """Make one move: send the orders of this bot."""
 
     async def place(self, connection: Connection, kind: type[Message], amount: Decimal, price: Decimal) -> None:
         """Send one order."""
@@ -119,9 +119,9 @@ class Bot(ABC):
         await connection.send(fields)
 
     async def stop_trading(self) -> None:
-        """Send nothing more, but go on listening; returns when the exchange has seen all that was sent."""
+        """Send nothing more but keep listening; returns when the exchange has processed everything that was sent."""
         self._stopping = True
-        await self._idle.wait()  # the last thing sent was a request, and its reply came behind everything else
+        await self._idle.wait()  # the last thing sent was a request, and its response follows everything else
 
     async def caught_up(self, last_id: int) -> None:
         """Wait until *last_id* was received."""
@@ -148,7 +148,7 @@ class Bot(ABC):
 
 
 class MarketMaker(Bot):
-    """Keeps a ladder of bids and asks around a price that wanders."""
+    """Keeps a ladder of bids and asks around a price that moves at random."""
 
     def __init__(self, name: str, seed: int, spread: Decimal) -> None:
         super().__init__(name, seed)
@@ -156,7 +156,7 @@ class MarketMaker(Bot):
         self._spread = spread
 
     async def act(self, connection: Connection) -> None:
-        """Take all quotes back and place new ones."""
+        """Cancel all quotes and place new ones."""
         self._middle += Decimal(self._random.randint(-300, 300)) / 100
         await connection.send(CancelAllOrders())
         for level in range(1, 4):
@@ -167,7 +167,7 @@ class MarketMaker(Bot):
 
 
 class Taker(Bot):
-    """Takes liquidity with every kind of order."""
+    """Takes liquidity, with every kind of order."""
 
     _KINDS = (PlaceBuyIoCOrder, PlaceSellIoCOrder, PlaceBuyFoKOrder, PlaceSellFoKOrder, PlaceBuyLimitOrder)
 

@@ -1,4 +1,4 @@
-"""The options that all commands that connect have in common."""
+"""The options that the commands which connect have in common, and how they connect."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from ..arguments import check_url
 from ..connection import connect
 from ..exceptions import ConfigurationError
 from ..keys import PrivateKey, PublicKey
 from ..transport import TransportKind
 from ..wire import Protocol
+from .exit_codes import ExitCode
 
 __all__ = [
     "ClientId",
@@ -23,33 +25,46 @@ __all__ = [
     "KeyFile",
     "ProtocolName",
     "ServerKeyFile",
+    "TakeOver",
     "Timeout",
     "TransportName",
     "Url",
+    "check_address",
     "connecting",
     "run",
 ]
 
 Url: TypeAlias = Annotated[
-    str, typer.Option("--url", envvar="CRYPTOPROTO_URL", help="The exchange: wss://host, or ws:// on this machine.")
+    str,
+    typer.Option("--url", envvar="CRYPTOPROTO_URL", help="Address of the exchange: wss://host, or ws:// on loopback."),
 ]
 ClientId: TypeAlias = Annotated[
-    str, typer.Option("--client-id", envvar="CRYPTOPROTO_CLIENT_ID", help="Who you are to the exchange.")
+    str, typer.Option("--client-id", envvar="CRYPTOPROTO_CLIENT_ID", help="Your client id at the exchange.")
 ]
 KeyFile: TypeAlias = Annotated[
-    Path, typer.Option("--key", envvar="CRYPTOPROTO_KEY", help="Your private key (PEM); a password is asked for.")
+    Path,
+    typer.Option(
+        "--key",
+        envvar="CRYPTOPROTO_KEY",
+        help="Your private key (PEM). If it is encrypted, you are asked for a password.",
+    ),
 ]
 ServerKeyFile: TypeAlias = Annotated[
-    Path, typer.Option("--server-key", envvar="CRYPTOPROTO_SERVER_KEY", help="The exchange's public key (PEM).")
+    Path, typer.Option("--server-key", envvar="CRYPTOPROTO_SERVER_KEY", help="The public key of the exchange (PEM).")
 ]
 ProtocolName: TypeAlias = Annotated[
-    Literal["signed", "v5"], typer.Option("--protocol", envvar="CRYPTOPROTO_PROTOCOL", help="Form of the frames.")
+    Literal["signed", "v5"],
+    typer.Option("--protocol", envvar="CRYPTOPROTO_PROTOCOL", help="Which form of the protocol the exchange speaks."),
 ]
 TransportName: TypeAlias = Annotated[
-    Literal["auto", "websockets", "picows"], typer.Option("--transport", help="WebSocket library.")
+    Literal["auto", "websockets", "picows"], typer.Option("--transport", help="Which WebSocket library to use.")
 ]
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Allow ws:// to other machines.")]
-Timeout: TypeAlias = Annotated[float, typer.Option("--timeout", help="Seconds to wait for an answer.")]
+TakeOver: TypeAlias = Annotated[
+    bool,
+    typer.Option("--take-over", help="Connect even if another process here uses the client id; its connection ends."),
+]
+Timeout: TypeAlias = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait for an answer.")]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -62,9 +77,15 @@ def connecting(
     protocol: str = "signed",
     transport: TransportKind = "auto",
     insecure: bool = False,
+    take_over: bool = False,
     resume_from: int = -1,
 ) -> connect:
-    """What ``async with`` needs to connect with these options."""
+    """A connection with these options, to be opened by ``async with``.
+
+    It is refused if the client id is in use on this machine, unless *take_over*: the exchange would close the other
+    connection, and a command must not end a bot by accident.
+    """
+    check_address(url, insecure=insecure)
     return connect(
         url,
         client_id=client_id,
@@ -74,7 +95,24 @@ def connecting(
         transport=transport,
         insecure=insecure,
         resume_from=resume_from,
+        exclusive=not take_over,
     )
+
+
+def check_address(url: str, *, insecure: bool) -> None:
+    """Check an address as the library does, but name the option of the command line in the error.
+
+    Raises:
+        ConfigurationError: it is not a WebSocket address, or plain ``ws://`` to another machine without *insecure*.
+    """
+    check_url(url, insecure=True)
+    try:
+        check_url(url, insecure=insecure)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{url} is not encrypted by TLS and is not on this machine; use wss://, "
+            f"or pass --insecure if you trust the network"
+        ) from None
 
 
 def _load(path: Path) -> PrivateKey:
@@ -87,7 +125,7 @@ def _load(path: Path) -> PrivateKey:
 
 
 def run(main: Coroutine[Any, Any, int]) -> None:
-    """Run a command's coroutine and exit with what it returns; SIGTERM ends it as Ctrl-C does."""
+    """Run a command's coroutine and exit with the code that it returns. SIGTERM ends it as Ctrl-C does."""
 
     async def interruptible() -> int:
         task = asyncio.current_task()
@@ -98,5 +136,5 @@ def run(main: Coroutine[Any, Any, int]) -> None:
     try:
         code = asyncio.run(interruptible())
     except asyncio.CancelledError:
-        code = 143
+        code = ExitCode.TERMINATED
     raise typer.Exit(code)

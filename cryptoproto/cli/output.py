@@ -1,36 +1,39 @@
-"""How things are shown: laid out for people, JSON for programs."""
+"""How results are shown: laid out for people, JSON for programs."""
 
 from __future__ import annotations
 
 import sys
+from decimal import Decimal
 from typing import Any
 
 import orjson
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from ..messages import Message, plain
+from ..connection import Event
+from ..messages import Message, Unknown, plain
 
-__all__ = ["console", "fields", "note", "print_json", "table"]
+__all__ = ["console", "fields", "note", "print_event", "print_json", "short", "table"]
 
 console = Console(highlight=False)
 _notes = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
-    """Something for the person at the keyboard, on standard error, so that pipes stay clean."""
+    """Tell the person at the keyboard something, on standard error, so that it does not get into a pipe."""
     _notes.print(text, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on one line, flushed at once."""
+    """Write one JSON value on one line, and flush it."""
     sys.stdout.write(orjson.dumps(value).decode() + "\n")
     sys.stdout.flush()
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table; the columns named in *right* are aligned right."""
+    """An empty table. The columns named in *right* are aligned right."""
     made = Table(
         title=title,
         title_justify="left",
@@ -46,9 +49,37 @@ def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def fields(message: Message) -> str:
-    """A message as one readable line: its fields, amounts in plain digits, without type and time."""
+    """The fields of a message as ``name=value`` on one line, without its type and time."""
     parts = []
     for name, value in message.payload.items():
         if name not in ("@type", "time"):
-            parts.append(f"[dim]{name}[/]={plain(value) if hasattr(value, 'as_tuple') else value}")
+            shown = short(getattr(message, name)) if isinstance(getattr(message, name), Decimal) else str(value)
+            parts.append(f"[dim]{name}[/]={escape(shown)}")
     return " ".join(parts)
+
+
+def short(value: Decimal) -> str:
+    """*value* in plain digits, without zeros at the end of its decimals."""
+    text = plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def print_event(event: Event) -> None:
+    """Show one event: in columns on a terminal, on one line in a pipe."""
+    when = event.at.astimezone().strftime("%H:%M:%S.%f")[:-3] if event.at else "broadcast"
+    number = "" if event.transaction_id is None else str(event.transaction_id)
+    message = event.message
+    if isinstance(message, Unknown):
+        name, text = message.type, escape(str(message.payload))
+    else:
+        name, text = type(message).__name__, fields(message)
+    if not console.is_terminal:
+        console.print(f"{when:<12} {number:>8} {escape(name):<22} {text}", soft_wrap=True)
+        return
+    row = Table.grid(padding=(0, 1))
+    row.add_column(style="dim", width=12)
+    row.add_column(style="cyan", justify="right", min_width=6, no_wrap=True)
+    row.add_column(style="bold", width=22, overflow="fold")
+    row.add_column(overflow="fold")
+    row.add_row(when, number, escape(name), text)
+    console.print(row)

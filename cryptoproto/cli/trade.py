@@ -1,4 +1,4 @@
-"""``tail``, ``order`` and ``request``: one connection, by hand."""
+"""``tail``, ``order`` and ``request``: commands that use one connection."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from ..client import Side, TimeInForce
+from ..client.account.order import place_message
 from ..connection import Connection, Event, connect
-from ..exceptions import OrderRejected, RequestTimeout
+from ..exceptions import ConnectionClosed, InsufficientFundsError, OrderRejected, OutcomeUnknown, ProtocolError
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -19,19 +21,15 @@ from ..messages import (
     OrderCancelled,
     OrderNotFound,
     OrderPlaced,
-    PlaceBuyFoKOrder,
-    PlaceBuyIoCOrder,
-    PlaceBuyLimitOrder,
     PlaceOrder,
-    PlaceSellFoKOrder,
-    PlaceSellIoCOrder,
-    PlaceSellLimitOrder,
+    Unknown,
     UserBalanceRequest,
     UserBalanceResponse,
     UserOrdersRequest,
     UserOrdersResponse,
     plain,
 )
+from .exit_codes import ExitCode
 from .options import (
     ClientId,
     Insecure,
@@ -39,37 +37,25 @@ from .options import (
     KeyFile,
     ProtocolName,
     ServerKeyFile,
+    TakeOver,
     Timeout,
     TransportName,
     Url,
     connecting,
     run,
 )
-from .output import console, fields, note, print_json, table
+from .output import console, note, print_event, print_json, short, table
 
 __all__ = ["order", "request", "tail"]
 
-order = typer.Typer(no_args_is_help=True, help="Place and cancel orders, and wait for what the exchange says.")
-
-_KINDS: dict[tuple[str, str], type[PlaceOrder]] = {
-    ("buy", "gtc"): PlaceBuyLimitOrder,
-    ("sell", "gtc"): PlaceSellLimitOrder,
-    ("buy", "fok"): PlaceBuyFoKOrder,
-    ("sell", "fok"): PlaceSellFoKOrder,
-    ("buy", "ioc"): PlaceBuyIoCOrder,
-    ("sell", "ioc"): PlaceSellIoCOrder,
-}
+order = typer.Typer(no_args_is_help=True, help="Place and cancel orders, and wait for the answer of the exchange.")
 
 
 def _show(event: Event, json: bool) -> None:
     if json:
         print_json({"transaction_id": event.transaction_id, "timestamp": event.timestamp, "payload": event.payload})
-        return
-    when = event.at.astimezone().strftime("%H:%M:%S.%f")[:-3] if event.at else "broadcast   "
-    name = str(event.payload.get("@type", "?"))
-    number = "" if event.transaction_id is None else str(event.transaction_id)
-    text = fields(event.message) if isinstance(event.message, Message) else str(event.payload)
-    console.print(f"[dim]{when}[/] [cyan]{number:>8}[/] [bold]{name:<22}[/] {text}", soft_wrap=True)
+    else:
+        print_event(event)
 
 
 def tail(
@@ -78,17 +64,18 @@ def tail(
     key: KeyFile,
     server_key: ServerKeyFile,
     resume_from: Annotated[
-        int, typer.Option(help="Show what comes after this transaction id: 0 = everything, -1 = what is new.")
+        int, typer.Option(min=-1, help="Show the events after this transaction id: 0 = all, -1 = only new ones.")
     ] = 0,
-    count: Annotated[int | None, typer.Option("--count", "-n", help="Stop after so many events.")] = None,
+    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Stop after so many events.")] = None,
     protocol: ProtocolName = "signed",
     transport: TransportName = "auto",
     insecure: Insecure = False,
+    take_over: TakeOver = False,
     json: Json = False,
 ) -> None:
-    """Show your events as they come.
+    """Show your events as they happen, until Ctrl-C.
 
-    This connection takes over from any other of the same client id.
+    An exchange allows one connection for each client id, so this ends a bot that uses the same one elsewhere.
 
     Example: [bold]cryptoproto tail --url ws://127.0.0.1:8400 --client-id alice --key alice.pem
     --server-key exchange.pub[/]
@@ -103,6 +90,7 @@ def tail(
             protocol=protocol,
             transport=transport,
             insecure=insecure,
+            take_over=take_over,
             resume_from=resume_from,
         ) as connection:
             left = count
@@ -112,45 +100,62 @@ def tail(
                     left -= 1
                     if left <= 0:
                         break
-        return 0
+        return ExitCode.SUCCESS
 
     run(main())
 
 
 def _place_command(side: str) -> None:
-    """Add the command for one side; the two differ in nothing else."""
+    """Add the command for one side; apart from the side, the two are the same."""
 
     def place(
         pair: Annotated[str, typer.Argument(help="Trade pair, like BTC_USD.")],
-        amount: Annotated[str, typer.Argument(help="How much of the first currency.")],
-        price: Annotated[str, typer.Argument(help="Limit, in the second currency.")],
+        amount: Annotated[str, typer.Argument(help="How much of the first currency to trade.")],
+        price: Annotated[str, typer.Argument(help="The limit price, in the second currency.")],
         url: Url,
         client_id: ClientId,
         key: KeyFile,
         server_key: ServerKeyFile,
         time_in_force: Annotated[
             Literal["gtc", "fok", "ioc"],
-            typer.Option(help="Rest in the book, fill or kill, or immediate or cancel."),
+            typer.Option(help="gtc: rest in the book; fok: fill all or nothing; ioc: fill what is possible at once."),
         ] = "gtc",
-        ttl: Annotated[int, typer.Option(help="Seconds until it is cancelled, 0 = never.")] = 0,
+        ttl: Annotated[int, typer.Option(min=0, help="Seconds until the order is cancelled; 0 = never.")] = 0,
         client_order_id: Annotated[
-            int | None, typer.Option(help="Your number for it; made from the clock if left out.")
+            int | None, typer.Option(help="Your own number for the order; made from the clock by default.")
         ] = None,
         protocol: ProtocolName = "signed",
         transport: TransportName = "auto",
         insecure: Insecure = False,
+        take_over: TakeOver = False,
         timeout: Timeout = 10.0,
         json: Json = False,
     ) -> None:
-        number = time.time_ns() // 1000 if client_order_id is None else client_order_id
-        message = _KINDS[side, time_in_force](pair, amount, price, number, ttl)
-        link = connecting(url, client_id, key, server_key, protocol=protocol, transport=transport, insecure=insecure)
+        message = place_message(
+            pair,
+            Side(side),
+            amount=amount,
+            price=price,
+            time_in_force=TimeInForce(time_in_force),
+            ttl=ttl,
+            client_order_id=time.time_ns() // 1000 if client_order_id is None else client_order_id,
+        )
+        link = connecting(
+            url,
+            client_id,
+            key,
+            server_key,
+            protocol=protocol,
+            transport=transport,
+            insecure=insecure,
+            take_over=take_over,
+        )
         run(_place(link, message, timeout, json))
 
     place.__doc__ = f"""Place a {side} order and wait until the exchange has accepted or refused it.
 
     Example: [bold]cryptoproto order {side} BTC_USD 0.5 15000 --time-in-force ioc[/]
-    (with the connection in CRYPTOPROTO_URL, _CLIENT_ID, _KEY and _SERVER_KEY)
+    (CRYPTOPROTO_URL, _CLIENT_ID, _KEY and _SERVER_KEY describe the connection)
     """
     order.command(side)(place)
 
@@ -161,24 +166,24 @@ _place_command("sell")
 
 async def _place(link: connect, message: PlaceOrder, timeout: float, json: bool) -> int:
     def settles(event: Event) -> bool:
-        told = event.message
-        if isinstance(told, OrderPlaced):
-            return told.client_order_id == message.client_order_id
-        return isinstance(told, InsufficientFunds)
+        answer = event.message
+        if isinstance(answer, OrderPlaced):
+            return answer.client_order_id == message.client_order_id
+        return isinstance(answer, InsufficientFunds)
 
     async with link as connection:
         outcome = await _send_and_wait(connection, message, settles, timeout, json)
     if isinstance(outcome, InsufficientFunds):
-        raise OrderRejected(f"not enough {outcome.currency} for this order")
+        raise InsufficientFundsError(outcome.currency, outcome.order_id)
     if isinstance(outcome, OrderPlaced) and not json:
-        done = "filled at once" if outcome.closed_inline else f"{plain(outcome.amount)} left"
+        done = "filled at once" if outcome.closed_inline else f"{short(outcome.amount)} left to be filled"
         note(f"[green]accepted[/] as order {outcome.order_id}, {done}")
-    return 0
+    return ExitCode.SUCCESS
 
 
 @order.command("cancel")
 def cancel(
-    order_id: Annotated[int, typer.Argument(help="The exchange's number of the order.")],
+    order_id: Annotated[int, typer.Argument(help="The order id that the exchange has given it.")],
     url: Url,
     client_id: ClientId,
     key: KeyFile,
@@ -186,12 +191,13 @@ def cancel(
     protocol: ProtocolName = "signed",
     transport: TransportName = "auto",
     insecure: Insecure = False,
+    take_over: TakeOver = False,
     timeout: Timeout = 10.0,
     json: Json = False,
 ) -> None:
     """Cancel one order and wait until it is cancelled.
 
-    Example: [bold]cryptoproto order cancel 17[/] (with the connection in CRYPTOPROTO_*)
+    Example: [bold]cryptoproto order cancel 17[/] (CRYPTOPROTO_* describes the connection)
     """
 
     def settles(event: Event) -> bool:
@@ -199,12 +205,19 @@ def cancel(
 
     async def main() -> int:
         async with connecting(
-            url, client_id, key, server_key, protocol=protocol, transport=transport, insecure=insecure
+            url,
+            client_id,
+            key,
+            server_key,
+            protocol=protocol,
+            transport=transport,
+            insecure=insecure,
+            take_over=take_over,
         ) as connection:
             outcome = await _send_and_wait(connection, CancelOrder(order_id), settles, timeout, json)
         if isinstance(outcome, OrderNotFound):
-            raise OrderRejected(f"order {order_id} is not open; `cryptoproto request orders` lists those that are")
-        return 0
+            raise OrderRejected(f"order {order_id} is not open; `cryptoproto request orders` lists the open orders")
+        return ExitCode.SUCCESS
 
     run(main())
 
@@ -218,54 +231,69 @@ def cancel_all(
     protocol: ProtocolName = "signed",
     transport: TransportName = "auto",
     insecure: Insecure = False,
+    take_over: TakeOver = False,
     timeout: Timeout = 10.0,
     json: Json = False,
 ) -> None:
-    """Cancel all your orders and wait until none is open.
+    """Cancel all your open orders and wait until the exchange has done so.
 
-    Example: [bold]cryptoproto order cancel-all[/] (with the connection in CRYPTOPROTO_*)
+    Example: [bold]cryptoproto order cancel-all[/] (CRYPTOPROTO_* describes the connection)
     """
 
     async def main() -> int:
         async with connecting(
-            url, client_id, key, server_key, protocol=protocol, transport=transport, insecure=insecure
+            url,
+            client_id,
+            key,
+            server_key,
+            protocol=protocol,
+            transport=transport,
+            insecure=insecure,
+            take_over=take_over,
         ) as connection:
             await connection.send(CancelAllOrders())
-            # The response comes behind the message, so it tells what the message left.
+            # The response comes after the events of the cancellations, so by now all of them have arrived.
             response = await connection.request(UserOrdersRequest(), timeout=timeout)
-        left = sum(
-            len(book.buy) + len(book.sell)
-            for book in (response.order_books.values() if isinstance(response, UserOrdersResponse) else ())
-        )
+            arrived = [await anext(connection) for _ in range(connection.queued)]
+        cancelled = sum(isinstance(event.message, OrderCancelled) for event in arrived)
+        books = response.order_books.values() if isinstance(response, UserOrdersResponse) else ()
+        left = sum(len(book.buy) + len(book.sell) for book in books)
         if json:
-            print_json({"open_orders": left})
+            print_json({"cancelled": cancelled, "open_orders": left})
+        elif left:
+            note(f"{_orders(cancelled)} cancelled; [red]{_orders(left)} still open[/]")
         else:
-            note(f"{left} orders are open")
-        return 0 if left == 0 else 1
+            note(f"{_orders(cancelled)} cancelled, none left open" if cancelled else "there were no open orders")
+        return ExitCode.FAILED if left else ExitCode.SUCCESS
 
     run(main())
 
 
+def _orders(count: int) -> str:
+    return "1 order" if count == 1 else f"{count} orders"
+
+
 async def _send_and_wait(
     connection: Connection, message: Message, settles: Callable[[Event], bool], timeout: float, json: bool
-) -> Message | None:
+) -> Message | Unknown:
+    """Send *message*, show the events that follow, and return the message of the first that *settles* it."""
     await connection.send(message)
     try:
         async with asyncio.timeout(timeout):
-            async for event in connection:
+            while True:
+                event = await anext(connection)
                 _show(event, json)
-                if settles(event) and isinstance(event.message, Message):
+                if settles(event):
                     return event.message
     except TimeoutError:
-        raise RequestTimeout(
-            f"the message was sent, but nothing was heard of it within {timeout:g} s; "
-            f"`cryptoproto tail` shows whether it took effect"
-        ) from None
-    return None
+        what = f"no answer came within {timeout:g} s"
+    except (ConnectionClosed, ProtocolError) as error:
+        what = f"its answer did not come: {error}"
+    raise OutcomeUnknown(f"the message was sent, but {what}; `cryptoproto tail` shows whether it took effect")
 
 
 def request(
-    what: Annotated[str, typer.Argument(help="balances, orders, or the @type of any request.")],
+    what: Annotated[str, typer.Argument(help="balances, orders, or the @type of another request.")],
     url: Url,
     client_id: ClientId,
     key: KeyFile,
@@ -273,30 +301,38 @@ def request(
     protocol: ProtocolName = "signed",
     transport: TransportName = "auto",
     insecure: Insecure = False,
+    take_over: TakeOver = False,
     timeout: Timeout = 10.0,
     json: Json = False,
 ) -> None:
     """Ask the exchange for your balances or open orders.
 
-    Example: [bold]cryptoproto request balances[/] (with the connection in CRYPTOPROTO_*)
+    Example: [bold]cryptoproto request balances[/] (CRYPTOPROTO_* describes the connection)
     """
     name = {"balances": UserBalanceRequest.__name__, "orders": UserOrdersRequest.__name__}.get(what, what)
 
     async def main() -> int:
         async with connecting(
-            url, client_id, key, server_key, protocol=protocol, transport=transport, insecure=insecure
+            url,
+            client_id,
+            key,
+            server_key,
+            protocol=protocol,
+            transport=transport,
+            insecure=insecure,
+            take_over=take_over,
         ) as connection:
             if json:
                 print_json(await connection.request({"@type": name}, timeout=timeout, raw=True))
             else:
                 response = await connection.request({"@type": name}, timeout=timeout)
-                _show_response(response if isinstance(response, Message) else None, response.payload)
-        return 0
+                _show_response(response)
+        return ExitCode.SUCCESS
 
     run(main())
 
 
-def _show_response(response: Message | None, payload: object) -> None:
+def _show_response(response: Message | Unknown) -> None:
     if isinstance(response, UserBalanceResponse):
         shown = table("Balances", "currency", "available", "on hold", right=("available", "on hold"))
         for currency, balance in sorted(response.balances.items()):
@@ -314,4 +350,4 @@ def _show_response(response: Message | None, payload: object) -> None:
                     )  # fmt: skip
         console.print(shown)
     else:
-        console.print_json(data=payload)
+        console.print_json(data=response.payload)

@@ -39,6 +39,9 @@ class connect:  # noqa: N801 - used like a function, as in `async with connect(.
         on_event: called with each :class:`Event` the moment it arrives, in place of the iteration. What it raises ends
             the connection.
         insecure: allow ``ws://`` to other machines.
+        lock: mark the client id as in use on this machine while the connection is open, and log a warning if it is in
+            use already: the exchange closes the older connection.
+        exclusive: raise IdentityInUse instead of connecting if the client id is in use on this machine.
 
     Raises:
         ConfigurationError: an option cannot be used.

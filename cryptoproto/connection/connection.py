@@ -21,6 +21,7 @@ from ..exceptions import (
     RequestTimeout,
     SlowConsumer,
 )
+from ..identity_lock import IdentityLock
 from ..messages import Message, Outgoing, Unknown, decode, encode, loads
 from ..transport import Closed, Heartbeat, OpenOptions, Transport, opener
 from ..wire import (
@@ -81,6 +82,7 @@ class Connection:
             protocol=options.protocol,
             max_frame_bytes=options.max_message_size,
         )
+        self._identity = IdentityLock(options.client_id, options.server_key.fingerprint)
         self._transport: Transport | None = None
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gone: asyncio.Future[None] = loop.create_future()
@@ -341,6 +343,8 @@ class Connection:
     async def open(self) -> None:
         """Open the link and shake hands; called by :func:`~cryptoproto.connect`."""
         options = self._options
+        if options.lock:
+            self._identity.acquire(exclusive=options.exclusive)
         open_options = OpenOptions(
             ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
         )
@@ -547,6 +551,7 @@ class Connection:
     ) -> None:
         """End the connection: state first, then everybody who waits. The first error stays."""
         self._hand_over()
+        self._identity.release()
         if self._error is None:
             if isinstance(error, ConnectionClosed):
                 error.position = self._position

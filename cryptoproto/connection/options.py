@@ -48,6 +48,8 @@ class ConnectArguments(TypedDict, total=False):
     throttle: Throttle | None
     on_event: Callable[[Event], Any] | None
     insecure: bool
+    lock: bool
+    exclusive: bool
 
 
 class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +72,8 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     throttle: Throttle | None = None
     on_event: Callable[[Event], Any] | None = None
     insecure: bool = False
+    lock: bool = True
+    exclusive: bool = False
 
     def __post_init__(self) -> None:
         check_url(self.url, insecure=self.insecure)
@@ -98,6 +102,8 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
         if not callable(self.transport) and not isinstance(self.transport, str):
             raise ConfigurationError(f"transport={self.transport!r} must be a name or an opener")
         check_tls(self.ssl, wanted=urlsplit(self.url).scheme == "wss")
+        if self.exclusive and not self.lock:
+            raise ConfigurationError("exclusive=True needs the lock: leave out lock=False")
         for name, function in (("throttle", self.throttle), ("on_event", self.on_event)):
             if function is not None:
                 check_plain_function(name, function)

@@ -90,6 +90,7 @@ def test_good_addresses(url: str, arguments: dict[str, Any]) -> None:
         ({"throttle": a_coroutine}, "called, and not awaited"),
         ({"on_event": "print"}, "on_event='print' must be a plain function"),
         ({"on_event": a_coroutine}, "called, and not awaited"),
+        ({"exclusive": True, "lock": False}, "exclusive=True needs the lock"),
     ],
     ids=shown,
 )

@@ -1,0 +1,92 @@
+"""Calls that end without a reply, orders that fail, and files that cannot be written."""
+
+from __future__ import annotations
+
+from .base import CryptoprotoError
+
+__all__ = [
+    "ClientClosed",
+    "InsufficientFundsError",
+    "JournalError",
+    "OrderNotFilled",
+    "OrderRejected",
+    "OutcomeUnknown",
+    "RequestError",
+    "RequestNotSent",
+    "RequestTimeout",
+    "StoreError",
+]
+
+
+class RequestError(CryptoprotoError):
+    """One call ended without its reply; the connection may still be usable."""
+
+
+class RequestTimeout(RequestError, TimeoutError):
+    """No reply came within the call's timeout."""
+
+
+class RequestNotSent(RequestError):
+    """The call was never sent, so it has no effect; it is safe to retry, except after :class:`ClientClosed`."""
+
+    sent: bool | None = False
+
+
+class ClientClosed(RequestNotSent):
+    """The client is closed for good: nothing was sent and a retry cannot succeed.
+
+    ``__cause__`` is the error that closed the client; ``None`` after ``close()``.
+    """
+
+
+class OutcomeUnknown(RequestError):
+    """The call was sent, the connection was lost, and whether it took effect is not known yet."""
+
+    sent: bool | None = True
+
+
+class OrderRejected(CryptoprotoError):
+    """The exchange rejected an order."""
+
+
+class InsufficientFundsError(OrderRejected):
+    """The balance does not cover the order.
+
+    Attributes:
+        currency: the currency of which there is not enough.
+        order_id: the id that the exchange assigned to the order before it rejected it.
+    """
+
+    def __init__(self, currency: str, order_id: int | None = None) -> None:
+        super().__init__(currency, order_id)
+        self.currency = currency
+        self.order_id = order_id
+
+    def __str__(self) -> str:
+        number = "" if self.order_id is None else f" (order id {self.order_id})"
+        return f"not enough {self.currency} for the order{number}"
+
+
+class OrderNotFilled(CryptoprotoError):
+    """An order was accepted, but ended before it was completely filled."""
+
+
+class StoreError(CryptoprotoError, OSError):
+    """A client's store could not be read or written: for example, the disk is full or the file was removed."""
+
+
+class JournalError(CryptoprotoError):
+    """The journal of an exchange is damaged, or can no longer be written.
+
+    Attributes:
+        path: the journal's file.
+        text: what is wrong with it.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(path, text)
+        self.path = path
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"

@@ -1,0 +1,107 @@
+"""The options of the commands that connect: keys, addresses, the lock on the client id, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import typer
+
+import cryptoproto as cp
+from cryptoproto.cli.options import check_address, connecting, run
+from tests.support import command_line
+
+
+@pytest.fixture
+def folder(tmp_path: Path, alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> Path:
+    alice_key.save(tmp_path / "alice.pem")
+    alice_key.save(tmp_path / "locked.pem", password="secret")
+    exchange_key.public_key.save(tmp_path / "exchange.pub")
+    return tmp_path
+
+
+def ask(folder: Path, key: str, url: str, *more: str, stdin: str = "") -> command_line.Result:
+    """Run a command that needs all the options."""
+    return command_line.run(
+        *("request", "balances", "--url", url, "--client-id", "alice", "--key", key, "--server-key", "exchange.pub"),
+        *more,
+        cwd=folder,
+        stdin=stdin,
+    )
+
+
+@pytest.mark.parametrize(
+    ("password", "code", "words"),
+    [("secret", 3, "cannot connect to"), ("wrong", 2, "wrong password"), ("", 1, "Aborted")],
+)
+def test_the_password_of_a_key_is_asked_for(
+    folder: Path, unused_tcp_port: int, password: str, code: int, words: str
+) -> None:
+    stdin = f"{password}\n" if password else ""
+    result = ask(folder, "locked.pem", f"ws://127.0.0.1:{unused_tcp_port}", stdin=stdin)
+    assert result.code == code, result.err
+    assert "Password of locked.pem" in result.err
+    assert words in " ".join(result.err.split())
+    assert not password or password not in result.out + result.err.replace("wrong password", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "url", "words"),
+    [
+        ("nobody.pem", "ws://127.0.0.1:1", "nobody.pem"),
+        ("alice.pem", "ws://example.com", "pass --insecure if you trust the network"),
+        ("alice.pem", "http://example.com", "WebSocket address"),
+        ("exchange.pub", "ws://127.0.0.1:1", "exchange.pub"),
+    ],
+)
+def test_what_cannot_be_used_is_a_usage_error(folder: Path, key: str, url: str, words: str) -> None:
+    result = ask(folder, key, url)
+    assert result.code == 2
+    assert words in " ".join(result.err.split())
+    assert "insecure=True" not in result.err
+
+
+def test_insecure_addresses_are_allowed_on_request() -> None:
+    with pytest.raises(cp.ConfigurationError, match="--insecure"):
+        check_address("ws://example.com", insecure=False)
+    check_address("ws://example.com", insecure=True)
+    check_address("wss://example.com", insecure=False)
+
+
+async def test_a_client_id_in_use_is_refused_unless_it_is_taken_over(
+    folder: Path, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
+    from cryptoproto.exchange import Exchange
+
+    async with Exchange(private_key=exchange_key) as exchange:
+        exchange.register("alice", alice_key.public_key, {"USD": "1"})
+        arguments = (exchange.url, "alice", folder / "alice.pem", folder / "exchange.pub")
+        async with connecting(*arguments) as bot:
+            with pytest.raises(cp.IdentityInUse) as caught:
+                await connecting(*arguments)
+            assert caught.value.pid == os.getpid()
+            assert bot.is_open
+            async with connecting(*arguments, take_over=True) as connection:
+                await connection.request(cp.UserBalanceRequest())
+            await bot.wait_closed()
+            assert isinstance(bot.error, cp.ConcurrentConnection)
+
+
+def test_sigterm_cancels_the_command() -> None:
+    ended: list[str] = []
+
+    async def main() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("cleaned up")
+        return 0
+
+    with pytest.raises(typer.Exit) as end:
+        run(main())
+    assert end.value.exit_code == 143
+    assert ended == ["cleaned up"]
