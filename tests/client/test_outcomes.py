@@ -173,7 +173,7 @@ def test_error_frames(refusal: str, lost: bool, exchange: Exchange, alice_key: c
             if refusal == "disabled":
                 exchange.disable_pairs([PAIR])
             number = 2
-            more: dict[str, Any] = {"amount": "0.000000001"} if refusal == "invalid" else {}
+            more: dict[str, Any] = {"ttl": 10**12} if refusal == "invalid" else {}
             if refusal == "duplicate":
                 client.orders._by_client_order_id.clear()  # as in another process, which does not know it
                 number = 1
