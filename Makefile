@@ -3,16 +3,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,metrics,bench,dev
 
-.PHONY: help setup demo demo-apikeys demo-license test lint bench clean
+.PHONY: help setup demo demo-apikeys demo-license test matrix lint bench clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
 	@echo "make demo-apikeys  set up, start a gateway on loopback and use it with both kinds of API key"
 	@echo "make demo-license  set up, run a license manager and gateways: refusal, outage, renewal"
 	@echo "make test          set up and run the whole test suite"
-	@echo "make lint          ruff, mypy and the import contract"
+	@echo "make matrix        make test with every Python that is installed, of $(VERSIONS)"
+	@echo "make lint          ruff, codespell, mypy and the import contract"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
 	@echo "make clean         remove the virtual environment and all caches"
 
@@ -37,9 +39,21 @@ demo-license: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+# One virtual environment for each version; a version that is not installed is named and left out.
+matrix:
+	@for version in $(VERSIONS); do \
+		if command -v python$$version >/dev/null; then \
+			echo "== Python $$version"; \
+			$(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+		else \
+			echo "== Python $$version is not installed"; \
+		fi; \
+	done
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -50,4 +64,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.licensing
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

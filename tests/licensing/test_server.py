@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -33,8 +34,10 @@ def fresh_request(gateway: KeyPair, keyring: Keyring, number: int, *logins: str)
 
 
 @pytest.fixture
-def live(keyring: Keyring) -> LicenseManager:
-    return LicenseManager(":memory:", keyring, actor="tester")
+def live(keyring: Keyring) -> Iterator[LicenseManager]:
+    manager = LicenseManager(":memory:", keyring, actor="tester")
+    yield manager
+    manager.close()
 
 
 async def test_refusals_are_json(live: LicenseManager) -> None:

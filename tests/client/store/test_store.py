@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,14 @@ def test_the_position_only_grows(store: Store) -> None:
     store = reopened(store)
     assert store.position == 7
     store.advance(6)
-    assert reopened(store).position == 7
+    with closing(reopened(store)) as again:
+        assert again.position == 7
 
 
 def test_closing_flushes(store: Store) -> None:
     store.advance(1)
-    assert reopened(store).position == 1
+    with closing(reopened(store)) as again:
+        assert again.position == 1
 
 
 def test_the_outbox_survives_with_its_keys(store: Store) -> None:
@@ -117,7 +119,8 @@ def test_the_outbox_survives_with_its_keys(store: Store) -> None:
     store.remove(keys[0], 30)
     store.remove(keys[1], 50)
     assert store.outbox() == []
-    assert reopened(store).put(entry()) not in keys
+    with closing(reopened(store)) as again:
+        assert again.put(entry()) not in keys
 
 
 def test_how_far_outcomes_are_settled_only_grows(store: Store) -> None:

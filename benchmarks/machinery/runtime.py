@@ -17,6 +17,6 @@ def run(coroutine: Coroutine[Any, Any, T], *, uvloop: bool = False) -> T:
         import uvloop as uvloop_module
 
         factory = uvloop_module.new_event_loop
-    # Said explicitly, lest PYTHONASYNCIODEBUG or -X dev is measured.
+    # Explicit, because PYTHONASYNCIODEBUG and -X dev turn it on.
     with asyncio.Runner(debug=False, loop_factory=factory) as runner:
         return runner.run(coroutine)

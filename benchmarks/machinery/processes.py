@@ -1,4 +1,4 @@
-"""The processes beside the one that reports: the responder, and clients that begin in a fresh one."""
+"""The processes that a measurement starts: the responder, and clients in fresh processes."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ import cryptoproto as cp
 
 from . import samples
 
-__all__ = ["Responder", "responder", "run_client"]
+__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client"]
 
-_ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 600
 
 
 class Responder:
-    """A running responder: where it listens, and the keys in *directory* that go with it."""
+    """A running responder: its addresses, and the folder with its keys and its client's."""
 
     def __init__(self, directory: Path, ports: dict[str, int], *, uvloop: bool) -> None:
         self.directory = directory
@@ -34,7 +34,7 @@ class Responder:
 
 @contextmanager
 def responder(*, uvloop: bool = False) -> Iterator[Responder]:
-    """Start a responder with fresh keys; it ends with the block."""
+    """Run a responder with fresh keys while the block runs."""
     with TemporaryDirectory(prefix="cryptoproto-bench-") as name:
         directory = Path(name)
         key = cp.PrivateKey.generate()
@@ -44,9 +44,9 @@ def responder(*, uvloop: bool = False) -> Iterator[Responder]:
         server_key.save(directory / "server.pem")
         server_key.public_key.save(directory / "server.pub")
         (directory / "answer_bytes").write_text(str(response_frame_bytes()))
-        command = _command("benchmarks.responder", name, *(["uvloop"] if uvloop else []))
+        arguments = command("benchmarks.machinery.responder", name, *(["uvloop"] if uvloop else []))
         with subprocess.Popen(
-            command, cwd=_ROOT, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            arguments, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         ) as process:
             try:
                 assert process.stdout is not None
@@ -61,14 +61,19 @@ def responder(*, uvloop: bool = False) -> Iterator[Responder]:
 
 
 def run_client(
-    server: Responder, kind: str, count: int, warm_up: int, *, module: str = "benchmarks.consumer"
+    server: Responder, kind: str, count: int, warm_up: int, *, module: str = "benchmarks.machinery.connection_consumer"
 ) -> dict[str, Any]:
-    """Run *module* in a fresh process and return what it measured."""
+    """Run *module* in a fresh process and return what it measured.
+
+    Raises:
+        CalledProcessError: it failed; its traceback is on the standard error.
+        TimeoutExpired: it did not end within ten minutes.
+    """
     arguments = [kind, server.url, str(server.directory), str(count), str(warm_up)]
     done = subprocess.run(
-        _command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
-        cwd=_ROOT,
-        env=_environment(),
+        command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
+        cwd=ROOT,
+        env=environment(),
         stdout=subprocess.PIPE,
         check=True,
         timeout=_TIMEOUT_S,
@@ -78,14 +83,16 @@ def run_client(
 
 
 def response_frame_bytes() -> int:
-    """How large the frame is with which the responder answers."""
+    """The size of the frame that the responder answers a balance request with."""
     _, server = samples.open_sessions(cp.Protocol.V5)
     return len(server.response(1, samples.BALANCE))
 
 
-def _command(module: str, *arguments: str) -> list[str]:
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line that runs *module* with this interpreter."""
     return [sys.executable, "-m", module, *arguments]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment without what would turn on debug modes."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}

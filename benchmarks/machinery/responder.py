@@ -1,13 +1,12 @@
-"""The other end, in a process of its own: answers requests, sends streams of events, and echoes.
+"""The process at the other end: it answers requests, sends streams of events, and echoes.
 
-``python -m benchmarks.responder DIRECTORY`` reads the keys in the directory, writes the two ports in one line of JSON
-to its standard output, and ends when its standard input does.
+``python -m benchmarks.machinery.responder DIRECTORY`` reads the keys in the directory, prints its two ports as one line
+of JSON, and ends when its standard input is closed.
 
-Three requests are known: ``PrepareStream`` makes the frames of so many events beforehand (with ``orders``, of orders
-from their placement to their end), ``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance.
-Stream frames are written in large pieces, so that nothing but the client limits the speed; and of a balance request,
-nothing but its id is looked at, so that a round trip measures the client as far as it can: what the responder does is
-one decryption, one encryption and a look at a few bytes.
+It knows three requests. ``PrepareStream`` prepares the frames of a number of events (with ``orders``, the events of
+orders from placement to end), ``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance. Stream
+frames are written in large pieces, so only the client limits the speed. Of a balance request only the id is read: one
+decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client.
 """
 
 from __future__ import annotations
@@ -116,7 +115,7 @@ class Seat(WSListener):
 
 
 class Echo(WSListener):
-    """The floor of a round trip: answers each frame with *answer*, and does nothing else."""
+    """The floor of a round trip: answers each frame with *answer* and does nothing else."""
 
     def __init__(self, answer: bytes) -> None:
         super().__init__()

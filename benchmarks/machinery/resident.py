@@ -11,4 +11,4 @@ def resident_kib() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1])
-    raise OSError("/proc/self/status does not tell the resident memory")
+    raise OSError("/proc/self/status has no line VmRSS: resident memory can only be measured on Linux")

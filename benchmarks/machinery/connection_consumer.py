@@ -1,6 +1,7 @@
-"""A client that takes a stream of events, in a process of its own, and says what it cost.
+"""A process that receives a stream of events with a bare connection and prints what an event cost.
 
-``python -m benchmarks.consumer ours|baseline|memory URL DIRECTORY COUNT WARM_UP [uvloop]`` writes one line of JSON.
+``python -m benchmarks.machinery.connection_consumer ours|baseline|memory URL DIRECTORY COUNT WARM_UP [uvloop]``
+prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import aiohttp
 
 import cryptoproto as cp
 
-from .baseline_client import BaselineClient
+from ..baselines.client import BaselineClient
 from .link import connect_to
 from .resident import resident_kib
 from .runtime import run

@@ -8,7 +8,7 @@ import platform
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from rich.table import Table
 
 from .measure import Pair, medians
 
-__all__ = ["Effort", "Row", "machine", "table", "write_json"]
+__all__ = ["Row", "as_dict", "machine", "table", "write_json"]
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parents[1] / "results"
 _LIBRARIES = (
     "cryptoproto",
     "cryptography",
@@ -33,31 +33,19 @@ _LIBRARIES = (
 
 
 @dataclass(frozen=True)
-class Effort:
-    """How long to measure: *rounds* of ours and the floor in turns, and in *quick* mode a thousandth of the work."""
-
-    rounds: int
-    quick: bool = False
-
-    @property
-    def blocks(self) -> int:
-        """How many blocks a round of the codec has."""
-        return 1 if self.quick else 5
-
-    def scaled(self, count: int) -> int:
-        """*count*, or enough of it to see that everything works."""
-        return max(5, count // 1000) if self.quick else count
-
-
-@dataclass(frozen=True)
 class Row:
-    """One measurement.
+    """One line of the table.
 
     Attributes:
-        name: for ``--only``.
-        value: what the target is about: a ratio, or where there is no floor, the quantity itself.
-        target: as a person would write it; empty where there is none.
-        reached: whether the target is; ``None`` where there is none.
+        name: the name of the file in ``benchmarks/rows``, with dashes, and perhaps a suffix.
+        title: what is measured, and what it is compared with.
+        unit: of *ours* and *floor*.
+        ours: the median of our rounds.
+        floor: the median of what ours is compared with; ``None`` if there is nothing to compare with.
+        value: what the target is about: a ratio, or without a floor, the quantity itself.
+        target: as a person would write it; empty if there is none.
+        reached: whether the target is reached; ``None`` if there is none.
+        rounds: what each round measured.
     """
 
     name: str
@@ -79,21 +67,36 @@ class Row:
         *,
         unit: str,
         at_most: float | None = None,
+        at_least: float | None = None,
         times_faster: float | None = None,
     ) -> Row:
-        """A row whose value is a ratio: ours over the floor, or where speed is the target, the other way round."""
+        """A row whose value is a ratio, with at most one target.
+
+        Args:
+            name: of the row.
+            title: of the row.
+            pairs: what each round measured.
+            unit: of what was measured.
+            at_most: the highest ratio of ours to the floor that reaches the target, for a cost.
+            at_least: the lowest, for a rate.
+            times_faster: the lowest ratio of the floor to ours, for a cost that should be a fraction of the floor.
+        """
         ours, floor, ratio = medians(pairs)
         if times_faster is not None:
             _, _, ratio = medians([(other, mine) for mine, other in pairs])
             return cls(name, title, unit, ours, floor, ratio, f">= {times_faster:g} x", ratio >= times_faster, pairs)
         if at_most is not None:
             return cls(name, title, unit, ours, floor, ratio, f"<= {at_most:g} x", ratio <= at_most, pairs)
+        if at_least is not None:
+            return cls(name, title, unit, ours, floor, ratio, f">= {at_least:g} x", ratio >= at_least, pairs)
         return cls(name, title, unit, ours, floor, ratio, "", None, pairs)
 
     @classmethod
-    def absolute(cls, name: str, title: str, value: float, *, unit: str, at_most: float) -> Row:
-        """A row that is compared with nothing but its target."""
-        return cls(name, title, unit, value, None, value, f"< {at_most:g} {unit}", value < at_most)
+    def absolute(cls, name: str, title: str, value: float, *, unit: str, below: float | None = None) -> Row:
+        """A row without a floor: its value is the quantity itself."""
+        if below is None:
+            return cls(name, title, unit, value, None, value, "", None)
+        return cls(name, title, unit, value, None, value, f"< {below:g} {unit}".rstrip(), value < below)
 
 
 def table(rows: list[Row]) -> Table:
@@ -130,8 +133,18 @@ def machine(*, uvloop: bool = False) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {sys.version.split()[0]}",
         "event_loop": "uvloop" if uvloop else "asyncio",
-        "libraries": {name: version(name) for name in _LIBRARIES},
+        "libraries": _versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue  # of an extra that these measurements do not need
+    return versions
 
 
 def _cpu_model() -> str:
@@ -154,7 +167,7 @@ def as_dict(rows: list[Row], *, uvloop: bool = False) -> dict[str, Any]:
 
 
 def write_json(document: dict[str, Any]) -> Path:
-    """Write *document* to a file of its own in ``benchmarks/results/``."""
+    """Write *document* to a new file in ``benchmarks/results/``."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{document['measured_at'].replace(':', '')[:17]}.json"
     path.write_text(json.dumps(document, indent=2) + "\n")

@@ -5,26 +5,30 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from typing import Final
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 import cryptoproto as cp
 from cryptoproto.messages import encode
 
-from . import samples
-from .link import connect_to
-from .measure import Pair
-from .processes import Responder
-from .report import Effort, Row
-from .runtime import run
+from ..machinery import samples
+from ..machinery.effort import Effort
+from ..machinery.link import connect_to
+from ..machinery.measure import Pair
+from ..machinery.processes import Responder
+from ..machinery.report import Row
+from ..machinery.runtime import run
 
-__all__ = ["round_trip_rows"]
+__all__ = ["ROUNDS", "rows"]
+
+ROUNDS: Final = 9
 
 _BINARY = WSMsgType.BINARY
 
 
 class _EchoClient(WSListener):
-    """As little as it takes to send a frame and wait for the next."""
+    """The least code that sends a frame and waits for the next one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,8 +50,9 @@ class _EchoClient(WSListener):
         return await self._answer
 
 
-def round_trip_rows(effort: Effort, server: Responder) -> list[Row]:
-    """The median of both, in blocks that take turns."""
+def rows(effort: Effort) -> list[Row]:
+    """The medians of both, in blocks that take turns."""
+    server = effort.responder
     pairs = run(_measure(effort, server), uvloop=server.uvloop)
     title = "round trip of a request (p50), against a bare picows echo"
     return [Row.from_pairs("round-trip", title, pairs, unit="us", at_most=1.5)]
@@ -71,7 +76,7 @@ async def _measure(effort: Effort, server: Responder) -> list[Pair]:
         pairs: list[Pair] = []
         for number in range(effort.rounds + 1):
             samples_us: dict[bool, list[int]] = {True: [], False: []}
-            # Each round is ten short blocks, so that both meet the same weather.
+            # Each round is ten short blocks, so that a change of load meets both.
             for turn in range(10):
                 is_ours = bool((turn + number) % 2)
                 await _time(ours if is_ours else echo, block // 5, samples_us[is_ours])

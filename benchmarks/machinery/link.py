@@ -12,7 +12,7 @@ __all__ = ["connect_to"]
 
 
 def connect_to(url: str, directory: Path, *, request_timeout: float = 10.0) -> cp.connect:
-    """Our client, with the keys in *directory*."""
+    """A connection of our client, with the keys in *directory*."""
     return cp.connect(
         url,
         client_id=CLIENT_ID,

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Final
 
 import cryptoproto as cp
 
-from .link import connect_to
-from .measure import Pair
-from .processes import Responder
-from .report import Effort, Row
-from .runtime import run
+from ..machinery.effort import Effort
+from ..machinery.link import connect_to
+from ..machinery.measure import Pair
+from ..machinery.processes import Responder
+from ..machinery.report import Row
+from ..machinery.runtime import run
 
-__all__ = ["in_flight_rows"]
+__all__ = ["ROUNDS", "rows"]
+
+ROUNDS: Final = 7
 
 
-def in_flight_rows(effort: Effort, server: Responder) -> list[Row]:
+def rows(effort: Effort) -> list[Row]:
     """CPU time of this process for each request, with 10,000 and with 100 in flight at any time."""
+    server = effort.responder
     pairs = run(_measure(effort, server), uvloop=server.uvloop)
     title = "CPU of a request with 10,000 in flight, against 100 in flight"
     return [Row.from_pairs("in-flight", title, pairs, unit="us", at_most=1.3)]
@@ -34,10 +39,10 @@ async def _measure(effort: Effort, server: Responder) -> list[Pair]:
 
 
 async def _cpu_us(connection: cp.Connection, in_flight: int, count: int) -> float:
-    """CPU microseconds of a request while *in_flight* tasks each make one after the other.
+    """CPU microseconds of a request while each of *in_flight* tasks makes one request after the other.
 
-    The clock runs from the moment when every task has had an answer until *count* more have come, so that what is
-    measured is the steady state, and not the making of the tasks.
+    The clock starts when there were as many answers as tasks and stops *count* answers later, so it measures the steady
+    state without the start of the tasks.
     """
     request = cp.UserBalanceRequest()
     answers = 0

@@ -1,4 +1,4 @@
-"""How things are measured: ours and the floor in turns, a ratio for each round, the median of the rounds."""
+"""How things are measured: ours and the floor take turns; the result is the median of the ratios of all rounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-__all__ = ["Pair", "cpu_ns_per_item", "in_turns", "medians", "without_gc"]
+__all__ = ["Pair", "compare", "cpu_ns_per_item", "in_turns", "medians", "seconds", "without_gc"]
 
 Pair: TypeAlias = tuple[float, float]
 """What one round measured: ours, and what it is compared with."""
@@ -25,7 +25,7 @@ def medians(rounds: list[Pair]) -> tuple[float, float, float]:
 
 
 def in_turns(ours: Callable[[], float], other: Callable[[], float], rounds: int) -> list[Pair]:
-    """Measure both *rounds* times, one after the other; who goes first changes from round to round."""
+    """Measure both *rounds* times, one after the other; which one is first alternates."""
     pairs: list[Pair] = []
     for number in range(rounds):
         if number % 2:
@@ -37,10 +37,10 @@ def in_turns(ours: Callable[[], float], other: Callable[[], float], rounds: int)
 
 
 def cpu_ns_per_item(block: Callable[[], None], items: int, blocks: int) -> float:
-    """The CPU nanoseconds of one item of *block*, which handles *items*: the best of *blocks*.
+    """The CPU nanoseconds of one item of *block*, which handles *items*: the best of *blocks* runs.
 
-    CPU time rather than the clock, because other programs may run on the same cores; the best, because whatever
-    disturbs a block of a few milliseconds can only make it slower.
+    CPU time, because other programs may run on the same cores. The best, because a disturbance of a block of a few
+    milliseconds can only make it slower.
     """
     best = float("inf")
     for _ in range(blocks):
@@ -52,10 +52,28 @@ def cpu_ns_per_item(block: Callable[[], None], items: int, blocks: int) -> float
 
 @contextmanager
 def without_gc() -> Iterator[None]:
-    """No garbage collection in between: for blocks that are much shorter than its period."""
+    """Turn garbage collection off: for blocks that are much shorter than the time between two collections."""
     gc.collect()
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+
+
+def compare(ours: Callable[[], None], other: Callable[[], None], *, items: int, blocks: int, rounds: int) -> list[Pair]:
+    """CPU nanoseconds of an item of both blocks, in turns, without garbage collection."""
+    with without_gc():
+        ours()
+        other()
+        return in_turns(
+            lambda: cpu_ns_per_item(ours, items, blocks), lambda: cpu_ns_per_item(other, items, blocks), rounds
+        )
+
+
+def seconds(work: Callable[[], object], times: int = 1) -> float:
+    """The seconds by the clock that *work* takes, on average over *times* calls."""
+    start = time.perf_counter()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - start) / times

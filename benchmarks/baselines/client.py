@@ -12,7 +12,7 @@ import xdrlib3
 
 import cryptoproto as cp
 
-from . import baseline_codec
+from . import codec
 
 __all__ = ["BaselineClient"]
 
@@ -20,7 +20,7 @@ Handler = Callable[[int, float, dict[str, Any]], Awaitable[None]]
 
 
 class BaselineClient:
-    """One connection over *websocket*; *handler* runs in a task of its own for each event."""
+    """One connection over *websocket*; each event starts a task that runs *handler*."""
 
     def __init__(self, websocket: aiohttp.ClientWebSocketResponse, handler: Handler) -> None:
         self._websocket = websocket
@@ -44,20 +44,20 @@ class BaselineClient:
         await self._websocket.send_bytes(private_key.sign(challenge))
 
     async def request(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for its response; nothing else may be on its way."""
+        """Send a request and wait for its response, which must be the next frame."""
         request_id = self._next_request_id
         self._next_request_id += 1
-        await self._websocket.send_bytes(baseline_codec.encode_request(self._client_aes_key, request_id, message))
-        answered, payload = baseline_codec.decode_response(self._server_aes_key, await self._websocket.receive_bytes())
+        await self._websocket.send_bytes(codec.encode_request(self._client_aes_key, request_id, message))
+        answered, payload = codec.decode_response(self._server_aes_key, await self._websocket.receive_bytes())
         if answered != request_id:
-            raise ValueError(f"expected the response to {request_id}, got that to {answered}")
+            raise ValueError(f"expected the response to request {request_id}, received the one to {answered}")
         return payload
 
     async def receive_events(self, count: int) -> None:
         """Receive *count* events and wait until all of them have been handled."""
         received = 0
         async for message in self._websocket:
-            transaction_id, timestamp, payload = baseline_codec.decode_event(self._server_aes_key, message.data)
+            transaction_id, timestamp, payload = codec.decode_event(self._server_aes_key, message.data)
             task = asyncio.create_task(self._handle(transaction_id, timestamp, payload))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

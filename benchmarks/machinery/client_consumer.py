@@ -1,7 +1,7 @@
-"""A client that lives through many orders, in a process of its own, and says what an event cost.
+"""A process that follows many orders with a client and prints what an event cost.
 
-``python -m benchmarks.client_consumer connection|memory|sqlite|growth URL DIRECTORY COUNT WARM_UP [uvloop]`` writes one
-line of JSON.
+``python -m benchmarks.machinery.client_consumer connection|memory|sqlite|growth URL DIRECTORY COUNT WARM_UP [uvloop]``
+prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ async def _sqlite(url: str, directory: Path, count: int, warm_up: int) -> dict[s
 
 
 async def _growth(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
-    """How the resident memory grows over *count* events: at the most, and at the most over the first tenth."""
+    """The highest growth of resident memory over *count* events, and over the first tenth of them."""
     async with _client(url, directory, cp.MemoryStore()) as client:
         events = client.events()
         await _take(client, events, warm_up, as_it_goes=True)

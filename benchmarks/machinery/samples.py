@@ -1,4 +1,4 @@
-"""What is sent in the measurements: one order, and events whose V5 frames have exactly 224 bytes."""
+"""What the measurements send: one order, and events whose V5 frames have exactly 224 bytes."""
 
 from __future__ import annotations
 
@@ -41,12 +41,10 @@ ORDER_AS_DICT: Final = {
     "client_order_id": 70_001,
     "ttl": 0,
 }
-# As short as a real response can be: what its decoding costs is the JSON decoder's affair, and no round trip.
+# As short as a real response can be, so that a round trip measures little of the JSON decoder.
 BALANCE: Final = (
     b'{"@type":"UserBalanceResponse","account_id":4711,"balances":{"USD":{"available":"996250.0","on_hold":"3750.0"}}}'
 )
-
-
 BALANCE_REQUEST_FRAME_BYTES: Final = 80
 
 
@@ -69,9 +67,9 @@ ORDER_EVENTS: Final = 6
 
 
 def order_event_json(number: int) -> bytes:
-    """The JSON of event *number* of a client whose orders rest, are filled whole, and are closed, one after the other.
+    """The JSON of event *number* of a client whose orders, one after the other, rest, are filled and are closed.
 
-    These are the events and fields with which the embedded exchange tells of such an order.
+    These are the events and fields that the embedded exchange sends for such an order.
     """
     order, step = divmod(number - 1, ORDER_EVENTS)
     head = b'"order_id":%d,"trade_pair":"BTC_USD","time":[1700000000,%d],"client_order_id":%d' % (

@@ -1,7 +1,7 @@
-"""The obvious codec, as it is written first: a new cipher and padder for each frame, ``xdrlib3``, stdlib ``json``.
+"""The obvious codec: a new cipher and padder for each frame, ``xdrlib3`` and the standard library's ``json``.
 
-Correct, and it reads and writes the same frames as ours (a test holds it to that). It gives dicts of strings where
-ours gives typed messages with Decimals, which is work that it is not charged for.
+It reads and writes the same frames as ours; a test checks this. It returns dicts of strings, while ours returns typed
+messages with Decimals: work that the comparison does not charge to it.
 """
 
 from __future__ import annotations
