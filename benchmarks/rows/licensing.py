@@ -18,10 +18,10 @@ from nacl.public import Box, PrivateKey, PublicKey
 from nacl.signing import SigningKey
 
 from cryptoproto.licensing import Deployment, KeyPair, Keyring, LicenseManager, LicenseRequest, preview_request
-from cryptoproto.licensing.codec import decode
-from cryptoproto.licensing.layout import LICENSE_REQUEST
-from cryptoproto.licensing.sealing import seal_request
-from cryptoproto.licensing.structure import check_structure
+from cryptoproto.licensing.request.codec import decode
+from cryptoproto.licensing.request.layout import LICENSE_REQUEST
+from cryptoproto.licensing.request.structure import check_structure
+from cryptoproto.licensing.sealing.sealing import seal_request
 
 from ..machinery.effort import Effort
 from ..machinery.measure import seconds

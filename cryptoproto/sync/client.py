@@ -220,7 +220,7 @@ class Client:
 class _Reports:
     """A client's reports, with orders that need no ``await``."""
 
-    def __init__(self, thread: LoopThread, source: Subscription[asynchronous.Report]) -> None:
+    def __init__(self, thread: LoopThread, source: asynchronous.ReportStream) -> None:
         self._thread = thread
         self._source = source
 

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from cryptoproto.cli.app import run
-from cryptoproto.licensing import KeyPair, LicenseManager, agent, manager_link
+from cryptoproto.licensing import KeyPair, LicenseManager
+from cryptoproto.licensing.agent import agent, manager_link
 from tests.licensing.worlds import InMemory
 
 Cli = Callable[..., tuple[int, str, str]]

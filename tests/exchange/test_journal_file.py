@@ -99,7 +99,8 @@ def test_what_is_given_must_not_contradict_the_journal(
         open_journal(path, private_key=bob_key)
     with pytest.raises(cp.ConfigurationError, match="trade_pairs="):
         open_journal(path, trade_pairs=("X_Y",))
-    assert open_journal(path).engine.trade_pairs == PAIRS
+    with closing(open_journal(path)) as journal:
+        assert journal.engine.trade_pairs == PAIRS
 
 
 async def test_registering_again_changes_nothing_and_another_key_is_refused(

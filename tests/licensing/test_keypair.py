@@ -15,7 +15,7 @@ from nacl.signing import SigningKey
 
 import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, ManagerKey
-from cryptoproto.licensing.key_text import decode_box_key, decode_key, decode_verify_key, encode_key
+from cryptoproto.licensing.sealing.key_text import decode_box_key, decode_key, decode_verify_key, encode_key
 from tests.licensing.simulated_time import START_NS
 
 # Points of small order and their encodings beyond the field (Bernstein, "May the Fourth Be With You").

@@ -13,8 +13,8 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, LicenseRequest, Schedule
-from cryptoproto.licensing.manager.manager import LARGEST_BODY
-from cryptoproto.licensing.sealing import seal_request
+from cryptoproto.licensing.manager.reply import LARGEST_BODY
+from cryptoproto.licensing.sealing.sealing import seal_request
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND
 from tests.support.leaks import loop_reports
@@ -69,7 +69,7 @@ async def test_a_body_without_a_length_is_limited_too(live: LicenseManager) -> N
 
 
 async def test_an_address_that_asks_too_often(live: LicenseManager) -> None:
-    transport = httpx.ASGITransport(app=live.app(steady_ns=lambda: 0))
+    transport = httpx.ASGITransport(app=live.app(clock=lambda: 0))
     async with httpx.AsyncClient(transport=transport, base_url="http://lm") as http:
         statuses = [(await http.post(PATH)).status_code for _ in range(500)]
         response = await http.post(PATH)

@@ -92,7 +92,7 @@ def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: c
         told = cp.OrderDifference(inner, "remaining", Decimal(1), Decimal(2))
         other = cp.BalanceDifference("USD", cp.Balance(Decimal(1), Decimal(0)), cp.Balance(Decimal(2), Decimal(0)))
         for report in (told, other):
-            alice._thread.call(lambda report=report: client._desk.reports.publish(report))  # type: ignore[misc]
+            alice._thread.call(lambda report=report: client._reports.add(report))  # type: ignore[misc]
         assert next(reports) == sync.OrderDifference(order, "remaining", Decimal(1), Decimal(2))
         assert next(reports) == other
         reports.close()
@@ -328,7 +328,8 @@ def test_nothing_is_missing(ours: type, theirs: type) -> None:
     """Every public method and property, with the same parameters and defaults."""
     internal = {
         "of", "elsewhere", "message", "add_trade", "set_remaining", "add_fee", "wake", "waiters", "end",  # of an order
-        "request_at", "pause_events", "resume_events", "wait_closed", "open", "give_up",  # of a connection
+        "request_at", "is_free_for", "wait_turn", "next_sequence", "send_encoded",  # of a connection
+        "pause_events", "resume_events", "wait_closed", "open", "give_up",
         "on_open", "on_message", "on_text", "on_heard", "on_closed",
         "expire_orders", "opened", "joined", "left", "monotonic",  # of an exchange
     }  # fmt: skip

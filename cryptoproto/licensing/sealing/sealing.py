@@ -20,11 +20,11 @@ from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.signing import SigningKey, VerifyKey
 from nacl.utils import random as random_bytes
 
-from ..exceptions import InvalidToken, SealBroken
-from .codec import decode, encode
+from ...exceptions import InvalidToken, SealBroken
+from ..request.codec import decode, encode
+from ..request.layout import SIGNED_TOKEN
 from .key_text import KEY_BYTES, decode_key, encode_key
 from .keypair import KeyPair, ManagerKey
-from .layout import SIGNED_TOKEN
 
 __all__ = ["BOX_OVERHEAD", "Channel", "open_token", "seal_request", "sign_token", "split_request"]
 

@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 from nacl import bindings
 from nacl.public import PrivateKey
 
-from ..exceptions import ConfigurationError
-from ..private_file import read_private, write_private
+from ...exceptions import ConfigurationError
+from ...private_file import read_private, write_private
 from .key_text import decode_box_key, decode_key, decode_verify_key, encode_key
 
 __all__ = ["KeyPair", "ManagerKey", "ManagerKeySource", "read_json", "write_secret_json"]

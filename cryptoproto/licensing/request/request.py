@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final, Self
 
-from ..exceptions import ConfigurationError, MalformedMessage
+from ...exceptions import ConfigurationError, MalformedMessage
 from .activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, ActivityReading, ActivityRecorder, LatencyReading
 from .codec import Value, decode, encode
 from .layout import LICENSE_REQUEST

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import flatbuffers
 
-from ..exceptions import ConfigurationError, MalformedMessage
+from ...exceptions import ConfigurationError, MalformedMessage
 from .layout import Field, Kind, Layout
 from .structure import check_structure
 

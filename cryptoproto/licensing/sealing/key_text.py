@@ -9,7 +9,7 @@ from typing import Final
 from nacl import bindings
 from nacl.exceptions import CryptoError
 
-from ..exceptions import ConfigurationError
+from ...exceptions import ConfigurationError
 
 __all__ = ["KEY_BYTES", "decode_box_key", "decode_key", "decode_verify_key", "encode_key"]
 

@@ -1,6 +1,6 @@
 """Counts and latencies of a trading ``Client``, in the shape of a license request.
 
-This room does not import the client's; it knows the shape of what ``Client.metrics()`` gives, and nothing else of it.
+Licensing does not import the client. It knows only the shape of what ``Client.metrics()`` returns.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, cast
 
-from .activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, Activity, ActivitySource, FrozenLatency
+from ..request.activity import EXTERNAL_BOUNDS_NS, INTERNAL_BOUNDS_NS, Activity, ActivitySource, FrozenLatency
 
 __all__ = ["ClientActivity", "ClientReading", "TradingClient", "source_of"]
 
@@ -21,41 +21,41 @@ class _HistogramReading(Protocol):
 
 
 class ClientReading(Protocol):
-    """What ``Client.metrics()`` gives: counters by name, and histograms of (upper bound in ns, count)."""
+    """What ``Client.metrics()`` returns: counters by name, and histograms of (upper bound in ns, count)."""
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """``orders_sent``, ``cancels_sent``, ``cancel_alls_sent`` are read."""
+        """Read for ``orders_sent``, ``cancels_sent`` and ``cancel_alls_sent``."""
 
     @property
     def histograms(self) -> Mapping[str, _HistogramReading]:
-        """``receive_to_dispatch`` and ``order_to_acknowledgement`` are read."""
+        """Read for ``receive_to_dispatch`` and ``order_to_acknowledgement``."""
 
 
 class TradingClient(Protocol):
-    """What is read of a ``Client`` of this package."""
+    """The part of a ``Client`` of this package that is read."""
 
     def metrics(self) -> ClientReading:
-        """The counts as they stand."""
+        """The current counts."""
 
     @property
     def orders(self) -> Iterable[object]:
-        """The orders that it knows, each with a ``trade_pair``."""
+        """The orders that the client knows, each with a ``trade_pair``."""
 
 
 class ClientActivity:
     """Reads a client as an :class:`~cryptoproto.licensing.ActivitySource`.
 
-    A client counts durations in buckets of three per cent; one of them may lie across a bound of the request, and is
-    then counted above it. The client is one user with one account, and its symbols are the pairs of the orders that it
-    knows; how many the exchange offers it cannot tell.
+    A client counts durations in buckets with a width of 3 %. A bucket that contains a bound of the request is counted
+    above it. The client counts as one user with one account. Its symbols are the pairs of the orders that it knows; it
+    does not know how many the exchange offers.
     """
 
     def __init__(self, client: TradingClient) -> None:
         self._client = client
 
     def metrics(self) -> Activity:
-        """The counts as they stand."""
+        """The current counts."""
         reading = self._client.metrics()
         counters, histograms = reading.counters, reading.histograms
         pairs = len({getattr(order, "trade_pair", None) for order in self._client.orders})
@@ -82,7 +82,7 @@ def _cumulative(histogram: _HistogramReading, bounds_ns: Sequence[int]) -> Froze
 
 
 def source_of(client: ActivitySource | TradingClient) -> ActivitySource:
-    """*client* as a source: as it is where it gives a reading of a request's shape, and read as a Client otherwise."""
+    """*client* as a source of activity: a ``Client`` is wrapped, anything else is used as it is."""
     if hasattr(client.metrics(), "counters") and hasattr(client, "orders"):
         return ClientActivity(cast("TradingClient", client))
     return cast("ActivitySource", client)

@@ -3,7 +3,7 @@
 The Python runtime of FlatBuffers trusts its input: an offset out of bounds raises whatever the slice or the struct
 module raises, or silently reads elsewhere (a negative index counts from the end). So everything that an accessor
 would follow is checked here first. The tables hold no tables, so depth is one by construction; the token inside a
-:data:`~cryptoproto.licensing.layout.SIGNED_TOKEN` is checked as a message of its own after its signature.
+:data:`~cryptoproto.licensing.request.layout.SIGNED_TOKEN` is checked as a message of its own after its signature.
 
 What the checks rest on: a buffer is ``root offset (u32), identifier (4 bytes), …``; a table begins with a signed
 offset *back* to its vtable; a vtable is ``own size (u16), table size (u16), one offset into the table per field
@@ -17,7 +17,7 @@ import struct
 from functools import lru_cache
 from typing import Final
 
-from ..exceptions import MalformedMessage
+from ...exceptions import MalformedMessage
 from .layout import Field, Kind, Layout
 
 __all__ = ["check_structure"]

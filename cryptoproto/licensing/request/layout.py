@@ -1,6 +1,6 @@
 """The messages' layouts as data: what the structure check, the reader and the writer go by.
 
-One line per field, in the order of the ``.fbs`` files beside this module (a test holds the two together); the
+One line per field, in the order of the ``.fbs`` files in `cryptoproto/licensing` (a test holds the two together); the
 position in the list is the slot in the FlatBuffers vtable, so lines are only ever added at the end of a table.
 """
 

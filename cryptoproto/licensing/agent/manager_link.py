@@ -1,4 +1,4 @@
-"""The agent's way to its managers: HTTP POST, several addresses in turn."""
+"""The agent's HTTP connection to its managers; several addresses are tried in turn."""
 
 from __future__ import annotations
 
@@ -11,25 +11,23 @@ from typing import Final, TypeVar
 
 import httpx
 
-from ..exceptions import ConfigurationError, LicensingError, ManagerUnavailable
-from .refusal import refusal_error
+from ...exceptions import ConfigurationError, LicensingError, ManagerUnavailable
+from ..request.endpoint import CONTENT_TYPE, REQUEST_PATH
+from ..request.refusal import refusal_error
 
-__all__ = ["CONTENT_TYPE", "REQUEST_PATH", "ManagerLink", "Verify"]
+__all__ = ["ManagerLink", "Verify"]
 
-CONTENT_TYPE: Final = "application/octet-stream"
-REQUEST_PATH: Final = "/v1/license"
-
-_LARGEST_REPLY: Final = 65_536  # a sealed token is about half a kilobyte; a refusal is shorter
+_LARGEST_REPLY: Final = 65_536  # a sealed token has about half a kilobyte, a refusal less
 _REFUSALS: Final = frozenset({400, 413, 429})
 
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
-"""``True``: the system's certificate authorities. ``False``: no validation. A path: these authorities alone."""
+"""``True``: the system's certificate authorities. ``False``: no validation. A path: only authorities in this file."""
 
 _T = TypeVar("_T")
 
 
 class ManagerLink:
-    """Posts a sealed request to one manager after the other until one gives a usable answer."""
+    """Posts a sealed request to one manager after another until one gives a usable answer."""
 
     def __init__(
         self,
@@ -41,7 +39,7 @@ class ManagerLink:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         if isinstance(urls, str) or not urls:
-            raise ConfigurationError('urls: pass a list with one address or more, such as ["https://lm.example.com"]')
+            raise ConfigurationError('urls: pass a list of addresses, such as ["https://lm.example.com"]')
         self._urls = tuple(_checked_url(url, insecure=insecure) for url in urls)
         self._http = httpx.AsyncClient(
             verify=_tls(verify), timeout=timeout_s, transport=transport, headers={"Content-Type": CONTENT_TYPE}
@@ -52,15 +50,15 @@ class ManagerLink:
         await self._http.aclose()
 
     async def acquire(self, body: bytes, accept: Callable[[bytes], _T]) -> _T:
-        """What *accept* makes of the first good reply.
+        """What *accept* returns for the first good reply.
 
-        An address that cannot be reached, answers 5xx or otherwise not as a manager, or whose reply *accept* raises a
-        :class:`LicensingError` for, is passed over. A refusal (400, 413, 429) is final: every manager of a licensor
-        knows the same agreements.
+        An address is skipped if it cannot be reached, if it answers with 5xx or with anything else that a manager does
+        not send, or if *accept* raises a :class:`LicensingError`. A refusal (400, 413, 429) is final: all managers of a
+        licensor have the same agreements.
 
         Raises:
             LicenseRefused: a manager refused.
-            ManagerUnavailable: no address gave a usable answer; the text lists what each did.
+            ManagerUnavailable: no address gave a usable answer; the text lists the failure of each.
         """
         failures: list[str] = []
         for url in self._urls:
@@ -88,7 +86,7 @@ class ManagerLink:
             async for chunk in response.aiter_bytes():
                 reply += chunk
                 if len(reply) > _LARGEST_REPLY:
-                    raise httpx.DecodingError("the reply is far too long for a license manager's")
+                    raise httpx.DecodingError("the reply is too long for a license manager")
             return response.status_code, bytes(reply)
 
 
@@ -98,21 +96,23 @@ def _tls(verify: Verify) -> bool | ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=os.fspath(verify))
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"verify: {os.fspath(verify)}: no usable PEM certificates: {error}") from None
+        raise ConfigurationError(f"verify: {os.fspath(verify)}: cannot be used as PEM certificates: {error}") from None
 
 
 def _checked_url(text: str, *, insecure: bool) -> str:
     try:
         url = httpx.URL(text)
     except (httpx.InvalidURL, TypeError):
-        raise ConfigurationError("urls: not an address; write https://host/ or https://host:port/") from None
+        raise ConfigurationError("urls: not a valid address; write https://host/ or https://host:port/") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ConfigurationError(f"urls: {text!r} is no http or https address; write https://host/")
+        raise ConfigurationError(f"urls: {text!r} is not an http or https address; write https://host/")
     if url.userinfo:
-        raise ConfigurationError("urls: an address carries no user or password; the request proves who you are")
+        raise ConfigurationError(
+            "urls: remove the user and password from the address; the request itself proves who you are"
+        )
     if url.scheme == "http" and not insecure and not _is_loopback(url.host):
         raise ConfigurationError(
-            f"urls: {text} is not encrypted, and not on this machine; use https://, or pass insecure=True to accept it"
+            f"urls: {text} is not encrypted and not on this machine; use https://, or pass insecure=True"
         )
     if url.path in {"", "/"}:
         url = url.copy_with(path=REQUEST_PATH)

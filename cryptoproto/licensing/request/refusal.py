@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..exceptions import LicenseRefused, NoAgreement, NoFreeLicense, RequestMalformed, RequestStale, TooManyRequests
+from ...exceptions import LicenseRefused, NoAgreement, NoFreeLicense, RequestMalformed, RequestStale, TooManyRequests
 
 __all__ = ["Refusal", "refusal_error"]
 

@@ -7,11 +7,11 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
-from ..exceptions import InvalidToken, MalformedMessage
-from .codec import decode, encode
+from ...exceptions import InvalidToken, MalformedMessage
+from ..request.codec import decode, encode
+from ..request.layout import LICENSE_TOKEN
+from ..request.logins import config_hash
 from .key_text import decode_key, encode_key
-from .layout import LICENSE_TOKEN
-from .logins import config_hash
 
 __all__ = ["LicenseToken", "TokenBinding"]
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from ..exceptions import ConfigurationError
+from ...exceptions import ConfigurationError
 
 __all__ = ["LONGEST_NAME", "config_hash", "login_set", "read_logins"]
 
