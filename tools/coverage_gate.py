@@ -1,8 +1,8 @@
 """Check the coverage of each room: ``python -m tools.coverage_gate coverage.json``.
 
 Reads the JSON report of coverage.py, prints a table by room, and names every module and line that a room misses. The
-exit code is 1 if a room is below its limit, unless ``--no-gate`` is given. With ``--own`` it lists the modules that are not mostly covered by their
-own test file instead; the report needs contexts for that (``coverage json --show-contexts``).
+exit code is 1 if a room is below its limit, unless ``--no-gate`` is given. With ``--own`` it lists the modules that are
+not mostly covered by their own test file instead; the report needs contexts (``coverage json --show-contexts``).
 """
 
 from __future__ import annotations
