@@ -7,20 +7,14 @@ Each exception has its reason. An exception that is no longer needed fails, too,
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cryptoproto"
 GENERATED = PACKAGE / "licensing" / "fbs"
-PATHS = sorted(path for path in PACKAGE.rglob("*.py") if GENERATED not in path.parents)
-TREES = {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(), str(path)) for path in PATHS}
-TESTS = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(), str(path))
-    for path in sorted((ROOT / "tests").rglob("*.py"))
-}
-
 LINES_OF_A_MODULE: Final = 400
 LINES_OF_A_FUNCTION: Final = 60
 ATTRIBUTES_OF_A_CLASS: Final = 20
@@ -30,6 +24,22 @@ LOW_ROOMS: Final = ("wire", "messages", "keys", "arguments", "private_file", "fi
 
 WORLD: Final = frozenset({"asyncio", "os", "random", "secrets", "socket", "time"})
 """The modules that make a result depend on more than arguments."""
+
+
+@functools.cache
+def package() -> dict[str, ast.Module]:
+    """The modules of the package, by path."""
+    return parsed(path for path in PACKAGE.rglob("*.py") if GENERATED not in path.parents)
+
+
+@functools.cache
+def suite() -> dict[str, ast.Module]:
+    """The modules below ``tests``, by path."""
+    return parsed((ROOT / "tests").rglob("*.py"))
+
+
+def parsed(paths: Iterable[Path]) -> dict[str, ast.Module]:
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(), str(path)) for path in sorted(paths)}
 
 
 def functions(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -83,6 +93,7 @@ def _at_module_level(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _at_module_level(node)
 
 
+@functools.cache
 def _is_module(name: str) -> bool:
     path = ROOT.joinpath(*name.split("."))
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
@@ -100,14 +111,14 @@ def below_limit(found: dict[str, int], limit: int, exceptions: dict[str, str]) -
 
 def test_a_module_says_what_it_is_about() -> None:
     names = {"utils", "common", "helpers", "types", "misc"}
-    assert [path for path in TREES if Path(path).stem in names] == [], "name a module after its idea"
-    assert [path for path, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [path for path in package() if Path(path).stem in names] == [], "name a module after its idea"
+    assert [path for path, tree in package().items() if not ast.get_docstring(tree)] == []
 
 
 def test_input_never_meets_assert() -> None:
     lines = [
         f"{path}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in package().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Assert)
     ]
@@ -117,7 +128,7 @@ def test_input_never_meets_assert() -> None:
 def test_only_the_command_line_prints() -> None:
     calls = [
         f"{path}:{node.lineno}"
-        for path, tree in TREES.items()
+        for path, tree in package().items()
         if not path.startswith("cryptoproto/cli/")
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
@@ -148,17 +159,17 @@ LARGE_CLASSES: Final = {
 
 
 def test_the_size_of_modules() -> None:
-    sizes = {path: (ROOT / path).read_text().count("\n") for path in TREES}
+    sizes = {path: (ROOT / path).read_text().count("\n") for path in package()}
     below_limit(sizes, LINES_OF_A_MODULE, LARGE_MODULES)
 
 
 def test_the_size_of_functions() -> None:
-    sizes = {f"{path}:{name}": lines for path, tree in TREES.items() for name, lines in functions(tree)}
+    sizes = {f"{path}:{name}": lines for path, tree in package().items() for name, lines in functions(tree)}
     below_limit(sizes, LINES_OF_A_FUNCTION, LONG_FUNCTIONS)
 
 
 def test_the_size_of_classes() -> None:
-    sizes = {f"{path}:{name}": count for path, tree in TREES.items() for name, count in attributes(tree)}
+    sizes = {f"{path}:{name}": count for path, tree in package().items() for name, count in attributes(tree)}
     below_limit(sizes, ATTRIBUTES_OF_A_CLASS, LARGE_CLASSES)
 
 
@@ -175,7 +186,7 @@ WORLDLY: Final = {
 def test_nothing_below_transport_touches_the_world() -> None:
     found = {
         f"{path} imports {name}"
-        for path, tree in TREES.items()
+        for path, tree in package().items()
         if path.split("/")[1].removesuffix(".py") in LOW_ROOMS
         for node in ast.walk(tree)
         for name in (
@@ -197,7 +208,7 @@ CIRCLES: Final[dict[frozenset[str], str]] = {}  # none; write the reason here if
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = {
         path.removesuffix("/__init__.py").removesuffix(".py").replace("/", "."): set(imported(path, tree))
-        for path, tree in TREES.items()
+        for path, tree in package().items()
     }
     circles = {circle for circle in strongly_connected(graph) if len(circle) > 1}
     assert [sorted(circle) for circle in circles - CIRCLES.keys()] == []
@@ -274,7 +285,7 @@ UNTESTED_BY_NAME: Final = {
 def test_no_test_module_imports_another() -> None:
     found = {
         f"{path} imports {name}"
-        for path, tree in TESTS.items()
+        for path, tree in suite().items()
         for name in imported(path, tree)
         if name.rsplit(".", 1)[-1].startswith("test_")
     }
@@ -284,7 +295,7 @@ def test_no_test_module_imports_another() -> None:
 
 def test_the_test_of_a_module_is_found_by_its_name() -> None:
     missing = set()
-    for path in TREES:
+    for path in package():
         *rooms, name = path.removesuffix(".py").split("/")[1:]
         if name != "__init__" and not (ROOT.joinpath("tests", *rooms) / f"test_{name.strip('_')}.py").is_file():
             missing.add(path)
