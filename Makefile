@@ -51,7 +51,9 @@ test-debug: $(READY)
 		-o asyncio_debug=true tests/connection tests/client tests/transport tests/reconnect tests/market_data
 
 coverage: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --cov --cov-context=test --cov-report=
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -p no:cov --numprocesses auto --dist worksteal
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet --show-contexts -o coverage.json
 	$(BIN)/python -m tools.coverage_gate coverage.json $(GATE)
 

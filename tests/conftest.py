@@ -6,8 +6,9 @@ import asyncio
 import gc
 import inspect
 import os
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,15 @@ import pytest
 import cryptoproto as cp
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note the name of the test in the coverage data, if coverage is measured."""
+    measured = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
+    if measured is not None:
+        measured.switch_context(item.nodeid)
+    return (yield)
 
 
 @pytest.fixture(scope="module", autouse=True)
