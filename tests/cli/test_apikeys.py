@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import io
 import json
 import signal
 import stat
@@ -16,41 +15,21 @@ import yaml
 
 from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
-from cryptoproto.cli import main
-from tests.support.forks import Forks
+from tests.support.command_line import run, start
 
 
 class Shell:
-    """Runs commands in this process, in a thread: they bring an event loop of their own."""
+    """Runs commands in this process, in a thread: they have their own event loop."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.delenv("CRYPTOPROTO_API_SECRET", raising=False)
-
-    async def __call__(self, *arguments: str, secret: str = "", stdin: bytes = b"") -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["cryptoproto", "apikeys", *arguments])
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        if secret:
-            self._monkeypatch.setenv("CRYPTOPROTO_API_SECRET", secret)
-
-        def call() -> object:
-            try:
-                main()
-            except SystemExit as end:
-                return end.code
-            return 0
-
-        code = await asyncio.to_thread(call)
-        assert isinstance(code, int)
-        out, err = self._capsys.readouterr()
-        return code, out, err
+    async def __call__(self, *arguments: str, secret: str | None = None, stdin: bytes = b"") -> tuple[int, str, str]:
+        environment = {"COLUMNS": "200", "CRYPTOPROTO_API_SECRET": secret}
+        result = await asyncio.to_thread(run, "apikeys", *arguments, env=environment, stdin=stdin)
+        return result.code, result.out, result.err
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command_line: None) -> Shell:
-    return Shell(monkeypatch, capsys)
+def shell() -> Shell:
+    return Shell()
 
 
 async def test_every_command_has_help_with_an_example(shell: Shell) -> None:
@@ -74,7 +53,7 @@ async def test_sign_shows_the_seeds_signature(tmp_path: Path, shell: Shell) -> N
     assert "X-Deltix-Signature: DtMdHJ4vc0LYx9H0YB80dICiah10x/i1KFrJ+Ba+RyOw5wc+6WcXdxCHA3GFYrIe" in out
     assert 'payload: POST/api/v0/bars1min/goog/select{"from":null' in err
     code, _, err = await shell(*arguments)
-    assert (code, "no secret: give --secret-file" in err) == (1, True)
+    assert (code, "no secret: give --secret-file" in err) == (2, True)
     code, out, _ = await shell(*arguments, "--data", "@-", "--json", secret="TEST_API_SECRET", stdin=body.read_bytes())
     assert code == 0
     assert json.loads(out)["headers"]["X-Deltix-Signature"].startswith("DtMdHJ4vc0LY")
@@ -106,7 +85,7 @@ async def test_keygen_login_request(tmp_path: Path, shell: Shell) -> None:
         code, _, err = await shell(
             "login", url, "-k", "NOBODY", "--private-key", str(private_key), "-o", str(tmp_path / "no.json")
         )
-        assert (code, "unknown API key" in err) == (1, True)
+        assert (code, "unknown API key" in err) == (3, True)
         assert not (tmp_path / "no.json").exists()
 
 
@@ -120,7 +99,7 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
     assert len(secret) == 48
     assert secret not in out + err
     code, _, err = await shell("keygen", "basic", "--name", "B", "--out", str(path))
-    assert (code, "already exists" in err) == (1, True)
+    assert (code, "already exists" in err) == (2, True)
     assert path.read_text().strip() == secret
 
 
@@ -128,15 +107,15 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
     ("arguments", "code", "words"),
     [
         (["request", "GET", "http://127.0.0.1:1/"], 2, "either --key or --session"),
-        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 1, "begins with http://"),
-        (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 1, "is the address right?"),
-        (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 1, "log in first"),
-        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 1, "no such private"),
-        (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 1, "gateway's address"),
-        (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 1, "the given private key"),
-        (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 1, "chmod 600"),
-        (["serve", "--config", "none.yaml"], 1, "cannot be read"),
-        (["keygen", "session", "--name", "a", "--out", "/nowhere/a.pem"], 1, "cannot be written"),
+        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "begins with http://"),
+        (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right?"),
+        (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 2, "log in first"),
+        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "no such private"),
+        (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "gateway's address"),
+        (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "the given private key"),
+        (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 2, "chmod 600"),
+        (["serve", "--config", "none.yaml"], 2, "cannot be read"),
+        (["keygen", "session", "--name", "a", "--out", "/nowhere/a.pem"], 2, "cannot be written"),
     ],
 )
 async def test_mistakes_are_one_sentence(
@@ -155,28 +134,22 @@ async def test_mistakes_are_one_sentence(
     assert "Traceback" not in err
 
 
-async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell, commands: Forks) -> None:
+async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell) -> None:
     config = tmp_path / "application.yaml"
     config.write_text("security:\n  api-keys-provider:\n    api-keys:\n      - {name: a, key: b, user: c}\n")
-    process = await asyncio.create_subprocess_exec(
-        *commands.command("-m", "cryptoproto", "apikeys", "serve", "--config", config, "--port", "0"),
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    line = (await process.stderr.readline()).decode()
-    assert "basic flow, API keys: 1; end with Ctrl-C" in line
-    url = line.split()[2].rstrip(",")
-    code, _, err = await shell("request", "GET", f"{url}/", "-k", "a", secret="b")
-    assert (code, err) == (1, "404 Not Found\n")
-    process.send_signal(signal.SIGINT)
-    assert await process.wait() == 130
+    with start("apikeys", "serve", "--config", config, "--port", "0", stream="stderr") as server:
+        assert "basic flow, API keys: 1; end with Ctrl-C" in server.first_line
+        url = server.first_line.split()[2].rstrip(",")
+        code, _, err = await shell("request", "GET", f"{url}/", "-k", "a", secret="b")
+        assert (code, err) == (1, "404 Not Found\n")
+        assert server.kill(signal.SIGINT) == 130
 
 
 async def test_a_missing_extra_says_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "httpx" else find(name))
     code, _, err = await shell("sign", "GET", "/", "-k", "a")
-    assert (code, err) == (1, "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n")
+    assert (code, err) == (2, "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n")
 
 
 def test_importing_the_room_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,27 +69,28 @@ BASE = ("request", "balances", "--client-id", "alice", "--server-key", "alice.pu
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        ((*BASE, "--key", "alice.pem", "--url", "{nobody}"), "cannot connect to {nobody}"),
-        ((*BASE, "--key", "nobody.pem", "--url", "{nobody}"), "nobody.pem: no such private key file"),
-        ((*BASE, "--key", "open.pem", "--url", "{nobody}"), "chmod 600 open.pem"),
-        ((*BASE, "--key", "alice.pem", "--url", "ws://example.com"), "not this machine; use wss://"),
-        ((*BASE, "--key", "alice.pem", "--url", "http://example.com"), "no WebSocket address"),
+        ((*BASE, "--key", "alice.pem", "--url", "{nobody}"), 3, "cannot connect to {nobody}"),
+        ((*BASE, "--key", "nobody.pem", "--url", "{nobody}"), 2, "nobody.pem: no such private key file"),
+        ((*BASE, "--key", "open.pem", "--url", "{nobody}"), 2, "chmod 600 open.pem"),
+        ((*BASE, "--key", "alice.pem", "--url", "ws://example.com"), 2, "not on this machine; use wss://"),
+        ((*BASE, "--key", "alice.pem", "--url", "http://example.com"), 2, "not a WebSocket address"),
         (
             ("order", "buy", "BTC_USD", "a lot", "1", *BASE[2:], "--key", "alice.pem", "--url", "{nobody}"),
-            "no decimal number",
+            2,
+            "not a decimal number",
         ),
     ],
 )
 def test_a_mistake_is_explained_in_one_sentence(
-    arguments: tuple[str, ...], words: str, shell: Shell, unused_tcp_port: int
+    arguments: tuple[str, ...], code: int, words: str, shell: Shell, unused_tcp_port: int
 ) -> None:
     nobody = f"ws://127.0.0.1:{unused_tcp_port}"
     (shell.folder / "open.pem").write_bytes((shell.folder / "alice.pem").read_bytes())
     (shell.folder / "open.pem").chmod(0o644)
     result = shell(*(argument.format(nobody=nobody) for argument in arguments))
-    assert (result.code, result.out) == (1, "")
+    assert (result.code, result.out) == (code, "")
     assert words.format(nobody=nobody) in " ".join(result.err.split())
     assert "Traceback" not in result.err
 

@@ -22,5 +22,5 @@ def test_the_book(shell: Shell) -> None:
 @pytest.mark.usefixtures("venue")
 def test_a_pair_without_a_book(shell: Shell) -> None:
     missing = shell("book", "NO_SUCH", "--once", "--timeout", "0.05")
-    assert missing.code == 1
+    assert missing.code == 4
     assert "no book of NO_SUCH came" in " ".join(missing.err.split())
