@@ -66,7 +66,7 @@ async def exchange(_event_loop_plugin: None, exchange_options: Mapping[str, Any]
 async def make_trading_client(
     exchange: Exchange, trading_key: cp.PrivateKey, trading_balances: Mapping[str, Any]
 ) -> AsyncIterator[ClientMaker]:
-    """Makes more clients, each with its own account: ``await make_trading_client("bob")``.
+    """A maker of more clients, each with its own account. Await ``make_trading_client("bob")``.
 
     Takes ``balances={"USD": "5"}`` and every option of the client. They are closed after the test.
     """
