@@ -188,6 +188,15 @@ def test_an_iteration_in_another_thread_ends_with_close(exchange: Exchange, alic
     assert sorted(heard) == ["BuyOrderPlaced", "ConnectionClosed", "SetBalance", "the end"]
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, even if the suite runs in the background, where shells ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_the_wait_and_nothing_else(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with client_of(exchange, alice_key) as alice:
         events = alice.events()
