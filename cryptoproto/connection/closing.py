@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+from typing import Final
 
 from ..exceptions import ConnectionClosed, CryptoprotoError, DecodeError, HandshakeError, InvalidKey, UnsupportedVersion
 from ..transport import Closed
 from ..wire import CloseCode, connection_closed
 
-__all__ = ["ClosedHere", "ending", "own"]
+__all__ = ["CLOSE_TIMEOUT_S", "ClosedHere", "ending", "own"]
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""How long a peer may take to answer a close, unless the caller says otherwise."""
 
 
 class ClosedHere(ConnectionClosed):

@@ -427,7 +427,7 @@ async def test_rubbish_for_json(
 async def test_a_text_message(script: Script, alice_key: cp.PrivateKey) -> None:
     async with script.connect(alice_key) as connection:
         script.peer.link.send_text("hello")
-        with pytest.raises(cp.DecodeError, match="a text message came where frames are binary"):
+        with pytest.raises(cp.DecodeError, match="received a text message; frames are binary"):
             await anext(connection)
 
 

@@ -138,7 +138,7 @@ async def test_a_request_before_which_nothing_can_be_written_ends_by_its_deadlin
     async with script.connect(alice_key, protocol=V5) as connection:
         script.peer.client_link.hold_writes = True
         before = loop.time()
-        with pytest.raises(cp.RequestTimeout, match="the network took no more") as caught:
+        with pytest.raises(cp.RequestTimeout, match="the network accepted no more data") as caught:
             await connection.request(BALANCE, timeout=3)
         assert loop.time() - before == pytest.approx(3.0)
         assert caught.value.sent is False

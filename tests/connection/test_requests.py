@@ -128,11 +128,11 @@ async def test_deadlines_of_answered_calls_do_not_pile_up(script: Script, alice_
         script.peer.auto_reply = True
         for _ in range(1000):
             await connection.request(BALANCE)
-        assert len(connection._calls._deadlines) < 100
+        assert len(connection._pump.calls._deadlines) < 100
         script.peer.reply(1)
         await slow
         await asyncio.sleep(3601)  # virtual: the last deadline passes, and takes with it what was left
-        assert connection._calls._deadlines == []
+        assert connection._pump.calls._deadlines == []
 
 
 async def test_a_reply_as_a_dict_and_of_an_unknown_type(script: Script, alice_key: cp.PrivateKey) -> None:

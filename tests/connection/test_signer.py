@@ -158,8 +158,8 @@ def test_a_loop_that_is_closed_in_the_middle_of_a_signature(
 
     async def leave() -> cp.Connection:
         connection = await script.connect(alice_key)
-        assert connection._signer is not None
-        connection._signer.put(connection._session.draft_message(b"{}"))
+        assert connection._pump.signer is not None
+        connection._pump.signer.put(connection._pump.session.draft_message(b"{}"))
         return connection
 
     with asyncio.Runner() as runner:
