@@ -1,4 +1,4 @@
-"""What the end of a link means: for the handshake, for the connection, and for each caller."""
+"""The error for the end of a link: during the handshake, afterwards, and for each caller."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ CLOSE_TIMEOUT_S: Final = 5.0
 
 
 class ClosedHere(ConnectionClosed):
-    """The user closed the connection, which is no error to the iteration."""
+    """The user closed the connection; the iteration stops without an error."""
 
 
 def ending(closed: Closed, *, opened: bool) -> CryptoprotoError:
-    """The error that stands for the end of a link, before or after the handshake was over."""
+    """The error for the end of a link, during the handshake or after it."""
     if closed.fault is not None:
         return DecodeError(closed.fault)
     return connection_closed(closed.code, closed.reason) if opened else _refusal(closed)
 
 
 def _refusal(closed: Closed) -> CryptoprotoError:
-    """What a close during the handshake means: the protocol gives it no code of its own."""
+    """The error for a close during the handshake, for which the protocol has no code."""
     if closed.code is None:
         return HandshakeError("the connection was lost during the handshake")
     if closed.code == CloseCode.POLICY_VIOLATION:
-        return InvalidKey(f"the exchange refused the handshake: {closed.reason or 'no reason given'}")
+        return InvalidKey(f"the exchange rejected the handshake: {closed.reason or 'no reason given'}")
     if closed.code == CloseCode.PROTOCOL_ERROR:
         return UnsupportedVersion(
             f"the exchange ended the handshake with code 1002: {closed.reason or 'no reason given'}"
@@ -44,7 +44,7 @@ def _refusal(closed: Closed) -> CryptoprotoError:
 
 
 def own(error: CryptoprotoError, *, sent: bool | None) -> CryptoprotoError:
-    """*error* for one caller: a shared exception would collect the tracebacks of all."""
+    """A copy of *error* for one caller; a shared exception would collect the tracebacks of all callers."""
     if isinstance(error, ClosedHere):
         mine: CryptoprotoError = ConnectionClosed(error.code, error.reason, position=error.position)
     else:

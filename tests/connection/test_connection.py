@@ -128,7 +128,7 @@ def test_open_timeout_covers_every_stage(
     ("code", "reason", "error", "words"),
     [
         (1008, "client id 'alice' is not registered", cp.InvalidKey, "client id 'alice' is not registered"),
-        (1008, "", cp.InvalidKey, "refused the handshake: no reason given"),
+        (1008, "", cp.InvalidKey, "rejected the handshake: no reason given"),
         (1002, "version 3 is not spoken", cp.HandshakeError, "code 1002: version 3 is not spoken"),
         (1000, "", cp.HandshakeError, "code 1000: no reason given"),
         (1012, "restart", cp.ServerRestart, "restart"),

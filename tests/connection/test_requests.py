@@ -76,7 +76,7 @@ async def test_every_call_has_its_own_deadline(script: Script, alice_key: cp.Pri
         before = loop.time()
 
         async def ends_after(timeout: float | None) -> float:
-            with pytest.raises(cp.RequestTimeout, match="no reply to the request within its deadline") as caught:
+            with pytest.raises(cp.RequestTimeout, match="no response to the request before its deadline") as caught:
                 await connection.request(BALANCE, timeout=timeout)
             assert isinstance(caught.value, TimeoutError)
             assert caught.value.sent is True
