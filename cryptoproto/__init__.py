@@ -60,7 +60,7 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStatus, MarketData, OrderBook
+from .market_data import FeedState, FeedStateChange, MarketData, OrderBook
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -138,7 +138,7 @@ __all__ = [
     "ErrorType",
     "Event",
     "FeedState",
-    "FeedStatus",
+    "FeedStateChange",
     "HandshakeError",
     "HeartbeatTimeout",
     "HistoryRewound",

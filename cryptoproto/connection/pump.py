@@ -16,6 +16,7 @@ from ..exceptions import (
     DecodeError,
     HandshakeError,
     HeartbeatTimeout,
+    HistoryRewound,
     OpenTimeout,
     RequestTimeout,
     SlowConsumer,
@@ -184,7 +185,7 @@ class Pump:
                 if frame is not None:
                     self._on_rare(frame)
                 return
-        except (HandshakeError, DecodeError) as error:
+        except (HandshakeError, DecodeError, HistoryRewound) as error:
             self.fail(error, CloseCode.PROTOCOL_ERROR)
             return
         if self._has_queue:
@@ -356,7 +357,7 @@ class Pump:
         self._hand_over()
         self._identity.release()
         if self.error is None:
-            if isinstance(error, ConnectionClosed):
+            if isinstance(error, ConnectionClosed) and not isinstance(error, HistoryRewound):
                 error.position = self._position
             if cause is not None:
                 error.__cause__ = cause

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from .. import market_data as asynchronous
-from ..market_data import FeedState, MarketUpdate, OrderBook
+from ..market_data import FeedStateChange, MarketUpdate, OrderBook
 from ..messages import AnonymousTrade
 from ..reconnect import Backoff
 from ..transport import TransportKind, TransportOpener
@@ -104,7 +104,7 @@ class MarketData:
     # How it is
 
     @property
-    def state(self) -> FeedState:
+    def state(self) -> FeedStateChange:
         """What the feed is doing, and why."""
         return self._feed.state
 
@@ -151,7 +151,7 @@ class MarketData:
         """The updates; with *timeout*, the iteration ends when nothing came for so many seconds."""
         return Stream(self._thread, self._feed.__aiter__, timeout=timeout)
 
-    def states(self, *, timeout: float | None = None) -> Stream[FeedState]:
+    def states(self, *, timeout: float | None = None) -> Stream[FeedStateChange]:
         """The present state and every one that follows; *timeout* as for :meth:`updates`."""
         return Stream(self._thread, self._feed.states, timeout=timeout)
 
