@@ -16,7 +16,7 @@ import pytest
 from cryptoproto.cli.app import run
 from cryptoproto.licensing import KeyPair, LicenseManager
 from cryptoproto.licensing.agent import agent, manager_link
-from tests.licensing.worlds import InMemory
+from tests.support.licensing.worlds import InMemory
 
 Cli = Callable[..., tuple[int, str, str]]
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from cryptoproto.licensing import KeyPair, Keyring, LicenseManager
-from tests.licensing.test_server import PATH, fresh_request
 from tests.support.forks import Forks
+from tests.support.licensing.fresh import PATH, fresh_request
 
 
 async def start(commands: Forks, folder: Path, port: int) -> asyncio.subprocess.Process:

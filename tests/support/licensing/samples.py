@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from cryptoproto.licensing import (
+    KeyPair,
+    LicenseToken,
+    TokenBinding,
+    config_hash,
+)
 from cryptoproto.licensing.request.codec import Value
 from cryptoproto.licensing.request.layout import LICENSE_REQUEST, Kind
-from cryptoproto.licensing.request.logins import config_hash
-from tests.licensing.simulated_time import SECOND, START_NS
+from tests.support.licensing.simulated_time import SECOND, START_NS
 
 PUBLISHED: Final = """
     request_time_utc token_expiry_time_utc package_name package_version package_build_number package_build_host
@@ -51,3 +56,11 @@ def full_request(package: str = "roq-deribit", logins: tuple[str, ...] = ("A1", 
         "accounts": len(set(logins)),
         "nonce": bytes(range(16)),
     }
+
+
+HASH = config_hash("roq-deribit", ["A1", "A2"])
+
+
+def token_for(gateway: KeyPair, *, life_s: int = 7200) -> LicenseToken:
+    binding = TokenBinding(gateway.public_key, "roq-deribit", HASH)
+    return LicenseToken.issue(binding, now_ns=START_NS, expires_ns=START_NS + life_s * SECOND, request_nonce=None)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import cryptoproto as cp
 from cryptoproto.licensing import config_hash, read_logins
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors/config_hash_v1.json").read_text(encoding="utf-8"))
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors/config_hash_v1.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])

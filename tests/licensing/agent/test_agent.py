@@ -37,9 +37,9 @@ from cryptoproto.licensing import (
     config_hash,
 )
 from cryptoproto.licensing.sealing.sealing import Channel, sign_token
-from tests.licensing.samples import PUBLISHED
-from tests.licensing.simulated_time import SECOND, START_NS, SimulatedClock
-from tests.licensing.worlds import InMemory
+from tests.support.licensing.samples import PUBLISHED
+from tests.support.licensing.simulated_time import SECOND, START_NS, SimulatedClock
+from tests.support.licensing.worlds import InMemory
 
 MakeAgent = Callable[..., LicenseAgent]
 HOUR = 3600.0
@@ -93,9 +93,6 @@ def cache_error(agent: LicenseAgent) -> Exception | None:
 def cache_file(tmp_path: Path) -> Path:
     (path,) = (tmp_path / "cache").iterdir()
     return path
-
-
-# --- acquiring -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("agreement")
@@ -231,9 +228,6 @@ async def test_a_token_that_the_gateway_sealed_itself_is_not_accepted(
             await agent.ready()
 
 
-# --- outages, grace, expiry ----------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("agreement")
 async def test_an_outage_for_the_whole_life_of_a_token(
     make_agent: MakeAgent, network: InMemory, clock: SimulatedClock
@@ -325,9 +319,6 @@ async def test_a_callback_that_raises_does_not_end_the_renewals(make_agent: Make
         await clock.advance(HOUR)
         assert agent.token.issued_at_utc_ns > START_NS
     assert "a bug of the user" in str(heard[0]["exception"])
-
-
-# --- the cache goes wrong ------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("agreement")
@@ -426,9 +417,6 @@ async def test_cached_tokens_survive_a_rotation(
         assert agent.token == token
 
 
-# --- clocks go wrong -----------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("agreement")
 @pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0])
 async def test_a_clock_that_jumps_neither_shortens_nor_lengthens_a_token(
@@ -498,9 +486,6 @@ async def test_an_ended_cached_token_is_not_used(
             await agent.ready()
 
 
-# --- what is sent --------------------------------------------------------------------------------------
-
-
 async def test_everything_published_is_sent_and_nothing_secret(make_agent: MakeAgent, gateway: KeyPair) -> None:
     recorder = ActivityRecorder()
     recorder.symbols, recorder.total_symbols, recorder.users = 3, 500, 2
@@ -562,9 +547,6 @@ async def test_an_account_that_was_not_named_is_objected_to(
             await agent.ready()
 
 
-# --- arguments -----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
@@ -579,41 +561,6 @@ async def test_an_account_that_was_not_named_is_objected_to(
 def test_arguments_that_cannot_be_used(make_agent: MakeAgent, changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(cp.ConfigurationError, match=complaint):
         make_agent(**changes)
-
-
-@pytest.mark.parametrize(
-    ("urls", "complaint"),
-    [
-        ([], "pass a list"),
-        ("https://lm", "pass a list"),
-        (["lm.example.com"], "not an http or https"),
-        (["ftp://lm"], "not an http or https"),
-        (["http://lm.example.com"], "not encrypted"),
-        (["https://user:hunter2@lm"], "remove the user and password"),
-        (["http://lm:port/"], "not a valid address"),
-    ],
-)
-def test_addresses_that_cannot_be_used(
-    gateway: KeyPair, keyring: Keyring, tmp_path: Path, urls: Any, complaint: str
-) -> None:
-    key = keyring.active(START_NS)[0].public
-    with pytest.raises(cp.ConfigurationError, match=complaint) as caught:
-        LicenseAgent(urls, keys=gateway, manager_key=key, package="p", cache_dir=tmp_path)
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "change", [{"lock_period_s": 0}, {"renew_at": 0.9}, {"retry_interval_s": 0.0}, {"grace_s": -1.0}]
-)
-def test_schedules_that_cannot_be_kept(change: dict[str, float]) -> None:
-    with pytest.raises(cp.ConfigurationError):
-        Schedule(**change)
-
-
-@pytest.mark.parametrize("change", [{"api": "a\n"}, {"is_uat": 1}, {"session_id": "x" * 65}, {"instance": 3}])
-def test_deployments_that_cannot_be_sent(change: dict[str, Any]) -> None:
-    with pytest.raises(cp.ConfigurationError):
-        Deployment(**change)
 
 
 @pytest.mark.usefixtures("agreement")
