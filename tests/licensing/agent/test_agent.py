@@ -482,7 +482,7 @@ async def test_an_ended_cached_token_is_not_used(
     await_s = 2 * HOUR
     clock._steady_ns += int(await_s * SECOND)
     async with make_agent() as agent:
-        with pytest.raises(LicenseExpired, match="the token ended at"):
+        with pytest.raises(LicenseExpired, match="the token expired at"):
             await agent.ready()
 
 
@@ -543,7 +543,9 @@ async def test_an_account_that_was_not_named_is_objected_to(
     recorder = ActivityRecorder()
     recorder.accounts = 1
     async with make_agent(client=recorder, logins=[]) as agent:
-        with pytest.raises(LicenseExpired, match="accounts: does not go with config_hash"):
+        with pytest.raises(
+            LicenseExpired, match="accounts: 1, but config_hash has no logins; accounts must be above 0 if and only if"
+        ):
             await agent.ready()
 
 

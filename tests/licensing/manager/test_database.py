@@ -42,5 +42,5 @@ def test_files_that_are_no_license_database(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other") as connection:
         connection.execute("CREATE TABLE t (x)")
     connection.close()
-    with pytest.raises(LicenseDatabaseError, match="something else"):
+    with pytest.raises(LicenseDatabaseError, match="another program"):
         LicenseManager(tmp_path / "other", ring)

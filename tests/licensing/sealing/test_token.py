@@ -30,7 +30,7 @@ def test_50_000_mutated_tokens(token_message: bytes) -> None:
         ({"package": "roq-bybit"}, 0, "is for package 'roq-deribit'"),
         ({"config_hash": config_hash("roq-deribit", ["A1"])}, 0, "another set of logins"),
         ({"is_uat": True}, 0, "other environment"),
-        ({}, 7200, "the token ended at"),
+        ({}, 7200, "the token expired at"),
         ({}, -301, "set the clock"),
     ],
 )
@@ -47,7 +47,7 @@ def test_a_token_is_for_one_gateway_and_time(
 
 @pytest.mark.parametrize("life_s", [0, -1, 11 * 366 * 86_400])
 def test_a_token_with_an_impossible_life_is_refused(gateway: KeyPair, life_s: int) -> None:
-    with pytest.raises(MalformedMessage, match="not a time"):
+    with pytest.raises(MalformedMessage, match="not valid times"):
         LicenseToken.decode(token_for(gateway, life_s=life_s).encode())
 
 
