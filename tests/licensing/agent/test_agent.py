@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -593,3 +594,117 @@ async def test_a_bug_in_a_users_metrics_is_told_and_survived(make_agent: MakeAge
         broken.works = True
         await clock.advance(75)
         agent.ensure()
+
+
+# --- what is announced, and when -----------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("agreement")
+async def test_a_token_is_announced_after_it_is_cached(
+    make_agent: MakeAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends as soon as it is licensed has a token for its next start."""
+    written = threading.Event()
+    genuine = os.fsync
+
+    def slow(descriptor: int) -> None:
+        written.wait(0.05)  # long enough for an announcement that does not wait for the disk
+        genuine(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    files: list[list[Path]] = []
+    async with make_agent(on_state=lambda _: files.append(list(tmp_path.glob("cache/*.token")))) as agent:
+        await agent.ready()
+        assert cache_file(tmp_path).suffix == ".token"
+        await asyncio.sleep(0)
+    assert [len(each) for each in files] == [0, 1]
+
+
+@pytest.mark.usefixtures("agreement")
+async def test_states_are_a_stream_that_ends_with_the_agent(make_agent: MakeAgent, clock: SimulatedClock) -> None:
+    agent = make_agent()
+    states = agent.states()
+    async with running(agent, clock):
+        assert await anext(states) is LicenseState.STARTING
+        assert await anext(states) is LicenseState.LICENSED
+    assert [each async for each in states] == []
+    assert [each async for each in agent.states()] == [LicenseState.LICENSED]
+
+
+async def test_grace_and_expiry_are_in_the_stream(
+    make_agent: MakeAgent, network: InMemory, clock: SimulatedClock
+) -> None:
+    network.down()
+    async with running(make_agent(schedule=Schedule(grace_s=600)), clock) as agent:
+        states = agent.states()
+        assert await anext(states) is LicenseState.GRACE
+        await clock.advance(600)
+        assert await anext(states) is LicenseState.EXPIRED
+
+
+async def test_those_who_wait_learn_that_the_agent_was_closed(
+    make_agent: MakeAgent, clock: SimulatedClock, network: InMemory
+) -> None:
+    network.down()
+    async with running(make_agent(), clock) as agent:
+        waiter = asyncio.create_task(agent.licensed())
+        await asyncio.sleep(0)
+    with pytest.raises(LicenseExpired, match="not running"):
+        await waiter
+
+
+async def test_an_agent_that_fails_says_why(
+    make_agent: MakeAgent, clock: SimulatedClock, network: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.down()
+    async with running(make_agent(), clock) as agent:
+        waiter = asyncio.create_task(agent.licensed())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(agent._standing, "jumped", lambda *_: 1 // 0)
+        clock.leave()
+        await clock.advance(60)
+        with pytest.raises(LicenseExpired, match="not running: integer division"):
+            await waiter
+
+
+async def test_a_token_installed_by_hand_is_not_replaced_by_a_shorter_one(
+    make_agent: MakeAgent,
+    manager: LicenseManager,
+    gateway: KeyPair,
+    clock: SimulatedClock,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manager.administration.add_agreement(gateway.public_key, "roq-*", licenses=1)
+    binding = TokenBinding(gateway.public_key, "roq-deribit", config_hash("roq-deribit", ["A1"]))
+    long, box = manager.administration.grant(manager.generations[0], binding, period_s=30 * 86_400)
+    async with running(make_agent(), clock) as agent:
+        assert agent.token != long
+        agent._keeper._cache.write(box)  # while it is licensed
+        with caplog.at_level(logging.INFO):
+            assert await agent.renew() == long
+        assert "the cached token lasts longer" in caplog.text
+        assert agent.token == long
+        assert cache_file(tmp_path).read_bytes() == box
+        renewed_ns = manager.administration.locks()[0].renewed_ns
+        await clock.advance(HOUR)
+        assert manager.administration.locks()[0].renewed_ns > renewed_ns  # at the pace of the tokens of 2 hours
+        assert agent.token == long
+    async with running(make_agent(), clock) as agent:
+        assert agent.token == long
+        assert cache_file(tmp_path).read_bytes() == box
+
+
+@pytest.mark.usefixtures("agreement")
+async def test_a_renewal_at_the_time_of_an_attempt_is_enough(
+    make_agent: MakeAgent, clock: SimulatedClock, network: InMemory
+) -> None:
+    async with running(make_agent(), clock) as agent:
+        asked = len(network.asked)
+        agent._next_attempt = clock.steady_ns()
+        renewing = asyncio.create_task(agent.renew())
+        await asyncio.sleep(0)
+        await clock.advance(31)
+        await renewing
+        assert len(network.asked) == asked + 1
+        assert agent.recorder.metrics().create_order == 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.licensing import (
     KeyPair,
+    LicenseDatabaseError,
     LicenseManager,
     LicenseToken,
     LicensingError,
@@ -17,6 +21,8 @@ from cryptoproto.licensing import (
     TokenBinding,
     config_hash,
 )
+from cryptoproto.licensing.manager import administer
+from cryptoproto.licensing.manager.administration import current_user
 from cryptoproto.licensing.sealing.sealing import open_token
 from tests.support.licensing.asker import PACKAGE, Asker, granted
 from tests.support.licensing.simulated_time import SECOND, START_NS, SimulatedClock
@@ -104,3 +110,25 @@ def test_every_change_leaves_a_row(asker: Asker, gateway: KeyPair) -> None:
     assert {row.actor for row in rows} == {"tester"}
     assert rows[2].detail["token_id"] == token.token_id
     assert rows[2].to_plain()["at"] == "2026-09-21T14:13:20Z"
+
+
+def test_administration_without_the_managers_keys(tmp_path: Path, gateway: KeyPair) -> None:
+    path = tmp_path / "licenses.db"
+    with pytest.raises(LicenseDatabaseError, match="no such license database"), administer(path):
+        pass
+    with administer(path, create=True, clock=lambda: START_NS, actor="tester") as administration:
+        administration.add_agreement(gateway.public_key, "*", licenses=1)
+        administration.note_key_change("key rotation", {"overlap": "30d"})
+    with administer(path) as administration:
+        assert [row.action for row in administration.audit()] == ["agreement add", "key rotation"]
+
+
+def test_the_audit_names_the_user_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(getpass, "getuser", lambda: "alice")
+    assert current_user() == "alice"
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert current_user() == f"uid {os.getuid()}"

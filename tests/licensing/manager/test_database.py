@@ -13,7 +13,9 @@ from cryptoproto.licensing import (
     LicenseDatabaseError,
     LicenseManager,
 )
-from tests.support.licensing.simulated_time import START_NS
+from cryptoproto.licensing.manager.database import Database
+from tests.support.licensing.asker import Asker
+from tests.support.licensing.simulated_time import START_NS, SimulatedClock
 
 
 def test_the_database_is_private_and_known_again(tmp_path: Path, gateway: KeyPair) -> None:
@@ -44,3 +46,47 @@ def test_files_that_are_no_license_database(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(LicenseDatabaseError, match="another program"):
         LicenseManager(tmp_path / "other", ring)
+
+
+def test_a_database_of_the_first_version_is_upgraded(tmp_path: Path, gateway: KeyPair) -> None:
+    path, ring = tmp_path / "licenses.db", Keyring.generate(START_NS)
+    with LicenseManager(path, ring) as manager:
+        manager.administration.add_agreement(gateway.public_key, "*", licenses=1)
+        with manager._database.transaction() as connection:
+            connection.execute("DROP TABLE refusals")
+            connection.execute("PRAGMA user_version = 1")
+    with LicenseManager(path, ring, clock=lambda: START_NS) as manager:
+        asker = Asker(manager, gateway, SimulatedClock())
+        assert asker.outcome(manager.handle(asker.body("A1")[:-1])) == "malformed"
+        assert [row.refused for row in manager.usage()] == [1]
+
+
+def test_a_commit_that_fails_is_rolled_back(tmp_path: Path) -> None:
+    database = Database(tmp_path / "licenses.db")
+
+    def fail_at_the_commit() -> None:
+        with database.transaction() as connection:
+            connection.execute("PRAGMA defer_foreign_keys = ON")
+            connection.execute("INSERT INTO locks VALUES ('k', 'p', x'00', 0, 99, 1, 1, 1, '')")
+
+    with pytest.raises(LicenseDatabaseError, match="FOREIGN KEY"):
+        fail_at_the_commit()
+    with database.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM locks").fetchone() == (0,)
+        assert not connection.in_transaction
+    database.close()
+
+
+def test_a_transaction_whose_block_fails_is_rolled_back() -> None:
+    database = Database(":memory:")
+
+    def fail() -> None:
+        with database.transaction() as connection:
+            connection.execute("INSERT INTO refusals VALUES ('d', 'k', 'r', 1, 1, 1)")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    with database.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM refusals").fetchone() == (0,)
+    database.close()

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import pytest
+
 from cryptoproto.licensing import (
     KeyPair,
     Keyring,
     LicenseManager,
     LicenseToken,
 )
+from cryptoproto.licensing.manager import ledger
 from cryptoproto.licensing.request.refusal import refusal_error
 from tests.support.licensing.asker import PACKAGE, Asker, granted
 from tests.support.licensing.simulated_time import SECOND, START_NS, SimulatedClock
@@ -120,3 +123,24 @@ def test_decisions_of_several_processes_on_one_file_are_one_after_another(tmp_pa
     assert len(managers[0].administration.locks()) == 5
     for manager in managers:
         manager.close()
+
+
+def test_ended_locks_are_bounded(asker: Asker, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "MOST_ENDED_LOCKS", 5)
+    admin = asker.manager.administration
+    admin.add_agreement(asker.keys.public_key, "*", licenses=1, lock_period_s=1)
+    for number in range(20):
+        clock._steady_ns += SECOND
+        assert granted(asker.ask(f"A{number}"))
+    assert len(admin.locks()) == 1
+    ended = [lock.expires_ns for lock in admin.locks(ended=True)]
+    assert len(ended) == 6
+    assert min(ended) == START_NS + 16 * SECOND
+
+
+def test_an_agreement_and_a_lock_as_plain_values(asker: Asker) -> None:
+    agreement = asker.manager.administration.add_agreement(asker.keys.public_key, "*", licenses=1, note="Alice")
+    assert agreement.to_plain()["created"] == "2026-09-21T14:13:20Z"
+    assert agreement.to_plain()["revoked"] is None
+    revoked = asker.manager.administration.revoke_agreement(agreement.id)
+    assert revoked.to_plain()["revoked"] == "2026-09-21T14:13:20Z"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -40,3 +43,36 @@ def test_odd_text_becomes_acceptable() -> None:
     assert printable("\ud800x") == "?x" or printable("\ud800x") == " x"
     assert printable("é" * 200) == "é" * 128
     assert printable("") == ""
+
+
+def test_what_the_machine_does_not_tell_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden(self: Path, **_: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", hidden)
+    monkeypatch.setattr(os, "sysconf_names", {})
+    facts = fixed_facts()
+    assert facts["machine_id"] is None
+    assert facts["cache_line_size"] == 0
+
+
+def test_the_cache_line_from_the_system_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: "unknown")
+    monkeypatch.setattr(os, "sysconf_names", {"SC_LEVEL1_DCACHE_LINESIZE": 1})
+    monkeypatch.setattr(os, "sysconf", lambda name: -1 if name == "SC_LEVEL1_DCACHE_LINESIZE" else 4096)
+    assert fixed_facts()["cache_line_size"] == 0
+
+
+def test_the_cache_line_from_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda self, **_: "64\n")
+    assert fixed_facts()["cache_line_size"] == 64
+
+
+@pytest.mark.parametrize(("system", "factor"), [("linux", 1024), ("darwin", 1)])
+def test_the_unit_of_the_largest_memory(monkeypatch: pytest.MonkeyPatch, system: str, factor: int) -> None:
+    class Usage:
+        ru_maxrss = 7
+
+    monkeypatch.setattr(resource, "getrusage", lambda _: Usage())
+    monkeypatch.setattr(sys, "platform", system)
+    assert moving_facts(time.time_ns())["process_max_rss"] == 7 * factor

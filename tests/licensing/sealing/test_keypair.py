@@ -130,3 +130,28 @@ def test_the_pinned_key_in_all_its_forms(tmp_path: Path) -> None:
         public.write_text(content)
         with pytest.raises(cp.ConfigurationError, match=complaint):
             ManagerKey.load(public)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_a_key_file_that_others_can_access_is_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "keys.json"
+    KeyPair.generate().save(path)
+    path.chmod(mode)
+    with pytest.raises(cp.ConfigurationError, match=f"mode {mode:04o} gives other users access .*chmod 600 {path}"):
+        KeyPair.load(path)
+
+
+def test_a_shared_key_with_a_point_that_protects_nothing() -> None:
+    with pytest.raises(cp.ConfigurationError, match="not a valid X25519 point"):
+        KeyPair.generate().shared_key(bytes(32))
+
+
+def test_public_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(cp.ConfigurationError, match="no such manager key file; ask the licensor"):
+        ManagerKey.load(tmp_path / "none.json")
+    with pytest.raises(cp.ConfigurationError, match="the manager key file cannot be read: Is a directory"):
+        ManagerKey.load(tmp_path)
+    large = tmp_path / "large.json"
+    large.write_bytes(b" " * 65_537)
+    with pytest.raises(cp.ConfigurationError, match="not a manager key file"):
+        ManagerKey.load(large)

@@ -158,3 +158,7 @@ def test_110_000_mutated_boxes(request_message: bytes, gateway: KeyPair, keyring
     channel = Channel(generation.box_keys, gateway.public_key)
     assert channel.open(box) == request_message
     assert survey(mutations(box, 110_000, seed=5), channel.open, SealBroken) == (0, 110_000)
+
+
+def test_a_channel_shows_nothing(gateway: KeyPair) -> None:
+    assert repr(Channel(gateway, KeyPair.generate().public_key)) == "<Channel>"
