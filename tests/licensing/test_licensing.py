@@ -57,3 +57,12 @@ def test_another_missing_module_is_not_explained_away(monkeypatch: pytest.Monkey
     monkeypatch.setattr(licensing, "import_module", broken)
     with pytest.raises(ModuleNotFoundError, match="No module named 'elsewhere'"):
         _ = licensing.KeyPair
+
+
+def test_the_extra_is_named_by_the_import_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str, package: str) -> None:
+        raise ModuleNotFoundError("No module named 'nacl'", name="nacl")
+
+    monkeypatch.setattr(licensing, "import_module", missing)
+    with pytest.raises(ModuleNotFoundError, match=r"cryptoproto.licensing needs nacl: pip install"):
+        _ = licensing.KeyPair

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ...exceptions import LicenseDatabaseError
@@ -62,8 +62,7 @@ class Database:
         self._lock = threading.RLock()
         with self._explaining():
             if self._path != ":memory:":
-                # SQLite gives its side files the mode of the database itself.
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+                _check_file(self._path)
             self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
@@ -140,3 +139,17 @@ class Database:
         for statement in _TABLES:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _check_file(path: str) -> None:
+    """Create the file if it does not exist, and check that it has one name.
+
+    An existing file is not opened here: closing it would make this process lose the locks that SQLite has on it.
+    """
+    with suppress(FileExistsError):
+        # SQLite gives its side files the mode of the database.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    names = os.stat(path).st_nlink
+    if names > 1:
+        # SQLite names its log after the database, so that processes with different names would not see each other.
+        raise LicenseDatabaseError(f"{path}: has {names} names (hard links), but it must have one; remove the others")

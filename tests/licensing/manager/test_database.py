@@ -90,3 +90,27 @@ def test_a_transaction_whose_block_fails_is_rolled_back() -> None:
     with database.reading() as connection:
         assert connection.execute("SELECT count(*) FROM refusals").fetchone() == (0,)
     database.close()
+
+
+def test_a_database_with_two_names_is_refused(tmp_path: Path) -> None:
+    """SQLite names its log after the database. Two names mean two logs, and in the end a damaged database."""
+    path, ring = tmp_path / "licenses.db", Keyring.generate(START_NS)
+    with LicenseManager(path, ring):
+        (tmp_path / "other.db").hardlink_to(path)
+        for name in ("other.db", "licenses.db"):
+            with pytest.raises(LicenseDatabaseError, match=f"{name}: has 2 names .hard links."):
+                LicenseManager(tmp_path / name, ring)
+        (tmp_path / "other.db").unlink()
+        (tmp_path / "link.db").symlink_to(path)
+        with LicenseManager(tmp_path / "link.db", ring) as manager:  # SQLite follows it to the one name
+            assert manager.administration.locks() == []
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["licenses.db", "link.db"]
+
+
+def test_a_closed_database_raises_the_documented_error(gateway: KeyPair) -> None:
+    manager = LicenseManager(":memory:", Keyring.generate(START_NS))
+    manager.close()
+    with pytest.raises(LicenseDatabaseError, match="closed database"):
+        manager.usage()
+    with pytest.raises(LicenseDatabaseError, match="closed database"):
+        manager.administration.add_agreement(gateway.public_key, "*", licenses=1)

@@ -138,3 +138,9 @@ def test_a_database_that_fails_is_a_503_and_nothing_leaves(asker: Asker, caplog:
     assert "no such table" in caplog.text
     assert reply.status == 503
     assert json.loads(reply.body)["reason"] == "unavailable"
+
+
+@pytest.mark.parametrize("change", [{"freshness_s": 0.0}, {"requests_per_second": 0.0}])
+def test_limits_must_be_above_zero(keyring: Keyring, change: dict[str, float]) -> None:
+    with pytest.raises(cp.ConfigurationError, match="must be above zero"):
+        LicenseManager(":memory:", keyring, **change)  # type: ignore[arg-type]
