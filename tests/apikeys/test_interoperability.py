@@ -18,7 +18,7 @@ from cryptoproto.apikeys import ApiKeyAuth, SessionAuth
 from cryptoproto.apikeys.server import ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from tests.support.apikeys.samples import base64_of
-from tests.support.apikeys.seed_client import RsaNumbers, SeedClient
+from tests.support.apikeys.seed_client import FORM, RsaNumbers, SeedClient, signature
 from tests.support.apikeys.seed_server import SeedServer, seed_server
 
 
@@ -41,7 +41,7 @@ async def test_a_basic_client_of_others_is_accepted(basic_gatekeeper: Gatekeeper
             client.basic("TEST_API_KEY", secret, method, target, body)[0]
             for secret, method, target, body in [
                 ("TEST_API_SECRET", "GET", "/api/v0/streams", b""),
-                ("TEST_API_SECRET", "GET", "/api/v0/streams?b=x+y&A=%C3%BC&b=2&c", b""),
+                ("TEST_API_SECRET", "GET", "/api/v0/streams?b=x+y&A=%C3%BC&c", b""),
                 ("TEST_API_SECRET", "POST", "/api/v0/streams", '{"key": "ü"}'.encode()),
                 ("TEST_API_SECRET", "POST", "/api/v0/bars1min/goog/select", b'{"from":null}'),
                 ("guess", "GET", "/api/v0/streams", b""),
@@ -101,6 +101,29 @@ async def test_our_client_is_accepted_by_a_gateway_of_others(alice_key: cp.Priva
             assert len(gateway.sessions) == 1
         await session.logout()
         assert not gateway.sessions
+
+
+async def test_forms_of_our_client_are_accepted_by_a_gateway_of_others(alice_key: cp.PrivateKey) -> None:
+    gateway = SeedServer({"TEST_API_KEY": "TEST_API_SECRET"}, _numbers(alice_key).public_numbers.n)
+    with seed_server(gateway) as url:
+        basic = ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET")
+        async with await SessionAuth.login(url, "TEST_SESSION_API_KEY", alice_key) as session:
+            for auth in (basic, session):
+                async with httpx.AsyncClient(auth=auth, base_url=url) as http:
+                    for method in ("POST", "PUT"):
+                        response = await http.request(method, "/a?c=3", data={"b": "x y", "A": "ü&="})
+                        assert (response.status_code, response.json()["method"]) == (200, method)
+
+
+async def test_a_form_of_others_is_accepted(basic_gatekeeper: Gatekeeper) -> None:
+    def others(client: SeedClient) -> int:
+        form = b"b=x+y&A=%C3%BC%26%3D"
+        signed = signature(b"POST/api/v0/bars1min/goog/selecta=\xc3\xbc&=&b=x y&c=3", b"TEST_API_SECRET")
+        headers = {"X-Deltix-ApiKey": "TEST_API_KEY", "X-Deltix-Signature": signed, "Content-Type": FORM}
+        return client.call("POST", "/api/v0/bars1min/goog/select?c=3", form, headers)[0]
+
+    async with running(demonstration_app(basic_gatekeeper)) as url:
+        assert await asyncio.to_thread(others, _client(url)) == 200
 
 
 async def test_our_client_is_refused_by_a_gateway_of_others(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:

@@ -57,7 +57,7 @@ async def test_no_answer_to_connect(wire: Wire) -> None:
         await connecting(wire, open_timeout=0)
     await wire.closed.wait()
     wire.says_bytes(b"HTTP/1.1 400\n\n")
-    with pytest.raises(cp.HandshakeError, match="does not speak STOMP"):
+    with pytest.raises(cp.HandshakeError, match="is not STOMP"):
         await connecting(wire)
 
 

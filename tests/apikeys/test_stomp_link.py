@@ -20,7 +20,7 @@ from cryptoproto.apikeys.server.demonstration import running
 from cryptoproto.apikeys.stomp_link import StompLink
 from cryptoproto.transport import TransportKind, serve
 from tests.support.apikeys.stomp_wire import URL, Wire
-from tests.support.certificates import self_signed
+from tests.support.apikeys.certificate import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle
 
@@ -85,7 +85,9 @@ async def test_a_message_that_is_too_long_is_named(kind: TransportKind) -> None:
 
 
 async def test_tls_is_checked_unless_a_context_says_otherwise(kind: TransportKind, tmp_path: Path) -> None:
-    certificate, server_context = self_signed(tmp_path)
+    certificate, together = self_signed(tmp_path)
+    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server_context.load_cert_chain(together)
     wire = Wire()
     wire.says("CONNECTED", {"version": "1.2"})
     async with _on_a_socket(wire, ssl=server_context) as place:
@@ -120,11 +122,11 @@ async def test_a_gateway_of_another_subprotocol(kind: TransportKind) -> None:
 @pytest.mark.parametrize(
     ("url", "options", "words"),
     [
-        ("http://host/stomp", {}, "no ws:// or wss:// URL: 'http://host/stomp'"),
-        ("ws:///stomp", {}, "no ws:// or wss:// URL"),
-        ("ws://[::1/stomp", {}, "no ws:// or wss:// URL: Invalid IPv6"),
-        ("ws://host:port/stomp", {}, "no ws:// or wss:// URL: Port"),
-        (f"ws://{'x' * 64}/stomp", {}, "no ws:// or wss:// URL"),
+        ("http://host/stomp", {}, "not a ws:// or wss:// URL: 'http://host/stomp'"),
+        ("ws:///stomp", {}, "not a ws:// or wss:// URL"),
+        ("ws://[::1/stomp", {}, "not a ws:// or wss:// URL: Invalid IPv6"),
+        ("ws://host:port/stomp", {}, "not a ws:// or wss:// URL: Port"),
+        (f"ws://{'x' * 64}/stomp", {}, "not a ws:// or wss:// URL"),
         ("ws://host/#part", {}, "fragment"),
         ("ws://host/stomp", {"ssl": ssl.create_default_context()}, "the address is ws://"),
         ("wss://host/stomp", {"ssl": True}, r"must be an ssl\.SSLContext"),

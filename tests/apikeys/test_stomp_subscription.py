@@ -35,7 +35,7 @@ async def test_acknowledgements_of_both_versions(wire: Wire) -> None:
     assert (await wire.heard("NACK")).headers == {"message-id": "7", "subscription": name}
     stomp.version = "1.2"
     wire.says("MESSAGE", {"subscription": name, "message-id": "8"})
-    with pytest.raises(cp.ConfigurationError, match="asks for no acknowledgement"):
+    with pytest.raises(cp.ConfigurationError, match="does not ask for an acknowledgement"):
         await (await anext(subscription)).ack()
     await leave(wire, stomp)
 
@@ -49,7 +49,7 @@ async def test_a_slow_consumer_is_told(wire: Wire) -> None:
     await wire.closed.wait()
     await anext(subscription)
     await anext(subscription)
-    with pytest.raises(cp.SlowConsumer, match="2 messages wait in a subscription to /q"):
+    with pytest.raises(cp.SlowConsumer, match="more than 2 messages or"):
         await anext(subscription)
     await stomp.close()
 

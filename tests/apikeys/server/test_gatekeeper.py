@@ -16,7 +16,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import cryptoproto as cp
 from cryptoproto.apikeys import ApiKeyAuth, ClientLogin, Group, GroupLimits, Session
 from cryptoproto.apikeys.diffie_hellman import to_base64
-from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, Principal, SessionSettings
+from cryptoproto.apikeys.server import (
+    ApiKey,
+    ApiKeysConfig,
+    Gatekeeper,
+    KeyStore,
+    Principal,
+    SessionSettings,
+    SessionTable,
+)
 from tests.support.apikeys.clocks import Clock
 from tests.support.apikeys.samples import AUTH, SMALL_GROUP, SMALL_LIMITS, base64_of
 
@@ -119,12 +127,82 @@ def test_a_principal_stands_until_its_key_changes() -> None:
         assert not gatekeeper.still_stands(principal)
 
 
+@pytest.mark.parametrize("method", ["post", "Post", "put", "delete"])
+def test_a_method_in_lower_case_does_not_leave_the_body_unsigned(basic_gatekeeper: Gatekeeper, method: str) -> None:
+    headers = AUTH.headers(method, "/a", b"one")
+    assert basic_gatekeeper.check(basic_gatekeeper.claim(headers), method, "/a", "", b"one")
+    for body in (b"two", b""):
+        with _refused(400, "signature is wrong"):
+            basic_gatekeeper.check(basic_gatekeeper.claim(headers), method, "/a", "", body)
+
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "name"),
+    [
+        ("a=1&a=2", b"", "a"),
+        ("a=1&b=3&a=1", b"", "a"),
+        ("a=1&%61=2", b"", "a"),
+        ("a=1", b"a=2", "a"),
+        ("", b"b=1&b=2", "b"),
+        ("%0A=1&%0a=2", b"", r"\n"),
+    ],
+)
+def test_repeated_parameters_are_refused_unless_allowed(keys: KeyStore, query: str, body: bytes, name: str) -> None:
+    """The signature covers the first value, and applications read the last."""
+    headers = AUTH.headers("POST", f"/a?{query}", body, content_type=FORM)
+    for allowed in (False, True):
+        gatekeeper = Gatekeeper(ApiKeysConfig(keys), allow_repeated_parameters=allowed)
+        expected = contextlib.nullcontext() if allowed else _refused(400, f"parameter {name} is given more than once")
+        with expected:
+            gatekeeper.check(gatekeeper.claim(headers), "POST", "/a", query, body, content_type=FORM)
+
+
+def test_parameters_that_differ_in_case_are_not_repeated(basic_gatekeeper: Gatekeeper) -> None:
+    headers = AUTH.headers("GET", "/a?a=1&A=2")
+    assert basic_gatekeeper.check(basic_gatekeeper.claim(headers), "GET", "/a", "a=1&A=2")
+
+
+def test_a_body_is_hashed_as_it_arrives(basic_gatekeeper: Gatekeeper) -> None:
+    claim = basic_gatekeeper.claim(AUTH.headers("PUT", "/a?b=1", b"one two"))
+    for parts, right in (((b"one ", b"", b"two"), True), ((b"one", b"two"), False)):
+        check = basic_gatekeeper.begin(claim, "PUT", "/a", "b=1")
+        assert check.role == "signed"
+        for part in parts:
+            check.update(part)
+        with contextlib.nullcontext() if right else _refused(400, "signature is wrong"):
+            check.finish()
+
+
 # --- the session flow ---------------------------------------------------------------------------------
 
 
 def test_the_basic_flow_is_off_when_sessions_are_on(session_gatekeeper: Gatekeeper) -> None:
     with _refused(401, "no credentials: log in"):
         _get(session_gatekeeper, AUTH.headers("GET", "/a"))
+
+
+def test_both_flows_on_request(keys: KeyStore, alice_key: cp.PrivateKey, clock: Clock) -> None:
+    sessions = SessionSettings(enabled=True, group=SMALL_GROUP)
+    gatekeeper = Gatekeeper(ApiKeysConfig(keys, sessions, both_flows=True), clock=clock)
+    basic = AUTH.headers("GET", "/a")
+    session = Login(gatekeeper, alice_key).session().headers("GET", "/a")
+    assert (_get(gatekeeper, basic).session_id, _get(gatekeeper, session).session_id is not None) == (None, True)
+    with _refused(400, "not both"):
+        _get(gatekeeper, {**session, **basic})
+    with _refused(401, "no credentials"):
+        _get(gatekeeper, {})
+
+
+def test_too_many_logins_at_once(keys: KeyStore, alice_key: cp.PrivateKey, clock: Clock) -> None:
+    sessions = SessionSettings(enabled=True, group=SMALL_GROUP)
+    table = SessionTable(sessions, clock=clock, max_confirmed=1)
+    login = Login(Gatekeeper(ApiKeysConfig(keys, sessions), clock=clock, table=table), alice_key)
+    login.session()
+    with _refused(503, "try again"):
+        login.session()
 
 
 def test_session_refusals(login: Login) -> None:
@@ -204,14 +282,11 @@ def test_confirmations_that_are_refused(login: Login, changes: dict[str, Any], w
         login.confirm({**answer, **changes})
 
 
-def test_a_challenge_is_answered_once(login: Login) -> None:
+def test_a_challenge_makes_one_session(login: Login) -> None:
     _, answer = login.attempt()
     with _refused(400, "signature is wrong"):
         login.confirm({**answer, "signature": "AAAA"})
-    with _refused(400, "unknown session"):
-        login.confirm(answer)
-    _, answer = login.attempt()
-    login.confirm(answer)
+    login.confirm(answer)  # a wrong answer by somebody else does not use the challenge up
     with _refused(400, "unknown session"):
         login.confirm(answer)
 

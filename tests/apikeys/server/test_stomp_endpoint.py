@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 import cryptoproto as cp
-from cryptoproto.apikeys import SessionAuth, StompConnection
+from cryptoproto.apikeys import ApiKeyAuth, SessionAuth, StompConnection
 from cryptoproto.apikeys.server import (
     ApiKey,
     ApiKeysConfig,
@@ -29,7 +29,7 @@ from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from cryptoproto.apikeys.stomp_frames import FrameParser
 from cryptoproto.transport import TransportKind
 from tests.support.apikeys.clocks import Clock, Sleeper
-from tests.support.apikeys.samples import AUTH, SMALL_LIMITS
+from tests.support.apikeys.samples import AUTH, READ_WRITE, SMALL_LIMITS
 
 
 class Served:
@@ -131,17 +131,17 @@ async def test_connects_that_are_refused(basic_gatekeeper: Gatekeeper, changes: 
 @pytest.mark.parametrize(
     ("frames", "words"),
     [
-        (["SUBSCRIBE\nid:1\ndestination:/x\n\n\0"], "the first frame is CONNECT"),
-        (["hello" * 10], "begins with no command"),
+        (["SUBSCRIBE\nid:1\ndestination:/x\n\n\0"], "the first frame must be CONNECT"),
+        (["hello" * 10], "does not begin with a command"),
         ([_connect_frame() + "SEND\ndestination:/x\n\n\0"], "wait for CONNECTED"),
         ([_connect_frame(), _connect_frame()], "CONNECT frame is not expected"),
         ([_connect_frame(), "MESSAGE\n\n\0"], "MESSAGE frame is not expected"),
         ([_connect_frame(), "SUBSCRIBE\nid:1\n\n\0"], "needs the header destination"),
         ([_connect_frame(), "SUBSCRIBE\ndestination:/x\n\n\0"], "needs the header id"),
-        ([_connect_frame(), "SUBSCRIBE\nid:1\ndestination:/x\nack:never\n\n\0"], "ack is one of"),
-        ([_connect_frame(), "SUBSCRIBE\nid:1\ndestination:/x\n\n\0" * 2], "that id already"),
-        ([_connect_frame(), "UNSUBSCRIBE\nid:1\n\n\0"], "no subscription of that id"),
-        ([_connect_frame(), "ACK\nid:1\n\n\0"], "no message of that id"),
+        ([_connect_frame(), "SUBSCRIBE\nid:1\ndestination:/x\nack:never\n\n\0"], "ack must be one of"),
+        ([_connect_frame(), "SUBSCRIBE\nid:1\ndestination:/x\n\n\0" * 2], "already a subscription"),
+        ([_connect_frame(), "UNSUBSCRIBE\nid:1\n\n\0"], "no subscription with that id"),
+        ([_connect_frame(), "ACK\nid:1\n\n\0"], "no unacknowledged message with that id"),
         ([_connect_frame(), "BEGIN\ntransaction:1\n\n\0"], "transactions are not supported"),
         ([_connect_frame(), "SEND\ndestination:/x\ntransaction:1\n\n\0"], "transactions are not supported"),
         ([_connect_frame(), "SEND\ndestination:/x\ncontent-length:9999999\n\n"], "is the maximum"),
@@ -158,7 +158,7 @@ async def test_frames_that_end_the_connection(basic_gatekeeper: Gatekeeper, fram
 
 async def test_no_connect_in_time(basic_gatekeeper: Gatekeeper) -> None:
     async with _served(basic_gatekeeper, connect_timeout=0) as (_, url), connect(url) as socket:
-        assert await _ended(socket) == ("no CONNECT frame came in time", 1008)
+        assert await _ended(socket) == ("no CONNECT frame arrived within 0 s", 1008)
 
 
 async def test_acknowledgements(basic_gatekeeper: Gatekeeper) -> None:
@@ -176,7 +176,7 @@ async def test_acknowledgements(basic_gatekeeper: Gatekeeper) -> None:
                 await third.ack()
                 await stomp.send("/x", receipt=True)  # so far everything was in order
                 await first.ack()
-                with pytest.raises(cp.StompError, match="no message of that id"):
+                with pytest.raises(cp.StompError, match="no unacknowledged message with that id"):
                     await anext(single)
 
 
@@ -190,6 +190,49 @@ async def test_a_client_that_takes_nothing_is_left(basic_gatekeeper: Gatekeeper,
                 async for _ in subscription:
                     pass
         assert served.broker.listeners("/x") == 0
+
+
+async def test_a_client_that_takes_nothing_is_left_by_bytes(basic_gatekeeper: Gatekeeper) -> None:
+    async with _served(basic_gatekeeper, max_queue_bytes=100_000) as (served, url):
+        async with StompConnection.connect(url, auth=AUTH) as stomp:
+            subscription = await stomp.subscribe("/x", receipt=True)
+            for _ in range(3):  # without a chance to write in between
+                served.broker.publish("/x", bytes(40_000))
+            with pytest.raises(cp.ConnectionClosed, match="more than 100000 bytes waited"):
+                async for _ in subscription:
+                    pass
+        assert served.broker.listeners("/x") == 0
+
+
+async def test_authorities_are_asked_by_default(basic_gatekeeper: Gatekeeper) -> None:
+    reader = ApiKeyAuth("READ_ONLY", "READ_ONLY_SECRET")
+    async with _served(basic_gatekeeper) as (_, url), StompConnection.connect(url, auth=reader) as stomp:
+        await stomp.subscribe("/x", receipt=True)
+        with pytest.raises(cp.StompError, match="may not send"):
+            await stomp.send("/x", "x", receipt=True)
+    nobody = KeyStore.of(ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "u"))
+    gatekeeper = Gatekeeper(ApiKeysConfig(nobody))
+    async with _served(gatekeeper) as (_, url), StompConnection.connect(url, auth=AUTH) as stomp:
+        with pytest.raises(cp.StompError, match="may not subscribe"):
+            await stomp.subscribe("/x", receipt=True)
+
+
+async def test_a_user_whose_name_no_header_can_carry() -> None:
+    keys = KeyStore.of(ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "two\nlines", READ_WRITE))
+    gatekeeper = Gatekeeper(ApiKeysConfig(keys))
+    async with _served(gatekeeper) as (_, url), StompConnection.connect(url, auth=AUTH) as stomp:
+        assert "user-name" not in stomp.headers
+
+
+async def test_a_client_that_leaves_without_a_word(basic_gatekeeper: Gatekeeper) -> None:
+    async with _served(basic_gatekeeper) as (served, url):
+        for frames in ([], [_connect_frame(), "SUBSCRIBE\nid:1\ndestination:/x\nreceipt:r\n\n\0"]):
+            async with connect(url) as socket:
+                for frame in frames:
+                    await socket.send(frame)
+                    await socket.recv()
+        while served.broker.listeners("/x"):  # noqa: ASYNC110 - the server's tasks take turns
+            await asyncio.sleep(0)
 
 
 async def test_heart_beats_both_ways(basic_gatekeeper: Gatekeeper, clock: Clock, sleeper: Sleeper) -> None:
@@ -212,7 +255,7 @@ async def test_a_silent_client_is_left(basic_gatekeeper: Gatekeeper, clock: Cloc
 
 
 async def test_a_key_that_is_taken_away_ends_its_connections() -> None:
-    present = {"TEST_API_KEY": ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "u")}
+    present = {"TEST_API_KEY": ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "u", READ_WRITE)}
     store = KeyStore(lambda: dict(present))
     async with _served(Gatekeeper(ApiKeysConfig(store))) as (served, url):
         listening = await StompConnection.connect(url, auth=AUTH)
@@ -222,7 +265,7 @@ async def test_a_key_that_is_taken_away_ends_its_connections() -> None:
         store.reload()
         served.broker.publish("/x", b"secret")
         for waiting in (anext(subscription), talking.send("/x", receipt=True)):
-            with pytest.raises(cp.StompError, match="taken away or changed"):
+            with pytest.raises(cp.StompError, match="removed or changed"):
                 await waiting
         await listening.close()
         await talking.close()
@@ -240,7 +283,7 @@ async def test_what_is_no_gateway(basic_gatekeeper: Gatekeeper, kind: TransportK
     async with running(demonstration_app(basic_gatekeeper)) as url:
         with pytest.raises(cp.HandshakeError, match=r"no WebSocket at .*HTTP status 40.; is the path right"):
             await StompConnection.connect(url.replace("http", "ws") + "/elsewhere", auth=AUTH, transport=kind)
-        with pytest.raises(cp.ConfigurationError, match="no ws:// or wss:// URL"):
+        with pytest.raises(cp.ConfigurationError, match="not a ws:// or wss:// URL"):
             await StompConnection.connect(url, auth=AUTH, transport=kind)
     with pytest.raises(OSError, match=r"Connect call failed|refused"):
         await StompConnection.connect(f"ws://127.0.0.1:{unused_tcp_port}", auth=AUTH, transport=kind)
