@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cryptoproto as cp
-from cryptoproto.apikeys import Group
+from cryptoproto.apikeys import Group, GroupLimits
 from cryptoproto.apikeys.diffie_hellman import (
     DEFAULT_GROUP,
     from_base64,
@@ -91,7 +91,7 @@ def test_the_default_group_is_a_safe_prime() -> None:
         (Group(2, 23), "5 bits is too weak"),
         (Group(2, 2**521 - 1), "521 bits is too weak"),
         (Group(2, 0), "too weak"),
-        (Group(2, 2**9689 - 1), "absurdly large"),
+        (Group(2, 2**9689 - 1), "too long"),
         (Group(2, 2**1279 - 3), "not a prime"),
         (Group(2, 2**2048 - 2), "not a prime"),
         (Group(2, (2**607 - 1) * (2**521 - 1)), "not a prime"),
@@ -104,6 +104,12 @@ def test_the_default_group_is_a_safe_prime() -> None:
 def test_groups_that_are_refused(group: Group, complaint: str) -> None:
     with pytest.raises(cp.DecodeError, match=complaint):
         group.check()
+
+
+@pytest.mark.parametrize("modulus", [0, 1, 2, 4, 9])
+def test_tiny_moduli_are_refused_whatever_the_limits(modulus: int) -> None:
+    with pytest.raises(cp.DecodeError, match=r"not a prime|outside 2 to p-2"):
+        Group(2, modulus).check(GroupLimits(minimum_bits=0))
 
 
 def test_a_prime_of_1279_bits_is_taken() -> None:

@@ -366,3 +366,34 @@ def test_a_client_without_an_event_loop_is_refused(alice_key: cp.PrivateKey) -> 
 async def test_addresses_that_cannot_be_used(base: str, alice_key: cp.PrivateKey) -> None:
     with pytest.raises(cp.ConfigurationError, match="gateway's address"):
         await SessionAuth.login(base, "k", alice_key)
+
+
+async def test_a_refusal_that_is_not_json_is_the_applications(gateway: Gateway) -> None:
+    gateway.before = lambda request: httpx.Response(400, text="session not found") if request.url.path == "/a" else None
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        assert (await http.get("/a")).text == "session not found"
+    assert gateway.calls("attempt") == 1
+
+
+async def test_a_form_is_signed_as_parameters(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        assert (await http.post("/a?c=3", data={"b": "1", "a": "2"})).status_code == 200
+        headers = auth.headers("POST", "/a", b"b=1&a=2", content_type="application/x-www-form-urlencoded")
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        assert (await http.post("/a", content=b"a=2&b=1", headers=headers, auth=None)).status_code == 200
+
+
+async def test_a_keep_alive_that_failed_for_good_is_reported(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise LookupError("a fault of ours")
+
+    async with gateway.login() as auth:
+        gateway.before = broken
+        await gateway.sleeper.pass_one()
+        keeper = next(task for task in asyncio.all_tasks() if task.get_name() == "cryptoproto-apikeys-keepalive")
+        await asyncio.wait([keeper])
+        assert repr(auth) == "<SessionAuth TEST_SESSION_API_KEY open>"
+    assert "the keep-alive had failed before: a fault of ours" in caplog.text
+    assert repr(auth) == "<SessionAuth TEST_SESSION_API_KEY closed>"

@@ -19,8 +19,8 @@ from cryptoproto.apikeys import StompConnection
 from cryptoproto.apikeys.server.demonstration import running
 from cryptoproto.apikeys.stomp_link import StompLink
 from cryptoproto.transport import TransportKind, serve
-from tests.support.apikeys.stomp_wire import URL, Wire
 from tests.support.apikeys.certificate import self_signed
+from tests.support.apikeys.stomp_wire import URL, Wire
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle
 

@@ -114,7 +114,7 @@ def demonstration_app(gatekeeper: Gatekeeper, *, path_prefix: str = "", max_body
 
 
 async def _explain(request: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
+    if not isinstance(error, HTTPException):  # pragma: no cover - Starlette's types allow it, the registration does not
         raise error
     return JSONResponse({"error": error.detail, "error_description": error.detail}, status_code=error.status_code)
 

@@ -287,3 +287,50 @@ async def test_what_is_no_gateway(basic_gatekeeper: Gatekeeper, kind: TransportK
             await StompConnection.connect(url, auth=AUTH, transport=kind)
     with pytest.raises(OSError, match=r"Connect call failed|refused"):
         await StompConnection.connect(f"ws://127.0.0.1:{unused_tcp_port}", auth=AUTH, transport=kind)
+
+
+class Socket:
+    """The ASGI side of a WebSocket, without a server."""
+
+    def __init__(self, *messages: dict[str, Any], gone_after: int | None = None) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self._messages = [{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect", "code": 1006}]
+        self._gone_after = gone_after
+
+    async def receive(self) -> dict[str, Any]:
+        return self._messages.pop(0)
+
+    async def send(self, message: Any) -> None:
+        if self._gone_after is not None and len(self.sent) >= self._gone_after:
+            raise OSError("gone")
+        self.sent.append(message)
+
+
+async def test_heart_beats_and_bytes_before_connect(basic_gatekeeper: Gatekeeper) -> None:
+    frame = _connect_frame().encode()
+    socket = Socket(
+        {"type": "websocket.receive", "text": "\n"},
+        {"type": "websocket.receive", "bytes": frame[:10]},
+        {"type": "websocket.receive", "bytes": frame[10:]},
+    )
+    await StompEndpoint(basic_gatekeeper, StompBroker())({"type": "websocket"}, socket.receive, socket.send)
+    assert "CONNECTED" in socket.sent[1]["text"]
+
+
+async def test_messages_that_are_not_text_are_sent_in_binary(basic_gatekeeper: Gatekeeper) -> None:
+    frames = [b"SUBSCRIBE\nid:1\ndestination:/x\n\n\0", b"SEND\ndestination:/x\n\n\xff\0"]
+    frames.append(b"DISCONNECT\n\n\0")
+    messages = [{"type": "websocket.receive", "text": _connect_frame()}]
+    socket = Socket(*messages, *({"type": "websocket.receive", "bytes": frame} for frame in frames))
+    await StompEndpoint(basic_gatekeeper, StompBroker())({"type": "websocket"}, socket.receive, socket.send)
+    assert b"\xff" in socket.sent[2]["bytes"]
+    assert socket.sent[3] == {"type": "websocket.close", "code": 1000, "reason": ""}
+
+
+@pytest.mark.parametrize(("frame", "gone_after"), [("CONNECT\n\n\0", 1), ("rubbish", 1)])
+async def test_a_client_that_is_gone_when_it_is_answered(
+    basic_gatekeeper: Gatekeeper, frame: str, gone_after: int
+) -> None:
+    socket = Socket({"type": "websocket.receive", "text": frame}, gone_after=gone_after)
+    await StompEndpoint(basic_gatekeeper, StompBroker())({"type": "websocket"}, socket.receive, socket.send)
+    assert [message["type"] for message in socket.sent] == ["websocket.accept"]
