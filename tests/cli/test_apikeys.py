@@ -81,14 +81,15 @@ async def test_keygen_login_request(tmp_path: Path) -> None:
     store = KeyStore.of(ApiKey.parse(entry["name"], entry["key"], entry["user"], entry["authorities"]))
     gatekeeper = Gatekeeper(ApiKeysConfig(store, SessionSettings(enabled=True)))
     async with running(demonstration_app(gatekeeper)) as url:
-        login = ["login", url, "--private-key", private_key]
+        login: list[str | Path] = ["login", url, "--private-key", private_key]
         result = await beside(*login, "-k", "TRADER", "-o", session, "--json")
         assert result.code == 0, result.err
         assert json.loads(result.out)["keepalive_s"] == 100.0
         assert stat.S_IMODE(session.stat().st_mode) == 0o600
         result = await beside(*login, "-k", "TRADER", "-o", session)
         assert "it ends after 100 s without a request" in result.err
-        streams, signed = f"{url}/api/v0/streams", ["--session", session]
+        streams = f"{url}/api/v0/streams"
+        signed: list[str | Path] = ["--session", session]
         result = await beside("request", "GET", streams, *signed)
         assert (result.code, json.loads(result.out)[0]["key"], result.err) == (0, "bars1min", "200 OK\n")
         result = await beside("request", "post", streams, *signed, "-d", '{"key":"x"}', "--json")

@@ -133,8 +133,8 @@ def test_authorities_come_from_the_user_where_the_key_has_none(tmp_path: Path) -
         "a": {"TB_ALLOW_READ", "GRAFANA"},
         "b": set(),
     }
-    keys[1]["authorities"] = "TB_ALLOW_READ, GRAFANA,"
-    written = load_config(_write(tmp_path, json.dumps({"apiKeys": keys}), "keys.json")).keys.get("b")
+    entry = {"name": "b", "key": "s", "user": "bob", "authorities": "TB_ALLOW_READ, GRAFANA,"}
+    written = load_config(_write(tmp_path, json.dumps({"apiKeys": [entry]}), "keys.json")).keys.get("b")
     assert written is not None
     assert written.authorities == {"TB_ALLOW_READ", "GRAFANA"}
     yaml = PLACEHOLDERS.replace(

@@ -47,11 +47,11 @@ class Peer:
         self._parser = FrameParser()
         self._parser.version = version
 
-    def __call__(self, command: str, body: bytes = b"", **headers: str) -> bool:
-        return self.peer.take(Frame(command, {name.replace("_", "-"): headers[name] for name in headers}, body))
+    def __call__(self, command: str, payload: bytes = b"", /, **headers: str) -> bool:
+        return self.peer.take(Frame(command, {name.replace("_", "-"): headers[name] for name in headers}, payload))
 
     def subscribe(self, name: str, destination: str = "/x", **headers: str) -> None:
-        self("SUBSCRIBE", id=name, destination=destination, **headers)
+        self("SUBSCRIBE", b"", id=name, destination=destination, **headers)
 
     def received(self) -> list[Frame]:
         frames: list[Frame] = []
@@ -186,13 +186,13 @@ def test_acknowledgements(server: Server, version: str) -> None:
                 if version == "1.2"
                 else {"message_id": frame.headers["message-id"], "subscription": name}
             )
-    peer("ACK", **tokens["all"][1])  # and with it the first
-    peer("NACK", **tokens["one"][2])
-    peer("ACK", **tokens["all"][2])
-    peer("ACK", **tokens["one"][0])
+    peer("ACK", b"", **tokens["all"][1])  # and with it the first
+    peer("NACK", b"", **tokens["one"][2])
+    peer("ACK", b"", **tokens["all"][2])
+    peer("ACK", b"", **tokens["one"][0])
     for name, number in (("all", 0), ("one", 2), ("none", 0)):
         with pytest.raises(StompRefusal, match=r"no unacknowledged message|needs the header"):
-            peer("ACK", **tokens[name][number])
+            peer("ACK", b"", **tokens[name][number])
 
 
 def test_only_so_many_messages_wait_for_an_acknowledgement(server: Server) -> None:
