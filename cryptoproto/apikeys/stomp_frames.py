@@ -127,17 +127,18 @@ class FrameParser:
         maximum_body: the longest body accepted, in bytes.
 
     Attributes:
+        maximum_body: the longest body accepted, in bytes. It may change between frames.
         version: whose escapes are read. Set it when CONNECTED was sent or received.
     """
 
-    __slots__ = ("_buffer", "_head", "_maximum_body", "_scanned", "version")
+    __slots__ = ("_buffer", "_head", "_scanned", "maximum_body", "version")
 
     def __init__(self, *, maximum_body: int = DEFAULT_MAXIMUM_BODY) -> None:
         self.version = "1.2"
         self._buffer = bytearray()
         self._head: tuple[str, dict[str, str], int | None] | None = None
         self._scanned = 0  # how far the buffer has been searched, so that each byte is searched once
-        self._maximum_body = maximum_body
+        self.maximum_body = maximum_body
 
     def feed(self, data: bytes | str) -> list[Frame | None]:
         """Take the next piece.
@@ -216,8 +217,8 @@ class FrameParser:
         if not (text.isascii() and text.isdigit() and len(text) < 16):
             raise DecodeError("the content-length of a STOMP frame is not a number")
         length = int(text)
-        if length > self._maximum_body:
-            raise DecodeError(f"a STOMP frame announces {length} bytes, {self._maximum_body} is the maximum")
+        if length > self.maximum_body:
+            raise DecodeError(f"a STOMP frame announces {length} bytes; the maximum is {self.maximum_body}")
         if length and command not in _WITH_BODY:
             raise DecodeError(f"a {command} frame has no body")
         return length
@@ -242,8 +243,8 @@ class FrameParser:
         if length is None:
             end = self._buffer.find(b"\0", self._scanned)
             if end < 0:
-                if len(self._buffer) > self._maximum_body:
-                    raise DecodeError(f"the body of a STOMP frame is longer than {self._maximum_body} bytes")
+                if len(self._buffer) > self.maximum_body:
+                    raise DecodeError(f"the body of a STOMP frame is longer than {self.maximum_body} bytes")
                 self._scanned = len(self._buffer)
                 return None
         else:
@@ -255,8 +256,8 @@ class FrameParser:
         body = bytes(self._buffer[:end])
         if body and command not in _WITH_BODY:
             raise DecodeError(f"a {command} frame has no body")
-        if len(body) > self._maximum_body:
-            raise DecodeError(f"the body of a STOMP frame is longer than {self._maximum_body} bytes")
+        if len(body) > self.maximum_body:
+            raise DecodeError(f"the body of a STOMP frame is longer than {self.maximum_body} bytes")
         del self._buffer[: end + 1]
         self._head = None
         self._scanned = 0

@@ -171,8 +171,8 @@ class StompLink:
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no port
-        _ = (parts.hostname or "").encode("idna")  # raises where the name could not be looked up
+        _ = parts.port  # raises ValueError if it is not a port
+        _ = (parts.hostname or "").encode("idna")  # raises ValueError if it is not a host name
     except ValueError as error:
         raise ConfigurationError(f"the address is not a ws:// or wss:// URL: {error}") from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:

@@ -150,7 +150,7 @@ def test_colons_in_values_are_read_even_if_they_should_have_been_escaped() -> No
         (b"SEND\ncontent-length:x\n\n\0", "is not a number"),
         (b"SEND\ncontent-length:-1\n\n\0", "is not a number"),
         (b"SEND\ncontent-length:\xc2\xb2\n\n\0", "is not a number"),
-        (b"SEND\ncontent-length:2000\n\n", "announces 2000 bytes, 1000 is the maximum"),
+        (b"SEND\ncontent-length:2000\n\n", "announces 2000 bytes; the maximum is 1000"),
         (b"SEND\ncontent-length:1\n\nab\0", "longer than its content-length"),
         (b"SEND\n\n" + b"a" * 1001, "longer than 1000 bytes"),
         (b"SEND\n\n" + b"a" * 1001 + b"\0", "longer than 1000 bytes"),

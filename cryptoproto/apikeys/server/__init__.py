@@ -7,9 +7,10 @@ from __future__ import annotations
 
 try:
     from .config import ApiKeysConfig, SessionSettings, load_config
-    from .gatekeeper import Gatekeeper, Principal, RequestCheck
+    from .gatekeeper import Gatekeeper
     from .key_store import ApiKey, KeyStore
     from .middleware import ApiKeysMiddleware
+    from .request_check import Principal, RequestCheck
     from .session_table import SessionTable
     from .stomp_broker import Delivery, StompBroker
     from .stomp_endpoint import StompEndpoint

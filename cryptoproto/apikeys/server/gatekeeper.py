@@ -20,21 +20,20 @@ from ..canonical import (
     PAYLOAD_HEADER,
     SESSION_HEADER,
     SIGNATURE_HEADER,
-    BodyRole,
     basic_connect_payload,
     body_role,
     canonical_payload,
     decoded_parameters,
     session_connect_payload,
     session_headers_payload,
-    verify,
 )
 from ..diffie_hellman import RandomBelow, from_base64, power, private_exponent, shared_secret, to_base64
 from .config import ApiKeysConfig
 from .key_store import ApiKey
-from .session_table import LiveSession, PendingLogin, SessionTable
+from .request_check import WRONG_SIGNATURE, Claim, Principal, RequestCheck, accepted
+from .session_table import PendingLogin, SessionTable
 
-__all__ = ["CREDENTIAL_HEADERS", "Confirmation", "Gatekeeper", "Principal", "RequestCheck"]
+__all__ = ["CREDENTIAL_HEADERS", "Confirmation", "Gatekeeper"]
 
 CREDENTIAL_HEADERS: Final = (API_KEY_HEADER, SESSION_HEADER, NONCE_HEADER, SIGNATURE_HEADER, PAYLOAD_HEADER)
 
@@ -42,52 +41,8 @@ _NONCE: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _MAXIMUM_NONCE: Final = 2**63 - 1
 _SIGNATURE_LENGTH: Final = 64  # base64 of the 48 bytes of HMAC-SHA384
 
-_WRONG_SIGNATURE: Final = "the signature is wrong"
 _UNKNOWN_KEY: Final = "unknown API key"
 _UNKNOWN_SESSION: Final = "unknown session: it has ended or never existed; log in again"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """The sender of a request, in the form that Starlette expects as ``request.user``.
-
-    Attributes:
-        key_name: the API key that signed.
-        user: the user on whose behalf the key acts.
-        authorities: what it may do.
-        session_id: of the session flow, ``None`` in the basic flow.
-    """
-
-    key_name: str
-    user: str
-    authorities: frozenset[str]
-    session_id: str | None = None
-
-    @property
-    def is_authenticated(self) -> bool:
-        """Always true: refused requests have no principal."""
-        return True
-
-    @property
-    def display_name(self) -> str:
-        """The user."""
-        return self.user
-
-    @property
-    def identity(self) -> str:
-        """The user."""
-        return self.user
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Credentials of one request that name a known key or session. Their signature has not been checked yet."""
-
-    principal: Principal
-    signature: str = field(repr=False)
-    secret: bytes = field(repr=False)
-    session: LiveSession | None = None
-    nonce: str = ""
 
 
 class _AttemptRequest(msgspec.Struct):
@@ -108,57 +63,6 @@ class Confirmation:
     key: ApiKey
     their_public: int
     exponent: int = field(repr=False)
-
-
-class RequestCheck:
-    """The check of one request's signature, computed while its body arrives. From :meth:`Gatekeeper.begin`.
-
-    Attributes:
-        role: how the signature covers the body.
-    """
-
-    __slots__ = ("_allow_repeated", "_claim", "_hmac", "_parameters", "_start", "_table", "role")
-
-    def __init__(
-        self,
-        claim: Claim,
-        table: SessionTable,
-        start: Callable[[Iterable[tuple[str, str]]], bytes],
-        parameters: list[tuple[str, str]],
-        role: BodyRole,
-        *,
-        allow_repeated: bool,
-    ) -> None:
-        self.role = role
-        self._claim = claim
-        self._table = table
-        self._start = start
-        self._parameters = parameters
-        self._allow_repeated = allow_repeated
-        if not allow_repeated:
-            _refuse_repeated(parameters)
-        self._hmac = hmac.new(claim.secret, b"" if role == "parameters" else start(parameters), "sha384")
-
-    def update(self, chunk: bytes) -> None:
-        """Take the next part of a body whose role is ``signed``."""
-        self._hmac.update(chunk)
-
-    def finish(self, form: bytes | bytearray = b"") -> Principal:
-        """Check the signature, then the nonce. Call it once, when the whole body has arrived.
-
-        Args:
-            form: the body, if its role is ``parameters``.
-
-        Raises:
-            CredentialsRefused: 400 for a wrong signature, a nonce that is not above the last one, or a repeated
-                parameter.
-        """
-        if self.role == "parameters":
-            parameters = self._parameters + decoded_parameters(form.decode("utf-8", "replace"))
-            if not self._allow_repeated:
-                _refuse_repeated(parameters)
-            self._hmac.update(self._start(parameters))
-        return _accepted(self._claim, self._table, self._hmac.digest())
 
 
 class Gatekeeper:
@@ -309,7 +213,7 @@ class Gatekeeper:
         return Claim(principal, _signature_of(headers), session.secret, session, nonce)
 
     def _check(self, claim: Claim, payload: bytes) -> Principal:
-        return _accepted(claim, self._table, hmac.digest(claim.secret, payload, "sha384"))
+        return accepted(claim, self._table, hmac.digest(claim.secret, payload, "sha384"))
 
     # --- logins -----------------------------------------------------------------------------------
 
@@ -361,7 +265,7 @@ class Gatekeeper:
         if login is None:
             raise CredentialsRefused(400, _UNKNOWN_SESSION)
         if not key.public_key.verify_pkcs1(signature, login.challenge):
-            raise CredentialsRefused(400, _WRONG_SIGNATURE)
+            raise CredentialsRefused(400, WRONG_SIGNATURE)
         if not self._table.confirm(login):
             raise CredentialsRefused(503, "too many logins at once; try again in a few seconds")
         exponent = private_exponent(group, self._random_below, size_bytes=self._config.sessions.dh_secret_size)
@@ -395,26 +299,6 @@ class Gatekeeper:
 
     def __repr__(self) -> str:
         return f"<Gatekeeper {'sessions' if self._config.sessions.enabled else 'basic'}>"
-
-
-def _accepted(claim: Claim, table: SessionTable, digest: bytes) -> Principal:
-    if not verify(claim.signature, digest):
-        raise CredentialsRefused(400, _WRONG_SIGNATURE)
-    # Not earlier: a forged request must not use up the nonce of an honest one.
-    if claim.session is not None and not table.advance(claim.session, int(claim.nonce)):
-        raise CredentialsRefused(400, "the nonce is not above the last one; each request needs a greater nonce")
-    return claim.principal
-
-
-def _refuse_repeated(parameters: Iterable[tuple[str, str]]) -> None:
-    seen: set[str] = set()
-    for name, _ in parameters:
-        if name in seen:
-            shown = name[:64].encode("unicode_escape").decode("ascii")
-            raise CredentialsRefused(
-                400, f"the parameter {shown} is given more than once; the signature would cover its first value only"
-            )
-        seen.add(name)
 
 
 def _signature_of(headers: Mapping[str, str]) -> str:

@@ -20,8 +20,9 @@ from ...exceptions import CredentialsRefused
 from ..basic_auth import checked_prefix
 from ..canonical import canonical_path, without_broken_escapes, without_path_noise, without_prefix
 from .config import ApiKeysConfig, load_config
-from .gatekeeper import CREDENTIAL_HEADERS, Gatekeeper, Principal
+from .gatekeeper import CREDENTIAL_HEADERS, Gatekeeper
 from .request_body import BodyBudget, HeldBody
+from .request_check import Principal
 
 __all__ = ["ApiKeysMiddleware"]
 

@@ -23,7 +23,8 @@ from ..stomp_frames import (
     heart_beats,
     parse_heart_beat,
 )
-from .gatekeeper import Gatekeeper, Principal
+from .gatekeeper import Gatekeeper
+from .request_check import Principal
 from .stomp_broker import StompBroker
 from .stomp_peer import Authorize, Outbox, StompPeer, StompRefusal, allow_by_authorities
 
@@ -85,7 +86,8 @@ class StompEndpoint:
         socket = WebSocket(scope, receive, send)
         offered = [name for name in scope.get("subprotocols", ()) if name in _SUBPROTOCOLS]
         await socket.accept(subprotocol=offered[0] if offered else None)
-        link = _Link(socket, FrameParser(maximum_body=self._max_body), self._clock)
+        # No bodies before the credentials are checked.
+        link = _Link(socket, FrameParser(maximum_body=0), self._clock)
         code, reason = 1000, ""
         try:
             await self._serve(link)
@@ -107,6 +109,7 @@ class StompEndpoint:
             raise StompRefusal(f"no CONNECT frame arrived within {self._connect_timeout:g} s") from None
         version, principal = self._welcome(frame)
         link.parser.version = version
+        link.parser.maximum_body = self._max_body
         ours = self._heart_beat_ms
         send_s, expect_s = heart_beats(ours, parse_heart_beat(frame.headers.get("heart-beat")))
         connected = {

@@ -11,7 +11,7 @@ from typing import Final, Literal, Self
 
 from ...exceptions import ProtocolError, SlowConsumer
 from ..stomp_frames import Frame, encode_head
-from .gatekeeper import Principal
+from .request_check import Principal
 from .stomp_broker import Delivery, StompBroker
 
 __all__ = ["Authorize", "Outbox", "StompPeer", "StompRefusal", "allow_by_authorities"]

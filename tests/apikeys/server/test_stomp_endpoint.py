@@ -133,6 +133,8 @@ async def test_connects_that_are_refused(basic_gatekeeper: Gatekeeper, changes: 
     [
         (["SUBSCRIBE\nid:1\ndestination:/x\n\n\0"], "the first frame must be CONNECT"),
         (["hello" * 10], "does not begin with a command"),
+        (["SEND\ndestination:/x\ncontent-length:1\n\n"], "the maximum is 0"),
+        (["SEND\ndestination:/x\n\nbody"], "longer than 0 bytes"),
         ([_connect_frame() + "SEND\ndestination:/x\n\n\0"], "wait for CONNECTED"),
         ([_connect_frame(), _connect_frame()], "CONNECT frame is not expected"),
         ([_connect_frame(), "MESSAGE\n\n\0"], "MESSAGE frame is not expected"),
@@ -144,7 +146,7 @@ async def test_connects_that_are_refused(basic_gatekeeper: Gatekeeper, changes: 
         ([_connect_frame(), "ACK\nid:1\n\n\0"], "no unacknowledged message with that id"),
         ([_connect_frame(), "BEGIN\ntransaction:1\n\n\0"], "transactions are not supported"),
         ([_connect_frame(), "SEND\ndestination:/x\ntransaction:1\n\n\0"], "transactions are not supported"),
-        ([_connect_frame(), "SEND\ndestination:/x\ncontent-length:9999999\n\n"], "is the maximum"),
+        ([_connect_frame(), "SEND\ndestination:/x\ncontent-length:9999999\n\n"], "the maximum is"),
     ],
 )
 async def test_frames_that_end_the_connection(basic_gatekeeper: Gatekeeper, frames: list[str], words: str) -> None:
