@@ -64,7 +64,7 @@ def test_the_python_sample() -> None:
     assert headers["X-Deltix-Signature"] == base64.b64encode(digest).decode()
 
 
-def test_every_connect_has_a_payload_of_its_own() -> None:
+def test_every_connect_has_another_payload() -> None:
     assert len({AUTH.stomp_headers()["X-Deltix-Payload"] for _ in range(100)}) == 100
 
 
@@ -93,7 +93,7 @@ async def test_async_client_signs_streamed_bodies_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "a\r\nX-Evil: 1", "ключ", "a" * 257])
-def test_names_that_fit_into_no_header_are_refused(name: str) -> None:
+def test_names_that_no_header_can_carry_are_refused(name: str) -> None:
     with pytest.raises(cp.ConfigurationError, match="printable ASCII"):
         ApiKeyAuth(name, "secret")
 

@@ -56,12 +56,12 @@ def test_every_number_survives(number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "?", "AAA", "A===", "AA==\n", "ÄÄÄÄ", "AA=A"])
-def test_what_is_no_number(text: str) -> None:
+def test_invalid_numbers(text: str) -> None:
     with pytest.raises(cp.DecodeError, match="dh_key is"):
         from_base64(text, "dh_key")
 
 
-def test_an_endless_number_is_refused_before_it_is_decoded() -> None:
+def test_a_number_that_is_too_long_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(cp.DecodeError, match="longer than 64 bits"):
         from_base64("A" * 100, "dh_key", maximum_bits=64)
 
@@ -77,7 +77,7 @@ def test_power_is_pow(base: int, exponent: int, modulus: int) -> None:
 
 
 def test_the_default_group_is_a_safe_prime() -> None:
-    """A Fermat test with other means than the package's own check, which takes this group as known."""
+    """A Fermat test, because the package's own check accepts this group without a test."""
     modulus = DEFAULT_GROUP.modulus
     for number in (modulus, (modulus - 1) // 2):
         assert pow(3, number - 1, number) == 1
@@ -112,7 +112,7 @@ def test_tiny_moduli_are_refused_whatever_the_limits(modulus: int) -> None:
         Group(2, modulus).check(GroupLimits(minimum_bits=0))
 
 
-def test_a_prime_of_1279_bits_is_taken() -> None:
+def test_a_prime_of_1279_bits_is_accepted() -> None:
     Group(3, 2**1279 - 1).check()
 
 

@@ -109,7 +109,7 @@ def test_confirm_replies_that_are_refused(alice_key: cp.PrivateKey, changes: dic
 
 
 @pytest.mark.parametrize("reply", [b"", b"{", b"[]", b"\xff", b"null"])
-def test_what_is_no_json_object(reply: bytes) -> None:
+def test_replies_that_are_not_json_objects(reply: bytes) -> None:
     with pytest.raises(cp.DecodeError, match="unreadable"):
         ClientLogin(reply)
 
@@ -137,13 +137,13 @@ def test_keys_as_short_as_the_printed_one_are_for_api_keys_alone() -> None:
 
 
 @pytest.mark.parametrize("rubbish", ["", "?", "AAAA", "schlüssel", SEED_PUBLIC_KEY, b"", b"\x30"])
-def test_what_is_no_private_key(rubbish: str | bytes) -> None:
+def test_invalid_private_keys(rubbish: str | bytes) -> None:
     with pytest.raises(cp.ConfigurationError, match="the given private key") as caught:
         api_private_key(rubbish)
     assert "MIGf" not in str(caught.value)
 
 
-def test_a_private_key_is_no_public_one(alice_key: cp.PrivateKey) -> None:
+def test_a_private_key_is_not_a_public_key(alice_key: cp.PrivateKey) -> None:
     with pytest.raises(cp.ConfigurationError, match="no DER public key"):
         cp.PublicKey.from_der(alice_key.to_der())
     with pytest.raises(cp.ConfigurationError, match="must be a PrivateKey, base64 text or DER bytes"):

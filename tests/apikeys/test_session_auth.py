@@ -25,7 +25,7 @@ BASE = "http://gateway"
 
 
 class Gateway:
-    """Our own middleware in front of a resource that counts what reaches it, without a socket."""
+    """Our middleware in front of a resource that records requests, without a socket."""
 
     def __init__(self, gatekeeper: Gatekeeper, key: cp.PrivateKey, clock: Clock, sleeper: Sleeper) -> None:
         self.gatekeeper = gatekeeper
@@ -118,7 +118,7 @@ async def test_many_requests_at_once_never_disorder_their_nonces(gateway: Gatewa
     assert nonces == sorted(set(nonces))
 
 
-async def test_a_session_that_has_gone_is_logged_in_again_once(gateway: Gateway) -> None:
+async def test_a_lost_session_is_logged_in_again_once(gateway: Gateway) -> None:
     async with gateway.login() as auth, gateway.http(auth) as http:
         first = auth.session
         gateway.forget_session(auth)
@@ -131,7 +131,7 @@ async def test_a_session_that_has_gone_is_logged_in_again_once(gateway: Gateway)
 
 @pytest.mark.parametrize("keepalive", [400, 404])
 async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepalive: int) -> None:
-    """Also where the gateway has no keep-alive call, and its words are all there is to go by."""
+    """Even if the gateway has no keep-alive call, so that only its text shows that the session is lost."""
     gone = httpx.Response(400, json={"error": "Bad Request", "error_description": "Session not found: abc"})
 
     def refuse(request: httpx.Request) -> httpx.Response | None:
@@ -147,7 +147,7 @@ async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepaliv
     assert nonces[0] < nonces[1]
 
 
-async def test_an_application_may_speak_of_sessions_of_its_own(gateway: Gateway) -> None:
+async def test_an_application_may_have_sessions_of_its_own(gateway: Gateway) -> None:
     own = httpx.Response(400, json={"error": "Bad Request", "error_description": "trading session not found"})
     gateway.before = lambda request: own if request.url.path == "/a" else None
     async with gateway.login() as auth, gateway.http(auth) as http:
@@ -167,7 +167,7 @@ async def test_an_answer_of_the_application_is_left_alone(gateway: Gateway) -> N
 
 
 async def test_unclear_words_repeat_only_what_is_idempotent(gateway: Gateway) -> None:
-    """A refusal in unknown words, while the session has in fact gone: a POST may have been processed."""
+    """The session is lost, but the refusal has an unknown text: a POST may have been processed."""
     unclear = httpx.Response(400, json={"error": "Bad Request", "error_description": "nope"})
     async with gateway.login() as auth, gateway.http(auth) as http:
         for method, expected in (("POST", 400), ("GET", 200)):
@@ -180,7 +180,7 @@ async def test_unclear_words_repeat_only_what_is_idempotent(gateway: Gateway) ->
     assert gateway.processed == ["GET /a"]
 
 
-async def test_nothing_is_repeated_after_an_error_of_the_network(gateway: Gateway) -> None:
+async def test_nothing_is_repeated_after_a_network_error(gateway: Gateway) -> None:
     def cut(request: httpx.Request) -> None:
         if request.url.path == "/a":
             raise httpx.ReadError("cut")
@@ -215,7 +215,7 @@ async def test_cancelling_a_request_lets_the_next_one_through(gateway: Gateway) 
         assert (await quick).status_code == 200
 
 
-async def test_keep_alive_comes_in_good_time(gateway: Gateway) -> None:
+async def test_keep_alives_are_sent_in_time(gateway: Gateway) -> None:
     async with gateway.login() as auth, gateway.http(auth) as http:
         first = auth.session
         for _ in range(5):
@@ -237,7 +237,7 @@ async def test_requests_make_keep_alives_unnecessary(gateway: Gateway) -> None:
     assert gateway.calls("keepalive") == 0
 
 
-async def test_keep_alive_logs_in_again_and_survives_trouble(
+async def test_a_keep_alive_logs_in_again_and_survives_errors(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with gateway.login() as auth:
@@ -343,7 +343,7 @@ async def test_the_arithmetic_runs_off_the_event_loop(gateway: Gateway, monkeypa
 
 
 async def test_a_base_url_with_a_path_is_a_proxys_prefix(gateway: Gateway) -> None:
-    """The proxy takes the prefix away; signatures are made without it."""
+    """The proxy removes the prefix, so signatures do not cover it."""
     inner = gateway._handle
 
     async def proxy(request: httpx.Request) -> httpx.Response:

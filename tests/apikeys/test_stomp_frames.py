@@ -1,4 +1,4 @@
-"""STOMP frames: escapes of both versions, pieces of any size, limits, and everything that is no frame."""
+"""STOMP frames: escapes of both versions, pieces of any size, limits, and invalid frames."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_colons_in_values_are_read_even_if_they_should_have_been_escaped() -> No
         (b"SEND\na:" + b"b" * 70_000, "longer than 65536 bytes"),
     ],
 )
-def test_what_is_no_frame(data: bytes, complaint: str) -> None:
+def test_invalid_frames(data: bytes, complaint: str) -> None:
     with pytest.raises(cp.DecodeError, match=complaint):
         _parse(data, maximum_body=1000)
 

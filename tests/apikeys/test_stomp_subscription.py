@@ -40,7 +40,7 @@ async def test_acknowledgements_of_both_versions(wire: Wire) -> None:
     await leave(wire, stomp)
 
 
-async def test_a_slow_consumer_is_told(wire: Wire) -> None:
+async def test_a_slow_consumer_gets_an_error(wire: Wire) -> None:
     stomp = await connected(wire, max_queue=2)
     subscription = await stomp.subscribe("/q")
     name = (await wire.heard("SUBSCRIBE")).headers["id"]

@@ -157,7 +157,7 @@ def test_the_provider_may_stand_in_each_of_three_places(tmp_path: Path, place: s
     assert load_config(_write(tmp_path, json.dumps({"security": tree}))).keys.get("a") is not None
 
 
-def test_spelling_is_as_free_as_springs(tmp_path: Path) -> None:
+def test_names_may_be_spelled_as_in_spring(tmp_path: Path) -> None:
     text = (
         "security.api-keys.sessions.enabled: true\n"
         "security.api_keys.sessions:\n  keep-alive-ms: 5_000\n  challenge_size: 64\n  loginRoot: /my/login/\n"
@@ -167,7 +167,7 @@ def test_spelling_is_as_free_as_springs(tmp_path: Path) -> None:
 
 
 def test_scalars_stay_what_they_are(tmp_path: Path) -> None:
-    """YAML would make a number of 0123 and a truth value of yes."""
+    """YAML would read 0123 as a number and yes as a boolean."""
     keys = "".join(f"      - {{name: {name}, key: {name}, user: u}}\n" for name in ("0123", "yes", "1e3", "~", "0x10"))
     text = "security:\n  api-keys-provider:\n    api-keys:\n" + keys
     config = load_config(_write(tmp_path, text))
@@ -184,7 +184,7 @@ def test_base_and_modulus_are_hexadecimal(tmp_path: Path) -> None:
 
 
 def test_two_security_sections_are_refused(tmp_path: Path) -> None:
-    """As the documentation prints them one after the other; readers of YAML would keep the last one silently."""
+    """The documentation prints two of them. YAML would silently keep the last one."""
     with pytest.raises(cp.ConfigurationError, match=r"`security` in line 19 was given in line 2 already; join the two"):
         load_config(_write(tmp_path, BASIC + SESSIONS))
 

@@ -212,7 +212,7 @@ def test_malformed_attempts(session_gatekeeper: Gatekeeper, body: bytes) -> None
         ({"dh_key": None}, "malformed"),
     ],
 )
-def test_confirmations_that_arerefused(login: Login, changes: dict[str, Any], words: str) -> None:
+def test_confirmations_that_are_refused(login: Login, changes: dict[str, Any], words: str) -> None:
     _, answer = login.attempt()
     with refused(400, words):
         login.confirm({**answer, **changes})
@@ -241,7 +241,7 @@ def test_a_login_of_an_unknown_key_is_refused_at_once(login: Login, name: str) -
         login.attempt(name)
 
 
-def test_a_predictable_secret_isrefused(keys: KeyStore, alice_key: cp.PrivateKey, clock: Clock) -> None:
+def test_a_predictable_secret_is_refused(keys: KeyStore, alice_key: cp.PrivateKey, clock: Clock) -> None:
     sessions = SessionSettings(enabled=True, group=SMALL_GROUP, dh_secret_size=4096)
     order = SMALL_GROUP.modulus - 1
     gatekeeper = Gatekeeper(ApiKeysConfig(keys, sessions), clock=clock, random_below=lambda below: order // 2 - 2)
@@ -288,7 +288,7 @@ def _is_prime(number: int) -> bool:
 
 
 def _safe_primes(rng: random.Random, bits: range) -> list[int]:
-    """One safe prime for each length: in their groups only p−1 has a small order."""
+    """One safe prime of each length. In their groups, only p−1 has a small order."""
     found = []
     for length in bits:
         while True:
@@ -302,7 +302,7 @@ def _safe_primes(rng: random.Random, bits: range) -> list[int]:
 def _one_login(
     gatekeeper: Gatekeeper, key: cp.PrivateKey, name: str, limits: GroupLimits, rng: random.Random, *, unsigned: bool
 ) -> dict[str, bytes]:
-    """Log in and make one signed request; the numbers that travelled."""
+    """Log in, send one signed request, and return the numbers that were exchanged."""
     attempt = gatekeeper.attempt(json.dumps({"api_key_id": name}).encode())
     login = ClientLogin(json.dumps(attempt).encode(), limits=limits, random_below=rng.randrange)
     answer = json.loads(login.answer(key))

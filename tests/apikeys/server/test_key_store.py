@@ -53,7 +53,7 @@ def test_a_public_key_that_is_too_short_says_so(tmp_path: Path) -> None:
         ApiKey.parse("a", SHORT_PUBLIC_KEY, "u")
 
 
-def test_pem_is_taken_as_well(alice_key: cp.PrivateKey) -> None:
+def test_pem_is_accepted(alice_key: cp.PrivateKey) -> None:
     assert ApiKey.parse("a", alice_key.public_key.to_pem().decode(), "u").public_key == alice_key.public_key
 
 

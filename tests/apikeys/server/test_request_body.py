@@ -15,7 +15,7 @@ from tests.support.virtual_time import virtual
 
 
 def _sending(*chunks: bytes, more: bool = False) -> Callable[[], Awaitable[Message]]:
-    """A ``receive`` that returns these chunks, and waits for ever if there are *more*."""
+    """A ``receive`` that returns these chunks, and then waits forever if there are *more*."""
     parts = iter([*chunks])
     left = len(chunks)
 
@@ -111,7 +111,7 @@ async def test_a_body_that_trickles_in_is_given_up_as_well() -> None:
 
 @virtual
 async def test_long_bodies_give_way_to_short_ones() -> None:
-    """Somebody who fills the room with long bodies that stall cannot keep out short requests."""
+    """Long bodies that stall cannot keep out short requests."""
     budget = BodyBudget(100)
     with budget.open(90) as long, budget.open(90) as longer, budget.open(90) as short, budget.open(90) as late:
         stalled = [await _stalled(long, b"x" * 40), await _stalled(longer, b"x" * 25, b"x" * 25)]

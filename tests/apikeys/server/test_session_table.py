@@ -67,8 +67,8 @@ def test_forged_session_ids(clock: Clock, spoil: str) -> None:
     assert table.pending(forged.get(spoil, spoil), "k") is None
 
 
-def test_only_one_writing_of_a_session_id_is_accepted(clock: Clock) -> None:
-    """Otherwise a second writing could be confirmed again."""
+def test_only_one_spelling_of_a_session_id_is_accepted(clock: Clock) -> None:
+    """Otherwise a second spelling could be confirmed again."""
     table = _table(clock)
     good = table.begin("k").session_id
     assert "=" not in good

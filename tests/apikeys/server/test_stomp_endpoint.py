@@ -33,7 +33,7 @@ from tests.support.apikeys.samples import AUTH, READ_WRITE, SMALL_LIMITS
 
 
 class Served:
-    """An endpoint of its own, with the broker at hand."""
+    """An endpoint and its broker."""
 
     def __init__(self, gatekeeper: Gatekeeper, **options: Any) -> None:
         self.broker = StompBroker()
@@ -55,7 +55,7 @@ def _connect_frame(**changes: str) -> str:
 
 
 async def _ended(socket: ClientConnection) -> tuple[str, int | None]:
-    """The message of the ERROR frame with which the server leaves, and its close code."""
+    """The message of the final ERROR frame, and the close code."""
     parser, message = FrameParser(), ""
     while True:
         try:
@@ -182,7 +182,7 @@ async def test_acknowledgements(basic_gatekeeper: Gatekeeper) -> None:
                     await anext(single)
 
 
-async def test_a_client_that_takes_nothing_is_left(basic_gatekeeper: Gatekeeper, kind: TransportKind) -> None:
+async def test_a_client_that_reads_nothing_is_disconnected(basic_gatekeeper: Gatekeeper, kind: TransportKind) -> None:
     async with _served(basic_gatekeeper, max_queue=10) as (served, url):
         async with StompConnection.connect(url, auth=AUTH, transport=kind) as stomp:
             subscription = await stomp.subscribe("/x", receipt=True)
@@ -194,7 +194,7 @@ async def test_a_client_that_takes_nothing_is_left(basic_gatekeeper: Gatekeeper,
         assert served.broker.listeners("/x") == 0
 
 
-async def test_a_client_that_takes_nothing_is_left_by_bytes(basic_gatekeeper: Gatekeeper) -> None:
+async def test_a_client_that_reads_nothing_is_bounded_in_bytes(basic_gatekeeper: Gatekeeper) -> None:
     async with _served(basic_gatekeeper, max_queue_bytes=100_000) as (served, url):
         async with StompConnection.connect(url, auth=AUTH) as stomp:
             subscription = await stomp.subscribe("/x", receipt=True)
@@ -226,7 +226,7 @@ async def test_a_user_whose_name_no_header_can_carry() -> None:
         assert "user-name" not in stomp.headers
 
 
-async def test_a_client_that_leaves_without_a_word(basic_gatekeeper: Gatekeeper) -> None:
+async def test_a_client_that_disconnects(basic_gatekeeper: Gatekeeper) -> None:
     async with _served(basic_gatekeeper) as (served, url):
         for frames in ([], [_connect_frame(), "SUBSCRIBE\nid:1\ndestination:/x\nreceipt:r\n\n\0"]):
             async with connect(url) as socket:
@@ -247,7 +247,7 @@ async def test_heart_beats_both_ways(basic_gatekeeper: Gatekeeper, clock: Clock,
             assert await socket.recv() == "\n"
 
 
-async def test_a_silent_client_is_left(basic_gatekeeper: Gatekeeper, clock: Clock, sleeper: Sleeper) -> None:
+async def test_a_silent_client_is_disconnected(basic_gatekeeper: Gatekeeper, clock: Clock, sleeper: Sleeper) -> None:
     options = {"heart_beat_ms": (0, 1000), "clock": clock, "sleep": sleeper}
     async with _served(basic_gatekeeper, **options) as (_, url), connect(url) as socket:
         await socket.send(_connect_frame(**{"heart-beat": "2000,0"}))
@@ -256,7 +256,7 @@ async def test_a_silent_client_is_left(basic_gatekeeper: Gatekeeper, clock: Cloc
         assert await _ended(socket) == ("", 1002)
 
 
-async def test_a_key_that_is_taken_away_ends_its_connections() -> None:
+async def test_removing_a_key_ends_its_connections() -> None:
     present = {"TEST_API_KEY": ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "u", READ_WRITE)}
     store = KeyStore(lambda: dict(present))
     async with _served(Gatekeeper(ApiKeysConfig(store))) as (served, url):
@@ -281,7 +281,9 @@ async def test_the_subprotocol_is_agreed(basic_gatekeeper: Gatekeeper) -> None:
             assert socket.subprotocol is None
 
 
-async def test_what_is_no_gateway(basic_gatekeeper: Gatekeeper, kind: TransportKind, unused_tcp_port: int) -> None:
+async def test_servers_that_are_not_gateways(
+    basic_gatekeeper: Gatekeeper, kind: TransportKind, unused_tcp_port: int
+) -> None:
     async with running(demonstration_app(basic_gatekeeper)) as url:
         with pytest.raises(cp.HandshakeError, match=r"no WebSocket at .*HTTP status 40.; is the path right"):
             await StompConnection.connect(url.replace("http", "ws") + "/elsewhere", auth=AUTH, transport=kind)

@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 class SeedServer:
-    """What the handler below knows: the keys, the logins under way, the sessions."""
+    """The state of the handler below: keys, logins in progress, sessions."""
 
     def __init__(self, secrets_by_key: dict[str, str], public_modulus: int) -> None:
         self.secrets_by_key = secrets_by_key
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def seed_server(gateway: SeedServer) -> Iterator[str]:
-    """Serve on loopback in threads of its own; the address."""
+    """Serve on loopback in other threads. Yields the address."""
     handler = type("Handler", (_Handler,), {"gateway": gateway})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
