@@ -19,8 +19,8 @@ from cryptoproto.apikeys import StompConnection
 from cryptoproto.apikeys.server.demonstration import running
 from cryptoproto.apikeys.stomp_link import StompLink
 from cryptoproto.transport import TransportKind, serve
-from tests.support.apikeys.certificate import self_signed
 from tests.support.apikeys.stomp_wire import URL, Wire
+from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle
 
@@ -85,9 +85,7 @@ async def test_a_message_that_is_too_long_is_named(kind: TransportKind) -> None:
 
 
 async def test_tls_is_checked_unless_a_context_says_otherwise(kind: TransportKind, tmp_path: Path) -> None:
-    certificate, together = self_signed(tmp_path)
-    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_context.load_cert_chain(together)
+    certificate, server_context = self_signed(tmp_path)
     wire = Wire()
     wire.says("CONNECTED", {"version": "1.2"})
     async with _on_a_socket(wire, ssl=server_context) as place:

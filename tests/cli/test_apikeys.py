@@ -20,7 +20,7 @@ import yaml
 from cryptoproto.apikeys import ApiKeyAuth
 from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
-from tests.support.apikeys.certificate import self_signed
+from tests.support.certificates import self_signed
 from tests.support.command_line import Program, Result, run, start
 
 SECRET = {"CRYPTOPROTO_API_SECRET": "TEST_API_SECRET"}
@@ -210,7 +210,8 @@ def test_serve_shows_its_logs_until_it_is_stopped(tmp_path: Path, number: signal
 def test_serve_with_tls_both_flows_and_no_access_log(tmp_path: Path) -> None:
     config = tmp_path / "application.yaml"
     config.write_text(CONFIGURATION.format(sessions="true"))
-    certificate, together = self_signed(tmp_path)
+    certificate, _ = self_signed(tmp_path)
+    together = str(tmp_path / "exchange.pem")
     options = ["--both-flows", "--allow-repeated-parameters", "--no-access-log", "--tls-cert", together]
     with start("apikeys", "serve", "--config", config, "--port", "0", *options, stream="stderr") as server:
         assert "both flows" in server.first_line

@@ -16,8 +16,8 @@ import cryptoproto as cp
 from cryptoproto.apikeys import ApiKeyAuth, StompConnection
 from cryptoproto.apikeys.server import Gatekeeper
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
-from tests.support.apikeys.certificate import self_signed
 from tests.support.apikeys.samples import AUTH
+from tests.support.certificates import self_signed
 
 READER = ApiKeyAuth("READ_ONLY", "READ_ONLY_SECRET")
 
@@ -80,8 +80,8 @@ async def test_the_websocket_of_a_stream(basic_gatekeeper: Gatekeeper) -> None:
 
 
 async def test_tls(basic_gatekeeper: Gatekeeper, tmp_path: Path) -> None:
-    certificate, together = self_signed(tmp_path)
-    async with running(demonstration_app(basic_gatekeeper), tls_cert=together) as url:
+    certificate, _ = self_signed(tmp_path)
+    async with running(demonstration_app(basic_gatekeeper), tls_cert=tmp_path / "exchange.pem") as url:
         assert url.startswith("https://127.0.0.1:")
         context = ssl.create_default_context(cafile=certificate)
         async with httpx.AsyncClient(auth=AUTH, base_url=url, verify=context) as http:
