@@ -163,6 +163,10 @@ class OrderEntry:
         pending = submission.pending
         try:
             async with asyncio.timeout_at(submission.deadline):
+                # Usually it can leave at once, which saves the steps of waiting for a turn.
+                connection = None if self.rate_limiter.is_limited else self._link.live()
+                if connection is not None and connection.is_free_for(submission.payload):
+                    await self._send(connection, submission)
                 while pending.sequence is None:
                     connection = await self._turn(submission, wait=wait)
                     if connection is not None:

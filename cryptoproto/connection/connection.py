@@ -145,17 +145,19 @@ class Connection:
         transport = pump.transport
         if transport is None:
             transport = pump.live()
-        draft = self._session.draft_message(payload)
         signer = pump.signer
         if signer is None:
-            transport.send(self._session.seal(draft))
+            sequence, frame = self._session.message_frame(payload)
+            transport.send(frame)
         else:
+            draft = self._session.draft_message(payload)
+            sequence = draft.number
             await signer.put_and_wait(draft)
         if not transport.writable:
             await pump.drain(transport)
             if pump.error is not None:
                 raise own(pump.error, sent=True)
-        return draft.number
+        return sequence
 
     # Requests
 

@@ -230,6 +230,6 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "httpx" else find(name))
     result = apikeys("sign", "GET", "/", "-k", "a")
     assert (result.code, result.err) == (
-        1,
+        2,
         "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n",
     )

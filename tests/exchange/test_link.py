@@ -166,7 +166,7 @@ async def test_a_silent_client_is_told_and_given_up(keys: dict[str, cp.PrivateKe
         assert connection.is_open, "it answers pings"
         link = next(iter(exchange._links))
         assert link._transport is not None
-        getattr(connection._transport, "pause_reading")()  # noqa: B009 - from here on it answers nothing
+        getattr(connection._pump.transport, "pause_reading")()  # noqa: B009 - from here on it answers nothing
         await link.wait_closed()
         with pytest.raises(cp.HeartbeatTimeout, match="the exchange missed our heartbeat"):
             await anext(connection)

@@ -200,7 +200,11 @@ class OrderTable:
         order.remaining = message.amount
         order.terms_known = True
         if order.acknowledged_ns is None:
-            self._acknowledge(order, now_ns)
+            if order.status is OrderStatus.PENDING and not order.waiters:  # as _acknowledge(), without its call
+                order.acknowledged_ns = now_ns
+                order.status = OrderStatus.OPEN
+            else:
+                self._acknowledge(order, now_ns)
         if message.closed_inline:
             self._close(order, OrderStatus.FILLED, now_ns)
 
@@ -266,10 +270,7 @@ class OrderTable:
     def _acknowledge(self, order: Order, now_ns: int) -> None:
         """The exchange has accepted *order*, whatever its status was."""
         order.acknowledged_ns = now_ns
-        if order.closed_ns is not None or order.waiters or order.error is not None:
-            self._reopen(order)
-        else:
-            order.status = OrderStatus.OPEN
+        self._reopen(order)
 
     def _reopen(self, order: Order) -> None:
         if order.closed_ns is not None:
