@@ -334,7 +334,7 @@ class LicenseAgent:
             self._plan_retry(error.retry_after_s if isinstance(error, LicenseRefused) else None)
             raise
         self._standing.confirm_time(token.issued_at_utc_ns, sent, self._clock.wall_ns(), steady_ns())
-        # On disk before anybody hears of it: a process that ends once it is licensed has a token for its next start.
+        # On disk before it is announced, so that a process that ends right after has a token for its next start.
         kept = await self._keeper.keep(box, token, self._standing.now_ns(steady_ns()))
         self._standing.hold_longer(kept, steady_ns())
         self._last_error = self._failure = None

@@ -204,7 +204,7 @@ class LicenseManager:
             direction = "ahead of" if off_ns > 0 else "behind"
             text = f"the request's time is {abs(off_ns) / 1e9:.0f} s {direction} the manager's; set the clock"
             return _Unread(public_key, Refusal(400, "stale", text))
-        # Only now the sender is proven. If anybody could use up the permits of a key, its owner would be locked out.
+        # Only now is the sender proven. Otherwise others could use up the permits of a key and lock its owner out.
         wait_s = self._throttle.wait_s(public_key, now_ns)
         if wait_s:
             return _Unread(public_key, Refusal(429, "too_many_requests", "this key asks too often", wait_s))

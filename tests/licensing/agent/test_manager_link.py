@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.licensing import InvalidToken, KeyPair, Keyring, LicenseAgent, ManagerUnavailable
+from cryptoproto.licensing import InvalidToken, KeyPair, Keyring, LicenseAgent, ManagerUnavailable, NoFreeLicense
 from cryptoproto.licensing.agent.manager_link import ManagerLink
 from tests.support.licensing.simulated_time import START_NS
 
@@ -68,3 +69,55 @@ async def test_a_reply_that_is_not_accepted_is_skipped() -> None:
     with pytest.raises(ManagerUnavailable, match="https://lm/v1/license: not ours"):
         await link.acquire(b"request", accept)
     await link.close()
+
+
+def unreachable(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("connection refused", request=request)
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (unreachable, "ConnectError: connection refused"),
+        (lambda _: httpx.Response(503), "HTTP status 503"),
+        (lambda _: httpx.Response(302), "HTTP status 302"),
+        (lambda _: httpx.Response(200, content=bytes(65_537)), "the reply is too long for a license manager"),
+    ],
+)
+async def test_the_next_address_is_asked_and_failures_are_listed(
+    answer: Callable[[httpx.Request], httpx.Response], complaint: str
+) -> None:
+    asked: list[str] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return answer(request)
+
+    transport = httpx.MockTransport(note)
+    link = ManagerLink(["https://a", "https://b"], verify=True, insecure=False, timeout_s=1.0, transport=transport)
+    with pytest.raises(ManagerUnavailable) as caught:
+        await link.acquire(b"request", bytes.decode)
+    await link.close()
+    assert asked == ["a", "b"]
+    assert str(caught.value).count(complaint) == 2
+
+
+@pytest.mark.parametrize("status", [400, 413, 429])
+async def test_a_refusal_is_final(status: int) -> None:
+    asked: list[str] = []
+
+    def refuse(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(status, content=b'{"reason": "no_free_license", "message": "wait"}')
+
+    transport = httpx.MockTransport(refuse)
+    link = ManagerLink(["https://a", "https://b"], verify=True, insecure=False, timeout_s=1.0, transport=transport)
+    with pytest.raises(NoFreeLicense, match="wait"):
+        await link.acquire(b"request", bytes.decode)
+    await link.close()
+    assert asked == ["a"]
+
+
+def test_a_certificate_file_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(cp.ConfigurationError, match="cannot be used as PEM certificates"):
+        ManagerLink(["https://lm"], verify=tmp_path / "none.pem", insecure=False, timeout_s=1.0)

@@ -11,6 +11,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.licensing import Keyring
+from cryptoproto.licensing.manager.keyring import KeyringFile
 from tests.support.licensing.simulated_time import START_NS
 
 
@@ -76,3 +77,19 @@ def test_nothing_of_a_keyring_is_shown() -> None:
     assert repr(ring.active(START_NS)[0]).startswith("<Generation ")
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(ring)
+
+
+def test_a_keyring_follows_its_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "manager.json"
+    first = Keyring.generate(START_NS)
+    first.save(path)
+    file = KeyringFile(path)
+    assert file.current() is file.current()
+    second = first.rotated(START_NS, overlap_s=600)
+    second.save(path, overwrite=True)
+    assert file.current().public_fields(START_NS) == second.public_fields(START_NS)
+    path.write_text("{")
+    assert file.current().public_fields(START_NS) == second.public_fields(START_NS)
+    assert caplog.text.count("its last keys stay in use") == 1
+    path.unlink()
+    assert file.current().public_fields(START_NS) == second.public_fields(START_NS)

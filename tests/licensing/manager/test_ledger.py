@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import cryptoproto as cp
 from cryptoproto.licensing import (
     KeyPair,
     Keyring,
@@ -144,3 +145,18 @@ def test_an_agreement_and_a_lock_as_plain_values(asker: Asker) -> None:
     assert agreement.to_plain()["revoked"] is None
     revoked = asker.manager.administration.revoke_agreement(agreement.id)
     assert revoked.to_plain()["revoked"] == "2026-09-21T14:13:20Z"
+
+
+@pytest.mark.parametrize(
+    ("package", "licenses", "period_s", "complaint"),
+    [
+        ("", 1, 60.0, "package: must be"),
+        ("bell \x07", 1, 60.0, "package: must be"),
+        ("*", -1, 60.0, "licenses: must be"),
+        ("*", 1, 0.5, "lock period: must be"),
+        ("*", 1, 32 * 86_400.0, "lock period: must be"),
+    ],
+)
+def test_terms_that_are_not_valid(package: str, licenses: int, period_s: float, complaint: str) -> None:
+    with pytest.raises(cp.ConfigurationError, match=complaint):
+        ledger.check_terms(package, licenses, period_s)
