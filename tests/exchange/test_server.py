@@ -19,7 +19,7 @@ from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
-from tests.support.trading import Clock, Floor, limit, read_until, trade
+from tests.support.trading import Clock, Floor, in_memory, limit, read_until, trade
 
 BALANCE = cp.UserBalanceRequest()
 
@@ -55,7 +55,7 @@ async def test_a_client_comes_in(floor: Floor) -> None:
 
 
 async def vanished(floor: Floor, client_id: str) -> None:
-    """Wait until the exchange has noticed that a client is gone: it does before it takes the next one's frames."""
+    """Wait until the exchange has noticed that a client has left."""
     async with asyncio.timeout(20):
         while client_id in floor.exchange.connected_clients:  # noqa: ASYNC110 - the exchange has no event for it
             await asyncio.sleep(0)
@@ -136,7 +136,7 @@ async def test_closing_says_so_to_everybody_and_is_idempotent(floor: Floor) -> N
 
 
 async def test_who_upgrades_after_the_close_is_sent_away(keys: dict[str, cp.PrivateKey], kind: Any) -> None:
-    """A TCP connection from before the close is no way in after it."""
+    """A TCP connection from before the close cannot be used after it."""
     async with trade(keys, {}, transport=kind) as floor:
         host, port = floor.exchange.url.removeprefix("ws://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -182,7 +182,7 @@ def test_an_exchange_that_does_not_listen_has_no_address(keys: dict[str, cp.Priv
 
 
 def test_the_longest_list_of_open_orders_fits_a_message(keys: dict[str, cp.PrivateKey]) -> None:
-    """Orders with the largest numbers there are, as many as the options allow."""
+    """As many orders as the options allow, with long numbers."""
     exchange = Exchange(private_key=keys["exchange"], max_message_size=2**16)
     most = exchange.venue.engine.max_open_orders
     assert most == (2**16 - 1024) // 192
@@ -272,3 +272,35 @@ async def test_orders_expire_by_themselves(keys: dict[str, cp.PrivateKey]) -> No
         clock.advance(60)
         floor.exchange._schedule_expiry()
         await read_until(alice, lambda event: isinstance(event.message, cp.BuyOrderCancelled))
+
+
+async def test_what_the_operator_does_and_sees(keys: dict[str, cp.PrivateKey]) -> None:
+    async with Exchange(private_key=keys["exchange"], handshake_rate=None) as exchange:
+        exchange.register("alice", keys["alice"].public_key, {"USD": "10"})
+        exchange.deposit("alice", "USD", "5")
+        exchange.withdraw("alice", "USD", "3")
+        with pytest.raises(cp.ConfigurationError, match="cannot withdraw"):
+            exchange.withdraw("alice", "USD", "13")
+        assert exchange.balances("alice").balances["USD"].available == 12
+        assert exchange.totals() == {"USD": 12}
+        assert exchange.open_orders("alice").order_books == {}
+        assert exchange.book("BTC_USD").buy_levels == {}
+        exchange.disconnect("alice", 4009)
+
+
+async def test_a_link_that_opens_after_the_close_is_closed(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    await exchange.close(1012, "gone")
+    async with RawClient.over(in_memory(exchange)) as client:
+        closed = await client.closed
+        assert (closed.code, closed.reason) == (1012, "gone")
+    assert exchange.handshakes._under_way == 0
+
+
+async def test_closing_with_an_order_that_would_expire(keys: dict[str, cp.PrivateKey]) -> None:
+    async with trade(keys, {"protocol": V5}) as floor, floor.connect("alice") as alice:
+        await alice.send(limit("Buy", "1", "100", ttl=60))
+        await read_until(alice, lambda event: isinstance(event.message, cp.BuyOrderPlaced))
+        assert floor.exchange._expiry is not None
+        await floor.exchange.close()
+        assert floor.exchange._expiry is None
