@@ -8,6 +8,7 @@ import time
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
+from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
 from ..messages import (
@@ -41,7 +42,7 @@ __all__ = ["Client"]
 
 
 class Client:
-    """A client that lives as long as the bot.
+    """A client that stays connected for as long as the bot runs.
 
     ::
 
@@ -49,17 +50,16 @@ class Client:
             order = await client.place("BTC_USD", cp.Side.BUY, amount="1", price="15000")
             await order.wait_closed()
 
-    It connects, connects again when the link ends, and resumes from the transaction after the last one that was
-    handled. ``async with`` returns when the first attempt to connect has ended: well, or with a retry to come; it
-    raises where trying again would be in vain.
+    It reconnects when a connection ends, and resumes after the last transaction that was handled. ``async with``
+    returns when the first attempt to connect has ended, even if a retry follows; it raises if a retry cannot succeed.
 
     Args:
-        url: as for :func:`~cryptoproto.connect`, and so are all further options that it has.
-        store: where the position and the messages without an outcome are kept: a file name for a
-            :class:`~cryptoproto.SqliteStore`, a store of one's own, ``None`` for memory.
-        resend: ``"never"``, or ``"once"``: what the exchange has not received because the link was lost is sent again
-            within its deadline. Can be chosen for each order as well.
-        order_rate: orders and cancels a second; ``None`` = no pacing. Choose a little less than the exchange's limit.
+        url: the exchange's address. All other options of :func:`~cryptoproto.connect` are accepted as well.
+        store: keeps the position and the messages without an outcome: a file name for a
+            :class:`~cryptoproto.SqliteStore`, a custom store, or ``None`` for memory.
+        resend: ``"never"``, or ``"once"``: a message that the exchange has not received because the connection was
+            lost is sent again within its deadline. Each order can override this.
+        order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
 
     Raises:
@@ -100,13 +100,13 @@ class Client:
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
 
-    # Its life
+    # Start and end
 
     async def start(self) -> None:
         """Connect; what ``async with`` does. Returns when the first attempt has ended.
 
         Raises:
-            HandshakeError, ConcurrentConnection: trying again would be in vain; the client is closed.
+            HandshakeError, ConcurrentConnection: a retry cannot succeed; the client is closed.
             ConfigurationError: the store cannot be used.
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
@@ -152,11 +152,11 @@ class Client:
     async def place(
         self,
         trade_pair: str,
-        side: Side,
+        side: Side | str,
         *,
         amount: AmountLike,
         price: AmountLike,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
         ttl: int = 0,
         client_order_id: int | None = None,
         timeout: float = 10.0,
@@ -165,27 +165,30 @@ class Client:
     ) -> Order:
         """Place an order and return it once the exchange has accepted it.
 
-        Cancelling stops the wait, not the order: if it was sent, it is known to :attr:`orders` and its outcome is
-        reported by :meth:`reports`.
+        Cancelling stops the wait, not the order: if it was sent, it is in :attr:`orders`, and :meth:`reports` reports
+        its outcome.
 
         Args:
             trade_pair: ``"BTC_USD"``.
-            side: buy or sell.
+            side: buy or sell, as :class:`~cryptoproto.Side` or a string.
             amount: how much of the base currency.
             price: the limit, in the quote currency.
-            time_in_force: what becomes of the part that is not filled at once.
-            ttl: seconds until what is left is cancelled, in whole minutes; 0 = for ever.
-            client_order_id: one's own number, never used before; made where it is not given.
-            timeout: seconds for which it makes sense to send it, and to wait without a connection.
-            wait: while there is no connection, wait for one; false = RequestNotSent at once.
-            resend: as for the client, for this order.
+            time_in_force: what happens to the part that is not filled immediately, as
+                :class:`~cryptoproto.TimeInForce` or a string.
+            ttl: seconds until the rest is cancelled, in whole minutes; 0 = never.
+            client_order_id: your own number for the order, not used before. Generated by default.
+            timeout: seconds for sending the order and waiting for the answer. If the connection is up when they have
+                passed, one request of at most 5 seconds finds out whether the answer is still to come.
+            wait: wait for a connection if there is none; if false, raise RequestNotSent at once.
+            resend: overrides the client's ``resend`` for this order.
 
         Raises:
+            OrderInvalid: the order can never be valid; nothing was sent.
             InsufficientFundsError, ServerError: the exchange refused it.
             RequestNotSent: the exchange has not received it and will not.
-            OutcomeUnknown: the connection was lost, and the deadline passed before there was another. The outcome is
-                reported by :meth:`reports` and by the order in :attr:`orders` once it is known.
-            ConfigurationError: an amount or price cannot be used.
+            ClientClosed: the client is closed for good; a retry cannot succeed.
+            OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
+                outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
         number = self._ids.next() if client_order_id is None else client_order_id
         message = place_message(
@@ -203,11 +206,14 @@ class Client:
         return order
 
     async def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
-        """Cancel what is left of an order, given itself or by its order id; true once it is cancelled.
+        """Cancel the rest of an order, given as an :class:`~cryptoproto.Order` or by its order id.
 
-        False where there is nothing to cancel: it was filled or cancelled before, or there is no such order.
+        Returns true once it is cancelled, and false if there was nothing to cancel: it was filled or cancelled before,
+        or there is no such order.
 
         Raises:
+            OrderInvalid: the order id is not an int.
+            OrderRejected: the exchange has not accepted the order.
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
         order_id = order.order_id if isinstance(order, Order) else order
@@ -262,18 +268,18 @@ class Client:
         return response.balances if isinstance(response, UserBalanceResponse) else {}
 
     async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
-        """The open orders, when all that the exchange has to tell of them was heard; raises as :meth:`request`."""
+        """The open orders, after every event about them has been received; raises as :meth:`request`."""
         await self.request(UserOrdersRequest(), timeout=timeout, wait=wait)
         return self._account.orders.open_orders()
 
     @property
     def orders(self) -> OrderTable:
-        """Every order that is not at its end, and the latest of those that are; kept up to date by events."""
+        """Every open order, and the latest closed ones; kept up to date by events."""
         return self._account.orders
 
     @property
     def known_balances(self) -> dict[str, Balance]:
-        """The balances as events tell them, without asking."""
+        """The balances as of the last event, without a request."""
         return self._account.balances.all()
 
     @property
@@ -283,7 +289,7 @@ class Client:
 
     @property
     def position(self) -> int | None:
-        """The last transaction that was handled; the next process begins behind it."""
+        """The last transaction that was handled; the next process resumes after it."""
         return self._events.position
 
     def metrics(self) -> MetricsSnapshot:
@@ -308,12 +314,12 @@ class Client:
     # Streams
 
     def events(self) -> EventStream:
-        """Exactly the transactions after the stored position, in order, and broadcasts in between.
+        """Every transaction after the stored position, once and in order, and broadcasts in between.
 
-        The position moves when the next event is asked for. A loop that is left gets its last event again from the
-        next ``events()``, here or in the next process, because nothing said that it was handled. One loop at a time.
-        The iteration ends with :meth:`close`, with what waits in the queue left for the next process, and raises what
-        closed the client where it was not you.
+        The position moves when the next event is requested. If a loop is left, the next ``events()`` delivers its last
+        event again, in this process or the next one, because it may not have been handled. One task iterates at a time;
+        a second one raises ConfigurationError. :meth:`close` ends the iteration, and the next process gets the events
+        that are still queued. If anything else closes the client, the iteration raises it.
         """
         if self._options.on_event is not None:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
@@ -338,6 +344,6 @@ class Client:
     def __repr__(self) -> str:
         state, options = self._link.state, self._options
         return (
-            f"<Client {options.client_id} to {options.url}: {state.state.value}, position {self.position}, "
+            f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
             f"{len(self._account.orders.open_orders())} open orders>"
         )

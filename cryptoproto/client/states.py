@@ -31,7 +31,7 @@ class State(enum.Enum):
             ▲              │          │   the link ends
             │              ▼          ▼
             └────────── WAITING ◄─────┘
-                           any ──► CLOSED   close(), or an end that trying again cannot mend
+                           any ──► CLOSED   close(), or a retry cannot succeed
     """
 
     CONNECTING = "connecting"
@@ -55,7 +55,7 @@ class StateChange(msgspec.Struct, frozen=True):
         attempt: how many connections in a row have failed.
         replayed: how many events the exchange replayed, when LIVE is entered.
         delay_s: the pause before the next attempt, when WAITING is entered.
-        error: what ended the connection, where one ended.
+        error: what ended the connection, if one ended.
     """
 
     state: State
