@@ -18,9 +18,10 @@ from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import ListenerFactory, TransportKind, serve
 from ..wire import MAX_FRAME_BYTES, CloseCode
-from .commands import Deposit, DisablePairs, EnablePairs, Expire, Withdraw
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Withdraw
 from .engine import DEFAULT_PAIRS, Engine
 from .feed import MarketFeed
+from .handshakes import Handshakes
 from .journal import Journal, open_journal
 from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
@@ -31,6 +32,10 @@ __all__ = ["Exchange"]
 _LONGEST_SLEEP = 60.0
 _LAST_PORT = 65_535
 _SHOWN_CLIENTS = 5
+_ORDER_BYTES = 192
+"""The longest open order in a UserOrdersResponse: two amounts of 27 digits and two integers of 64 bits."""
+_LIST_OVERHEAD = 1024
+"""The rest of such a response: frame, names of pairs, brackets."""
 
 
 class Exchange:
@@ -66,6 +71,10 @@ class Exchange:
         ping_timeout: seconds of silence after which a client is given up.
         max_message_size: largest frame in bytes.
         book_interval: seconds between two publications of a changed book.
+        max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
+            many as fit into a message of *max_message_size*.
+        handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
+            Beyond it connections are closed with code 1013.
 
     Raises:
         ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use by another
@@ -92,11 +101,11 @@ class Exchange:
         ping_timeout: float = 10.0,
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
+        max_open_orders: int | None = None,
+        handshake_rate: float | None = 50.0,
     ) -> None:
-        if rate_limit is not None and (isinstance(rate_limit, bool) or not isinstance(rate_limit, int | float)):
-            raise ConfigurationError(f"rate_limit={rate_limit!r} must be a number of messages a second, or None")
-        if rate_limit is not None and not rate_limit > 0:
-            raise ConfigurationError(f"rate_limit={rate_limit} must be greater than zero, or None")
+        if rate_limit is not None:
+            _check_rate("rate_limit", rate_limit, "messages")
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
         for name, number in (("port", port), ("market_data_port", market_data_port)):
@@ -109,6 +118,16 @@ class Exchange:
         ):  # fmt: skip
             check_seconds(name, seconds)
         check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
+        if handshake_rate is not None:
+            _check_rate("handshake_rate", handshake_rate, "handshakes")
+        self._most_open_orders = (max_message_size - _LIST_OVERHEAD) // _ORDER_BYTES
+        if max_open_orders is not None:
+            check_count("max_open_orders", max_open_orders, 1)
+            if max_open_orders > self._most_open_orders:
+                raise ConfigurationError(
+                    f"max_open_orders={max_open_orders}: the list of so many orders does not fit into a message of "
+                    f"max_message_size={max_message_size} bytes; the most is {self._most_open_orders}"
+                )
         check_plain_function("clock", clock)
         check_tls(ssl, wanted=True)
         self.rate_limit = rate_limit
@@ -130,22 +149,32 @@ class Exchange:
             )
             self.private_key = self._journal.private_key
             self.venue = self._make_venue(self._journal.engine, self._journal, clock)
+        self._limit_open_orders(max_open_orders)
+        self.handshakes = Handshakes(handshake_rate)
         self._clock = clock
         self._host = host
         self._ports = [port, market_data_port]
         self._ssl = ssl
         self._transport: TransportKind = transport
-        self._feed = MarketFeed(lambda: self.venue, book_interval)
+        self._feed = MarketFeed(
+            lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
+        )
         self._servers: list[asyncio.Server] = []
         self._links: set[ClientLink] = set()
         self._by_client: dict[str, ClientLink] = {}
         self._expiry: asyncio.TimerHandle | None = None
-        self._farewell: tuple[CloseCode, str] | None = None  # while it is closed: what late comers are told
+        self._farewell: tuple[int, str] | None = None  # while it is closed: for connections that come too late
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
     def _make_venue(self, engine: Engine, ledger: Ledger, clock: Callable[[], int]) -> Venue:
         return Venue(engine, ledger, clock, on_private=self._on_private, on_public=self._on_public)
+
+    def _limit_open_orders(self, wanted: int | None) -> None:
+        kept = self.venue.engine.max_open_orders
+        limit = min(wanted or kept, self._most_open_orders)
+        if limit != kept:
+            self.venue.operate(LimitOpenOrders(limit, self.venue.now_us()))
 
     def __repr__(self) -> str:
         address = self.url if self._servers else "not listening"
@@ -196,6 +225,7 @@ class Exchange:
                 self._journal = open_journal(self._journal.path, private_key=self.private_key)
                 self.venue = self._make_venue(self._journal.engine, self._journal, self._clock)
             self._journal.start(self._on_journal_failure)
+        self.handshakes.start()
         self._over.clear()
         self._end = None
         self._farewell = None
@@ -212,6 +242,7 @@ class Exchange:
                 )
             except OSError as error:
                 await self._stop_listening()
+                self.handshakes.stop()
                 if self._journal is not None:
                     await self._journal.stop()
                 raise ConfigurationError(
@@ -221,11 +252,16 @@ class Exchange:
             self._ports[which] = server.sockets[0].getsockname()[1]
         self._schedule_expiry()
 
-    async def close(self) -> None:
-        """Disconnect everybody with code 1001 and stop listening; the journal is whole then, and closed. Idempotent."""
+    async def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "the exchange closes") -> None:
+        """Disconnect everybody, stop listening, and close the journal. Idempotent.
+
+        Args:
+            code: the WebSocket close code; 1012 tells clients that the exchange will be back.
+            reason: the text beside it.
+        """
         if self._end is not None:
             await asyncio.shield(self._end)
-        await self._stop(CloseCode.GOING_AWAY, "the exchange closes")
+        await self._stop(code, reason)
         if self._journal is not None:
             self._journal.close()
         self._over.set()
@@ -254,7 +290,7 @@ class Exchange:
         await self._stop(CloseCode.SERVER_RESTART, "server restart")
         await self.start()
 
-    async def _stop(self, code: CloseCode, reason: str) -> None:
+    async def _stop(self, code: int, reason: str) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
@@ -267,6 +303,7 @@ class Exchange:
         for link in links:
             link.close(code, reason)
         await asyncio.gather(*(link.wait_closed() for link in links), self._feed.close(code, reason))
+        self.handshakes.stop()
         if self._journal is not None:
             await self._journal.stop()
 
@@ -371,8 +408,13 @@ class Exchange:
         if self._farewell is not None:  # the TCP connection was made before, and its upgrade came too late
             link.close(*self._farewell)
 
+    def is_newest(self, client_id: str, hello_number: int) -> bool:
+        """Whether no live link of the client began with a later hello."""
+        live = self._by_client.get(client_id)
+        return live is None or live.hello_number < hello_number
+
     def joined(self, link: ClientLink) -> None:
-        """A client has proven who it is; an older connection of the same client ends."""
+        """A client has proven its identity; an older connection of the same client ends."""
         if link.record is not None:
             client_id = link.record.client_id
             older = self._by_client.get(client_id)
@@ -422,3 +464,10 @@ class Exchange:
     def _on_expiry(self) -> None:
         self._expiry = None
         self.expire_orders()
+
+
+def _check_rate(name: str, rate: object, of_what: str) -> None:
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise ConfigurationError(f"{name}={rate!r} must be a number of {of_what} a second, or None")
+    if not rate > 0:
+        raise ConfigurationError(f"{name}={rate} must be greater than zero, or None")

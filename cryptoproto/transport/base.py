@@ -70,6 +70,10 @@ class Transport(Protocol):
         """Send a ping."""
 
     @property
+    def remote_address(self) -> str:
+        """The peer's IP address; empty if it has none, or the link is closed."""
+
+    @property
     def writable(self) -> bool:
         """Whether little enough is waiting to be written; after a send it is worth asking."""
 

@@ -75,6 +75,11 @@ class MemoryLink:
             self._writable = None
 
     @property
+    def remote_address(self) -> str:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        return ""
+
+    @property
     def writable(self) -> bool:
         """See :class:`~cryptoproto.transport.Transport`."""
         return self._writable is None

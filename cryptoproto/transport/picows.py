@@ -181,6 +181,11 @@ class _Link(WSListener):
     def ping(self) -> None:
         self._transport.send_ping(b"")
 
+    @property
+    def remote_address(self) -> str:
+        peer = self._transport.underlying_transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
     async def drain(self) -> None:
         if self._drained is not None:
             await asyncio.shield(self._drained)

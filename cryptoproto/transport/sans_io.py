@@ -200,6 +200,11 @@ class _Link(asyncio.Protocol):
             self._flush()
 
     @property
+    def remote_address(self) -> str:
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
+    @property
     def writable(self) -> bool:
         return self._writable is None
 

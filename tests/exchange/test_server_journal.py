@@ -272,7 +272,7 @@ async def test_a_slow_disk_slows_the_senders_and_nothing_piles_up(
         disk.stop()
         sending = asyncio.create_task(_send(alice, count))
         (server,) = exchange._links
-        await until(lambda: server._held_back)
+        await until(lambda: server._paused)
         assert disk.journal.backlog < count
         disk.go_on()
         await sending
