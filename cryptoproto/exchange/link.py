@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from ..exceptions import ConfigurationError, DecodeError, InvalidKey, InvalidSequence, JournalError, UnsupportedVersion
 from ..keys import PrivateKey
@@ -34,8 +34,6 @@ from .venue import Venue
 __all__ = ["ClientLink", "Host"]
 
 logger = logging.getLogger("cryptoproto.exchange")
-
-T = TypeVar("T")
 
 _CLOSE_TIMEOUT: Final = 2.0
 _HANDSHAKE_TIMEOUT: Final = 10.0  # a client's default open_timeout
@@ -216,14 +214,19 @@ class ClientLink:
             self._on_transport(lambda transport: transport.resume_reading())
 
     def _handle(self, data: bytes) -> None:
-        if self.record is not None:
+        if self.hello_number:
             self._receive(self._session.receive, data)
             return
-        if not self.hello_number:
-            self.hello_number = self._host.handshakes.next_number()
-        self._compute(
-            lambda: self._session.receive(data), lambda future: self._receive(lambda _: future.result(), data)
-        )
+        # Decrypting a hello takes about 2 ms. The rest of the handshake takes RSA's fast half, with the public key.
+        self.hello_number = self._host.handshakes.next_number()
+        self._computing = True
+        self._host.handshakes.run(lambda: self._session.receive(data), lambda done: self._on_decrypted(done, data))
+
+    def _on_decrypted(self, done: Future[ClientHello | Proven | ClientFrame], data: bytes) -> None:
+        self._computing = False
+        if not self._closing:
+            self._receive(lambda _: done.result(), data)
+            self._go_on()
 
     def _receive(self, receive: Callable[[bytes], ClientHello | Proven | ClientFrame], data: bytes) -> None:
         try:
@@ -249,35 +252,19 @@ class ClientLink:
 
     # The handshake
 
-    def _compute(self, work: Callable[[], T], then: Callable[[Future[T]], None]) -> None:
-        """Do the RSA of the handshake in a thread; frames that arrive meanwhile wait."""
-
-        def go_on(future: Future[T]) -> None:
-            self._computing = False
-            if not self._closing:
-                then(future)
-                self._go_on()
-
-        self._computing = True
-        self._host.handshakes.run(work, go_on)
-
     def _on_hello(self, hello: ClientHello) -> None:
         self._hello = hello
         record = self._claimed = self._host.venue.client(hello.client_id)
         if record is None:
             self.close(CloseCode.POLICY_VIOLATION, f"invalid key: client id {hello.client_id!r} is not registered")
         else:
-            key, sequence = record.public_key, record.last_sequence
-            self._compute(lambda: self._session.accept(key, sequence), self._on_accepted)
-
-    def _on_accepted(self, future: Future[bytes]) -> None:
-        try:
-            answer = future.result()
-        except ConfigurationError as error:
-            self.close(CloseCode.POLICY_VIOLATION, f"invalid key: {error}")
-        else:
-            # The answer contains the last sequence of the client, which must not be taken back by a crash.
-            self._host.venue.ledger.when_durable(self._send, answer)
+            try:
+                answer = self._session.accept(record.public_key, record.last_sequence)
+            except ConfigurationError as error:
+                self.close(CloseCode.POLICY_VIOLATION, f"invalid key: {error}")
+            else:
+                # The answer contains the last sequence of the client, which must not be taken back by a crash.
+                self._host.venue.ledger.when_durable(self._send, answer)
 
     def _on_proven(self) -> None:
         record, hello = self._claimed, self._hello

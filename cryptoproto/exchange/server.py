@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import socket
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -178,7 +180,7 @@ class Exchange:
 
     def __repr__(self) -> str:
         address = self.url if self._servers else "not listening"
-        ids = self.venue.engine.client_ids
+        ids = self.client_ids
         names = ", ".join(ids[:_SHOWN_CLIENTS]) + (", …" if len(ids) > _SHOWN_CLIENTS else "")
         clients = f"{len(ids)} clients ({names}), {len(self._by_client)} connected" if ids else "no clients"
         return f"<Exchange {address}, {clients}, {f'journal {self.path}' if self.path else 'in memory'}>"
@@ -246,7 +248,7 @@ class Exchange:
                 if self._journal is not None:
                     await self._journal.stop()
                 raise ConfigurationError(
-                    f"cannot listen on {self._host} port {self._ports[which]}: {error.strerror or error}"
+                    f"cannot listen on {self._host} port {self._ports[which]}: {_bind_error(error)}"
                 ) from error
             self._servers.append(server)
             self._ports[which] = server.sockets[0].getsockname()[1]
@@ -380,6 +382,11 @@ class Exchange:
     # What it knows
 
     @property
+    def client_ids(self) -> tuple[str, ...]:
+        """The ids of all clients, in order of registration."""
+        return self.venue.engine.client_ids
+
+    @property
     def connected_clients(self) -> tuple[str, ...]:
         """The ids of the clients that are connected."""
         return tuple(self._by_client)
@@ -471,3 +478,16 @@ def _check_rate(name: str, rate: object, of_what: str) -> None:
         raise ConfigurationError(f"{name}={rate!r} must be a number of {of_what} a second, or None")
     if not rate > 0:
         raise ConfigurationError(f"{name}={rate} must be greater than zero, or None")
+
+
+def _bind_error(error: OSError) -> str:
+    """Why an address cannot be listened on, and what to try."""
+    if isinstance(error, socket.gaierror):
+        return "this host name is not known; use an address of this machine, 127.0.0.1 or 0.0.0.0"
+    if error.errno == errno.EADDRINUSE:
+        return "another program uses this port; choose another one, or 0 for any free port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine does not have this address; use 127.0.0.1, or 0.0.0.0 for all of its addresses"
+    if error.errno == errno.EACCES:
+        return "permission denied; choose a port above 1023"
+    return error.strerror or str(error)
