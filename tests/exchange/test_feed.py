@@ -15,6 +15,7 @@ from cryptoproto.transport import memory_opener
 from cryptoproto.wire import read_market_frame, read_market_hello
 from tests.support.raw import RawClient
 from tests.support.trading import Clock, Floor, limit, trade
+from tests.support.virtual_time import virtual
 
 V5 = cp.Protocol.V5
 
@@ -81,7 +82,31 @@ async def test_a_slow_reader_of_market_data_is_disconnected(keys: dict[str, cp.P
             await asyncio.sleep(0)
         assert len(link.sent) == before + 9_000, "and comes when it is"
         link.hold_writes = True
-        for _ in range(10_002):
+        exchange._feed.publish(message)
+        size = len(link.sent[-1])
+        for _ in range(2**20 // size):
             exchange._feed.publish(message)
+        assert ends[1]._waiting.size <= 2**20
+        assert not slow.closed.done()
+        exchange._feed.publish(message)
         assert (await slow.closed).reason == "market data was not read fast enough"
         assert not quick.closed.done()
+
+
+@virtual
+async def test_a_silent_reader_is_disconnected_and_one_that_answers_pings_is_not(
+    keys: dict[str, cp.PrivateKey],
+) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    loop = asyncio.get_running_loop()
+    feed = memory_opener(exchange._feed.make_listener)
+    async with RawClient.over(feed) as alive, RawClient.over(feed) as silent:
+        await asyncio.sleep(3600)
+        assert not silent.closed.done(), "it answers pings"
+        silent.link.pause_reading()
+        before = loop.time()
+        async with asyncio.timeout(30):
+            while len(exchange._feed._links) == 2:  # noqa: ASYNC110 - a reader that reads nothing sees no close
+                await asyncio.sleep(0.5)
+        assert loop.time() - before <= 15.0
+        assert not alive.closed.done()
