@@ -41,7 +41,7 @@ _LIST_OVERHEAD = 1024
 
 
 class Exchange:
-    """An exchange of one's own, to develop and test against.
+    """An exchange to develop and test against.
 
     ::
 
@@ -51,26 +51,27 @@ class Exchange:
                                   server_key=exchange.public_key) as connection:
                 ...
 
-    It listens from ``async with`` (or :meth:`start`) to its end (or :meth:`close`), for clients of both protocols and
-    for readers of market data. Clients, orders, balances and histories live as long as the object, over restarts too;
-    with a journal, for ever. A journal that exists is read here, before anything else; it may take a few seconds.
+    It listens from ``async with`` (or :meth:`start`) until its end (or :meth:`close`), for clients of both protocols and
+    for readers of market data. Clients, orders, balances and histories live as long as the object, also over restarts;
+    with a journal, they stay in its file. The constructor reads an existing journal, which may take a few seconds.
 
     Args:
-        path: the file of a durable journal, which is begun where there is none. Nobody is told of what is not in it.
+        path: the file of a durable journal; it is created if it does not exist. ``None``: everything is in memory.
         host: the address to listen on.
         port: the port for clients, 0 = any free one.
         market_data_port: the port of the market-data socket, 0 = any free one.
-        rate_limit: messages a second that a client may send, ``None`` = any number. Beyond it comes throttling, and
-            then the end with code 4009.
-        private_key: the exchange's RSA key; where not given that of the journal, or else a new one.
-        trade_pairs: the pairs to trade, ``"BTC_USD"``; where not given those of the journal, or else DEFAULT_PAIRS.
-        maker_fee: fraction kept of what a resting order receives; where not given that of the journal, or else 0.
+        rate_limit: messages and requests a second that a client may send, ``None`` = any number. Beyond it, the client
+            is throttled, and then disconnected with code 4009.
+        private_key: the exchange's RSA key; if not given, that of the journal, or else a new one.
+        trade_pairs: the pairs to trade, ``"BTC_USD"``; if not given, those of the journal, or else DEFAULT_PAIRS.
+        maker_fee: the fraction that is deducted from what a resting order receives; if not given, that of the journal,
+            or else 0.
         taker_fee: the same for an order that is filled at once.
-        clock: unix time in nanoseconds; all that the exchange ever knows of time.
+        clock: Unix time in nanoseconds, for orders and events.
         ssl: a TLS context; the addresses are then ``wss://``.
         transport: ``"websockets"``, ``"picows"`` or ``"auto"``.
         ping_interval: seconds between pings.
-        ping_timeout: seconds of silence after which a client is given up.
+        ping_timeout: seconds of silence after which a client or reader is disconnected.
         max_message_size: largest frame in bytes.
         book_interval: seconds between two publications of a changed book.
         max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
@@ -79,8 +80,8 @@ class Exchange:
             Beyond it connections are closed with code 1013.
 
     Raises:
-        ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use by another
-            process, or is none.
+        ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use, or is not a
+            journal.
         JournalError: the journal is damaged.
     """
 
@@ -209,18 +210,18 @@ class Exchange:
 
     def _url(self, which: int) -> str:
         if not self._ports[which]:
-            raise ConfigurationError("the exchange has no address before it is started: use `async with`")
+            raise ConfigurationError("the exchange has no address before it is started; use `async with`")
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._ports[which]}"
 
-    # Its life
+    # Start and close
 
     async def start(self) -> None:
-        """Listen. After :meth:`close`, the journal is opened anew first.
+        """Listen. After :meth:`close`, this opens the journal again first.
 
         Raises:
             ConfigurationError: an address cannot be listened on, or the journal is in use.
-            JournalError: the journal is damaged, or could not be written before; :meth:`close` it first.
+            JournalError: the journal is damaged, or could not be written before; :meth:`close` the exchange first.
         """
         if self._journal is not None:
             if self._journal.closed:
@@ -279,7 +280,7 @@ class Exchange:
             raise self._journal.failure
 
     async def flush(self) -> None:
-        """Wait until all that has happened is durable; at once without a journal.
+        """Wait until everything so far is durable; without a journal, return at once.
 
         Raises:
             JournalError: the journal cannot be written.
@@ -299,7 +300,7 @@ class Exchange:
         self._farewell = (code, reason)
         await self._stop_listening()
         if self._journal is not None:
-            with contextlib.suppress(JournalError):  # everybody has heard what can be heard
+            with contextlib.suppress(JournalError):  # everything that is durable was sent
                 await self._journal.flush()
         links = tuple(self._links)
         for link in links:
@@ -310,7 +311,7 @@ class Exchange:
             await self._journal.stop()
 
     def _on_journal_failure(self, error: JournalError) -> None:
-        """What is not in the journal has not happened: nobody may be told more."""
+        """Disconnect everybody: nothing may be sent that is not in the journal."""
         for link in tuple(self._links):
             link.close(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
         if self._end is None:
@@ -334,29 +335,29 @@ class Exchange:
     ) -> None:
         await self.close()
 
-    # What its operator does
+    # For the operator
 
     def register(self, client_id: str, public_key: PublicKey, balances: Mapping[str, AmountLike] | None = None) -> None:
-        """Open an account. A known client with the same key is left as it is, balances too.
+        """Open an account. Registering a known client with the same key changes nothing.
 
         Raises:
-            ConfigurationError: the client is known with another key, or a balance is negative, a float, or no number.
+            ConfigurationError: the client has another key, or a balance is negative, a float, or not a number.
         """
         self.venue.register(client_id, public_key, balances or {})
 
     def deposit(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
-        """Money arrives for a client, who is told by ``DepositTransactionAccepted`` and ``SetBalance``.
+        """Add money to a client's account; the client receives ``DepositTransactionAccepted`` and ``SetBalance``.
 
         Raises:
-            ConfigurationError: the client is not known, or the amount is not possible.
+            ConfigurationError: the client is unknown, or the amount is out of range.
         """
         self.venue.operate(Deposit(client_id, currency, amount, to_address, [], self.venue.now_us()))
 
     def withdraw(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
-        """Money leaves a client's account, who is told by ``WithdrawalTransactionAccepted`` and ``SetBalance``.
+        """Take money from a client's account; the client receives ``WithdrawalTransactionAccepted`` and ``SetBalance``.
 
         Raises:
-            ConfigurationError: the client is not known, or the amount is more than is available.
+            ConfigurationError: the client is unknown, or the amount exceeds the available balance.
         """
         self.venue.operate(Withdraw(client_id, currency, amount, to_address, [], self.venue.now_us()))
 
@@ -365,11 +366,11 @@ class Exchange:
         self.venue.operate(DisablePairs(list(trade_pairs), self.venue.now_us()))
 
     def enable_pairs(self, trade_pairs: Iterable[str]) -> None:
-        """Take orders for these pairs again, and broadcast it."""
+        """Accept orders for these pairs again, and broadcast it."""
         self.venue.operate(EnablePairs(list(trade_pairs), self.venue.now_us()))
 
     def expire_orders(self) -> None:
-        """Cancel what is past its ttl by the clock; happens by itself unless the clock is a simulated one."""
+        """Cancel the orders whose ttl has passed. A timer does it, unless the clock is simulated."""
         self.venue.operate(Expire(self.venue.now_us()))
         self._schedule_expiry()
 
@@ -379,7 +380,7 @@ class Exchange:
         if link is not None:
             link.close(code, reason)
 
-    # What it knows
+    # State
 
     @property
     def client_ids(self) -> tuple[str, ...]:
@@ -404,15 +405,15 @@ class Exchange:
         return self.venue.engine.aggregated_book(trade_pair)
 
     def totals(self) -> dict[str, Decimal]:
-        """All there is of each currency, fees included; only registrations, deposits and withdrawals change it."""
+        """The total of each currency, fees included; only registrations, deposits and withdrawals change it."""
         return self.venue.engine.totals()
 
-    # What links ask of it
+    # For links, see Host
 
     def opened(self, link: ClientLink) -> None:
-        """Somebody connected."""
+        """A connection was accepted."""
         self._links.add(link)
-        if self._farewell is not None:  # the TCP connection was made before, and its upgrade came too late
+        if self._farewell is not None:  # its TCP connection was accepted before, and the upgrade came too late
             link.close(*self._farewell)
 
     def is_newest(self, client_id: str, hello_number: int) -> bool:
@@ -430,7 +431,7 @@ class Exchange:
                 older.close(CloseCode.CONCURRENT_CONNECTION, "a second connection of this client took over")
 
     def left(self, link: ClientLink) -> None:
-        """A link is gone."""
+        """A link has ended."""
         self._links.discard(link)
         if link.record is not None and self._by_client.get(link.record.client_id) is link:
             del self._by_client[link.record.client_id]
@@ -459,7 +460,7 @@ class Exchange:
                 self._schedule_expiry()
 
     def _schedule_expiry(self) -> None:
-        """One timer for the order that expires first; it sleeps a minute at the most, lest clocks drift apart."""
+        """Set one timer for the order that expires first; at most a minute ahead, because clocks drift apart."""
         due_us = self.venue.engine.next_expiry()
         if self._expiry is not None:
             self._expiry.cancel()

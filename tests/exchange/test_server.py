@@ -221,7 +221,7 @@ def test_the_longest_list_of_open_orders_fits_a_message(keys: dict[str, cp.Priva
         order = cp.PlaceBuyLimitOrder("BTC_USD", "123456789.12345678", "1234567.12345678", -(2**63) + number)
         assert exchange.venue.submit("alice", number + 1, encode(order)) is None
     size = len(encode(exchange.open_orders("alice")))
-    assert most * 130 < size < 2**16
+    assert most * 110 < size < 2**16
 
 
 def test_the_limit_of_open_orders_is_kept_by_the_journal_and_can_be_changed(

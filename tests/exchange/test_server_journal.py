@@ -453,6 +453,6 @@ async def test_what_the_operator_does_before_the_start_is_durable_at_once(
     await exchange.close()
     async with Exchange(path=copy) as again:
         assert again.totals() == {"USD": 7}
-        with pytest.raises(cp.ConfigurationError, match="no form in UTF-8"):
+        with pytest.raises(cp.ConfigurationError, match="cannot be encoded as UTF-8"):
             again.deposit("alice", "USD", "1", to_address="\ud800")
         assert again.totals() == {"USD": 7}
