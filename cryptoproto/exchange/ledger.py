@@ -61,7 +61,7 @@ class ClientRecord:
         return self.history[-1].transaction_id if self.history else self.floor
 
     def after(self, transaction_id: int) -> int:
-        """The place after *transaction_id*; -1 stands for the end. A place below :attr:`first` must be read from disk."""
+        """The place after *transaction_id*, -1 = the end. Places below :attr:`first` must be read from disk."""
         if transaction_id < 0:
             return self.end
         if transaction_id < self.floor:

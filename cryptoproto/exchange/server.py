@@ -51,9 +51,10 @@ class Exchange:
                                   server_key=exchange.public_key) as connection:
                 ...
 
-    It listens from ``async with`` (or :meth:`start`) until its end (or :meth:`close`), for clients of both protocols and
-    for readers of market data. Clients, orders, balances and histories live as long as the object, also over restarts;
-    with a journal, they stay in its file. The constructor reads an existing journal, which may take a few seconds.
+    It listens from ``async with`` (or :meth:`start`) until its end (or :meth:`close`), for clients of both protocols
+    and for readers of market data. Clients, orders, balances and histories live as long as the object, also over
+    restarts; with a journal, they stay in its file. The constructor reads an existing journal, which may take a few
+    seconds.
 
     Args:
         path: the file of a durable journal; it is created if it does not exist. ``None``: everything is in memory.

@@ -115,9 +115,7 @@ class Venue:
     ) -> None:
         """Record the outputs first, then publish them."""
         if outputs and isinstance(outputs[-1], Refused):
-            command = Expire(
-                command.time_us
-            )  # all that it did was to move the time; a refused message may be of any size
+            command = Expire(command.time_us)  # it only moved the time; the message may be of any size
         self.ledger.append(command, outputs, client_id=client_id, sequence=sequence, public_key=public_key)
         if outputs:
             self.ledger.when_durable(self._publish, outputs)
