@@ -13,7 +13,7 @@ import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.messages import encode
 from cryptoproto.transport import MemoryLink
-from cryptoproto.wire import Opened
+from cryptoproto.wire import Opened, ResponseFrame, ServerSession
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
 from tests.support.trading import Floor, in_memory, limit, trade
@@ -346,3 +346,79 @@ async def test_a_response_larger_than_a_message_may_be_is_an_error_frame(keys: d
         async with floor.connect("alice", resume_from=-1) as alice:
             with pytest.raises(cp.UnknownServerError, match=r"the response has \d+ bytes, and a message at most 4096"):
                 await alice.request(BALANCE)
+
+
+async def test_an_older_connection_that_sends_during_the_handshake(keys: dict[str, cp.PrivateKey]) -> None:
+    async with (
+        trade(keys, {"protocol": V5}) as floor,
+        floor.connect("alice") as alice,
+        RawClient.connected(floor.exchange.url) as second,
+    ):
+        opened = second.hello(keys).receive(await second.message())
+        assert isinstance(opened, Opened)
+        await alice.send(limit("Buy", "1", "100"))
+        await alice.request(BALANCE)
+        second.link.send(opened.proof)
+        closed = await second.closed
+        assert (closed.code, closed.reason) == (4001, "messages came over another connection meanwhile; connect again")
+        await alice.request(BALANCE)
+
+
+async def test_a_text_message(keys: dict[str, cp.PrivateKey]) -> None:
+    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
+        client.link.send_text("hello")
+        assert (await client.closed).reason == "a text message came where frames are binary"
+
+
+async def test_a_frame_that_cannot_be_decrypted(keys: dict[str, cp.PrivateKey]) -> None:
+    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
+        await client.shake_hands(keys, V5)
+        client.link.send(bytes(64))
+        assert (await client.closed).code == 1002
+
+
+async def test_a_client_whose_key_is_too_short_for_the_answer(
+    keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise cp.ConfigurationError("the key is too short")
+
+    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
+        monkeypatch.setattr(ServerSession, "accept", fail)
+        client.hello(keys)
+        closed = await client.closed
+        assert (closed.code, closed.reason) == (1008, "invalid key: the key is too short")
+
+
+async def test_broadcasts_that_are_not_read_end_the_link(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    async with RawClient.over(in_memory(exchange)) as client:
+        await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange._links
+        assert isinstance(link._transport, MemoryLink)
+        link._transport.hold_writes = True
+        payload = bytes(2**10)
+        link.broadcast(payload)
+        for _ in range(64):
+            assert not link._closing
+            link.broadcast(payload)
+        link.broadcast(payload)
+        assert (await client.closed).reason == "broadcasts were not read"
+        link.broadcast(payload)
+        link.pump()
+        link._pump()
+
+
+async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    for _ in range(400):
+        exchange.deposit("alice", "USD", "1")
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, V5)
+        client.link.send(session.seal(session.draft_request(b'{"@type":"UserBalanceRequest"}')))
+        received = [session.receive(await client.message()) for _ in range(801)]
+        assert isinstance(received[-1], ResponseFrame)
+        assert not any(isinstance(frame, ResponseFrame) for frame in received[:-1])
