@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import os
-import socket
 import ssl as ssl_module
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,17 +25,13 @@ from .handshakes import Handshakes
 from .journal import Journal, open_journal
 from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
+from .options import bind_error, check_ports, check_rate, most_open_orders
 from .venue import Venue
 
 __all__ = ["Exchange"]
 
 _LONGEST_SLEEP = 60.0
-_LAST_PORT = 65_535
 _SHOWN_CLIENTS = 5
-_ORDER_BYTES = 192
-"""The longest open order in a UserOrdersResponse: two amounts of 27 digits and two integers of 64 bits."""
-_LIST_OVERHEAD = 1024
-"""The rest of such a response: frame, names of pairs, brackets."""
 
 
 class Exchange:
@@ -109,29 +103,18 @@ class Exchange:
         handshake_rate: float | None = 50.0,
     ) -> None:
         if rate_limit is not None:
-            _check_rate("rate_limit", rate_limit, "messages")
+            check_rate("rate_limit", rate_limit, "messages")
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
-        for name, number in (("port", port), ("market_data_port", market_data_port)):
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _LAST_PORT:
-                raise ConfigurationError(f"{name}={number!r} must be a port, 0 to {_LAST_PORT}, 0 for any free one")
-        if port and port == market_data_port:
-            raise ConfigurationError(f"port and market_data_port are both {port}; they are two sockets")
+        check_ports(port, market_data_port)
         for name, seconds in (
             ("ping_interval", ping_interval), ("ping_timeout", ping_timeout), ("book_interval", book_interval),
         ):  # fmt: skip
             check_seconds(name, seconds)
         check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
         if handshake_rate is not None:
-            _check_rate("handshake_rate", handshake_rate, "handshakes")
-        self._most_open_orders = (max_message_size - _LIST_OVERHEAD) // _ORDER_BYTES
-        if max_open_orders is not None:
-            check_count("max_open_orders", max_open_orders, 1)
-            if max_open_orders > self._most_open_orders:
-                raise ConfigurationError(
-                    f"max_open_orders={max_open_orders}: the list of so many orders does not fit into a message of "
-                    f"max_message_size={max_message_size} bytes; the most is {self._most_open_orders}"
-                )
+            check_rate("handshake_rate", handshake_rate, "handshakes")
+        self._most_open_orders = most_open_orders(max_open_orders, max_message_size)
         check_plain_function("clock", clock)
         check_tls(ssl, wanted=True)
         self.rate_limit = rate_limit
@@ -250,7 +233,7 @@ class Exchange:
                 if self._journal is not None:
                     await self._journal.stop()
                 raise ConfigurationError(
-                    f"cannot listen on {self._host} port {self._ports[which]}: {_bind_error(error)}"
+                    f"cannot listen on {self._host} port {self._ports[which]}: {bind_error(error)}"
                 ) from error
             self._servers.append(server)
             self._ports[which] = server.sockets[0].getsockname()[1]
@@ -473,23 +456,3 @@ class Exchange:
     def _on_expiry(self) -> None:
         self._expiry = None
         self.expire_orders()
-
-
-def _check_rate(name: str, rate: object, of_what: str) -> None:
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise ConfigurationError(f"{name}={rate!r} must be a number of {of_what} a second, or None")
-    if not rate > 0:
-        raise ConfigurationError(f"{name}={rate} must be greater than zero, or None")
-
-
-def _bind_error(error: OSError) -> str:
-    """Why an address cannot be listened on, and what to try."""
-    if isinstance(error, socket.gaierror):
-        return "this host name is not known; use an address of this machine, 127.0.0.1 or 0.0.0.0"
-    if error.errno == errno.EADDRINUSE:
-        return "another program uses this port; choose another one, or 0 for any free port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine does not have this address; use 127.0.0.1, or 0.0.0.0 for all of its addresses"
-    if error.errno == errno.EACCES:
-        return "permission denied; choose a port above 1023"
-    return error.strerror or str(error)
