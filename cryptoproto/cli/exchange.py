@@ -102,17 +102,8 @@ def exchange(
         max_open_orders=max_open_orders,
     )
 
-    def show() -> None:
-        public_file = _public_file(made.public_key, key or journal)
-        if json:
-            print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
-            return
-        console.print(f"[bold]exchange[/]     {made.url}")
-        console.print(f"[bold]market data[/]  {made.market_data_url}")
-        console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
-        console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
-        kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
-        note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
+    public_file = (key or journal or Path("exchange.pem")).with_suffix(".pub")
+    kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
 
     async def main() -> int:
         _log_to_standard_error(verbose=verbose)
@@ -122,21 +113,43 @@ def exchange(
             if new_key is not None and key is not None:
                 new_key.save(key)
                 note(f"created a key for this exchange: {key}")
+            _write_public_key(made.public_key, public_file)
             for name, public_key in public_keys.items():
                 made.register(name, public_key, balances.get(name))
-            show()
-            ends = [asyncio.create_task(terminated.wait()), asyncio.create_task(made.wait_closed())]
-            try:
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in ends:
-                    task.cancel()
-            if not terminated.is_set():
-                await ends[1]  # raises what ended the exchange
+            _show(made, public_file, kept, json=json)
+            await _until_the_end(made, terminated)
             await made.close(CloseCode.SERVER_RESTART, "the exchange was stopped; it may be back soon")
         return _TERMINATED
 
     run(main())
+
+
+def _show(made: Exchange, public_file: Path, kept: str, *, json: bool) -> None:
+    if json:
+        print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
+        return
+    console.print(f"[bold]exchange[/]     {made.url}")
+    console.print(f"[bold]market data[/]  {made.market_data_url}")
+    console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
+    console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
+    note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
+
+
+async def _until_the_end(made: Exchange, terminated: asyncio.Event) -> None:
+    """Wait for SIGTERM.
+
+    Raises:
+        JournalError: the journal cannot be written.
+    """
+    failed = asyncio.create_task(made.wait_closed())
+    stopped = asyncio.create_task(terminated.wait())
+    try:
+        await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            failed.result()
+    finally:
+        failed.cancel()
+        stopped.cancel()
 
 
 def _split(text: str, separator: str, option: str, example: str) -> tuple[str, str]:
@@ -199,9 +212,7 @@ def _log_to_standard_error(*, verbose: bool) -> None:
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-def _public_file(key: PublicKey, beside: Path | None) -> Path:
-    """Where clients find the exchange's public key; a file of that name with another key is replaced."""
-    path = (beside or Path("exchange.pem")).with_suffix(".pub")
+def _write_public_key(key: PublicKey, path: Path) -> None:
+    """Write the key for clients; a file of that name with another key is replaced."""
     if not path.exists() or PublicKey.load(path) != key:
         key.save(path, overwrite=True)
-    return path

@@ -11,8 +11,9 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
+from cryptoproto.exchange.link import ClientLink
 from cryptoproto.messages import encode
-from cryptoproto.transport import MemoryLink
+from cryptoproto.transport import Closed, MemoryLink
 from cryptoproto.wire import Opened, ResponseFrame, ServerSession
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
@@ -422,3 +423,26 @@ async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dic
         received = [session.receive(await client.message()) for _ in range(801)]
         assert isinstance(received[-1], ResponseFrame)
         assert not any(isinstance(frame, ResponseFrame) for frame in received[:-1])
+
+
+@virtual
+async def test_a_peer_that_is_silent_before_its_hello(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"], ping_interval=0.5, ping_timeout=1.0)
+    async with RawClient.over(in_memory(exchange)) as client:
+        (link,) = exchange._links
+        client.link.pause_reading()
+        await link.wait_closed()
+        client.link.resume_reading()
+        assert (await client.closed).reason == "heartbeat timeout"
+        assert client.received.empty(), "there is no key for an error frame"
+        link._send(b"too late")
+        link.on_closed(Closed(None, "again"))
+
+
+async def test_a_response_that_becomes_durable_after_the_end_is_dropped(keys: dict[str, cp.PrivateKey]) -> None:
+    link = ClientLink(Exchange(private_key=keys["exchange"]))
+    link._respond(1, b"{}")
+    assert not link._answers
+    link._on_proven()
+    assert link.record is None
+    link.close(1001, "before it was open")

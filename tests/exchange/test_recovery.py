@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.exchange.commands import Register
 from cryptoproto.exchange.journal import Journal, open_journal
 from cryptoproto.exchange.journal_schema import event_checksum
 from cryptoproto.exchange.ledger import Transaction
@@ -280,3 +281,41 @@ async def test_a_gap_that_appears_while_the_exchange_runs_is_found_by_the_replay
     finally:
         await journal.stop()
         journal.close()
+
+
+def test_commands_that_are_missing_before_a_damaged_snapshot_are_noticed(settled: Path) -> None:
+    """Without them the exchange would come back as it was at its very beginning."""
+    for statement in (
+        "UPDATE snapshots SET engine = x'00' WHERE number > 0",
+        "DELETE FROM commands",
+        "DELETE FROM events",
+    ):
+        damaged(settled, statement)
+    with pytest.raises(cp.JournalError, match="command 1 is missing"):
+        open_journal(settled)
+
+
+def test_a_client_that_is_missing_is_noticed_even_without_events(
+    path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey
+) -> None:
+    journal = open_journal(path, private_key=exchange_key)
+    for client in ("alice", "bob"):
+        journaled(journal, keys).give(Register(client, {}, 0))
+    journal.close()
+    damaged(path, "DELETE FROM clients WHERE client_id = 'bob'")
+    with pytest.raises(cp.JournalError, match="the clients are not those that were registered"):
+        open_journal(path)
+
+
+def test_an_event_that_is_not_what_its_command_leads_to_is_noticed(filled: Path) -> None:
+    """Its checksum is right, and its chain is whole."""
+    with closing(sqlite3.connect(filled)) as connection:
+        rows = connection.execute(
+            "SELECT transaction_id, time_us, checksum FROM events WHERE client = 1 ORDER BY transaction_id DESC LIMIT 2"
+        ).fetchall()
+        (last, time_us, _), (_, _, before) = rows
+        checksum = event_checksum(before, last, time_us, b"{}")
+        connection.execute("UPDATE events SET payload = '{}', checksum = ? WHERE transaction_id = ?", (checksum, last))
+        connection.commit()
+    with pytest.raises(cp.JournalError, match=f"transaction {last} is not the event of command"):
+        open_journal(filled)

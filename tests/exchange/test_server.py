@@ -19,7 +19,7 @@ from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
-from tests.support.trading import Clock, Floor, limit, read_until, trade
+from tests.support.trading import Clock, Floor, in_memory, limit, read_until, trade
 
 BALANCE = cp.UserBalanceRequest()
 
@@ -272,3 +272,35 @@ async def test_orders_expire_by_themselves(keys: dict[str, cp.PrivateKey]) -> No
         clock.advance(60)
         floor.exchange._schedule_expiry()
         await read_until(alice, lambda event: isinstance(event.message, cp.BuyOrderCancelled))
+
+
+async def test_what_the_operator_does_and_sees(keys: dict[str, cp.PrivateKey]) -> None:
+    async with Exchange(private_key=keys["exchange"], handshake_rate=None) as exchange:
+        exchange.register("alice", keys["alice"].public_key, {"USD": "10"})
+        exchange.deposit("alice", "USD", "5")
+        exchange.withdraw("alice", "USD", "3")
+        with pytest.raises(cp.ConfigurationError, match="cannot withdraw"):
+            exchange.withdraw("alice", "USD", "13")
+        assert exchange.balances("alice").balances["USD"].available == 12
+        assert exchange.totals() == {"USD": 12}
+        assert exchange.open_orders("alice").order_books == {}
+        assert exchange.book("BTC_USD").buy_levels == {}
+        exchange.disconnect("alice", 4009)
+
+
+async def test_a_link_that_opens_after_the_close_is_closed(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    await exchange.close(1012, "gone")
+    async with RawClient.over(in_memory(exchange)) as client:
+        closed = await client.closed
+        assert (closed.code, closed.reason) == (1012, "gone")
+    assert exchange.handshakes._under_way == 0
+
+
+async def test_closing_with_an_order_that_would_expire(keys: dict[str, cp.PrivateKey]) -> None:
+    async with trade(keys, {"protocol": V5}) as floor, floor.connect("alice") as alice:
+        await alice.send(limit("Buy", "1", "100", ttl=60))
+        await read_until(alice, lambda event: isinstance(event.message, cp.BuyOrderPlaced))
+        assert floor.exchange._expiry is not None
+        await floor.exchange.close()
+        assert floor.exchange._expiry is None
