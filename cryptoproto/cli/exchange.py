@@ -8,7 +8,7 @@ import signal
 import ssl
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -25,6 +25,16 @@ __all__ = ["exchange"]
 logger = logging.getLogger("cryptoproto")
 
 _TERMINATED = 128 + signal.SIGTERM
+_TlsCert: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Certificate chain (PEM): listen with TLS. Clients on other machines need it.")
+]
+_TlsKey: TypeAlias = Annotated[
+    Path | None, typer.Option(help="Private key of the certificate, if it is not in the same file.")
+]
+_Pairs: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--pair", help="Pair to trade. Repeat for more.", show_default=", ".join(DEFAULT_PAIRS)),
+]
 
 
 def exchange(
@@ -48,16 +58,9 @@ def exchange(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for clients, 0 = any.")] = 8400,
     market_data_port: Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")] = 8401,
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="Certificate chain (PEM): listen with TLS. Clients on other machines need it.")
-    ] = None,
-    tls_key: Annotated[
-        Path | None, typer.Option(help="Private key of the certificate, if it is not in the same file.")
-    ] = None,
-    pair: Annotated[
-        list[str] | None,
-        typer.Option("--pair", help="Pair to trade. Repeat for more.", show_default=", ".join(DEFAULT_PAIRS)),
-    ] = None,
+    tls_cert: _TlsCert = None,
+    tls_key: _TlsKey = None,
+    pair: _Pairs = None,
     rate_limit: Annotated[
         float | None,
         typer.Option(help="Messages and requests a second for each client; beyond it throttling, and then 4009."),
