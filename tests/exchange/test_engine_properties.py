@@ -1,4 +1,4 @@
-"""What holds for any stream of commands, and that the engine agrees with a plain model of the rules."""
+"""Invariants of the engine for any stream of commands, and agreement with a simple model of the rules."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_books(engine: Engine) -> None:
 
 
 def check_balances(engine: Engine) -> None:
-    """Nothing is negative, and what is on hold is what the open orders need, rounded down once for each order."""
+    """No balance is negative, and holds equal the sum of what the open orders need, rounded down for each order."""
     for client in engine.client_ids:
         needed: dict[str, Decimal] = defaultdict(Decimal)
         for pair, book in engine.open_orders(client).order_books.items():
@@ -79,7 +79,7 @@ def check_balances(engine: Engine) -> None:
 
 
 def check_events(outputs: list[Output], known: dict[tuple[str, str], Decimal], ended: set[int]) -> None:
-    """Each balance follows from the one before; nothing follows for an order that has ended."""
+    """Each balance follows from the previous one, and an order that has ended has no more events."""
     for output in outputs:
         if not isinstance(output, Private):
             continue
@@ -123,7 +123,7 @@ def test_money_is_conserved_and_every_balance_is_covered(played: Scenario) -> No
 
 
 def told(outputs: list[Output]) -> Told:
-    """The engine's outputs in the words of the model."""
+    """The engine's outputs in the form of the model."""
     result = Told("")
     for output in outputs:
         if isinstance(output, Refused):
@@ -148,7 +148,7 @@ def told(outputs: list[Output]) -> Told:
 
 
 def asked(oracle: Oracle, command: Command) -> Told:
-    """What the model says to *command*."""
+    """The model's result for *command*."""
     ended = oracle.expire(command.time_us)
     said = Told("")
     if isinstance(command, Register):
@@ -182,7 +182,7 @@ def asked(oracle: Oracle, command: Command) -> Told:
 
 
 def compare(played: Scenario) -> Iterator[Told]:
-    """Give both the same commands; they must tell the same and end up the same."""
+    """Run both with the same commands; their results and final states must be equal."""
     engine = played.engine()
     oracle = Oracle(list(PAIRS), played.maker_fee, played.taker_fee)
     for command in played.commands:

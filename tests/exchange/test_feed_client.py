@@ -35,7 +35,7 @@ def kind(request: pytest.FixtureRequest) -> TransportKind:
 
 
 class Clock:
-    """The exchange's time, which passes a millisecond and a bit with every look."""
+    """The exchange's clock, which advances by about a millisecond with every reading."""
 
     def __init__(self) -> None:
         self.now_ns = 1_700_000_000_123_456_789
@@ -46,7 +46,7 @@ class Clock:
 
 
 class Market:
-    """An exchange, a client that trades with itself's counterpart, and a feed."""
+    """An exchange, two trading clients, and a feed."""
 
     def __init__(self, exchange: Exchange, feed: cp.MarketData, alice: cp.Connection, bob: cp.Connection) -> None:
         self.exchange = exchange

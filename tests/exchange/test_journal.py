@@ -1,4 +1,4 @@
-"""The journal: whatever moment it is cut at, what comes back is what a prefix of its inputs leads to."""
+"""The journal: cut at any moment, it recovers the result of a prefix of its inputs."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ async def test_a_cut_anywhere_in_the_log_leaves_a_prefix(
 
 
 def recovered_inputs(copy: Path, states: list[tuple[object, ...]]) -> int:
-    """How many inputs *copy* still has; what it comes back to is what those lead to."""
+    """The number of inputs in *copy*; its recovered state must be the result of those inputs."""
     with closing(sqlite3.connect(copy)) as connection:
         (number,) = connection.execute("SELECT count(*) FROM commands").fetchone()
     journal = reopened(copy)

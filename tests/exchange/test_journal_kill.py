@@ -1,4 +1,4 @@
-"""An exchange that is killed at any moment comes back as everybody knows it: real processes, sockets and clients."""
+"""An exchange killed at any moment recovers everything its clients have seen: real processes, sockets and clients."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PAIR = "BTC_USD"
 
 
 def newest(by_number: dict[int, Any]) -> int:
-    """The last key of what is kept in order; 0 where there is none."""
+    """The last key of an ordered dict; 0 if it is empty."""
     return next(reversed(by_number), 0)
 
 
 class Trader:
-    """What a client knows for sure, over all its connections.
+    """What a client has seen, over all its connections.
 
     Attributes:
         seen: every event it was ever told, by transaction id, in order.
@@ -139,7 +139,7 @@ async def start(lives: Lives) -> dict[str, Any]:
 
 
 async def check_totals(connections: list[cp.Connection]) -> None:
-    """Nothing is lost and nothing made."""
+    """No money appears or disappears."""
     totals: dict[str, Decimal] = {}
     for connection in connections:
         response = await connection.request(cp.UserBalanceRequest())
@@ -187,7 +187,7 @@ def check_journal(path: Path, traders: list[Trader], checked: dict[str, int]) ->
 
 
 def check_everything(path: Path, traders: list[Trader]) -> None:
-    """After the last replay from the start: seen is exactly what is recorded, and each message counted once."""
+    """After a replay from the start: clients have seen exactly what is recorded, and each message counted once."""
     for trader in traders:
         assert [(key, *content) for key, content in trader.seen.items()] == recorded(path, trader.client_id)
         placed: list[int] = []

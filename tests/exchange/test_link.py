@@ -299,7 +299,7 @@ async def test_requests_are_not_answered_faster_than_the_client_reads(
 
 @virtual
 async def test_more_frames_than_may_wait_end_the_link(keys: dict[str, cp.PrivateKey]) -> None:
-    """A transport that goes on delivering although reading is paused."""
+    """A transport that delivers frames although reading is paused."""
     exchange = Exchange(private_key=keys["exchange"])
     exchange.register("alice", keys["alice"].public_key)
     async with RawClient.over(in_memory(exchange)) as client:

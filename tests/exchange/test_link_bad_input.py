@@ -1,4 +1,4 @@
-"""Whatever arrives, in whichever phase: a close code, no exception, and the exchange goes on serving others."""
+"""Invalid input in every phase: a close code, no exception, and the exchange continues to serve others."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def sealed_message(session: ClientSession, payload: bytes = b'{"@type":"CancelAl
 
 
 def body(session: ClientSession, plain: bytes) -> bytes:
-    """Any body under the session's key."""
+    """Encrypt any body with the session's key."""
     assert session._sealer is not None
     return session._sealer.seal(plain)
 
@@ -190,7 +190,7 @@ async def test_client_ids_that_are_none(client_id: str, keys: dict[str, cp.Priva
 
 
 class Wire:
-    """The network under a link that is fed by hand."""
+    """A transport for a link whose frames the test delivers."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

@@ -1,4 +1,4 @@
-"""What the engine tells of orders: every event, in order, with exact amounts."""
+"""Orders: every event, in order, with exact amounts."""
 
 from __future__ import annotations
 
@@ -396,7 +396,7 @@ def test_disabled_pairs_take_no_orders_but_cancels() -> None:
 
 
 def test_nothing_changes_hands_for_nothing() -> None:
-    """At a price of 0.00000001, less than one whole is worth less than the smallest amount there is."""
+    """At a price of 0.00000001, an amount below one is worth less than the smallest unit."""
     venue = Venue()
     venue.order("alice", "buy", "2", "0.00000001")
     # What is left of the resting order could never be traded any more, so it goes.

@@ -1,4 +1,4 @@
-"""How long orders live, and that no timer has a say in it."""
+"""The expiry of orders, which does not depend on timers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rate limit: who obeys is never closed, and who does not is, with 4009."""
+"""The rate limit: clients that obey throttling stay connected, and others are closed with 4009."""
 
 from __future__ import annotations
 

@@ -284,7 +284,7 @@ async def test_a_gap_that_appears_while_the_exchange_runs_is_found_by_the_replay
 
 
 def test_commands_that_are_missing_before_a_damaged_snapshot_are_noticed(settled: Path) -> None:
-    """Without them the exchange would come back as it was at its very beginning."""
+    """Without this check, the exchange would recover its very first state."""
     for statement in (
         "UPDATE snapshots SET engine = x'00' WHERE number > 0",
         "DELETE FROM commands",
@@ -308,7 +308,7 @@ def test_a_client_that_is_missing_is_noticed_even_without_events(
 
 
 def test_an_event_that_is_not_what_its_command_leads_to_is_noticed(filled: Path) -> None:
-    """Its checksum is right, and its chain is whole."""
+    """Its checksum is right, and its chain is unbroken."""
     with closing(sqlite3.connect(filled)) as connection:
         rows = connection.execute(
             "SELECT transaction_id, time_us, checksum FROM events WHERE client = 1 ORDER BY transaction_id DESC LIMIT 2"

@@ -55,7 +55,7 @@ async def test_a_client_comes_in(floor: Floor) -> None:
 
 
 async def vanished(floor: Floor, client_id: str) -> None:
-    """Wait until the exchange has noticed that a client is gone: it does before it takes the next one's frames."""
+    """Wait until the exchange has noticed that a client has left."""
     async with asyncio.timeout(20):
         while client_id in floor.exchange.connected_clients:  # noqa: ASYNC110 - the exchange has no event for it
             await asyncio.sleep(0)
@@ -136,7 +136,7 @@ async def test_closing_says_so_to_everybody_and_is_idempotent(floor: Floor) -> N
 
 
 async def test_who_upgrades_after_the_close_is_sent_away(keys: dict[str, cp.PrivateKey], kind: Any) -> None:
-    """A TCP connection from before the close is no way in after it."""
+    """A TCP connection from before the close cannot be used after it."""
     async with trade(keys, {}, transport=kind) as floor:
         host, port = floor.exchange.url.removeprefix("ws://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -182,7 +182,7 @@ def test_an_exchange_that_does_not_listen_has_no_address(keys: dict[str, cp.Priv
 
 
 def test_the_longest_list_of_open_orders_fits_a_message(keys: dict[str, cp.PrivateKey]) -> None:
-    """Orders with the largest numbers there are, as many as the options allow."""
+    """As many orders as the options allow, with long numbers."""
     exchange = Exchange(private_key=keys["exchange"], max_message_size=2**16)
     most = exchange.venue.engine.max_open_orders
     assert most == (2**16 - 1024) // 192

@@ -1,4 +1,4 @@
-"""The exchange on its journal: what leaves it is durable, replays come from the disk, and failure is the end."""
+"""An exchange with a journal: everything it sends is durable, replays are read from disk, and a failed write ends it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def buy(number: int, price: str = "100") -> cp.PlaceBuyLimitOrder:
 
 
 class Disk:
-    """The exchange's disk, which can be stopped; and everything that the exchange says meanwhile."""
+    """The exchange's disk, which a test can stop, and everything that the exchange sends meanwhile."""
 
     def __init__(self, exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
         ledger = exchange.venue.ledger
@@ -113,7 +113,7 @@ async def take(connection: cp.Connection, count: int) -> list[cp.Event]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the loop go on until *condition* holds."""
+    """Wait until *condition* holds."""
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - the state is that of another thread, too
             await asyncio.sleep(0.001)

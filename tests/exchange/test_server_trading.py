@@ -1,4 +1,4 @@
-"""Two clients trade end to end; what the exchange tells is exact, replayed from anywhere, and the same every time."""
+"""Two clients trade end to end: events are exact, can be replayed from any position, and are deterministic."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_replay_of_everything_after_the_last_seen(floor: Floor) -> None:
 
 
 async def test_live_events_follow_the_replay_in_order(floor: Floor) -> None:
-    """A history that takes several turns of the event loop, and orders that go on meanwhile."""
+    """A replay over several turns of the event loop, while new events arrive."""
     for _ in range(1500):
         floor.exchange.deposit("alice", "USD", 1)
     async with floor.connect("alice") as alice, floor.connect("bob"):
@@ -135,7 +135,7 @@ async def test_live_events_follow_the_replay_in_order(floor: Floor) -> None:
 
 
 async def test_a_response_comes_behind_the_replay(floor: Floor) -> None:
-    """A history that takes several turns; a client concludes from the response that it has heard everything."""
+    """A replay over several turns; a response means that the client has received every event before it."""
     for _ in range(1500):
         floor.exchange.deposit("alice", "USD", 1)
     async with floor.connect("alice") as alice:

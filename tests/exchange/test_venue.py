@@ -13,7 +13,7 @@ from cryptoproto.messages import Message
 
 
 class Heard:
-    """A venue with alice, and what it called back."""
+    """A venue with alice, and the calls of its callbacks."""
 
     def __init__(self, key: cp.PublicKey) -> None:
         self.private: list[ClientRecord] = []
