@@ -1,4 +1,4 @@
-"""An exchange with a journal: everything it sends is durable, replays are read from disk, and a failed write ends it."""
+"""An exchange with a journal: all it sends is durable, replays are read from disk, and a failed write ends it."""
 
 from __future__ import annotations
 
