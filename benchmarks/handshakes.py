@@ -64,7 +64,7 @@ async def _flood(url: str, server_key: str, rate: float) -> None:
 
 
 async def _median_ms(connection: cp.Connection, seconds: float) -> float:
-    times = []
+    times: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < _REQUESTS:
         start = time.perf_counter()
