@@ -30,7 +30,9 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
     def show(event: cp.Event, *, width: int | None) -> list[str]:
         written = io.StringIO()
-        console = Console(file=written, highlight=False, force_terminal=width is not None, width=width, color_system=None)
+        console = Console(
+            file=written, highlight=False, force_terminal=width is not None, width=width, color_system=None
+        )
         monkeypatch.setattr(output, "console", console)
         output.print_event(event)
         return written.getvalue().splitlines()
