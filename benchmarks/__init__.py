@@ -1,8 +1,17 @@
-"""How fast cryptoproto is, in ratios that one machine measures in one run: ``python -m benchmarks``."""
+"""How fast cryptoproto is, as ratios measured on one machine in one run: ``python -m benchmarks``.
+
+- ``rows/`` holds what is measured. A row's file has the row's name: ``decode`` and ``decode-obvious`` are in
+  ``rows/decode.py``, ``client-sqlite-growth`` is in ``rows/client_sqlite.py``.
+- ``baselines/`` holds what the rows compare cryptoproto with.
+- ``machinery/`` runs the rows: it starts processes, takes the times and prints the results.
+
+``benchmarks.journal``, ``benchmarks.apikeys`` and ``benchmarks.licensing`` are commands of their own with the same
+options, because their rows take long or need further extras.
+"""
 
 from __future__ import annotations
 
-from .report import Row
-from .suite import NAMES, run
+from .machinery.report import Row
+from .suite import MEASUREMENTS
 
-__all__ = ["NAMES", "Row", "run"]
+__all__ = ["MEASUREMENTS", "Row"]

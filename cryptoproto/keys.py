@@ -1,7 +1,10 @@
 """RSA keys: load, generate, save, sign, verify, encrypt, decrypt.
 
-The only module that hands RSA work to the ``cryptography`` package. What goes in and comes out is bytes;
-neither ``repr()`` nor an exception shows key material.
+The only module that passes RSA work to the ``cryptography`` package; it takes and returns bytes. Neither ``repr()`` nor
+an exception shows key material.
+
+Use a separate key pair for each exchange. The handshake does not bind a proof to the exchange that asked for it, so
+an exchange can pass a challenge of another exchange on to a client that uses the same key at both.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from .exceptions import ConfigurationError, InvalidKey
+from .private_file import read_private, write_private, write_public
 
 __all__ = ["PrivateKey", "PublicKey"]
 
@@ -30,7 +34,7 @@ _ENCRYPTION_PADDING: Final = padding.OAEP(
     algorithm=hashes.SHA1(),  # noqa: S303
     label=None,
 )
-# What gateways with API keys verify: SHA256withRSA, which is RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
+# Gateways with API keys verify SHA256withRSA, which is RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
 _PKCS1_HASH: Final = hashes.SHA256()
 _PKCS1_PADDING: Final = padding.PKCS1v15()
 _OAEP_OVERHEAD: Final = 42  # two SHA-1 digests and two bytes (RFC 8017, section 7.1.1)
@@ -59,7 +63,14 @@ class PublicKey:
         Raises:
             ConfigurationError: the file is missing, unreadable or holds no RSA public key.
         """
-        return cls._from_pem(_read(path, "public key"), os.fspath(path))
+        name = os.fspath(path)
+        try:
+            pem = Path(path).read_bytes()
+        except FileNotFoundError:
+            raise _missing(path, "public key") from None
+        except OSError as error:
+            raise ConfigurationError(f"{name}: the public key cannot be read: {error.strerror}") from error
+        return cls._from_pem(pem, name)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> PublicKey:
@@ -74,15 +85,15 @@ class PublicKey:
     def _from_pem(cls, pem: bytes, source: str) -> PublicKey:
         if b"PRIVATE KEY-----" in pem:
             raise ConfigurationError(
-                f"{source}: this is a private key where a public one is needed; keep it secret and pass the "
+                f"{source}: this is a private key, but a public key is expected; keep it secret and pass the "
                 f"matching .pub file instead (`cryptoproto keygen` writes both)"
             )
         try:
             key = serialization.load_pem_public_key(pem)
         except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise ConfigurationError(f"{source}: no PEM public key (expected -----BEGIN PUBLIC KEY-----)") from None
+            raise ConfigurationError(f"{source}: not a PEM public key (expected -----BEGIN PUBLIC KEY-----)") from None
         if not isinstance(key, rsa.RSAPublicKey):
-            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, but this is another kind of key")
         return cls(_of_usable_size(key, source))
 
     @classmethod
@@ -91,21 +102,22 @@ class PublicKey:
 
         Args:
             der: the key.
-            minimum_bits: the shortest modulus to accept. Pass less than 2048 only where an older peer leaves no
-                choice, such as the API keys of a gateway; a key for trading is never shorter.
+            minimum_bits: the shortest modulus to accept. Pass less than 2048 only if an older peer requires it, such
+                as a gateway with API keys; keys for trading are never shorter.
 
         Raises:
-            ConfigurationError: it holds no RSA public key, or a shorter one.
+            ConfigurationError: it holds no RSA public key, or one that is too short.
         """
         source = "the given public key"
+        data = _der_bytes(der, source)
         try:
-            key = serialization.load_der_public_key(_der_bytes(der, source))
+            key = serialization.load_der_public_key(data)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise ConfigurationError(
-                f"{source}: no DER public key (expected SubjectPublicKeyInfo, base64 as text or raw as bytes)"
+                f"{source}: not a DER public key (expected SubjectPublicKeyInfo, base64 as text or raw as bytes)"
             ) from None
         if not isinstance(key, rsa.RSAPublicKey):
-            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, but this is another kind of key")
         return cls(_of_usable_size(key, source, minimum_bits))
 
     def to_der(self) -> bytes:
@@ -117,12 +129,12 @@ class PublicKey:
         return self._key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the key as PEM, mode 0644.
+        """Write the key as PEM with mode 0644.
 
         Raises:
             ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
         """
-        _write(path, self.to_pem(), mode=0o644, overwrite=overwrite)
+        write_public(path, self.to_pem(), what="public key", overwrite=overwrite)
 
     @property
     def bits(self) -> int:
@@ -131,7 +143,7 @@ class PublicKey:
 
     @property
     def max_plaintext(self) -> int:
-        """How many bytes :meth:`encrypt` takes at the most: 214 for RSA-2048."""
+        """The most bytes that :meth:`encrypt` accepts: 214 for RSA-2048."""
         return (self._key.key_size + 7) // 8 - _OAEP_OVERHEAD
 
     def encrypt(self, plaintext: bytes) -> bytes:
@@ -142,7 +154,7 @@ class PublicKey:
         """
         if len(plaintext) > self.max_plaintext:
             raise ConfigurationError(
-                f"{len(plaintext)} bytes do not fit into RSA-{self.bits} with OAEP, which holds {self.max_plaintext}"
+                f"{len(plaintext)} bytes are too long for RSA-{self.bits} with OAEP; at most {self.max_plaintext} fit"
             )
         return self._key.encrypt(plaintext, _ENCRYPTION_PADDING)
 
@@ -175,7 +187,7 @@ class PublicKey:
 
 
 class PrivateKey:
-    """An RSA private key: signs and decrypts. Its repr shows nothing of it, and it cannot be pickled."""
+    """An RSA private key: signs and decrypts. ``repr()`` shows no part of the key, and it cannot be pickled."""
 
     __slots__ = ("_key", "public_key")
 
@@ -187,30 +199,27 @@ class PrivateKey:
 
     @classmethod
     def generate(cls, bits: int = 2048) -> PrivateKey:
-        """Make a new key with public exponent 65537.
+        """Generate a key with public exponent 65537.
 
         Raises:
             ConfigurationError: *bits* is below 2048 or above 16384.
         """
         if not MINIMUM_BITS <= bits <= 16384:
-            raise ConfigurationError(f"an RSA key of {bits} bits is not usable: choose from 2048 to 16384")
+            raise ConfigurationError(f"an RSA key cannot have {bits} bits: choose from 2048 to 16384")
         return cls(rsa.generate_private_key(public_exponent=65537, key_size=bits))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], password: str | bytes | None = None) -> PrivateKey:
-        """Read a PEM private key from a file that others cannot read.
+        """Read a PEM private key from a file that only its owner can access.
 
         Raises:
-            ConfigurationError: the file is missing or unreadable, its mode lets other users in, the password
-                is missing or wrong, or it holds no RSA private key.
+            ConfigurationError: the file is missing or unreadable, its mode gives the group or other users access, the
+                password is missing or wrong, or it holds no RSA private key.
         """
-        pem = _read(path, "private key")
-        mode = os.stat(path).st_mode
-        if os.name == "posix" and mode & 0o007:
-            raise ConfigurationError(
-                f"{os.fspath(path)}: mode {mode & 0o777:04o} lets every user of this machine at the private key; "
-                f"run: chmod 600 {os.fspath(path)}"
-            )
+        try:
+            pem = read_private(path, what="private key")
+        except FileNotFoundError:
+            raise _missing(path, "private key") from None
         return cls._from_pem(pem, password, os.fspath(path))
 
     @classmethod
@@ -219,31 +228,31 @@ class PrivateKey:
 
         Args:
             pem: the key.
-            password: what it is encrypted with.
-            trusted: this program has written it, and its bytes are known to be as they were: that its numbers fit each
-                other, which takes a tenth of a second to prove, is taken for granted.
+            password: the password that it is encrypted with.
+            trusted: skip the check that the numbers of the key are consistent, which takes a tenth of a second. Only
+                for bytes that this program wrote itself and whose integrity is verified.
 
         Raises:
-            ConfigurationError: as for :meth:`load`, but for the file.
+            ConfigurationError: the password is missing or wrong, or the bytes hold no RSA private key.
         """
         return cls._from_pem(pem, password, "the given bytes", trusted=trusted)
 
     @classmethod
     def _from_pem(cls, pem: bytes, password: str | bytes | None, source: str, *, trusted: bool = False) -> PrivateKey:
         if b"-----BEGIN PUBLIC KEY" in pem or b"-----BEGIN RSA PUBLIC KEY" in pem:
-            raise ConfigurationError(f"{source}: this is a public key where the private one is needed")
+            raise ConfigurationError(f"{source}: this is a public key, but a private key is expected")
         secret = password.encode() if isinstance(password, str) else password
         try:
             key = serialization.load_pem_private_key(pem, secret, unsafe_skip_rsa_key_validation=trusted)
         except TypeError:
-            # The library raises TypeError both when a password lacks and when one is given for a plain key.
-            needs = "is encrypted: pass password=" if secret is None else "is not encrypted: pass no password"
+            # The library raises TypeError both for a missing password and for a password on a plain key.
+            needs = "is encrypted: pass password=" if secret is None else "is not encrypted: do not pass a password"
             raise ConfigurationError(f"{source}: the key {needs}") from None
         except (ValueError, UnsupportedAlgorithm):
-            hint = "wrong password, or no PEM private key" if secret is not None else "no PEM private key"
+            hint = "wrong password, or not a PEM private key" if secret is not None else "not a PEM private key"
             raise ConfigurationError(f"{source}: {hint} (expected -----BEGIN PRIVATE KEY-----)") from None
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, but this is another kind of key")
         _of_usable_size(key.public_key(), source)
         return cls(key)
 
@@ -256,28 +265,29 @@ class PrivateKey:
             minimum_bits: as for :meth:`PublicKey.from_der`.
 
         Raises:
-            ConfigurationError: it holds no RSA private key, or a shorter one.
+            ConfigurationError: it holds no RSA private key, or one that is too short.
         """
         source = "the given private key"
+        data = _der_bytes(der, source)
         try:
-            key = serialization.load_der_private_key(_der_bytes(der, source), None)
+            key = serialization.load_der_private_key(data, None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise ConfigurationError(
-                f"{source}: no DER private key (expected PKCS#8 without a password, base64 as text or raw as bytes)"
+                f"{source}: not a DER private key (expected PKCS#8 without a password, base64 as text or raw as bytes)"
             ) from None
         if not isinstance(key, rsa.RSAPrivateKey):
-            raise ConfigurationError(f"{source}: the protocol needs an RSA key, this is another kind")
+            raise ConfigurationError(f"{source}: the protocol needs an RSA key, but this is another kind of key")
         _of_usable_size(key.public_key(), source, minimum_bits)
         return cls(key)
 
     def to_der(self) -> bytes:
-        """The key as DER PKCS#8, not encrypted: keep it out of logs and of files that others can read."""
+        """The key as DER PKCS#8, not encrypted. Keep it out of logs and of files that others can read."""
         return self._key.private_bytes(
             serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
 
     def to_pem(self, password: str | bytes | None = None) -> bytes:
-        """The key as PEM PKCS#8, encrypted when a *password* is given."""
+        """The key as PEM PKCS#8, encrypted if a *password* is given."""
         secret = password.encode() if isinstance(password, str) else password
         encryption: serialization.KeySerializationEncryption = (
             serialization.NoEncryption() if secret is None else serialization.BestAvailableEncryption(secret)
@@ -291,12 +301,12 @@ class PrivateKey:
         password: str | bytes | None = None,
         overwrite: bool = False,
     ) -> None:
-        """Write the key as PEM PKCS#8 with mode 0600, whole or not at all.
+        """Write the key as PEM PKCS#8 with mode 0600. The file is replaced atomically and synced to disk.
 
         Raises:
             ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
         """
-        _write(path, self.to_pem(password), mode=0o600, overwrite=overwrite)
+        write_private(path, self.to_pem(password), what="private key", overwrite=overwrite)
 
     @property
     def bits(self) -> int:
@@ -305,22 +315,22 @@ class PrivateKey:
 
     @property
     def fingerprint(self) -> str:
-        """The fingerprint of the public half."""
+        """The fingerprint of the public key."""
         return self.public_key.fingerprint
 
     def sign(self, data: bytes) -> bytes:
-        """Sign with RSA-PSS (SHA-512, MGF1-SHA-512, maximum salt). Releases the interpreter lock meanwhile."""
+        """Sign with RSA-PSS (SHA-512, MGF1-SHA-512, maximum salt). Releases the interpreter lock while it runs."""
         return self._key.sign(data, _SIGNATURE_PADDING, _SIGNATURE_HASH)
 
     def sign_pkcs1(self, data: bytes) -> bytes:
-        """Sign with RSASSA-PKCS1-v1_5 over SHA-256 ("SHA256withRSA"), which gateways with API keys verify."""
+        """Sign with RSASSA-PKCS1-v1_5 over SHA-256 ("SHA256withRSA"), for gateways with API keys."""
         return self._key.sign(data, _PKCS1_PADDING, _PKCS1_HASH)
 
     def decrypt(self, ciphertext: bytes) -> bytes:
-        """Decrypt what was encrypted with :meth:`PublicKey.encrypt` of the matching key.
+        """Decrypt a ciphertext of :meth:`PublicKey.encrypt` of the matching public key.
 
         Raises:
-            InvalidKey: it was encrypted under another key, or damaged; the two cannot be told apart.
+            InvalidKey: it was encrypted for another key, or it is damaged; the two look the same.
         """
         try:
             return self._key.decrypt(ciphertext, _ENCRYPTION_PADDING)
@@ -328,7 +338,7 @@ class PrivateKey:
             raise InvalidKey("cannot be decrypted with this private key") from None
 
     def __reduce__(self) -> str:
-        raise TypeError("a PrivateKey is not pickled; save() it, with a password if it has to travel")
+        raise TypeError("a PrivateKey cannot be pickled; save() it, with a password if it is sent anywhere")
 
     def __repr__(self) -> str:
         return f"<PrivateKey RSA-{self.bits}>"
@@ -346,42 +356,12 @@ def _der_bytes(der: bytes | str, source: str) -> bytes:
     if isinstance(der, bytes):
         return der
     try:
-        # Line breaks are customary in base64 that went through a terminal or a mail.
+        # Base64 that went through a terminal or an e-mail often has line breaks.
         return binascii.a2b_base64("".join(der.split()), strict_mode=True)
     except ValueError:  # binascii.Error, or text that is not ASCII
-        raise ConfigurationError(f"{source}: not base64 (PEM armour is not expected here; see from_pem)") from None
+        raise ConfigurationError(f"{source}: not base64 (for a key with PEM armour, use from_pem)") from None
 
 
-def _read(path: str | os.PathLike[str], what: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{os.fspath(path)}: no such {what} file; make a pair with: cryptoproto keygen {os.fspath(path)}"
-        ) from None
-    except OSError as error:
-        raise ConfigurationError(f"{os.fspath(path)}: the {what} cannot be read: {error.strerror}") from error
-
-
-def _write(path: str | os.PathLike[str], data: bytes, *, mode: int, overwrite: bool) -> None:
-    """Write a whole new file beside *path* and move it there, so that no half-written key is ever seen."""
-    target = Path(path)
-    scratch = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(descriptor, mode)  # the umask may have taken bits, a leftover file may have others
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            if overwrite:
-                scratch.replace(target)
-            else:
-                os.link(scratch, target)  # unlike rename, fails if the name is taken
-        finally:
-            scratch.unlink(missing_ok=True)
-    except FileExistsError:
-        raise ConfigurationError(f"{target}: exists already and is left as it is; choose another name") from None
-    except OSError as error:
-        raise ConfigurationError(f"{target}: the key cannot be written: {error.strerror}") from error
+def _missing(path: str | os.PathLike[str], what: str) -> ConfigurationError:
+    name = os.fspath(path)
+    return ConfigurationError(f"{name}: no such {what} file; make a key pair with: cryptoproto keygen {name}")

@@ -7,8 +7,6 @@ import gc
 import inspect
 import os
 import tempfile
-import traceback
-from asyncio import constants
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,18 +17,6 @@ import cryptoproto as cp
 from tests.support.forks import Forks
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
-
-_STACK_DEPTH = 4
-
-
-def pytest_configure() -> None:
-    """Asyncio's debug mode notes for each task, future and callback who made it: who did, not the whole stack.
-
-    Tasks and futures call ``traceback.extract_stack`` without a limit; with pytest's own sixty frames, that was a third
-    of the time of every test that has an event loop.
-    """
-    constants.DEBUG_STACK_DEPTH = _STACK_DEPTH  # type: ignore[misc]
-    traceback.extract_stack.__defaults__ = (None, _STACK_DEPTH)
 
 
 @pytest.fixture(scope="module", autouse=True)

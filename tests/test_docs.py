@@ -20,7 +20,11 @@ def blocks(page: Path, language: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange", "client")],
+    [
+        page
+        for page in PAGES
+        if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange", "client", "keys")
+    ],
     ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )
 def test_python_on_the_page_runs(page: Path, tmp_path: Path, strict_python: Forks) -> None:

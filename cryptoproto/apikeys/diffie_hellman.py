@@ -175,7 +175,7 @@ def shared_secret(group: Group, peer_public: int, exponent: int) -> bytes:
     group.check_public(peer_public)
     secret = power(peer_public, exponent, group.modulus)
     if not 2 <= secret <= group.modulus - 2:
-        raise DecodeError("the Diffie-Hellman exchange led to a secret that anyone could guess")
+        raise DecodeError("the Diffie-Hellman exchange led to a predictable secret")
     return twos_complement(secret)
 
 

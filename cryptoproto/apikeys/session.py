@@ -9,12 +9,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from ..exceptions import ConfigurationError
+from ..private_file import read_private, write_private
 from .canonical import (
     NONCE_HEADER,
     SESSION_HEADER,
@@ -93,19 +93,7 @@ class Session:
         """
         with self._lock:
             stored = _Stored(self.session_id, self._secret, self.keepalive_s * 1000, self._nonce)
-        target = Path(path)
-        scratch = target.with_name(f".{target.name}.{os.getpid()}.new")
-        try:
-            scratch.unlink(missing_ok=True)
-            descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(msgspec.json.encode(stored))
-                scratch.replace(target)
-            finally:
-                scratch.unlink(missing_ok=True)
-        except OSError as error:
-            raise ConfigurationError(f"{target}: the session cannot be written: {error.strerror}") from error
+        write_private(path, msgspec.json.encode(stored), what="session", overwrite=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, wall_clock_ns: Callable[[], int] = time.time_ns) -> Session:
@@ -114,15 +102,12 @@ class Session:
         Raises:
             ConfigurationError: the file is missing, open to others, or holds no session.
         """
-        target = Path(path)
         try:
-            if os.name == "posix" and target.stat().st_mode & 0o077:
-                raise ConfigurationError(f"{target}: others can read the session's secret; run: chmod 600 {target}")
-            stored = msgspec.json.decode(target.read_bytes(), type=_Stored)
-        except OSError as error:
-            raise ConfigurationError(f"{target}: the session cannot be read: {error.strerror}; log in first") from error
+            stored = msgspec.json.decode(read_private(path, what="session"), type=_Stored)
+        except FileNotFoundError:
+            raise ConfigurationError(f"{os.fspath(path)}: no such session file; log in first") from None
         except (msgspec.DecodeError, UnicodeDecodeError):
-            raise ConfigurationError(f"{target}: holds no session; log in again") from None
+            raise ConfigurationError(f"{os.fspath(path)}: holds no session; log in again") from None
         outcome = LoginOutcome(stored.session_id, stored.secret, stored.keepalive_ms / 1000)
         return cls(outcome, wall_clock_ns=wall_clock_ns, nonce=stored.nonce)
 

@@ -25,7 +25,7 @@ __all__ = ["DEFAULT_LOGIN_ROOT", "SessionAuth"]
 
 DEFAULT_LOGIN_ROOT: Final = "/api/v1/login"
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("cryptoproto.apikeys")
 
 _KEEP_ALIVE_SHARE: Final = 3  # a keep-alive after a third of the time leaves room for two that get lost
 _RETRY_SHARE: Final = 10  # after a failed keep-alive, how much of the session's time to wait
@@ -151,7 +151,7 @@ class SessionAuth(httpx.Auth):
         try:
             await auth._log_in()
         except BaseException:
-            await auth.aclose()
+            await auth.close()
             raise
         auth._keeper = asyncio.create_task(auth._keep_alive(), name="cryptoproto-apikeys-keepalive")
         return auth
@@ -207,7 +207,7 @@ class SessionAuth(httpx.Auth):
             await response.aread()
             if not await self._has_gone(request.method, response):
                 return
-            _log.info("the session has gone, logging in again")
+            logger.info("the session has gone, logging in again")
             await self._log_in()
             self._sign(request)
             yield request
@@ -293,28 +293,28 @@ class SessionAuth(httpx.Auth):
             try:
                 async with self._turn:
                     if self._session is session and await self._ask_alive() is False:
-                        _log.info("the session has gone, logging in again")
+                        logger.info("the session has gone, logging in again")
                         await self._log_in()
             except (httpx.HTTPError, LoginRefused) as error:
-                _log.warning("keep-alive failed, trying again: %s", error)
+                logger.warning("keep-alive failed, trying again: %s", error)
                 await self._sleep(session.keepalive_s / _RETRY_SHARE)
 
     async def logout(self) -> None:
-        """End the session at the gateway, then :meth:`aclose`. Calling it again does nothing.
+        """End the session at the gateway, then :meth:`close`. Calling it again does nothing.
 
         Raises:
             httpx.TransportError: the gateway cannot be reached; the session ends by itself after its time.
         """
         if self._closed or self._session is None:
-            await self.aclose()
+            await self.close()
             return
         try:
             async with self._turn:
                 await self._signed_call("logout")
         finally:
-            await self.aclose()
+            await self.close()
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Stop the keep-alive and close the own client, without a word to the gateway."""
         self._closed = True
         keeper, self._keeper = self._keeper, None
@@ -322,7 +322,7 @@ class SessionAuth(httpx.Auth):
             keeper.cancel()
             await asyncio.wait([keeper])
             if not keeper.cancelled() and (error := keeper.exception()) is not None:
-                _log.error("the keep-alive had ended before: %s", error)
+                logger.error("the keep-alive had ended before: %s", error)
         if self._owns_http:
             await self._http.aclose()
 
@@ -333,7 +333,7 @@ class SessionAuth(httpx.Auth):
         try:
             await self.logout()
         except httpx.HTTPError as error:
-            _log.warning("the logout did not arrive: %s", error)
+            logger.warning("the logout did not arrive: %s", error)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

@@ -41,7 +41,7 @@ from .stomp_subscription import AckMode, StompMessage, Subscription
 
 __all__ = ["StompConnection"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("cryptoproto.apikeys")
 
 _ROOM_FOR_HEADERS: Final = 131_072  # in bytes; twice what the parser accepts
 _SILENT_CLOSE_S: Final = 1.0  # for a gateway that says nothing any more to answer a close
@@ -318,7 +318,7 @@ class StompConnection:
         else:
             self._link.close()
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """DISCONNECT, wait for its receipt (a second at the most), close. Calling it again does nothing."""
         if self._ended is None:
             self._leaving = True
@@ -333,7 +333,7 @@ class StompConnection:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        await self.close()
 
     def __repr__(self) -> str:
         return f"<StompConnection {self.version} {'open' if self._ended is None else 'closed'}>"
@@ -357,7 +357,7 @@ class _Connecting:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._connection is not None:
-            await self._connection.aclose()
+            await self._connection.close()
 
 
 def _again(error: CryptoprotoError, *, sent: bool) -> CryptoprotoError:

@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import secrets
-import stat
 import sys
 from collections.abc import Coroutine
 from enum import StrEnum
@@ -24,6 +23,7 @@ from rich.console import Console
 
 from ..exceptions import ConfigurationError, OutcomeUnknown, RequestNotSent
 from ..keys import PrivateKey
+from ..private_file import read_private, write_private
 
 if TYPE_CHECKING:  # the extras may be missing, and importing them would slow every other command down
     import httpx
@@ -164,7 +164,7 @@ def login(
         try:
             return auth.session
         finally:
-            await auth.aclose()  # without a logout: the session is to go on
+            await auth.close()  # without a logout: the session is to go on
 
     session = _run(run())
     session.save(out)
@@ -255,9 +255,10 @@ def _secret(file: Path | None) -> bytes:
 
 
 def _private_key(file: Path) -> PrivateKey | str:
-    data = _read(file)
-    if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o007:
-        raise ConfigurationError(f"{file}: every user of this machine can read the private key; run: chmod 600 {file}")
+    try:
+        data = read_private(file, what="private key")
+    except FileNotFoundError:
+        raise ConfigurationError(f"{file}: no such private key file") from None
     if b"-----BEGIN" not in data:
         try:
             return data.decode("ascii")
@@ -283,14 +284,7 @@ def _read(file: Path) -> bytes:
 
 
 def _write_new_secret(file: Path, secret: str) -> None:
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise ConfigurationError(f"{file}: exists already and is left as it is; choose another name") from None
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be written: {error.strerror}") from None
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(secret + "\n")
+    write_private(file, f"{secret}\n".encode(), what="secret", overwrite=False)
 
 
 def _parsed(response: httpx.Response) -> Any:

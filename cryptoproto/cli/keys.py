@@ -1,4 +1,4 @@
-"""``keygen``: a pair of RSA keys."""
+"""``keygen``: an RSA key pair."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ __all__ = ["keygen"]
 
 
 def keygen(
-    file: Annotated[Path, typer.Argument(help="The private key's file; the public key goes beside it as .pub.")],
+    file: Annotated[
+        Path, typer.Argument(help="The file for the private key; the public key is written beside it as .pub.")
+    ],
     bits: Annotated[int, typer.Option(help="Length of the modulus.")] = 2048,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Ask for a password and encrypt the private key.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
@@ -23,16 +25,21 @@ def keygen(
 ) -> None:
     """Make an RSA key pair.
 
-    The private key is written with mode 0600 and stays with you; the public key is what an exchange needs to know.
+    The private key is written with mode 0600; keep it secret. Give the public key to the exchange.
+
+    Make one key pair for each exchange. An exchange can relay a challenge of another exchange to a client that uses
+    the same key at both, and so open a session there as that client.
 
     Example: [bold]cryptoproto keygen alice.pem[/] writes alice.pem and alice.pub
     """
     public_file = file.with_suffix(".pub")
     if public_file == file:
-        raise ConfigurationError(f"{file} is the name of a public key; name the private key, like {file.stem}.pem")
+        raise ConfigurationError(
+            f"{file}: .pub is for public keys; choose another name for the private key, such as {file.stem}.pem"
+        )
     for path in (file, public_file):
         if path.exists() and not force:
-            raise ConfigurationError(f"{path} exists already and is left as it is; choose another name, or use --force")
+            raise ConfigurationError(f"{path} already exists and was not changed; choose another name, or use --force")
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if encrypt else None
     key = PrivateKey.generate(bits)
     key.save(file, password=password, overwrite=force)
@@ -41,5 +48,7 @@ def keygen(
         print_json({"private_key": str(file), "public_key": str(public_file), "fingerprint": key.fingerprint})
         return
     console.print(f"private key  [bold]{file}[/]  (keep it secret)")
-    console.print(f"public key   [bold]{public_file}[/]  (give it to the exchange)")
+    console.print(
+        f"public key   [bold]{public_file}[/]  (give it to one exchange; make another pair for another exchange)"
+    )
     console.print(f"fingerprint  {key.fingerprint}", soft_wrap=True)

@@ -1,30 +1,42 @@
-"""``cryptoproto license``: the gateway owner's commands; the manager's are in the module beside this one."""
+"""``cryptoproto license``: the gateway owner's commands. The manager's are in ``license_manager``."""
 
 from __future__ import annotations
 
 import asyncio
-from importlib import import_module
+import contextlib
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, TokenCacheError
 from .license_manager import manager_commands
 from .license_options import (
+    Api,
+    ApiName,
     AsJson,
+    BuildHost,
+    BuildNumber,
     Config,
+    Features,
+    Instance,
     Logins,
     ManagerKeyFile,
     PackageName,
+    PackageVersion,
+    ServiceName,
     Uat,
+    Withhold,
     chosen_logins,
+    deployment_of,
     print_json,
     seconds,
 )
 
 if TYPE_CHECKING:
-    from ..licensing import LicenseToken
+    from ..licensing import KeyPair, LicenseToken, TokenBinding
+    from ..licensing.agent.token_cache import TokenCache
 
 __all__ = ["license_app"]
 
@@ -35,12 +47,17 @@ manager_commands(license_app)
 
 KeyFile = Annotated[Path, typer.Option("--keys", help="The gateway's key file.")]
 CacheFolder = Annotated[Path, typer.Option("--cache-dir", help="The folder that holds the gateway's tokens.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace a valid cached token that lasts longer.")]
+
+_NEEDS_NO_EXTRA = frozenset({"config-hash"})
 
 
 @license_app.callback()
-def _needs_extras() -> None:
+def _check_extras(context: typer.Context) -> None:
+    if context.invoked_subcommand in _NEEDS_NO_EXTRA:
+        return
     try:
-        import_module("cryptoproto.licensing")
+        from ..licensing import LicenseAgent, LicenseManager  # noqa: F401 - imports all that the extra brings
     except ModuleNotFoundError as error:
         raise ConfigurationError(str(error)) from None
 
@@ -48,7 +65,7 @@ def _needs_extras() -> None:
 @license_app.command()
 def keygen(
     path: Annotated[Path, typer.Argument(help="The key file to write.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a gateway's key pair (mode 0600) and print the public key, which the licensor needs.
@@ -67,7 +84,7 @@ def keygen(
 
 @license_app.command("config-hash")
 def config_hash(package: PackageName, logins: Logins = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Print the hash that a license is locked by.
+    """Print the hash that a license is bound to. Needs none of the licensing packages.
 
     Example: cryptoproto license config-hash --package my-gateway --config gateway.toml
     """
@@ -86,27 +103,57 @@ def show_request(
     package: PackageName,
     logins: Logins = None,
     config: Config = None,
-    api: Annotated[str, typer.Option(help="The exchange API in use.")] = "",
-    service_name: Annotated[str, typer.Option(help="The gateway's service name.")] = "",
+    package_version: PackageVersion = "",
+    build_number: BuildNumber = "",
+    build_host: BuildHost = "",
+    service_name: ServiceName = "",
+    api_name: ApiName = "",
+    api: Api = "",
+    instance: Instance = "",
+    features: Features = None,
     uat: Uat = False,
-    withhold: Annotated[list[str] | None, typer.Option(help="A field not to send; repeat it for several.")] = None,
+    withhold: Withhold = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print every field of the request that a gateway here would send. Nothing is sent.
+    """Print every field of the request that a gateway on this machine would send. Nothing is sent.
+
+    Pass what the gateway's software fills in, such as its version, to see it here.
 
     Example: cryptoproto license show-request --package my-gateway --config gateway.toml --withhold hostname
     """
-    from ..licensing import Deployment, preview_request
+    from ..licensing import preview_request
 
-    deployment = Deployment(api=api, service_name=service_name, is_uat=uat)
-    request = preview_request(package, chosen_logins(logins, config), deployment=deployment, withhold=withhold or ())
+    deployment = deployment_of(
+        features,
+        uat=uat,
+        package_version=package_version,
+        package_build_number=build_number,
+        package_build_host=build_host,
+        service_name=service_name,
+        api_name=api_name,
+        api=api,
+        instance=instance,
+    )
+    withheld = withhold or []
+    request = preview_request(package, chosen_logins(logins, config), deployment=deployment, withhold=withheld)
     fields = request.to_plain()
     if as_json:
         print_json(fields)
         return
+    given_by_software = deployment.facts()
     width = max(map(len, fields))
     for name, value in fields.items():
-        typer.echo(f"{name:{width}}  {'(not sent)' if value is None else value}")
+        typer.echo(f"{name:{width}}  {_shown(name, value, withheld=name in withheld, by_software=given_by_software)}")
+
+
+def _shown(name: str, value: Any, *, withheld: bool, by_software: dict[str, Any]) -> Any:
+    if withheld:
+        return "(withheld)"
+    if name == "session_id":
+        return f"{value} (random, a new one for each run)"
+    if value is not None:
+        return value
+    return "(set by the gateway's software; not given here)" if name in by_software else "(not available here)"
 
 
 @license_app.command()
@@ -118,18 +165,43 @@ def acquire(
     cache_dir: CacheFolder,
     logins: Logins = None,
     config: Config = None,
+    package_version: PackageVersion = "",
+    build_number: BuildNumber = "",
+    build_host: BuildHost = "",
+    service_name: ServiceName = "",
+    api_name: ApiName = "",
+    api: Api = "",
+    instance: Instance = "",
+    features: Features = None,
     uat: Uat = False,
+    withhold: Withhold = None,
     period: Annotated[str, typer.Option(help="For how long: 90s, 15m, 2h, 30d.")] = "2h",
-    ca: Annotated[Path | None, typer.Option(help="Trust the certificate authorities in this file alone.")] = None,
-    insecure: Annotated[bool, typer.Option(help="Accept http:// beyond this machine, and any certificate.")] = False,
+    ca: Annotated[Path | None, typer.Option(help="Trust only the certificate authorities in this file.")] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Accept http:// to other machines, and any certificate.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the managers for a token now, and put it where the gateway will find it.
+    """Ask the managers for a token now, and put it into the gateway's cache.
+
+    A valid cached token that lasts longer is kept, and printed instead.
 
     Example: cryptoproto license acquire https://lm.example.com --keys keys.json --manager-key manager.pub.json
-    --package my-gateway --config gateway.toml --cache-dir /var/lib/my-gateway
+    --package my-gateway --package-version 1.0 --config gateway.toml --cache-dir /var/lib/my-gateway
     """
-    from ..licensing import Deployment, LicenseAgent, Schedule
+    from ..licensing import LicenseAgent, Schedule
+
+    deployment = deployment_of(
+        features,
+        uat=uat,
+        package_version=package_version,
+        package_build_number=build_number,
+        package_build_host=build_host,
+        service_name=service_name,
+        api_name=api_name,
+        api=api,
+        instance=instance,
+    )
 
     async def run() -> LicenseToken:
         agent = LicenseAgent(
@@ -139,7 +211,8 @@ def acquire(
             package=package,
             logins=chosen_logins(logins, config),
             cache_dir=cache_dir,
-            deployment=Deployment(is_uat=uat),
+            deployment=deployment,
+            withhold=withhold or (),
             schedule=Schedule(lock_period_s=seconds(period)),
             verify=(not insecure) if ca is None else ca,
             insecure=insecure,
@@ -152,7 +225,14 @@ def acquire(
         finally:
             await agent.close()
 
-    _print_token(asyncio.run(run()), as_json)
+    pair, binding = _identity(keys, package, chosen_logins(logins, config), uat=uat)
+    earlier = None
+    with contextlib.suppress(TokenCacheError):  # whatever is wrong with it, a new token replaces it
+        earlier = _cache(cache_dir, binding, pair, manager_key).read()
+    token = asyncio.run(run())
+    if token == earlier:
+        typer.echo("note: the cached token lasts longer than the new one, and was kept", err=True)
+    _print_token(token, as_json)
 
 
 @license_app.command()
@@ -165,26 +245,29 @@ def install(
     logins: Logins = None,
     config: Config = None,
     uat: Uat = False,
+    replace: Replace = False,
     as_json: AsJson = False,
 ) -> None:
-    """Verify a token made by hand and put it where the gateway will find it, running or not.
+    """Check a token that was made by hand, and put it into the cache of the gateway, which may be running.
 
     Example: cryptoproto license install token.bin --keys keys.json --manager-key manager.pub.json
     --package my-gateway --config gateway.toml --cache-dir /var/lib/my-gateway
     """
-    from ..licensing import KeyPair, ManagerKey, TokenBinding, TokenCache
-    from ..licensing.clock import SystemClock
-
-    pair = KeyPair.load(keys)
-    binding = TokenBinding.of(pair.public_key, package, chosen_logins(logins, config), is_uat=uat)
-    cache = TokenCache(cache_dir, binding)
+    pair, binding = _identity(keys, package, chosen_logins(logins, config), uat=uat)
+    cache = _cache(cache_dir, binding, pair, manager_key)
     try:
         box = token_file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{token_file}: the token cannot be read: {error.strerror}") from error
-    token = cache.open(box, pair, ManagerKey.all_from(manager_key), source=token_file)
-    token.check_usable(binding, SystemClock().wall_ns())
-    cache.write(box)
+    token = cache.open(box, token_file)
+    token.check_usable(binding, time.time_ns())
+    if replace:
+        cache.write(box)
+    elif (kept := cache.store(box, token, time.time_ns())) != token:
+        raise TokenCacheError(
+            f"{cache.path}: the cached token is valid until {kept.expires_at:%Y-%m-%d %H:%M:%S} UTC, longer than this "
+            f"one (until {token.expires_at:%Y-%m-%d %H:%M:%S} UTC), and was kept; use --replace to install it anyway"
+        )
     _print_token(token, as_json)
 
 
@@ -199,23 +282,32 @@ def show_token(
     uat: Uat = False,
     as_json: AsJson = False,
 ) -> None:
-    """Open the cached token and print what it says; exit code 1 if it is not valid now.
+    """Open the cached token and print it. Fails if it is not valid now.
 
     Example: cryptoproto license show-token --keys keys.json --manager-key manager.pub.json
     --package my-gateway --config gateway.toml --cache-dir /var/lib/my-gateway
     """
-    from ..licensing import KeyPair, ManagerKey, TokenBinding, TokenCache, TokenCacheError
-    from ..licensing.clock import SystemClock
+    pair, binding = _identity(keys, package, chosen_logins(logins, config), uat=uat)
+    cache = _cache(cache_dir, binding, pair, manager_key)
+    token = cache.read()
+    if token is None:
+        raise TokenCacheError(f"{cache.path}: there is no token for this key, package and set of logins")
+    token.check_usable(binding, time.time_ns())
+    _print_token(token, as_json)
+
+
+def _identity(keys: Path, package: str, logins: tuple[str, ...], *, uat: bool) -> tuple[KeyPair, TokenBinding]:
+    from ..licensing import KeyPair, TokenBinding
 
     pair = KeyPair.load(keys)
-    binding = TokenBinding.of(pair.public_key, package, chosen_logins(logins, config), is_uat=uat)
-    cache = TokenCache(cache_dir, binding)
-    box = cache.read()
-    if box is None:
-        raise TokenCacheError(f"{cache.path}: there is no token for this key, package and set of logins")
-    token = cache.open(box, pair, ManagerKey.all_from(manager_key))
-    token.check_usable(binding, SystemClock().wall_ns())
-    _print_token(token, as_json)
+    return pair, TokenBinding.of(pair.public_key, package, logins, is_uat=uat)
+
+
+def _cache(folder: Path, binding: TokenBinding, pair: KeyPair, manager_key: str) -> TokenCache:
+    from ..licensing import ManagerKey
+    from ..licensing.agent.token_cache import TokenCache
+
+    return TokenCache(folder, binding, pair, ManagerKey.all_from(manager_key))
 
 
 def _print_token(token: LicenseToken, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..exceptions import ConfigurationError
+from ..private_file import write_public
 from .license_options import (
     AsJson,
     Config,
@@ -26,7 +27,7 @@ from .license_options import (
     Uat,
     chosen_logins,
     print_json,
-    print_table,
+    print_rows,
     seconds,
 )
 
@@ -44,7 +45,7 @@ PublicKey = Annotated[str, typer.Option("--public-key", help="The gateway's publ
 
 
 def manager_commands(app: typer.Typer) -> None:
-    """Add the licensor's commands."""
+    """Add the licensor's commands to *app*."""
     app.add_typer(agreement_app, name="agreement")
     commands: dict[str, Callable[..., None]] = {
         "manager-key": manager_key,
@@ -62,12 +63,14 @@ def manager_commands(app: typer.Typer) -> None:
 def manager_key(
     path: Annotated[Path, typer.Argument(help="The manager's secret key file.")],
     public: Annotated[
-        Path | None, typer.Option(help="Where to write what gateways pin; beside the secret file by default.")
+        Path | None, typer.Option(help="The public file for gateways; by default beside the secret file.")
     ] = None,
-    rotate: Annotated[bool, typer.Option("--rotate", help="Add new keys in front of those in the file.")] = False,
-    overlap: Annotated[str, typer.Option(help="How long the keys before them go on: 90s, 15m, 2h, 30d.")] = "30d",
+    rotate: Annotated[
+        bool, typer.Option("--rotate", help="Add new keys, to be used before those in the file.")
+    ] = False,
+    overlap: Annotated[str, typer.Option(help="How long the earlier keys stay valid: 90s, 15m, 2h, 30d.")] = "30d",
     database: Annotated[
-        Path | None, typer.Option("--database", help="The manager's SQLite file, to note it in the audit rows.")
+        Path | None, typer.Option("--database", help="The manager's SQLite file, to record the change in the audit.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,7 +79,8 @@ def manager_key(
     Example: cryptoproto license manager-key manager.json
     Then, once a year: cryptoproto license manager-key manager.json --rotate --overlap 30d --database licenses.db
     """
-    from ..licensing import Keyring, administer
+    from ..licensing import Keyring
+    from ..licensing.manager import administer
 
     now_ns = time.time_ns()
     keyring = Keyring.load(path).rotated(now_ns, seconds(overlap)) if rotate else Keyring.generate(now_ns)
@@ -84,11 +88,9 @@ def manager_key(
     target = public or path.with_suffix(".pub.json")
     fields = keyring.public_fields(now_ns)
     try:
-        target.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{target}: the public file cannot be written: {error.strerror}; the keys are saved in {path}"
-        ) from error
+        write_public(target, (json.dumps(fields, indent=2) + "\n").encode(), what="public file", overwrite=True)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{error}; the secret keys are saved in {path}") from error
     newest = keyring.active(now_ns)[0].public
     if database is not None:
         with administer(database, create=True) as administration:
@@ -105,11 +107,13 @@ def serve(
     database: DatabasePath = _DATABASE,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port; 0 for a free one.")] = 8390,
-    certificate: Annotated[Path | None, typer.Option(help="PEM certificate chain; with it TLS is spoken.")] = None,
-    certificate_key: Annotated[Path | None, typer.Option(help="PEM private key of the certificate.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file with the certificate chain; enables TLS.")] = None,
+    certificate_key: Annotated[
+        Path | None, typer.Option(help="PEM file with the private key of the certificate.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the license manager until SIGINT or SIGTERM. Refusals are logged on standard error.
+    """Run the license manager until SIGINT or SIGTERM. Refusals are logged to standard error.
 
     Example: cryptoproto license serve --keys manager.json --database licenses.db --port 8390
     """
@@ -127,7 +131,7 @@ def serve(
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with LicenseManager(database, keys) as manager:
-        _ = manager.generations  # raises now rather than at the first request if all have retired
+        _ = manager.generations  # if all have retired, fail now and not at the first request
         try:
             asyncio.run(run(manager))
         except ModuleNotFoundError as error:
@@ -138,14 +142,14 @@ def serve(
 def agreement_add(
     public_key: Annotated[str, typer.Argument(help="The licensee's public key, as `license keygen` prints it.")],
     package: Annotated[str, typer.Argument(help="A package name, or a pattern such as 'roq-*'.")],
-    licenses: Annotated[int, typer.Option(help="How many different sets of logins may run at once.")],
+    licenses: Annotated[int, typer.Option(help="How many different sets of logins may run at the same time.")],
     lock_period: Annotated[str, typer.Option(help="The life of a token: 90s, 15m, 2h, 30d.")] = "2h",
     uat: Uat = False,
-    note: Annotated[str, typer.Option(help="Your own words.")] = "",
+    note: Annotated[str, typer.Option(help="A note for yourself.")] = "",
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
-    """Add an agreement; the database is made if it is not there.
+    """Add an agreement. The database is created if it does not exist.
 
     Example: cryptoproto license agreement add -- "$(cat alice.key)" 'my-*' --licenses 2
     """
@@ -161,7 +165,7 @@ def agreement_add(
 
 @agreement_app.command("list")
 def agreement_list(
-    everything: Annotated[bool, typer.Option("--all", help="Those that were revoked, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include revoked agreements.")] = False,
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
@@ -175,7 +179,7 @@ def agreement_list(
         print_json(rows)
     else:
         columns = ("id", "public_key", "package", "licenses", "lock_period_s", "uat", "created", "revoked", "note")
-        print_table(rows, columns, empty="no agreements")
+        print_rows(rows, columns, empty="no agreements")
 
 
 @agreement_app.command("revoke")
@@ -184,7 +188,7 @@ def agreement_revoke(
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
-    """End an agreement and its locks; tokens that are out stay valid until their own end.
+    """Revoke an agreement and end its locks. Tokens that were given out stay valid until they expire.
 
     Example: cryptoproto license agreement revoke 3
     """
@@ -197,7 +201,7 @@ def agreement_revoke(
 
 
 def locks(
-    everything: Annotated[bool, typer.Option("--all", help="Those that have ended, too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include locks that have ended.")] = False,
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
@@ -211,7 +215,7 @@ def locks(
         print_json(rows)
     else:
         columns = ("agreement_id", "public_key", "package", "config_hash", "uat", "acquired", "expires")
-        print_table(rows, columns, empty="no locks")
+        print_rows(rows, columns, empty="no locks")
 
 
 def release(
@@ -224,7 +228,7 @@ def release(
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
-    """End a lock early. Make sure first that its gateway has stopped: its token stays valid until its own end.
+    """End a lock early. First make sure that its gateway has stopped: its token stays valid until it expires.
 
     Example: cryptoproto license release --public-key=KEY --package my-gateway --login A1
     """
@@ -248,12 +252,12 @@ def grant(
     config: Config = None,
     uat: Uat = False,
     without_lock: Annotated[
-        bool, typer.Option("--without-lock", help="Whatever the agreements say, and without a lock.")
+        bool, typer.Option("--without-lock", help="Without a lock, whatever the agreements allow.")
     ] = False,
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
-    """Make a token by hand, for a gateway that cannot reach the manager; its owner runs `license install`.
+    """Make a token by hand, for a gateway that cannot reach the manager. Its owner runs `license install`.
 
     Example: cryptoproto license grant token.bin --keys manager.json --public-key=KEY --package my-gateway
     --config-hash HASH --period 2d
@@ -262,19 +266,19 @@ def grant(
 
     binding = _binding(public_key, package, config_hash, logins, config, uat=uat)
     if not database.exists():
-        raise ConfigurationError(f"{database}: no such license database; `license agreement add` makes one")
+        raise ConfigurationError(f"{database}: no such license database; `license agreement add` creates one")
+    if out.exists():
+        raise ConfigurationError(f"{out}: already exists and was not changed; choose another name")
     with LicenseManager(database, keys) as manager:
         generation = manager.generations[0]
-        if out.exists():
-            raise ConfigurationError(f"{out}: exists already and is left as it is; choose another name")
         token, box = manager.administration.grant(
             generation, binding, period_s=seconds(period), without_lock=without_lock
         )
     try:
-        out.write_bytes(box)
-    except OSError as error:
+        write_public(out, box, what="token", overwrite=False)
+    except ConfigurationError as error:
         raise ConfigurationError(
-            f"{out}: the token cannot be written: {error.strerror}; it was granted all the same, run release if needed"
+            f"{error}; the token was granted and holds a lock: `license release` ends it"
         ) from error
     if as_json:
         print_json({"path": str(out), "token_id": token.token_id, "expires_at": token.expires_at.isoformat()})
@@ -284,19 +288,19 @@ def grant(
 
 def usage(
     since: Annotated[str, typer.Option(help="The first day, as YYYY-MM-DD.")] = "",
-    public_key: Annotated[str | None, typer.Option("--public-key", help="Of this gateway key alone.")] = None,
+    public_key: Annotated[str | None, typer.Option("--public-key", help="Only of this gateway key.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV with every field of the last request.")] = False,
     database: DatabasePath = _DATABASE,
     as_json: AsJson = False,
 ) -> None:
-    """Show what gateways reported: a row per day, gateway and run.
+    """Show what gateways reported: a row for each day, gateway and run, and the requests that were refused unread.
 
     Example: cryptoproto license usage --since 2026-01-01 --csv > usage.csv
     """
     from ..licensing.manager import to_csv
 
     if as_csv and as_json:
-        raise ConfigurationError("print --csv or --json, not both")
+        raise ConfigurationError("use --csv or --json, not both")
     if since and not _is_day(since):
         raise ConfigurationError(f"--since {since}: write a day as YYYY-MM-DD")
     with _administration(database) as administration:
@@ -306,12 +310,15 @@ def usage(
     elif as_json:
         print_json([row.to_plain() for row in rows])
     else:
-        columns = ("day", "public_key", "package", "uat", "session_id", "last", "granted", "refused", "last_reason")
-        print_table((row.to_plain() for row in rows), columns, empty="no usage")
+        columns = (
+            *("day", "public_key", "package", "config_hash", "uat", "session_id"),
+            *("last", "granted", "refused", "last_reason"),
+        )
+        print_rows((row.to_plain() for row in rows), columns, empty="no usage")
 
 
 def audit(database: DatabasePath = _DATABASE, as_json: AsJson = False) -> None:
-    """Show what administrators did, and when.
+    """Show what administrators changed, and when.
 
     Example: cryptoproto license audit --database licenses.db
     """
@@ -321,11 +328,11 @@ def audit(database: DatabasePath = _DATABASE, as_json: AsJson = False) -> None:
         print_json([row.to_plain() for row in rows])
         return
     shown = (row.to_plain() | {"detail": json.dumps(row.detail)} for row in rows)
-    print_table(shown, ("id", "at", "actor", "action", "detail"), empty="nothing was done yet")
+    print_rows(shown, ("id", "at", "actor", "action", "detail"), empty="no changes yet")
 
 
 def _administration(database: Path, *, create: bool = False) -> AbstractContextManager[Administration]:
-    from ..licensing import administer
+    from ..licensing.manager import administer
 
     return administer(database, create=create)
 
@@ -344,7 +351,7 @@ def _binding(
     if digest is None:
         return TokenBinding(public_key, package, config_hash(package, chosen_logins(logins, config)), uat)
     if logins or config is not None:
-        raise ConfigurationError("give --config-hash or the logins, not both")
+        raise ConfigurationError("use --config-hash or the logins, not both")
     try:
         raw = bytes.fromhex(digest)
     except ValueError:

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -16,31 +16,42 @@ from rich.text import Text
 from ..exceptions import ConfigurationError
 
 if TYPE_CHECKING:
-    from ..licensing import TokenBinding
+    from ..licensing import Deployment
 
 __all__ = [
+    "Api",
+    "ApiName",
     "AsJson",
+    "BuildHost",
+    "BuildNumber",
     "Config",
     "ConfigHash",
     "DatabasePath",
+    "Features",
+    "Instance",
     "Logins",
     "ManagerKeyFile",
     "PackageName",
+    "PackageVersion",
+    "ServiceName",
     "Uat",
-    "binding_of",
+    "Withhold",
     "chosen_logins",
+    "deployment_of",
     "print_json",
-    "print_table",
+    "print_rows",
     "seconds",
 ]
 
+FEATURES: Final = (
+    "download_trades", "download_orders", "event_log", "position_manager", "risk_manager", "journal", "udp_publish",
+)  # fmt: skip
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 PackageName = Annotated[str, typer.Option("--package", help="The name of the gateway's package.")]
-Logins = Annotated[list[str] | None, typer.Option("--login", help="An account login; repeat it for several.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", help="The gateway's TOML file; its logins are read, nothing else.")
-]
-ConfigHash = Annotated[str | None, typer.Option("--config-hash", help="In place of the logins: their hash, as hex.")]
+Logins = Annotated[list[str] | None, typer.Option("--login", help="An account login. Repeat it for several.")]
+Config = Annotated[Path | None, typer.Option("--config", help="The gateway's TOML file. Only its logins are read.")]
+ConfigHash = Annotated[str | None, typer.Option("--config-hash", help="Instead of the logins: their hash, as hex.")]
 Uat = Annotated[bool, typer.Option("--uat", help="For a test environment.")]
 ManagerKeyFile = Annotated[
     str, typer.Option("--manager-key", help="The manager's public file, or its key as one line of text.")
@@ -48,20 +59,40 @@ ManagerKeyFile = Annotated[
 DatabasePath = Annotated[
     Path, typer.Option("--database", envvar="CRYPTOPROTO_LICENSE_DATABASE", help="The manager's SQLite file.")
 ]
+PackageVersion = Annotated[str, typer.Option("--package-version", help="The version of the package.")]
+BuildNumber = Annotated[str, typer.Option("--build-number", help="The build number of the package.")]
+BuildHost = Annotated[str, typer.Option("--build-host", help="The host on which the package was built.")]
+ServiceName = Annotated[str, typer.Option("--service-name", help="The gateway's service name.")]
+ApiName = Annotated[str, typer.Option("--api-name", help="The product name of the exchange API.")]
+Api = Annotated[str, typer.Option("--api", help="The exchange API in use.")]
+Instance = Annotated[str, typer.Option("--instance", help="The name of this instance of the gateway.")]
+Features = Annotated[
+    list[str] | None,
+    typer.Option("--feature", help=f"A feature that is on: {', '.join(FEATURES)}. Repeat it for several."),
+]
+Withhold = Annotated[list[str] | None, typer.Option("--withhold", help="A field not to send. Repeat it for several.")]
 
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def seconds(text: str) -> float:
-    """A duration such as ``90``, ``90s``, ``15m``, ``2h`` or ``30d``, in seconds."""
+    """A duration such as ``90``, ``90s``, ``15m``, ``2h`` or ``30d``, in seconds.
+
+    Raises:
+        ConfigurationError: it is not a duration.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
     if match is None:
-        raise ConfigurationError(f"{text!r} is no duration; write 90s, 15m, 2h or 30d")
+        raise ConfigurationError(f"{text!r} is not a duration; write 90s, 15m, 2h or 30d")
     return float(match[1]) * _UNITS[match[2]]
 
 
 def chosen_logins(logins: Sequence[str] | None, config: Path | None) -> tuple[str, ...]:
-    """The logins given one by one or in a file; none of either is a gateway for market data alone."""
+    """The logins that were given one by one or in a file; empty for a gateway with market data only.
+
+    Raises:
+        ConfigurationError: both were given, or the file cannot be used.
+    """
     from ..licensing import read_logins
 
     if logins and config is not None:
@@ -69,11 +100,19 @@ def chosen_logins(logins: Sequence[str] | None, config: Path | None) -> tuple[st
     return read_logins(config) if config is not None else tuple(logins or ())
 
 
-def binding_of(public_key: str, package: str, digest: bytes, *, uat: bool) -> TokenBinding:
-    """What a lock or a token is bound to."""
-    from ..licensing import TokenBinding
+def deployment_of(features: Sequence[str] | None, *, uat: bool, **texts: str) -> Deployment:
+    """The deployment that the options describe.
 
-    return TokenBinding(public_key, package, digest, uat)
+    Raises:
+        ConfigurationError: a feature is unknown, or a text does not fit.
+    """
+    from ..licensing import Deployment
+
+    unknown = sorted(set(features or ()) - set(FEATURES))
+    if unknown:
+        raise ConfigurationError(f"--feature {unknown[0]}: not a feature; choose from {', '.join(FEATURES)}")
+    options: dict[str, Any] = {**texts, **dict.fromkeys(features or (), True)}
+    return Deployment(is_uat=uat, **options)
 
 
 def print_json(content: Any) -> None:
@@ -81,20 +120,29 @@ def print_json(content: Any) -> None:
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
-def print_table(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, empty: str) -> None:
-    """A table of the named columns, or one line that says that there is nothing."""
-    listed = list(rows)
+def print_rows(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, empty: str) -> None:
+    """The named columns as a table if it fits the width, otherwise one paragraph for each row.
+
+    Keys and hashes are never cut or wrapped: a part of one is of no use. Without rows, *empty* is printed.
+    """
+    listed = [{column: _cell(row[column]) for column in columns} for row in rows]
     if not listed:
         typer.echo(empty)
         return
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
+    console = Console(soft_wrap=True, highlight=False)
+    titles = {column: column.replace("_", " ") for column in columns}
+    table = Table(*titles.values(), box=None, pad_edge=False)
     for row in listed:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    # A terminal may be narrower than two keys of 44 characters; a cut key is of no use to anybody.
-    Console(soft_wrap=True, width=max(Console().width, 200)).print(table)
+        table.add_row(*(Text(cell) for cell in row.values()))
+    if table.__rich_measure__(console, console.options.update(max_width=10_000)).maximum <= console.width:
+        console.print(table)
+        return
+    label = max(map(len, titles.values()))
+    paragraphs = ("\n".join(f"{titles[name]:{label}}  {cell}" for name, cell in row.items()) for row in listed)
+    typer.echo("\n\n".join(paragraphs))
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "-" if value is None else str(value)
+    return "-" if value in {None, ""} else str(value)

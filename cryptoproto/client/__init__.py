@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from .account import BalanceDifference, Order, OrderDifference, OrderStatus, OrderTable, Side, TimeInForce
 from .client import Client
+from .event_stream import EventStream
 from .metrics import MetricsSnapshot
-from .order_entry import OutcomeReport, Report
+from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
 
 __all__ = [
     "BalanceDifference",
     "Client",
+    "EventStream",
     "MemoryStore",
     "MetricsSnapshot",
     "Order",
@@ -20,6 +22,7 @@ __all__ = [
     "OrderTable",
     "OutcomeReport",
     "Report",
+    "ReportStream",
     "Side",
     "SqliteStore",
     "State",

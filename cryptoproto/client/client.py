@@ -8,11 +8,7 @@ import time
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
-import msgspec
-
-from ..connection.closing import own
-from ..connection.connection import Connection
-from ..connection.options import ConnectArguments, ConnectOptions, default_throttle
+from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
 from ..messages import (
     AmountLike,
@@ -27,22 +23,19 @@ from ..messages import (
     UserOrdersRequest,
     encode,
 )
-from ..reconnect.backoff import Backoff
-from ..reconnect.subscription import Subscription
-from .account.account import Account
-from .account.order import Order, Side, TimeInForce, place_message
-from .account.order_table import OrderTable
-from .delivery import Delivery
+from ..reconnect import Backoff, Subscription
+from .account import Account, Order, OrderTable, Side, TimeInForce
+from .account.order import place_message
+from .event_stream import EventDelivery, EventStream
+from .link import Link, not_sent
 from .metrics import Metrics, MetricsSnapshot
-from .order_entry import Desk, Report
+from .order_entry import OrderEntry, Submission
 from .order_ids import ClientOrderIds
-from .outcomes import Kind, OrderNotOpen, Pending, never_sent
-from .progress import Progress
-from .reconnector import Keeper
+from .outcomes import Kind, OrderNotOpen, Pending
+from .reconnector import Reconnector
+from .reports import Reports, ReportStream
 from .states import StateChange
-from .store import open_store
-from .store.interface import Store
-from .stream import EventStream
+from .store import Store, open_store
 
 __all__ = ["Client"]
 
@@ -84,25 +77,28 @@ class Client:
         backoff: Backoff | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._options = ConnectOptions(url=url, **options)
         self._resend = resend == "once"
         self._metrics = Metrics()
         self._store = open_store(store)
+        self._ids = ClientOrderIds()
         self._account = Account()
-        self._desk = Desk(self._account, self._store, self._metrics, order_rate)
-        self._keeper = Keeper(self._connect, self._resume, self._on_down, self._on_stop, backoff or Backoff())
-        self._progress = Progress(self._store, self._metrics.receive_to_dispatch, asyncio.get_running_loop())
-        self._delivery = Delivery(
+        self._link = Link()
+        self._reports = Reports(self._store)
+        self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
+        self._events = EventDelivery(
+            self._link,
             self._account,
-            self._desk,
-            self._progress,
+            self._order_entry,
+            self._store,
+            self._metrics.receive_to_dispatch,
             self._options.on_event,
             self._options.max_queue,
-            lambda: self._keeper.connection,
-            self._on_failure,
         )
-        self._resumed_from = 0
-        self._ids = ClientOrderIds()
+        self._reconnector = Reconnector(
+            self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
+        )
 
     # Its life
 
@@ -114,32 +110,32 @@ class Client:
             ConfigurationError: the store cannot be used.
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
-        self._delivery.applied = self._store.position
-        self._store.watch(self._progress.handling)
+        self._store.watch(self._events.handling)
         try:
-            self._desk.restore()
+            self._order_entry.restore()
+            self._reports.restore()
         except CryptoprotoError:
             self._store.close()
             raise
-        self._keeper.start()
+        self._reconnector.start()
         try:
-            await self._keeper.settled()
+            await self._reconnector.settled()
         except asyncio.CancelledError:
             await self.close(0)
             raise
-        if self._keeper.error is not None:
+        if self._reconnector.error is not None:
             await self.close()
-            raise self._keeper.error
+            raise self._reconnector.error
 
     async def close(self, timeout: float = 5.0) -> None:
         """End the connection and every task, within *timeout* seconds; then close the store. Idempotent.
 
-        What waits for an outcome ends with RequestNotSent or OutcomeUnknown; what is in the outbox of a
-        :class:`~cryptoproto.SqliteStore` is taken up by the next client.
+        Calls that wait for an outcome end with ClientClosed or OutcomeUnknown. The next client takes up what is in the
+        outbox of a :class:`~cryptoproto.SqliteStore`.
         """
-        await self._keeper.close(timeout)
-        self._desk.close()
-        self._delivery.end()
+        await self._reconnector.close(timeout)
+        self._order_entry.close()
+        self._events.end()
         self._store.close()
 
     async def __aenter__(self) -> Self:
@@ -196,10 +192,14 @@ class Client:
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )
         order = Order.of(message)
-        self._account.orders.add(order)
-        pending = self._pending(Kind.PLACE, message, timeout, resend)
-        pending.client_order_id = number
-        await self._desk.submit(self._keeper, pending, wait=wait)
+        submission = Submission(
+            Pending(kind=Kind.PLACE, client_order_id=number),
+            encode(message),
+            order=order,
+            deadline=self._loop.time() + timeout,
+            resend=self._resend if resend is None else resend == "once",
+        )
+        await self._order_entry.submit(submission, wait=wait)
         return order
 
     async def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
@@ -213,10 +213,8 @@ class Client:
         order_id = order.order_id if isinstance(order, Order) else order
         if order_id is None:
             raise OrderRejected(f"{order!r} has no order id: the exchange has not accepted it")
-        pending = self._pending(Kind.CANCEL, CancelOrder(order_id), timeout, None)
-        pending.order_id = order_id
         try:
-            await self._desk.submit(self._keeper, pending, wait=wait)
+            await self._submit(Pending(kind=Kind.CANCEL, order_id=order_id), CancelOrder(order_id), timeout, wait)
         except OrderNotOpen:
             return False
         return True
@@ -227,17 +225,11 @@ class Client:
         Raises:
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
-        await self._desk.submit(
-            self._keeper, self._pending(Kind.CANCEL_ALL, CancelAllOrders(), timeout, None), wait=wait
-        )
+        await self._submit(Pending(kind=Kind.CANCEL_ALL), CancelAllOrders(), timeout, wait)
 
-    def _pending(self, kind: Kind, message: Message, timeout: float, resend: str | None) -> Pending:
-        return Pending(
-            kind,
-            encode(message),
-            deadline=asyncio.get_running_loop().time() + timeout,
-            resend=self._resend if resend is None else resend == "once",
-        )
+    async def _submit(self, pending: Pending, message: Message, timeout: float, wait: bool) -> None:
+        submission = Submission(pending, encode(message), deadline=self._loop.time() + timeout, resend=self._resend)
+        await self._order_entry.submit(submission, wait=wait)
 
     # Questions
 
@@ -250,16 +242,17 @@ class Client:
             ConnectionClosed: the connection was lost before the response.
         """
         seconds = self._options.request_timeout if timeout is None else timeout
-        deadline = asyncio.get_running_loop().time() + seconds
-        try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._keeper.live(wait=wait)
-        except TimeoutError:
-            raise never_sent("there was no connection within the deadline") from None
+        deadline = self._loop.time() + seconds
+        connection = self._link.live()
+        if connection is None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    connection = await self._link.wait_live(wait=wait)
+            except TimeoutError:
+                raise not_sent("there was no connection within the deadline") from None
         self._metrics.count("requests")
         started = time.perf_counter_ns()
-        left = max(deadline - asyncio.get_running_loop().time(), 0.0)
-        response = await connection.request(message, timeout=left)
+        response = await connection.request(message, timeout=max(deadline - self._loop.time(), 0.0))
         self._metrics.request_round_trip.record(time.perf_counter_ns() - started)
         return response
 
@@ -286,30 +279,30 @@ class Client:
     @property
     def state(self) -> StateChange:
         """The state that the client is in."""
-        return self._keeper.state
+        return self._link.state
 
     @property
     def position(self) -> int | None:
         """The last transaction that was handled; the next process begins behind it."""
-        return self._progress.reached
+        return self._events.position
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
-        connection = self._keeper.connection
-        self._progress.settle()
-        self._metrics.counters["events"] = self._account.heard
-        self._metrics.counters["broadcasts"] = self._account.broadcasts
+        connection = self._link.connection
+        limiter = self._order_entry.rate_limiter
+        self._events.settle()
         return self._metrics.snapshot(
-            {
-                "queued_events": float(len(self._delivery.inbox.events)),
+            counters={"events": self._account.heard, "broadcasts": self._account.broadcasts},
+            gauges={
+                "queued_events": float(self._events.queued),
                 "requests_in_flight": float(connection.in_flight if connection is not None else 0),
-                "unanswered_messages": float(len(self._desk.outcomes.unanswered)),
-                "pacing_depth": float(self._desk.bucket.depth),
-                "pacing_hold_s": self._desk.bucket.hold,
+                "unanswered_messages": float(self._order_entry.unanswered),
+                "pacing_depth": float(limiter.depth),
+                "pacing_hold_s": limiter.hold,
                 "throttling_hold_s": connection.hold if connection is not None else 0.0,
                 "open_orders": float(len(self._account.orders.open_orders())),
                 "connected": float(connection is not None),
-            }
+            },
         )
 
     # Streams
@@ -324,51 +317,23 @@ class Client:
         """
         if self._options.on_event is not None:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
-        return self._delivery.stream()
+        return self._events.stream()
 
     def states(self) -> Subscription[StateChange]:
-        """The state now, and every change from here on; any number of readers."""
-        return self._keeper.states()
+        """The state now, and every change after it; any number of readers."""
+        return self._link.states.subscribe()
 
-    def reports(self) -> Subscription[Report]:
-        """Late outcomes, and differences found after a resume, from here on; any number of readers."""
-        return self._desk.reports.subscribe()
+    def reports(self) -> ReportStream:
+        """Late outcomes, and differences found after a resume; any number of readers.
 
-    # What the keeper asks
+        What nobody has read yet waits for the first reader. Late outcomes are kept in the store until a reader has
+        asked for the report after them, so none is lost with a process.
+        """
+        return self._reports.subscribe()
 
-    async def _connect(self) -> Connection:
-        delivery = self._delivery
-        await delivery.room()
-        self._resumed_from = self._options.resume_from if delivery.applied is None else delivery.applied
-        options = msgspec.structs.replace(
-            self._options,
-            resume_from=self._resumed_from,
-            on_event=delivery.on_event,
-            throttle=self._on_throttling,
+    def __repr__(self) -> str:
+        state, options = self._link.state, self._options
+        return (
+            f"<Client {options.client_id} to {options.url}: {state.state.value}, position {self.position}, "
+            f"{len(self._account.orders.open_orders())} open orders>"
         )
-        connection = Connection(options, on_events=delivery.on_events)
-        await connection.open()
-        delivery.accept(connection)
-        self._metrics.count("connections")
-        return connection
-
-    async def _resume(self, connection: Connection) -> int:
-        return await self._desk.resume(connection, self._resumed_from)
-
-    async def _on_down(self, error: CryptoprotoError, was_open: bool) -> None:
-        if was_open:
-            self._metrics.count("disconnections")
-            self._desk.down(error)
-
-    def _on_stop(self, error: CryptoprotoError) -> None:
-        """It is over without close(): whoever waits for an event or an outcome waits in vain."""
-        self._delivery.fail(lambda: own(error, sent=None))
-        self._desk.close()
-
-    def _on_failure(self, error: CryptoprotoError) -> None:
-        """The user's handler has raised: this ends the client when the connection has ended."""
-        self._keeper.error = error
-
-    def _on_throttling(self, level: int, request_id: int, order_id: int) -> float:
-        self._metrics.count("throttled")
-        return (self._options.throttle or default_throttle)(level, request_id, order_id)

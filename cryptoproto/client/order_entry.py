@@ -1,19 +1,19 @@
-"""Orders and cancels: sent at the right pace, remembered until their outcome is known, and told truthfully."""
+"""Order entry: sends orders and cancels at the allowed rate, and settles each with its true outcome."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
-from ..connection.connection import Connection
-from ..connection.event import Event
+from ..connection import Connection, Event
 from ..exceptions import (
     ConnectionClosed,
     CryptoprotoError,
+    HistoryRewound,
     InsufficientFundsError,
     OutcomeUnknown,
     RequestTimeout,
@@ -31,329 +31,409 @@ from ..messages import (
     UserOrdersResponse,
     decode_client_message,
 )
-from ..reconnect.subscription import Channel
-from .account.account import Account
-from .account.balances import BalanceDifference
-from .account.order import Order
-from .account.order_table import OrderDifference
+from .account import Account, Order, OrderDifference
+from .link import Link, not_sent
 from .metrics import Metrics
-from .outcomes import Kind, Outcomes, Pending, never_sent
-from .rate_limiter import TokenBucket
-from .reconnector import Keeper
-from .states import State
-from .store.interface import OutboxEntry, Store
+from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
+from .rate_limiter import RateLimiter
+from .reports import OutcomeReport, Reports
+from .store import OutboxEntry, Store
 
-__all__ = ["Desk", "OutcomeReport", "Report"]
+__all__ = ["OrderEntry", "Submission"]
 
-_PATIENCE_S: Final = 10.0
+_PROBE_TIMEOUT_S: Final = 5.0
 
 
-class OutcomeReport(msgspec.Struct, frozen=True):
-    """An outcome that became known when nobody was waiting for it any more.
+class Submission(msgspec.Struct, eq=False):
+    """A message on its way: what was sent, for whom, and the future of its outcome.
 
-    *error* is ``None`` where the message took effect, and tells why not otherwise.
+    Attributes:
+        pending: what outcomes know of it.
+        payload: its JSON.
+        order: the order that it places, or ``None``.
+        deadline: loop time until which it makes sense to send it.
+        resend: whether to send it once more if the exchange has not received it.
+        key: its number in the store's outbox, ``None`` while it is not there.
+        sent_ns: when it was handed to the connection, in unix nanoseconds.
+        caller_left: whether nobody waits for the answer any more.
+        answer: resolved with ``None`` when it took effect, or with the error that says why not.
     """
 
-    kind: Kind
-    client_order_id: int | None
-    order_id: int | None
-    error: CryptoprotoError | None
-
-
-Report: TypeAlias = OutcomeReport | OrderDifference | BalanceDifference
-"""What a client reports on its own account: late outcomes, and differences found after a resume."""
+    pending: Pending
+    payload: bytes
+    order: Order | None = None
+    deadline: float = 0.0
+    resend: bool = False
+    key: int | None = None
+    sent_ns: int = 0
+    caller_left: bool = False
+    answer: asyncio.Future[CryptoprotoError | None] | None = None
 
 
 class _SendAgain(CryptoprotoError):
-    """No error but an answer: the exchange has not received it, and it is to be sent once more."""
+    """Not an error but an answer: the exchange has not received the message, and it is to be sent once more."""
 
 
-class Desk:
-    """The messages that are on their way, and what the exchange says of orders and balances after each resume."""
+class OrderEntry:
+    """Sends orders and cancels, and settles each with its true outcome.
 
-    def __init__(self, account: Account, store: Store, metrics: Metrics, order_rate: float | None) -> None:
-        self.outcomes = Outcomes(self._on_settled)
-        self.bucket = TokenBucket(order_rate)
-        self.reports: Channel[Report] = Channel()
+    Args:
+        link: which connection there is.
+        account: the tables of orders and balances.
+        store: where messages without an outcome are kept.
+        reports: where outcomes go that nobody waits for.
+        metrics: counters and durations.
+        order_rate: orders and cancels a second; ``None`` = as many as are placed.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        account: Account,
+        store: Store,
+        reports: Reports,
+        metrics: Metrics,
+        order_rate: float | None,
+    ) -> None:
+        self.rate_limiter = RateLimiter(order_rate)
+        self._link = link
         self._account = account
         self._store = store
+        self._reports = reports
         self._metrics = metrics
+        self._outcomes = Outcomes()
+        self._submissions: dict[Pending, Submission] = {}
         self._loop = asyncio.get_running_loop()
-        self._error: CryptoprotoError | None = None
-        self._is_whole = False  # whether everything since the account was opened was heard
+        self._error: CryptoprotoError | None = None  # an error frame whose message is not known yet
+        self._last_answered = 0  # the highest sequence that an event has answered
+        self._is_whole = False  # whether everything since the account was opened was received
 
-    # What the connection tells
+    @property
+    def unanswered(self) -> int:
+        """How many messages have no outcome yet."""
+        return len(self._outcomes)
 
     def restore(self) -> None:
         """Take up the messages that an earlier process left without an outcome."""
         for entry in self._store.outbox():
-            pending = Pending(Kind(entry.kind), entry.payload, client_order_id=entry.client_order_id, resend=False)
+            pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
             message = decode_client_message(entry.payload)
+            order = None
             if isinstance(message, CancelOrder):
                 pending.order_id = message.order_id
             elif isinstance(message, PlaceOrder):
-                self._account.orders.add(Order.of(message, created_ns=entry.created_ns))
-            pending.sequence = entry.sequence
-            pending.key = entry.key
-            pending.unknown = True
-            self.outcomes.add(pending)
+                order = Order.of(message, created_ns=entry.created_ns)
+                self._account.orders.add(order)
+            submission = Submission(pending, entry.payload, order=order, key=entry.key, caller_left=True)
+            self._submissions[pending] = submission
+            self._outcomes.add(pending, entry.sequence)
 
-    def answer(self, event: Event) -> None:
-        """An event that was taken in: tell who waits for it. To be called while anybody does.
+    # Sending
 
-        Raises:
-            StoreError: the outcome could not be stored; nothing has happened, and the event is to come again.
-        """
-        if event.transaction_id is not None and event.transaction_id > self._store.settled_through:
-            self.outcomes.apply(event.message)
-
-    async def resume(self, connection: Connection, resumed_from: int) -> int:
-        """Find out what became of everything while there was no connection; returns how many events were replayed.
-
-        The exchange has replayed all that it will when the response to a request arrives, and what it had seen of us
-        it told in the handshake. So every message without an outcome has one now; only where the client wants live
-        events alone, an answer may have been missed.
-        """
-        complete = resumed_from >= 0
-        self._is_whole |= resumed_from == 0
-        heard = self._account.heard
-        last_sequence = connection.last_sequence
-
-        def compare_orders(response: Message | Unknown) -> None:
-            # Not before: an older link may have brought more during the handshake, which the exchange then refuses.
-            for pending in self.outcomes.not_received(last_sequence):
-                self._was_not_received(pending)
-            differences: list[OrderDifference] = []
-            if isinstance(response, UserOrdersResponse):
-                differences = self._account.orders.adopt(response, whole=self._is_whole)
-            if not complete:
-                for pending in self.outcomes.pending():
-                    order = self._order(pending)
-                    if order is not None and order.is_open:
-                        self.outcomes.settle(pending, None)
-            self.outcomes.caught_up(last_sequence, self._error, complete=complete)
-            self._error = None
-            for difference in differences:
-                self.reports.publish(difference)
-
-        def compare_balances(response: Message | Unknown) -> None:
-            if isinstance(response, UserBalanceResponse):
-                for difference in self._account.balances.adopt(response):
-                    self.reports.publish(difference)
-
-        await self._ask(connection, UserOrdersRequest(), compare_orders)
-        replayed = self._account.heard - heard
-        await self._ask(connection, UserBalanceRequest(), compare_balances)
-        return replayed
-
-    async def _ask(self, connection: Connection, question: Outgoing, at: Callable[[Message | Unknown], None]) -> None:
-        """Ask, with patience for as long as events come: a long history is replayed before the response."""
-        while True:
-            heard = self._account.heard
-            try:
-                await connection.request_at(question, at)
-            except RequestTimeout:
-                if self._account.heard == heard:
-                    raise
-            else:
-                return
-
-    def down(self, error: CryptoprotoError) -> None:
-        """An open connection has ended. An error frame stays until the message that it answers is known."""
-        if not isinstance(self._error, ServerError):
-            self._error = error
-
-    # What the user asks
-
-    async def submit(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
+    async def submit(self, submission: Submission, *, wait: bool) -> None:
         """Send a message and wait for its outcome.
 
+        Cancelling stops the wait. A message that was sent is reported when its outcome is known.
+
         Raises:
-            CryptoprotoError: why it did not take effect; OutcomeUnknown where the deadline passed without a connection.
+            RequestNotSent: the exchange has not received it and will not.
+            OutcomeUnknown: its outcome is not known at the deadline, and will be reported.
+            CryptoprotoError: why it did not take effect.
         """
-        pending.waited_for = True
+        pending = submission.pending
         try:
             while True:
-                await self._send_within_deadline(keeper, pending, wait=wait)
-                error = await self._outcome(keeper, pending)
+                await self._send_by_deadline(submission, wait=wait)
+                answer = submission.answer
+                if pending.kind is Kind.CANCEL_ALL and answer is not None and not answer.done():
+                    await self._probe(submission)  # no event answers it; the response to a request comes after it
+                error = await self._outcome(submission)
                 if not isinstance(error, _SendAgain):
                     break
-                pending.answer = self._loop.create_future()
-                wait = True  # it is to be sent again, for which there has to be a connection
+                wait = True  # it is to be sent again, which needs a connection
         except asyncio.CancelledError:
-            self._on_cancelled(pending)
+            self._on_cancelled(submission)
             raise
-        finally:
-            pending.waited_for = False
+        submission.caller_left = True
         if error is not None:
             raise error
 
-    async def _send_within_deadline(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
+    async def _send_by_deadline(self, submission: Submission, *, wait: bool) -> None:
+        """Send it, waiting for a connection and a turn until the deadline. Afterwards it has a sequence."""
+        pending = submission.pending
         try:
-            async with asyncio.timeout_at(pending.deadline):
+            async with asyncio.timeout_at(submission.deadline):
                 while pending.sequence is None:
-                    await self._send(keeper, pending, wait=wait)
+                    connection = await self._turn(submission, wait=wait)
+                    if connection is not None:
+                        await self._send(connection, submission)
         except TimeoutError:
             if pending.sequence is None:
-                error = never_sent("it could not be sent within the deadline")
-                self._not_sent(pending, error)
+                error = not_sent("it could not be sent within the deadline")
+                self._not_sent(submission, error)
                 raise error from None
         except CryptoprotoError as error:
-            self._not_sent(pending, error)
-            raise
-
-    async def _send(self, keeper: Keeper, pending: Pending, *, wait: bool) -> None:
-        """One try to send; without an exception and without a sequence it is worth another."""
-        connection = await keeper.live(wait=wait)
-        await self.bucket.turn(urgent=pending.kind is not Kind.PLACE)
-        try:
-            await connection.send(
-                pending.payload,
-                on_sequence=lambda sequence: self._leaves(pending, sequence),
-                urgent=pending.kind is not Kind.PLACE,
-            )
-            connection.resume_events()  # the answer may come behind events that nobody takes now
-        except CryptoprotoError as error:
-            if pending.sequence is not None:
-                return
-            if connection.is_open:  # it is the message, or the store, and would be the same the next time
+            if pending.sequence is None:
                 error.sent = False
+                self._not_sent(submission, error)
+                raise
+            # It was handed over and the connection ended: whether the exchange got it, the next connection tells.
+
+    async def _turn(self, submission: Submission, *, wait: bool) -> Connection | None:
+        """A connection that takes the message now; ``None`` if the connection ended while it had to wait."""
+        urgent = submission.pending.kind is not Kind.PLACE
+        connection = self._link.live() or await self._link.wait_live(wait=wait)
+        if self.rate_limiter.is_limited:
+            await self.rate_limiter.turn(urgent=urgent)
+        try:
+            if not connection.is_free_for(submission.payload):
+                await connection.wait_turn(urgent=urgent)
+        except CryptoprotoError as error:
+            if connection.is_open:  # it is the message that cannot be sent
                 raise
             if not wait:
-                raise never_sent(f"the connection ended: {error}") from error
+                raise not_sent(f"the connection ended: {error}", cause=error) from error
+            return None
+        return connection
 
-    def _leaves(self, pending: Pending, sequence: int) -> None:
-        """The message has its sequence and is about to leave: it must be remembered first."""
-        pending.key = self._store.put(
-            OutboxEntry(
-                client_order_id=pending.client_order_id,
-                kind=pending.kind.value,
-                payload=pending.payload,
-                sequence=sequence,
-                created_ns=time.time_ns(),
-            )
-        )
-        pending.sequence = sequence
-        pending.sent_ns = time.time_ns()
-        self.outcomes.add(pending)
-        self._metrics.count(f"{'order' if pending.kind is Kind.PLACE else pending.kind.value}s_sent")
-
-    async def _outcome(self, keeper: Keeper, pending: Pending) -> CryptoprotoError | None:
-        answer = pending.answer
-        if pending.kind is Kind.CANCEL_ALL and not answer.done():
-            await self._probe(keeper, pending)  # no event answers it, but the response to a request comes behind it
-        while not answer.done():
-            patience = max(pending.deadline - self._loop.time(), 0.0)
-            await asyncio.wait([answer], timeout=patience)
-            if answer.done():
-                break
-            if keeper.state.state is State.LIVE:
-                await self._probe(keeper, pending)  # the link is up, so the answer comes: ask whether it really is
-                pending.deadline = self._loop.time() + 1.0
-            else:
-                pending.unknown = True
-                self._metrics.count("outcomes_unknown")
-                error = OutcomeUnknown(
-                    "the connection was lost before the exchange answered; the outcome will be reported"
+    async def _send(self, connection: Connection, submission: Submission) -> None:
+        """Remember the message under its sequence, then send it. Nothing is awaited in between."""
+        sequence = connection.next_sequence
+        order = submission.order
+        if order is not None:
+            self._account.orders.add(order)
+        now_ns = time.time_ns()
+        pending = submission.pending
+        kind = pending.kind
+        try:
+            submission.key = self._store.put(
+                OutboxEntry(
+                    kind=kind.value,
+                    payload=submission.payload,
+                    created_ns=now_ns,
+                    client_order_id=pending.client_order_id,
+                    sequence=sequence,
                 )
-                error.sent = True
-                order = self._order(pending)
-                if order is not None:
-                    self._account.orders.mark_unknown(order, error)
-                return error
-        return answer.result()
+            )
+        except CryptoprotoError:
+            if order is not None:
+                self._account.orders.withdraw(order)
+            raise
+        submission.sent_ns = now_ns
+        submission.answer = self._loop.create_future()
+        self._submissions[pending] = submission
+        self._outcomes.add(pending, sequence)
+        self._metrics.count(_SENT[kind])
+        await connection.send_encoded(submission.payload)
+        connection.resume_events()  # the answer may come after events that nobody takes now
 
-    async def _probe(self, keeper: Keeper, pending: Pending) -> None:
-        """Ask for anything: the response comes behind what was sent before, and proves that the link is alive."""
-        connection = keeper.connection
+    # Waiting for the outcome
+
+    async def _outcome(self, submission: Submission) -> CryptoprotoError | None:
+        """Wait for the outcome until the deadline, and for one probe longer if the connection is up."""
+        answer = submission.answer
+        if answer is None:
+            raise RuntimeError("the outcome of a message that was not sent cannot be awaited")
+        await asyncio.wait([answer], timeout=max(submission.deadline - self._loop.time(), 0.0))
+        if not answer.done() and self._link.live() is not None:
+            await self._probe(submission)
+            if not answer.done():
+                # The exchange has answered a later request, or nothing at all. A new connection replays the truth.
+                self._link.give_up(ConnectionClosed(None, "the exchange did not answer a message"))
+        if answer.done():
+            return answer.result()
+        submission.caller_left = True
+        self._metrics.count("outcomes_unknown")
+        return self._unknown(submission, "no answer came before the deadline; the outcome will be reported")
+
+    async def _probe(self, submission: Submission) -> None:
+        """Send any request: its response comes after the answers to what was sent before, and proves a live link."""
+        connection = self._link.connection
+        pending = submission.pending
         sequence = pending.sequence
         if connection is None or sequence is None:
             return
 
-        def behind(_: Message | Unknown) -> None:
-            if pending.kind is Kind.CANCEL_ALL and pending.sequence == sequence:
-                self.outcomes.settle(pending, None)
+        def after(_: Message | Unknown) -> None:
+            if pending.kind is Kind.CANCEL_ALL and pending.sequence == sequence and pending in self._outcomes:
+                self._settle(Settled(pending, None), self._account.position)
 
         try:
-            await connection.request_at(UserOrdersRequest(), behind, timeout=_PATIENCE_S)
+            await connection.request_at(UserOrdersRequest(), after, timeout=_PROBE_TIMEOUT_S)
         except RequestTimeout:
-            await connection.close()  # it answers nothing: what a new connection tells is the truth
+            connection.give_up(ConnectionClosed(None, f"no response to a request within {_PROBE_TIMEOUT_S:g} s"))
         except CryptoprotoError:
             pass  # the connection has ended; the next one tells
 
-    def close(self) -> None:
-        """End all who wait: nothing more is sent, and nothing more is heard."""
-        self.bucket.end(lambda: never_sent("the client is closed"))
-        for pending in self.outcomes.pending():
-            if not pending.answer.done():
-                error = OutcomeUnknown("the client was closed before the exchange answered")
-                error.sent = True
-                order = self._order(pending)
-                if order is not None:
-                    self._account.orders.mark_unknown(order, error)
-                pending.answer.set_result(error)
-        self._account.orders.end(ConnectionClosed(None, "the client is closed"))
-        self.reports.end()
+    def _on_cancelled(self, submission: Submission) -> None:
+        """Its caller has left: the outcome is reported, now if it is known, or when it becomes known."""
+        submission.caller_left = True
+        answer = submission.answer
+        outcome = answer.result() if answer is not None and answer.done() else None
+        if answer is not None and answer.done() and not isinstance(outcome, _SendAgain):
+            self._reports.add(_report(submission, outcome))
+        elif submission.pending.sequence is None:
+            error = not_sent("the call was cancelled before it was sent")
+            self._not_sent(submission, error)
+            self._reports.add(_report(submission, error))
 
-    # How it ends
+    # Settling
 
-    def _on_cancelled(self, pending: Pending) -> None:
-        """Its caller has left: what became of it is reported, here if it is known, and when it is known otherwise."""
-        outcome = pending.answer.result() if pending.answer.done() else None
-        if pending.answer.done() and not isinstance(outcome, _SendAgain):
-            self._report(pending, outcome)
-        elif pending.sequence is None:
-            error = never_sent("the call was cancelled before it was sent")
-            self._not_sent(pending, error)
-            self._report(pending, error)
+    def settle(self, events: list[Event]) -> None:
+        """Settle what *events* answer, and wake those who wait for it.
 
-    def _was_not_received(self, pending: Pending) -> None:
-        if pending.key is not None:
-            self._store.remove(pending.key, self._account.position)
-            pending.key = None
-        self.outcomes.remove(pending)
-        pending.sequence = None
-        if pending.resend and pending.waited_for and self._loop.time() < pending.deadline:
-            pending.resend = False
-            self._metrics.count("resent")
-            pending.answer.set_result(_SendAgain())
+        Raises:
+            StoreError: an outcome could not be stored. It is decided again when the events come again.
+        """
+        if not self._submissions:
             return
-        error = never_sent("the connection was lost before the exchange received it")
-        self._not_sent(pending, error)
-        self._tell(pending, error)
+        settled_through = self._store.settled_through
+        for event in events:
+            transaction_id = event.transaction_id
+            if type(event.message) in ANSWERS and transaction_id is not None and transaction_id > settled_through:
+                for settled in self._outcomes.apply(event.message):
+                    self._settle(settled, transaction_id)
+                    self._last_answered = max(self._last_answered, settled.pending.sequence or 0)
 
-    def _on_settled(self, pending: Pending, error: CryptoprotoError | None) -> None:
-        if pending.key is not None:
-            self._store.remove(pending.key, self._account.position)
-            pending.key = None
-        order = self._order(pending)
-        if order is not None and isinstance(error, OutcomeUnknown):
-            self._account.orders.mark_unknown(order, error)
-        elif order is not None and error is not None:
-            order_id = error.order_id if isinstance(error, InsufficientFundsError) else None
-            self._account.orders.reject(order, error, order_id=order_id)
-        if pending.kind is Kind.PLACE:
-            self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
-            if error is None and order is not None and order.acknowledged_ns is not None and pending.sent_ns:
-                self._metrics.order_to_acknowledgement.record(order.acknowledged_ns - pending.sent_ns)
-        self._tell(pending, error)
-
-    def _tell(self, pending: Pending, error: CryptoprotoError | None) -> None:
-        if pending.unknown or not pending.waited_for:
-            self._report(pending, error)
-        if not pending.answer.done():
-            pending.answer.set_result(error)
-
-    def _report(self, pending: Pending, error: CryptoprotoError | None) -> None:
-        self.reports.publish(OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error))
-
-    def _not_sent(self, pending: Pending, error: CryptoprotoError) -> None:
-        self._metrics.count("not_sent")
-        order = self._order(pending)
+    def _settle(self, settled: Settled, through: int) -> None:
+        pending, error = settled
+        submission = self._submissions[pending]
+        self._forget(submission, through, error)
+        order = submission.order
         if order is not None:
-            self._account.orders.mark_not_sent(order, error)
+            if isinstance(error, OutcomeUnknown):
+                self._account.orders.mark_unknown(order, error)
+            elif error is not None:
+                order_id = error.order_id if isinstance(error, InsufficientFundsError) else None
+                self._account.orders.reject(order, error, order_id=order_id)
+            self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
+            if error is None and order.acknowledged_ns is not None and submission.sent_ns:
+                self._metrics.order_to_acknowledgement.record(order.acknowledged_ns - submission.sent_ns)
+        answer = submission.answer
+        if answer is not None and not answer.done():
+            answer.set_result(error)
 
-    def _order(self, pending: Pending) -> Order | None:
-        if pending.kind is not Kind.PLACE or pending.client_order_id is None:
-            return None
-        return self._account.orders.by_client_order_id(pending.client_order_id)
+    def _forget(self, submission: Submission, through: int, error: CryptoprotoError | None) -> None:
+        """Take it out of the outbox; its outcome becomes a report there if nobody waits for it."""
+        key = submission.key
+        if submission.caller_left:
+            self._reports.add(_report(submission, error), key=key, settled_through=through)
+        elif key is not None:
+            self._store.remove(key, through)
+        submission.key = None
+        pending = submission.pending
+        del self._submissions[pending]
+        self._outcomes.remove(pending)
+
+    def _was_not_received(self, submission: Submission) -> None:
+        answer = submission.answer
+        again = submission.resend and not submission.caller_left and self._loop.time() < submission.deadline
+        error = not_sent("the connection was lost before the exchange received it")
+        self._forget(submission, self._account.position, error)
+        self._outcomes.withdraw(submission.pending)
+        if again and answer is not None:
+            submission.resend = False
+            self._metrics.count("resent")
+            answer.set_result(_SendAgain())
+            return
+        self._not_sent(submission, error)
+        if answer is not None and not answer.done():
+            answer.set_result(error)
+
+    def _not_sent(self, submission: Submission, error: CryptoprotoError) -> None:
+        self._metrics.count("not_sent")
+        if submission.order is not None and submission.sent_ns:
+            self._account.orders.mark_not_sent(submission.order, error)
+
+    def _unknown(self, submission: Submission, reason: str) -> OutcomeUnknown:
+        error = OutcomeUnknown(reason)
+        error.sent = True
+        if submission.order is not None:
+            self._account.orders.mark_unknown(submission.order, error)
+        return error
+
+    # Each new connection
+
+    async def resume(self, connection: Connection, resumed_from: int) -> int:
+        """Find out what became of everything while there was no connection; returns how many events were replayed.
+
+        When the response to a request arrives, the exchange has replayed everything, and the handshake said what it had
+        seen of us. So every message without an outcome has one now. Only if the client wants live events alone, an
+        answer may be missing.
+
+        Raises:
+            HistoryRewound: the exchange has forgotten a message that it had answered.
+        """
+        last_sequence = connection.last_sequence
+        if last_sequence < self._last_answered:
+            raise HistoryRewound(self._last_answered, last_sequence, "sequence")
+        complete = resumed_from >= 0
+        self._is_whole |= resumed_from == 0
+        received = self._account.heard
+
+        def on_orders(response: Message | Unknown) -> None:
+            # Not earlier: an older link may have delivered more during the handshake, which the exchange then refuses.
+            for pending in self._outcomes.not_received(last_sequence):
+                self._was_not_received(self._submissions[pending])
+            self._compare_orders(response, last_sequence, complete=complete)
+
+        def on_balances(response: Message | Unknown) -> None:
+            if isinstance(response, UserBalanceResponse):
+                for difference in self._account.balances.adopt(response):
+                    self._reports.add(difference)
+
+        await self._ask(connection, UserOrdersRequest(), on_orders)
+        replayed = self._account.heard - received
+        await self._ask(connection, UserBalanceRequest(), on_balances)
+        return replayed
+
+    def _compare_orders(self, response: Message | Unknown, last_sequence: int, *, complete: bool) -> None:
+        differences: list[OrderDifference] = []
+        if isinstance(response, UserOrdersResponse):
+            differences = self._account.orders.adopt(response, whole=self._is_whole)
+        through = self._account.position
+        if not complete:
+            for pending in self._outcomes:
+                order = self._submissions[pending].order
+                if order is not None and order.is_open:
+                    self._settle(Settled(pending, None), through)
+        for settled in self._outcomes.caught_up(last_sequence, self._error, complete=complete):
+            self._settle(settled, through)
+        self._error = None
+        for difference in differences:
+            self._reports.add(difference)
+
+    async def _ask(self, connection: Connection, question: Outgoing, at: Callable[[Message | Unknown], None]) -> None:
+        """Ask, and go on waiting while events come: a long history is replayed before the response."""
+        while True:
+            received = self._account.heard
+            try:
+                await connection.request_at(question, at)
+            except RequestTimeout:
+                if self._account.heard == received:
+                    raise
+            else:
+                return
+
+    def on_disconnected(self, error: CryptoprotoError) -> None:
+        """An open connection has ended. An error frame is kept until the message that it answers is known."""
+        if not isinstance(self._error, ServerError):
+            self._error = error
+
+    def close(self) -> None:
+        """Answer everybody who waits: nothing more is sent or received."""
+        self.rate_limiter.end(self._link.closed)
+        for submission in list(self._submissions.values()):
+            answer = submission.answer
+            if answer is not None and not answer.done():
+                answer.set_result(self._unknown(submission, "the client was closed before the exchange answered"))
+        self._account.orders.end(ConnectionClosed(None, "the client is closed"))
+        self._reports.end()
+
+
+def _report(submission: Submission, error: CryptoprotoError | None) -> OutcomeReport:
+    pending = submission.pending
+    return OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error)
+
+
+_SENT: Final = {Kind.PLACE: "orders_sent", Kind.CANCEL: "cancels_sent", Kind.CANCEL_ALL: "cancel_alls_sent"}

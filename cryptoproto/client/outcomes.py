@@ -1,27 +1,39 @@
-"""What has become of each order and cancel that was sent, told apart by what the exchange says in which order.
+"""Decides what has become of each order and cancel that was sent. No futures, no event loop, no I/O.
 
-Three facts tie answers to questions. Events answer messages in the order of their sequences. A rejection for lack of
-funds carries no client order id, so it belongs to the oldest order that has no answer yet. And an error frame is the
-answer to the last message that the exchange has seen, whose sequence the next handshake tells.
+Three facts connect answers to messages. Events answer messages in the order of their sequences. A rejection for lack of
+funds carries no client order id, so it belongs to the oldest order without an answer. And an error frame answers the
+last message that the exchange has seen, whose sequence the next handshake gives.
 """
 
 from __future__ import annotations
 
-import asyncio
 import enum
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
 
-from ..exceptions import (
-    CryptoprotoError,
-    InsufficientFundsError,
-    OrderRejected,
-    OutcomeUnknown,
-    RequestNotSent,
-    ServerError,
+import msgspec
+
+from ..exceptions import CryptoprotoError, InsufficientFundsError, OrderRejected, OutcomeUnknown, ServerError
+from ..messages import (
+    BuyOrderCancelled,
+    BuyOrderPlaced,
+    InsufficientFunds,
+    Message,
+    OrderCancelled,
+    OrderNotFound,
+    OrderPlaced,
+    SellOrderCancelled,
+    SellOrderPlaced,
+    Unknown,
 )
-from ..messages import InsufficientFunds, Message, OrderCancelled, OrderNotFound, OrderPlaced, Unknown
 
-__all__ = ["Kind", "OrderNotOpen", "Outcomes", "Pending", "never_sent"]
+__all__ = ["ANSWERS", "Kind", "OrderNotOpen", "Outcomes", "Pending", "Settled"]
+
+
+ANSWERS: Final[frozenset[type[Any]]] = frozenset(
+    (BuyOrderPlaced, SellOrderPlaced, InsufficientFunds, BuyOrderCancelled, SellOrderCancelled, OrderNotFound)
+)
+"""The messages that can settle anything. A look here saves a call for each of the others."""
 
 
 class OrderNotOpen(OrderRejected):
@@ -29,151 +41,122 @@ class OrderNotOpen(OrderRejected):
 
 
 class Kind(enum.Enum):
-    """What was sent."""
+    """What a message asks for."""
 
     PLACE = "place"
     CANCEL = "cancel"
     CANCEL_ALL = "cancel_all"
 
 
-class Pending:
-    """One message whose outcome is not known yet.
+class Pending(msgspec.Struct, eq=False, kw_only=True):
+    """One message that was sent and has no outcome yet.
 
     Attributes:
         kind: what it asks for.
-        payload: its JSON.
         client_order_id: of the order to place, or ``None``.
         order_id: of the order to cancel, or ``None``.
-        sequence: the sequence it was last sent with, ``None`` before.
-        resend: whether it may be sent once more if the exchange has not received it.
-        deadline: in loop time, until when that makes sense.
-        sent_ns: when it was handed to the connection, in unix nanoseconds.
-        unknown: whether its caller was told that the outcome is not known.
-        waited_for: whether its caller is still there.
-        key: its number in the store's outbox, ``None`` while it is not there.
-        answer: resolved with ``None`` when it took effect, or with the error that tells why not.
+        sequence: the sequence it was sent with, ``None`` before that.
     """
 
-    __slots__ = (
-        "answer", "client_order_id", "deadline", "key", "kind", "order_id", "payload", "resend", "sent_ns", "sequence",
-        "unknown", "waited_for",
-    )  # fmt: skip
+    kind: Kind
+    client_order_id: int | None = None
+    order_id: int | None = None
+    sequence: int | None = None
 
-    def __init__(
-        self,
-        kind: Kind,
-        payload: bytes,
-        *,
-        client_order_id: int | None = None,
-        order_id: int | None = None,
-        deadline: float = 0.0,
-        resend: bool = False,
-    ) -> None:
-        self.kind = kind
-        self.payload = payload
-        self.client_order_id = client_order_id
-        self.order_id = order_id
-        self.deadline = deadline
-        self.resend = resend
-        self.sent_ns = 0
-        self.unknown = False
-        self.waited_for = False
-        self.sequence: int | None = None
-        self.key: int | None = None
-        self.answer: asyncio.Future[CryptoprotoError | None] = asyncio.get_running_loop().create_future()
+
+class Settled(NamedTuple):
+    """An outcome: *error* is ``None`` if the message took effect, and says why not otherwise."""
+
+    pending: Pending
+    error: CryptoprotoError | None
 
 
 class Outcomes:
     """The messages without an outcome, in the order of their sequences.
 
-    Args:
-        on_settled: called with each message and what became of it: ``None``, or the error that tells why not.
-
-    Attributes:
-        unanswered: the messages by their ``id()``, in the order of sending; for others to look whether there are any.
+    The methods that decide change nothing: a message stays until :meth:`remove`, so a decision that could not be stored
+    is made again when its event comes again.
     """
 
-    def __init__(self, on_settled: Callable[[Pending, CryptoprotoError | None], None]) -> None:
-        self._on_settled = on_settled
-        self.unanswered: dict[int, Pending] = {}
+    __slots__ = ("_unanswered",)
 
-    def pending(self) -> list[Pending]:
-        """All of them, oldest first."""
-        return list(self.unanswered.values())
+    def __init__(self) -> None:
+        self._unanswered: dict[Pending, None] = {}
 
-    def add(self, pending: Pending) -> None:
-        """It is about to be sent, with its sequence."""
-        self.unanswered[id(pending)] = pending
+    def __len__(self) -> int:
+        return len(self._unanswered)
+
+    def __iter__(self) -> Iterator[Pending]:
+        """All messages without an outcome, oldest first."""
+        return iter(list(self._unanswered))
+
+    def __contains__(self, pending: Pending) -> bool:
+        return pending in self._unanswered
+
+    def add(self, pending: Pending, sequence: int | None) -> None:
+        """*pending* is about to be sent with *sequence*."""
+        pending.sequence = sequence
+        self._unanswered[pending] = None
 
     def remove(self, pending: Pending) -> None:
-        """It was not received."""
-        self.unanswered.pop(id(pending), None)
+        """Its outcome is known."""
+        if pending in self._unanswered:
+            del self._unanswered[pending]
 
-    def apply(self, message: Message | Unknown) -> None:
-        """Settle what an event answers. Idempotent: an answer finds nothing the second time."""
+    def withdraw(self, pending: Pending) -> None:
+        """The exchange has not received it. It may be added again, with another sequence."""
+        self.remove(pending)
+        pending.sequence = None
+
+    def apply(self, message: Message | Unknown) -> list[Settled]:
+        """What *message* settles: one outcome or none. A repeated answer settles nothing."""
         if isinstance(message, OrderPlaced):
-            if message.client_order_id is not None:
-                self._settle_first(
-                    lambda one: one.kind is Kind.PLACE and one.client_order_id == message.client_order_id, None
-                )
-        elif isinstance(message, InsufficientFunds):
-            error = InsufficientFundsError(message.currency, message.order_id)
-            self._settle_first(lambda one: one.kind is Kind.PLACE and one.sequence is not None, error)
-        elif isinstance(message, OrderCancelled):
-            self._settle_first(lambda one: one.kind is Kind.CANCEL and one.order_id == message.order_id, None)
-        elif isinstance(message, OrderNotFound):
-            error_ = OrderNotOpen(f"order {message.order_id} is not open")
-            self._settle_first(lambda one: one.kind is Kind.CANCEL and one.order_id == message.order_id, error_)
+            number = message.client_order_id
+            return [] if number is None else self._answered(Kind.PLACE, number, None)
+        if isinstance(message, InsufficientFunds):
+            return self._answered(Kind.PLACE, None, InsufficientFundsError(message.currency, message.order_id))
+        if isinstance(message, OrderCancelled):
+            return self._answered(Kind.CANCEL, message.order_id, None)
+        if isinstance(message, OrderNotFound):
+            error = OrderNotOpen(f"order {message.order_id} is not open")
+            return self._answered(Kind.CANCEL, message.order_id, error)
+        return []
 
     def not_received(self, last_sequence: int) -> list[Pending]:
         """What the exchange has not seen, and will not see any more."""
-        return [one for one in self.unanswered.values() if one.sequence is None or one.sequence > last_sequence]
+        return [one for one in self._unanswered if one.sequence is None or one.sequence > last_sequence]
 
-    def caught_up(self, last_sequence: int, error: CryptoprotoError | None, *, complete: bool) -> None:
-        """Everything up to *last_sequence* has been answered by now; settle what is left.
+    def caught_up(self, last_sequence: int, error: CryptoprotoError | None, *, complete: bool) -> list[Settled]:
+        """What is settled once everything up to *last_sequence* has been answered.
 
         Args:
             last_sequence: the last sequence that the exchange has seen.
-            error: what ended the connection on which it was seen, where that is known.
+            error: what ended the connection on which it was seen, if that is known.
             complete: whether all events since then were replayed.
         """
-        for one in list(self.unanswered.values()):
-            if one.sequence is None or one.sequence > last_sequence:
-                continue
-            if one.kind is Kind.CANCEL_ALL:
-                self._settle(one, None)
-            elif one.sequence == last_sequence and isinstance(error, ServerError):
-                self._settle(one, error)
-            elif not complete:
-                self._settle(one, _missed())
-            else:
-                # Received, and neither accepted nor refused by an event: refused with an error frame that was lost.
-                self._settle(one, OrderRejected("the exchange refused it; the reason was lost with the connection"))
+        return [
+            Settled(one, self._verdict(one, last_sequence, error, complete=complete))
+            for one in self._unanswered
+            if one.sequence is not None and one.sequence <= last_sequence
+        ]
 
-    def settle(self, pending: Pending, error: CryptoprotoError | None) -> None:
-        """Settle one by other knowledge."""
-        if self.unanswered.get(id(pending)) is pending:
-            self._settle(pending, error)
+    def _verdict(
+        self, one: Pending, last_sequence: int, error: CryptoprotoError | None, *, complete: bool
+    ) -> CryptoprotoError | None:
+        if one.kind is Kind.CANCEL_ALL:
+            return None
+        if one.sequence == last_sequence and isinstance(error, ServerError):
+            return error
+        if not complete:
+            unknown = OutcomeUnknown("the exchange received it; its answer was among events that were not requested")
+            unknown.sent = True
+            return unknown
+        # Received, and neither accepted nor refused by an event: refused with an error frame that was lost.
+        return OrderRejected("the exchange refused it; the reason was lost with the connection")
 
-    def _settle_first(self, fits: Callable[[Pending], bool], error: CryptoprotoError | None) -> None:
-        for one in self.unanswered.values():
-            if fits(one):
-                self._settle(one, error)
-                return
-
-    def _settle(self, pending: Pending, error: CryptoprotoError | None) -> None:
-        self._on_settled(pending, error)  # if the store fails, nothing has happened yet, and the event comes again
-        self.unanswered.pop(id(pending), None)
-
-
-def _missed() -> OutcomeUnknown:
-    error = OutcomeUnknown("the exchange received it, and its answer was among the events that were not asked for")
-    error.sent = True
-    return error
-
-
-def never_sent(reason: str) -> RequestNotSent:
-    """The error of a message that the exchange has not received and will not."""
-    error = RequestNotSent(reason)
-    error.sent = False
-    return error
+    def _answered(self, kind: Kind, number: int | None, error: CryptoprotoError | None) -> list[Settled]:
+        """The outcome of the oldest message of *kind* with this client order id or order id; ``None`` fits all."""
+        for one in self._unanswered:
+            if one.kind is kind and number in (None, one.client_order_id if kind is Kind.PLACE else one.order_id):
+                return [Settled(one, error)]
+        return []

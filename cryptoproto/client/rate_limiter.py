@@ -1,4 +1,4 @@
-"""Pacing: sends leave no faster than the exchange allows, cancels before everything else."""
+"""Rate limiter: messages leave no faster than the exchange allows, cancels first."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from collections.abc import Callable
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["TokenBucket"]
+__all__ = ["RateLimiter"]
 
 
-class TokenBucket:
+class RateLimiter:
     """Gives turns: *rate* a second, *burst* at once after a pause.
 
     Args:
         rate: turns a second; ``None`` gives every turn at once.
         burst: how many turns a pause saves up; a second's worth by default.
-        time: seconds of the event loop's clock.
+
+    Attributes:
+        is_limited: whether turns are ever waited for.
     """
 
-    __slots__ = ("_burst", "_counter", "_loop", "_rate", "_then", "_timer", "_tokens", "_waiters")
+    __slots__ = ("_burst", "_counter", "_loop", "_rate", "_then", "_timer", "_tokens", "_waiters", "is_limited")
 
     def __init__(self, rate: float | None, burst: float | None = None) -> None:
         if rate is not None and not rate > 0:
             raise ConfigurationError(f"order_rate={rate} must be greater than zero, or None for no pacing")
+        self.is_limited = rate is not None
         self._rate = rate
         self._burst = max(1.0, rate or 1.0) if burst is None else burst
         self._tokens = self._burst

@@ -40,9 +40,9 @@ from ..wire import (
 )
 from .closing import ClosedHere, ending, own
 from .event import Event
-from .event_queue import Inbox
+from .event_queue import EventQueue
 from .options import ConnectOptions, default_throttle
-from .requests import CallTable
+from .requests import RequestTable
 from .signer import Signer
 from .throttle import SendGate
 
@@ -88,10 +88,10 @@ class Connection:
         self._gone: asyncio.Future[None] = loop.create_future()
         self._error: CryptoprotoError | None = None
         self._position: int | None = options.resume_from if options.resume_from > 0 else None
-        self._inbox = Inbox(loop, options.max_queue)
+        self._queue = EventQueue(loop, options.max_queue)
         self._paused = False
         self._draining = 0
-        self._calls = CallTable(loop)
+        self._calls = RequestTable(loop)
         self._watched: dict[int, Callable[[bytes], None]] = {}  # what request_at() calls, by request id
         self._gate = SendGate(loop)
         self._signer: Signer | None = None
@@ -136,7 +136,7 @@ class Connection:
     @property
     def queued(self) -> int:
         """How many events wait to be taken."""
-        return len(self._inbox.events)
+        return len(self._queue.events)
 
     @property
     def is_open(self) -> bool:
@@ -148,38 +148,64 @@ class Connection:
         """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
         return None if isinstance(self._error, ClosedHere) else self._error
 
-    async def send(
-        self, message: Outgoing, *, on_sequence: Callable[[int], None] | None = None, urgent: bool = False
-    ) -> int:
+    async def send(self, message: Outgoing, *, urgent: bool = False) -> int:
         """Send a client message and return its sequence, once the frame has been handed to the network.
 
-        Waits while throttling holds sends, while the frame is signed, and while the network takes no more. What
-        becomes of the message is told by events (protocol, "Messages").
+        Waits while throttling holds sends, while the frame is signed, and while the network takes no more. Events say
+        what becomes of the message (protocol, "Messages").
 
         Cancelling while throttling holds the message leaves it unsent, without a sequence; cancelling later does not
         recall it.
 
         Args:
             message: a typed message, a mapping with ``@type``, or JSON bytes.
-            on_sequence: called with the sequence the moment the message gets it, before anything leaves; what it
-                raises stops the message.
-            urgent: overtake what throttling holds and is not urgent, as a cancel should.
+            urgent: overtake messages that throttling holds and that are not urgent, as a cancel should.
 
         Raises:
-            ConfigurationError: the message has no form in JSON, or is larger than ``max_message_size``.
+            ConfigurationError: the message cannot be written as JSON, or is larger than ``max_message_size``.
             ServerError, ConnectionClosed, DecodeError: the connection has ended, or ended meanwhile; ``.sent`` says
                 whether the message had left.
         """
         payload = encode(message)
+        if not self.is_free_for(payload):
+            await self.wait_turn(urgent=urgent)
+        return await self.send_encoded(payload)
+
+    # The three steps of send(), for callers that must remember a message under its sequence before it leaves.
+
+    def is_free_for(self, payload: bytes) -> bool:
+        """Whether *payload* may be sent at once; if not, :meth:`wait_turn` first.
+
+        Raises:
+            ConfigurationError: it is larger than ``max_message_size``.
+            ServerError, ConnectionClosed, DecodeError: the connection has ended.
+        """
         if len(payload) > self._max_payload:
             raise self._too_large(payload)
-        transport = self._live()
-        if not self._gate.clear:
-            await self._gate.wait(urgent=urgent)
-            transport = self._live()
-        if on_sequence is not None:
-            on_sequence(self._session.next_sequence)
+        if self._error is not None or self._transport is None:
+            self._live()
+        return self._gate.clear
+
+    async def wait_turn(self, *, urgent: bool = False) -> None:
+        """Wait while throttling holds sends. Cancelling gives the turn to the next.
+
+        Raises:
+            ServerError, ConnectionClosed, DecodeError: the connection has ended.
+        """
+        await self._gate.wait(urgent=urgent)
+        self._live()
+
+    @property
+    def next_sequence(self) -> int:
+        """The sequence of the next message to be sent."""
+        return self._session.next_sequence
+
+    async def send_encoded(self, payload: bytes) -> int:
+        """Send *payload* now, under :attr:`next_sequence`; see :meth:`send`. Nothing is awaited before it is queued."""
         draft = self._session.draft_message(payload)
+        transport = self._transport
+        if transport is None:
+            raise _not_open()
         if self._signer is None:
             transport.send(self._session.seal(draft))
         else:
@@ -297,11 +323,11 @@ class Connection:
 
     async def __anext__(self) -> Event:
         """The next event. Cancelling loses nothing."""
-        inbox = self._inbox
-        if not inbox.events and not await inbox.wait():
+        queue = self._queue
+        if not queue.events and not await queue.wait():
             raise StopAsyncIteration
-        event = inbox.pop()
-        if self._paused and inbox.low:
+        event = queue.pop()
+        if self._paused and queue.low:
             self._read_on()
         return event
 
@@ -415,7 +441,7 @@ class Connection:
             self._fail(error, CloseCode.PROTOCOL_ERROR)
             return
         if self._has_queue:
-            if self._inbox.put(event):
+            if self._queue.put(event):
                 self._on_full()
         elif self._on_events is not None:
             self._arrived.append(event)
@@ -429,9 +455,12 @@ class Connection:
 
     def _hand_over(self) -> None:
         """What one read has brought, to who takes events by the list."""
-        if self._arrived:
+        if self._arrived and self._on_events is not None:
             arrived, self._arrived = self._arrived, []
-            self._call_user(self._on_events, arrived)
+            try:  # as _call_user(), without its call for every read
+                self._on_events(arrived)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged, and ends the connection
+                self._on_user_error(self._on_events, error)
 
     def on_text(self, text: str) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -467,7 +496,7 @@ class Connection:
         if self._error is not None:
             raise own(self._error, sent=False)
         if transport is None:
-            raise ConfigurationError("the connection is not open yet: await connect(...)")
+            raise _not_open()
         return transport
 
     def _too_large(self, payload: bytes) -> ConfigurationError:
@@ -502,7 +531,7 @@ class Connection:
         """Stop reading; but not while a call waits for a response behind the events, or for a peer that waits, too."""
         if not len(self._calls) and not self._draining:
             self.pause_events()
-        elif self._inbox.overflowing:
+        elif self._queue.overflowing:
             self._fail(
                 SlowConsumer(
                     None,
@@ -565,7 +594,7 @@ class Connection:
                 self._opened.exception()  # open() may have been cancelled and not look at it any more
             if self._transport is None and not self._gone.done():
                 self._gone.set_result(None)
-            self._inbox.end(None if closed_here else lambda: own(error, sent=None))
+            self._queue.end(None if closed_here else lambda: own(error, sent=None))
             signer = self._signer
             self._calls.fail_all(lambda number: own(error, sent=signer is None or number <= signer.last_request_id))
             self._gate.end(lambda: own(error, sent=False))
@@ -573,3 +602,7 @@ class Connection:
                 signer.end(lambda: own(error, sent=False))
         if code is not None and self._transport is not None:
             self._transport.close(code, "" if code == CloseCode.NORMAL else str(self._error)[:100], timeout)
+
+
+def _not_open() -> ConfigurationError:
+    return ConfigurationError("the connection is not open yet: await connect(...)")

@@ -11,20 +11,20 @@ from ..exceptions import ConfigurationError, CryptoprotoError
 from .event import Event
 from .options import MAX_QUEUE_BYTES
 
-__all__ = ["Inbox"]
+__all__ = ["EventQueue"]
 
 _HARD_FACTOR: Final = 4
 _HARD_SLACK: Final = 4096
 """What one read of the socket may still bring after reading was stopped, generously."""
 
 
-class Inbox:
+class EventQueue:
     """A queue with one reader.
 
     Attributes:
         events: what waits, oldest first.
         waiting_bytes: how large that is.
-        was_high: whether there was more than :attr:`low` allows since the reader last set it to false.
+        was_high: whether there was more than :attr:`low` allows since :meth:`has_become_low` was last true.
     """
 
     __slots__ = (
@@ -62,6 +62,13 @@ class Inbox:
         """Whether reading may go on."""
         return len(self.events) <= self._low and self.waiting_bytes < MAX_QUEUE_BYTES // 2
 
+    def has_become_low(self) -> bool:
+        """Whether it was high and is low now; true once each time."""
+        if self.was_high and self.low:
+            self.was_high = False
+            return True
+        return False
+
     def put(self, event: Event) -> bool:
         """Add an event, wake the reader, and tell whether reading should stop."""
         events = self.events
@@ -78,10 +85,19 @@ class Inbox:
 
     def put_all(self, events: list[Event]) -> bool:
         """As :meth:`put`, for one event or more."""
-        last = events.pop()
+        waiting_bytes = self.waiting_bytes
+        for event in events:
+            waiting_bytes += len(event.raw)
+        self.waiting_bytes = waiting_bytes
         self.events.extend(events)
-        self.waiting_bytes += sum([len(event.raw) for event in events])
-        return self.put(last)
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        waiting = len(self.events)
+        if waiting <= self._low and waiting_bytes < MAX_QUEUE_BYTES // 2:
+            return False
+        self.was_high = True
+        return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def pop(self) -> Event:
         """The oldest event; IndexError when there is none."""

@@ -9,12 +9,12 @@ from typing import Final
 
 from ..exceptions import CryptoprotoError, RequestTimeout
 
-__all__ = ["CallTable"]
+__all__ = ["RequestTable"]
 
 _SLACK: Final = 64
 
 
-class CallTable:
+class RequestTable:
     """Futures by request id, and one timer for all deadlines.
 
     A reply finds its call in one look-up, and a deadline costs one push on a heap and no timer of its own, so a

@@ -35,7 +35,7 @@ class SendGate:
     @property
     def clear(self) -> bool:
         """Whether a send may leave at once."""
-        return not any(self._queues) and not self.remaining
+        return not any(self._queues) and self._until <= self._loop.time()
 
     @property
     def waiting(self) -> int:

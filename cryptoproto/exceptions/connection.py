@@ -146,20 +146,22 @@ class HistoryRewound(ConnectionClosed):
     Attributes:
         position: the last transaction id that this client has processed.
         exchange_position: the transaction id that proves the rewind: at or below *position*.
+        what: ``"transaction"``, or ``"sequence"`` if the numbers are sequences of this client's messages.
     """
 
     position: int
 
-    def __init__(self, position: int, exchange_position: int) -> None:
+    def __init__(self, position: int, exchange_position: int, what: str = "transaction") -> None:
         super().__init__(
             None,
-            f"the exchange's history was rewound: it is at transaction {exchange_position}, but this client has "
-            f"already processed transaction {position}. It was probably restored from a backup. Compare your orders "
+            f"the exchange's history was rewound: it is at {what} {exchange_position}, but this client has "
+            f"already processed {what} {position}. It was probably restored from a backup. Compare your orders "
             f"and balances with the exchange, then start again with a new store or another resume_from",
             position=position,
         )
-        self.args = (position, exchange_position)  # what a copy is made from
+        self.args = (position, exchange_position, what)  # what a copy is made from
         self.exchange_position = exchange_position
+        self.what = what
 
     def __str__(self) -> str:
         return self.reason

@@ -1,22 +1,61 @@
-"""Balances: what each client can use, what its open orders hold, and the fees that were collected.
+"""Accounts: the balances and open orders of each client, and the fees that were collected.
 
-Every change returns the :class:`~cryptoproto.messages.SetBalance` that tells of it.
+Every change of a balance returns the :class:`~cryptoproto.messages.SetBalance` that reports it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
-from .units import Refusal, from_units
+from .units import UNIT, Refusal, from_units
 
-if TYPE_CHECKING:
-    from .book import Order
+__all__ = ["Account", "Accounts", "Funds", "Order", "Pair"]
 
-__all__ = ["Account", "Accounts", "Funds"]
+
+@dataclass(slots=True, frozen=True)
+class Pair:
+    """A trade pair: its name, ``"BTC_USD"``, and its base and quote currency."""
+
+    name: str
+    base: str
+    quote: str
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """One order. *amount* is what is left of it; prices and amounts are in units of 1e-8."""
+
+    order_id: int
+    account: Account
+    pair: Pair
+    buy: bool
+    price: int
+    amount: int
+    client_order_id: int | None
+    expiry_us: int  # 0: never
+
+    @property
+    def held(self) -> int:
+        """What is on hold for the order: the base currency to sell, or what buying the rest at the limit costs.
+
+        Quote amounts are rounded down, and a sum of rounded amounts never exceeds the rounded sum, so this covers every
+        way in which the rest can be filled.
+        """
+        return self.price * self.amount // UNIT if self.buy else self.amount
+
+    @property
+    def held_currency(self) -> str:
+        """The currency that is on hold for the order."""
+        return self.pair.quote if self.buy else self.pair.base
+
+    @property
+    def can_trade(self) -> bool:
+        """Whether what is left is worth at least one unit of the quote currency at the limit."""
+        return self.price * self.amount >= UNIT
 
 
 class Funds:
@@ -42,43 +81,43 @@ class Account:
         self.client_order_ids: set[int] = set()
 
     def available(self, currency: str) -> int:
-        """What can be used of *currency*."""
+        """The available balance of *currency*."""
         funds = self.funds.get(currency)
         return funds.available if funds else 0
 
     def hold(self, currency: str, units: int, time: Time) -> Private:
-        """Move *units*, which are available, on hold."""
+        """Put *units* of the available balance on hold."""
         funds = self.funds[currency]
         funds.available -= units
         funds.on_hold += units
-        return self._told(currency, funds, -units, "on_hold", time)
+        return self._balance_event(currency, funds, -units, "on_hold", time)
 
     def release(self, currency: str, units: int, time: Time) -> Private:
         """Make *units* on hold available again."""
         funds = self.funds[currency]
         funds.available += units
         funds.on_hold -= units
-        return self._told(currency, funds, units, "on_hold", time)
+        return self._balance_event(currency, funds, units, "on_hold", time)
 
     def pay_held(self, currency: str, units: int) -> None:
-        """Give away *units* on hold; what is available does not change, so there is no event."""
+        """Pay *units* from what is on hold. The available balance does not change, so there is no event."""
         self.funds[currency].on_hold -= units
 
     def change(self, currency: str, units: int, reason: str, time: Time) -> Private:
-        """Add *units* (negative: take them, which are available)."""
+        """Add *units* to the available balance; negative units are taken from it."""
         funds = self.funds.get(currency)
         if funds is None:
             funds = self.funds[currency] = Funds()
         funds.available += units
-        return self._told(currency, funds, units, reason, time)
+        return self._balance_event(currency, funds, units, reason, time)
 
-    def _told(self, currency: str, funds: Funds, units: int, reason: str, time: Time) -> Private:
+    def _balance_event(self, currency: str, funds: Funds, units: int, reason: str, time: Time) -> Private:
         return Private(
             self.client_id, SetBalance(currency, from_units(funds.available), from_units(units), reason, time)
         )
 
     def balance_response(self) -> UserBalanceResponse:
-        """Every currency that the account ever had."""
+        """The balances of every currency that the account has ever had."""
         return UserBalanceResponse(
             account_id=self.account_id,
             balances={
@@ -91,7 +130,7 @@ class Account:
         """The open orders in order of id; pairs without any are left out."""
         books: dict[str, OpenOrders] = {}
         for order in self.orders.values():
-            book = books.setdefault(order.book.pair, OpenOrders(buy=[], sell=[]))
+            book = books.setdefault(order.pair.name, OpenOrders(buy=[], sell=[]))
             (book.buy if order.buy else book.sell).append(
                 OpenOrder(
                     order_id=order.order_id,
@@ -122,7 +161,7 @@ class Accounts:
         """The account of *client_id*.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such client.
         """
         account = self._by_client.get(client_id)
         if account is None:
@@ -137,7 +176,7 @@ class Accounts:
         return account
 
     def collect(self, currency: str, units: int) -> None:
-        """Book a fee that was kept back from a client."""
+        """Book a fee that was deducted from what a client received."""
         self.fees[currency] = self.fees.get(currency, 0) + units
 
     def collected_fees(self) -> dict[str, Decimal]:
@@ -145,7 +184,7 @@ class Accounts:
         return {currency: from_units(units) for currency, units in self.fees.items()}
 
     def totals(self) -> dict[str, Decimal]:
-        """All there is of each currency: available, on hold and collected as fees."""
+        """The total of each currency: available, on hold and collected as fees."""
         units = dict(self.fees)
         for account in self:
             for currency, funds in account.funds.items():

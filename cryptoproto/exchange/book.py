@@ -1,77 +1,40 @@
 """The order book of one pair: price levels in order of price, orders in order of arrival.
 
-Placing, reducing and removing an order take constant time, give or take the logarithm of the number of levels.
+Placing, reducing and removing an order take constant time, apart from the logarithm of the number of levels.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from .accounts import Order, Pair
 from .ladder import Ladder
 from .units import UNIT, from_units
 
-if TYPE_CHECKING:
-    from .accounts import Account
-
-__all__ = ["Book", "Level", "Order", "Side"]
-
-
-@dataclass(slots=True, eq=False)
-class Order:
-    """One order; *amount* is what is left of it, prices and amounts are in units of 1e-8."""
-
-    order_id: int
-    account: Account
-    book: Book
-    buy: bool
-    price: int
-    amount: int
-    client_order_id: int | None
-    expiry_us: int  # 0: never
-
-    @property
-    def held(self) -> int:
-        """What is on hold for the order: the base currency to sell, or what buying the rest at the limit costs.
-
-        Quote amounts are rounded down, and a sum of such never exceeds the rounded sum, so this covers every way in
-        which the rest can be filled.
-        """
-        return self.price * self.amount // UNIT if self.buy else self.amount
-
-    @property
-    def held_currency(self) -> str:
-        """The currency that is on hold for the order."""
-        return self.book.quote if self.buy else self.book.base
-
-    @property
-    def can_trade(self) -> bool:
-        """Whether what is left is worth at least one unit of the quote currency."""
-        return self.price * self.amount >= UNIT
+__all__ = ["Book", "Level", "Side"]
 
 
 class Level:
-    """The orders at one price, oldest first, and what they add up to."""
+    """The orders at one price, oldest first, and their total volume."""
 
     __slots__ = ("by_account", "orders", "price", "volume")
 
     def __init__(self, price: int) -> None:
         self.price = price
         self.volume = 0
-        # An OrderedDict, because finding the first key of a dict gets slower with each one deleted before it.
+        # An OrderedDict: finding the first key of a dict gets slower with each key deleted before it.
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self.by_account: dict[int, int] = {}
 
     @property
     def oldest(self) -> Order:
-        """The order whose turn it is."""
+        """The order that is filled next."""
         return next(iter(self.orders.values()))
 
     def volume_without(self, account_id: int) -> int:
-        """What all but one account have here."""
+        """The volume at this price without the orders of one account."""
         return self.volume - self.by_account.get(account_id, 0)
 
 
@@ -87,7 +50,7 @@ class Side:
 
     @property
     def best(self) -> Level | None:
-        """The level with the best price, ``None`` when there are no orders."""
+        """The level with the best price, ``None`` if there are no orders."""
         key = self._keys.lowest
         return None if key is None else self._levels[key]
 
@@ -126,7 +89,7 @@ class Side:
         level.by_account[account_id] = level.by_account.get(account_id, 0) + order.amount
 
     def reduce(self, order: Order, units: int) -> None:
-        """*units* of the resting *order* were filled; what is filled whole leaves the book."""
+        """Fill *units* of the resting *order*, and remove it from the book if nothing is left."""
         level = self._levels[order.price * self._sign]
         self._subtract(level, order, units)
         order.amount -= units
@@ -163,12 +126,10 @@ class Side:
 class Book:
     """Both sides of one pair."""
 
-    __slots__ = ("base", "buys", "pair", "quote", "sells")
+    __slots__ = ("buys", "pair", "sells")
 
-    def __init__(self, pair: str, base: str, quote: str) -> None:
+    def __init__(self, pair: Pair) -> None:
         self.pair = pair
-        self.base = base
-        self.quote = quote
         self.buys = Side(buy=True)
         self.sells = Side(buy=False)
 
@@ -177,9 +138,9 @@ class Book:
         return self.buys if buy else self.sells
 
     def can_fill(self, order: Order) -> bool:
-        """Whether *order* would be filled whole at once, its owner's own orders left aside.
+        """Whether *order* would be filled completely at once, not counting its owner's own orders.
 
-        The work is that of going through the levels it crosses.
+        The work is proportional to the number of levels that it crosses.
         """
         rest = order.amount
         for level in self.side(buy=not order.buy).levels_within(order.price):
@@ -191,9 +152,9 @@ class Book:
 
 
 def _last_fill(level: Level, order: Order, rest: int) -> int:
-    """How much of the last order that *rest* meets at *level* it would take."""
+    """The amount of the last fill if *rest* is filled at *level*."""
     if level.price >= UNIT:
-        return rest  # any amount is worth enough at this price, so there is no need to look
+        return rest  # any amount is worth enough at this price
     for maker in level.orders.values():
         if maker.account is not order.account:
             if maker.amount >= rest:

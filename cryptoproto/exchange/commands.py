@@ -1,7 +1,7 @@
-"""What goes into the engine and what comes out of it.
+"""The engine's inputs and outputs.
 
-Commands carry everything that a result depends on, the time included, and survive JSON and MessagePack, so that a
-journal of them is enough to repeat a history::
+Commands carry everything that a result depends on, the time included, and survive JSON and MessagePack, so a journal
+of commands is enough to repeat a history::
 
     decoder = msgspec.json.Decoder(Command)
     engine.apply(decoder.decode(msgspec.json.encode(command))) == engine.apply(command)
@@ -23,6 +23,7 @@ __all__ = [
     "DisablePairs",
     "EnablePairs",
     "Expire",
+    "LimitOpenOrders",
     "Output",
     "Private",
     "Public",
@@ -40,12 +41,12 @@ class _Command(msgspec.Struct, frozen=True, gc=False, tag_field="command", tag=T
 
 
 class Register(_Command, frozen=True, gc=False):
-    """Open an account. For a client that has one, nothing happens, whatever the balances.
+    """Open an account. Registering a known client changes nothing.
 
-    The opening balances are where a client's history starts; no event tells of them.
+    A client's history starts with the opening balances; there is no event for them.
 
     Raises:
-        ConfigurationError: a balance is a float or no number.
+        ConfigurationError: a balance is a float or not a number.
     """
 
     client_id: str
@@ -81,40 +82,47 @@ class Deposit(_Transfer, frozen=True, gc=False):
     """Money arrived for a client.
 
     Raises:
-        ConfigurationError: the amount is a float or no number.
+        ConfigurationError: the amount is a float or not a number.
     """
 
 
 class Withdraw(_Transfer, frozen=True, gc=False):
-    """Money leaves a client's account; refused beyond what is available.
+    """Money leaves a client's account; refused if the available balance is too small.
 
     Raises:
-        ConfigurationError: the amount is a float or no number.
+        ConfigurationError: the amount is a float or not a number.
     """
 
 
 class DisablePairs(_Command, frozen=True, gc=False):
-    """Take no more orders for these pairs; orders stay and can be cancelled. Unknown pairs are passed over."""
+    """Accept no more orders for these pairs; resting orders stay and can be cancelled. Unknown pairs are ignored."""
 
     trade_pairs: list[str]
     time_us: int
 
 
 class EnablePairs(_Command, frozen=True, gc=False):
-    """Take orders for these pairs again. Unknown pairs are passed over."""
+    """Accept orders for these pairs again. Unknown pairs are ignored."""
 
     trade_pairs: list[str]
     time_us: int
 
 
 class Expire(_Command, frozen=True, gc=False):
-    """Cancel what is past its ttl. Every other command does so first, too."""
+    """Cancel the orders whose ttl has passed. Every other command does so first, too."""
 
     time_us: int
 
 
-Command: TypeAlias = Register | Submit | Deposit | Withdraw | DisablePairs | EnablePairs | Expire
-"""Everything that :meth:`~cryptoproto.exchange.engine.Engine.apply` takes."""
+class LimitOpenOrders(_Command, frozen=True, gc=False):
+    """Set how many open orders a client may have. Orders beyond a lower limit stay open."""
+
+    max_open_orders: int
+    time_us: int
+
+
+Command: TypeAlias = Register | Submit | Deposit | Withdraw | DisablePairs | EnablePairs | Expire | LimitOpenOrders
+"""Everything that :meth:`~cryptoproto.exchange.engine.Engine.apply` accepts."""
 
 
 class Private(msgspec.Struct, frozen=True, gc=False):
@@ -131,13 +139,13 @@ class Public(msgspec.Struct, frozen=True, gc=False):
 
 
 class Broadcast(msgspec.Struct, frozen=True, gc=False):
-    """An announcement for everybody on both sockets."""
+    """An announcement for everybody, on both sockets."""
 
     message: Message
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """The command was refused and changed nothing; the client gets an error frame and is disconnected.
+    """The command was refused and changed nothing; the client receives an error frame and is disconnected.
 
     *error_type* is that of the protocol: -1 unknown error, 1 duplicate client order id, 2 invalid payload, 3 trades
     disabled.
@@ -149,4 +157,4 @@ class Refused(msgspec.Struct, frozen=True, gc=False):
 
 
 Output: TypeAlias = Private | Public | Broadcast | Refused
-"""Everything that :meth:`~cryptoproto.exchange.engine.Engine.apply` gives back."""
+"""Everything that :meth:`~cryptoproto.exchange.engine.Engine.apply` returns."""

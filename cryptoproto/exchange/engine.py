@@ -1,7 +1,7 @@
-"""The exchange as a function: commands in, events out, nothing else touched.
+"""The exchange as a function: commands in, events out.
 
-No clock, no I/O, no float, no randomness: the same commands give the same outputs, byte for byte, which is what
-restarts from a journal rest on.
+No clock, no I/O, no float, no randomness: the same commands give the same outputs, byte for byte. Recovery from a
+journal relies on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..messages import (
     WithdrawalTransactionAccepted,
 )
 from . import snapshots
-from .accounts import Account, Accounts
+from .accounts import Account, Accounts, Pair
 from .book import Book
 from .commands import (
     Broadcast,
@@ -34,6 +34,7 @@ from .commands import (
     DisablePairs,
     EnablePairs,
     Expire,
+    LimitOpenOrders,
     Output,
     Private,
     Refused,
@@ -41,10 +42,10 @@ from .commands import (
     Submit,
     Withdraw,
 )
-from .matching import Matching, event_time
+from .matching import DEFAULT_MAX_OPEN_ORDERS, Matching, event_time
 from .units import UNIT, Refusal, as_decimal, from_units, to_units
 
-__all__ = ["DEFAULT_PAIRS", "Engine"]
+__all__ = ["DEFAULT_MAX_OPEN_ORDERS", "DEFAULT_PAIRS", "Engine"]
 
 DEFAULT_PAIRS: Final = ("BTC_USD", "ETH_USD", "ETH_BTC", "LTC_USD", "BTC_EUR")
 
@@ -77,10 +78,10 @@ class Engine:
         self._now_us = 0
 
     def apply(self, command: Command) -> list[Output]:
-        """Carry out *command* and return what there is to tell, in order.
+        """Carry out *command* and return its outputs, in order.
 
-        Never raises for what a client or a caller put into a command: that is a :class:`Refused`, and nothing has
-        changed then but the time. Time does not run backwards: an earlier ``time_us`` than the last counts as the last.
+        Invalid content of a command never raises: the result is a :class:`Refused`, and nothing has changed but the
+        time. Time does not run backwards: a ``time_us`` before the last one counts as the last one.
         """
         out: list[Output] = []
         self._now_us = max(self._now_us, command.time_us)
@@ -88,8 +89,8 @@ class Engine:
         try:
             _HANDLERS[type(command)](self, command, out)
         except Refusal as refusal:
-            if isinstance(command, DisablePairs | EnablePairs | Expire):  # which concern no client, and refuse nothing
-                raise
+            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders):
+                raise  # pragma: no cover - these name no client and refuse nothing
             out.append(Refused(command.client_id, refusal.error_type, refusal.text))
         return out
 
@@ -111,7 +112,7 @@ class Engine:
         elif isinstance(message, CancelAllOrders):
             self._matching.cancel_all(account, event_time(self._now_us), out)
         else:
-            raise Refusal(2, f"{type(message).__name__} is no message that a client sends")
+            raise Refusal(2, f"{type(message).__name__} is not a message that a client sends")
 
     def _deposit(self, command: Deposit, out: list[Output]) -> None:
         account = self._accounts[command.client_id]
@@ -150,7 +151,10 @@ class Engine:
             out.append(Broadcast(TradesEnabledOnPairs(pairs)))
 
     def _expire(self, command: Expire, out: list[Output]) -> None:
-        """Nothing is left to do: apply() has expired what is due."""
+        """Nothing to do: apply() has expired what is due."""
+
+    def _limit_open_orders(self, command: LimitOpenOrders, out: list[Output]) -> None:
+        self._matching.max_open_orders = command.max_open_orders
 
     @property
     def _disabled(self) -> set[str]:
@@ -163,8 +167,13 @@ class Engine:
 
     @property
     def fees(self) -> tuple[Decimal, Decimal]:
-        """The fee of resting orders, and that of incoming ones."""
+        """The fees of resting and of incoming orders."""
         return from_units(self._maker_fee), from_units(self._taker_fee)
+
+    @property
+    def max_open_orders(self) -> int:
+        """How many open orders a client may have."""
+        return self._matching.max_open_orders
 
     @property
     def open_order_count(self) -> int:
@@ -173,7 +182,7 @@ class Engine:
 
     @property
     def disabled_pairs(self) -> tuple[str, ...]:
-        """The pairs that take no orders at present."""
+        """The pairs that accept no orders at present."""
         return tuple(pair for pair in self._matching.books if pair in self._disabled)
 
     @property
@@ -192,7 +201,7 @@ class Engine:
         return self._accounts.collected_fees()
 
     def totals(self) -> dict[str, Decimal]:
-        """All there is of each currency: available and on hold in all accounts, and collected fees.
+        """The total of each currency: available and on hold in all accounts, and collected fees.
 
         Only registrations, deposits and withdrawals change it.
         """
@@ -207,7 +216,7 @@ class Engine:
         return self._account(client_id).orders_response()
 
     def balances(self, client_id: str) -> UserBalanceResponse:
-        """The balances of a client, for every currency it ever had.
+        """The balances of a client, for every currency that it has ever had.
 
         Raises:
             ConfigurationError: there is no such client.
@@ -226,21 +235,21 @@ class Engine:
         return OrderBookAgg(trade_pair, self._matching.last_order_id, book.buys.aggregated(), book.sells.aggregated())
 
     def take_touched(self) -> list[str]:
-        """The pairs whose books have changed since this was last asked."""
+        """The pairs whose books have changed since the last call."""
         touched = [pair for pair in self._matching.books if pair in self._matching.touched]
         self._matching.touched.clear()
         return touched
 
     def next_expiry(self) -> int | None:
-        """When the next order expires, in microseconds since 1970; ``None`` when none will."""
+        """When the next order expires, in microseconds since 1970; ``None`` if no order does."""
         return self._matching.next_expiry()
 
     def snapshot(self, *, client_order_ids: bool = True) -> bytes:
         """The whole state. The same state gives the same bytes.
 
         Args:
-            client_order_ids: whether the client order ids that were used are in it. They are all that grows with the
-                number of orders ever placed; whoever keeps them elsewhere gets a snapshot of the size of the books.
+            client_order_ids: whether to include the used client order ids. Only they grow with the number of orders
+                ever placed; without them the size of a snapshot is that of the books.
         """
         return snapshots.dump(
             self._matching,
@@ -253,14 +262,14 @@ class Engine:
 
     @classmethod
     def restore(cls, raw: bytes, client_order_ids: Mapping[str, Iterable[int]] | None = None) -> Engine:
-        """The engine that gave *raw* as its snapshot: from here on, both do the same.
+        """An engine with the state of the snapshot *raw*.
 
         Args:
             raw: the snapshot.
-            client_order_ids: by client, those that were used and are not in the snapshot.
+            client_order_ids: used client order ids that are not in the snapshot, by client.
 
         Raises:
-            DecodeError: *raw* is no snapshot, is damaged, or is of another version.
+            DecodeError: *raw* is not a snapshot, is damaged, or has another version.
         """
         state = snapshots.load(raw)
         try:
@@ -292,6 +301,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[Engine, Any, list[Output]], None]]] =
     DisablePairs: Engine._disable,
     EnablePairs: Engine._enable,
     Expire: Engine._expire,
+    LimitOpenOrders: Engine._limit_open_orders,
 }
 
 
@@ -313,7 +323,7 @@ def _books(trade_pairs: Sequence[str]) -> dict[str, Book]:
             raise ConfigurationError(f'trade pair {pair!r} must name two currencies, like "BTC_USD"')
         if pair in books:
             raise ConfigurationError(f"trade pair {pair!r} is given twice")
-        books[pair] = Book(pair, base, quote)
+        books[pair] = Book(Pair(pair, base, quote))
     if not books:
         raise ConfigurationError("an exchange needs at least one trade pair")
     return books

@@ -21,12 +21,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError, JournalError
+from ..file_lock import FileLock
 from ..keys import PrivateKey, PublicKey
 from ..messages import encode
 from .commands import Command, Output, Private
 from .engine import DEFAULT_PAIRS, Engine
-from .journal_file import JournalFile, JournalLock, create
-from .journal_schema import Batch, Head, SnapshotRow, encode_command, row_checksum, used_client_order_id
+from .journal_file import JournalFile, create, lock_journal
+from .journal_schema import Batch, SnapshotRow, encode_command, row_checksum, used_client_order_id
 from .ledger import ClientRecord, Transaction
 from .recovery import Recovered, recover
 
@@ -59,7 +60,7 @@ def open_journal(
     path = os.path.realpath(path)
     if os.path.isdir(path):
         raise ConfigurationError(f"{path}: this is a folder; give the name of the journal's file in it")
-    lock = JournalLock(path)
+    lock = lock_journal(path)
     with contextlib.ExitStack() as undo:
         undo.callback(lock.release)
         if not os.path.lexists(path):
@@ -69,6 +70,7 @@ def open_journal(
                 taker_fee=taker_fee or Decimal(0),
             )
             create(path, private_key or PrivateKey.generate(), engine.snapshot())
+            lock.follow()
         file = JournalFile(path)
         undo.callback(file.close)
         recovered = recover(file)
@@ -114,13 +116,13 @@ class Journal:
         snapshot_every: how many commands there are between two snapshots; more, where more orders are open.
     """
 
-    def __init__(self, file: JournalFile, lock: JournalLock, recovered: Recovered, snapshot_every: int) -> None:
+    def __init__(self, file: JournalFile, lock: FileLock, recovered: Recovered, snapshot_every: int) -> None:
         self.engine = recovered.engine
         self.private_key = recovered.private_key
         self.failure: JournalError | None = None
         self.snapshot_every = snapshot_every
         self._file = file
-        self._lock: JournalLock | None = lock
+        self._lock: FileLock | None = lock
         self._head = recovered.head
         self._records = recovered.records
         self._numbers = recovered.numbers
@@ -227,10 +229,7 @@ class Journal:
             raise JournalError(self.path, "the journal is closed")
         loop = asyncio.get_running_loop()
         client = self._numbers[record.client_id]
-        found = await loop.run_in_executor(self._threads[1], self._file.read, client, after, record.floor, limit)
-        if not found:
-            raise self._file.damaged(f"transaction {record.floor} of client {record.client_id!r} is missing")
-        return found
+        return await loop.run_in_executor(self._threads[1], self._file.read, client, after, record.floor, limit)
 
     # Committing
 
@@ -288,7 +287,7 @@ class Journal:
     def _take_snapshot(self) -> None:
         head = self._head
         self._pending.snapshot = SnapshotRow(
-            Head(head.number, head.transaction_id, head.checksum),
+            head.copy(),
             {client_id: record.last_sequence for client_id, record in self._records.items()},
             self.engine.snapshot(client_order_ids=False),
             self._snapshot_number,

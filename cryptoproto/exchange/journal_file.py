@@ -1,4 +1,4 @@
-"""The file of a journal: made whole or not at all, held by one process, written in groups, read in batches."""
+"""The file of a journal: created atomically, used by one process, written in groups, read in batches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from zlib import compress
 import msgspec
 
 from ..exceptions import ConfigurationError, JournalError
+from ..file_lock import FileInUse, FileLock
 from ..keys import PrivateKey
 from .journal_schema import (
     APPLICATION_ID,
+    READ_ANCHOR,
     READ_EVENTS,
     SCHEMA,
     SCHEMA_VERSION,
     WRITE_BATCH,
     Batch,
+    EventRow,
     Head,
     SnapshotRow,
     event_checksum,
@@ -31,10 +34,10 @@ from .journal_schema import (
 )
 from .ledger import Transaction
 
-__all__ = ["BROKEN", "JournalFile", "JournalLock", "create", "from_bytes"]
+__all__ = ["BROKEN", "JournalFile", "create", "from_bytes", "lock_journal"]
 
 BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)
-"""What SQLite raises for a damaged file: the second when its own words about the damage are damaged."""
+"""Raised for a damaged file: the second if SQLite's message about the damage is damaged, too."""
 
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
@@ -47,14 +50,15 @@ _encode: Final = msgspec.json.Encoder().encode
 class JournalFile:
     """An open journal.
 
-    Commits are durable against the end of the process and against the loss of power: the write-ahead log is synced
-    before a commit returns (``synchronous=FULL``; ``NORMAL`` would sync at checkpoints alone).
+    Commits survive the end of the process and the loss of power: the write-ahead log is synced before a commit returns
+    (``synchronous=FULL``; ``NORMAL`` would sync at checkpoints only).
 
     Args:
-        path: the file, which exists.
+        path: the file, which must exist.
 
     Raises:
-        ConfigurationError: another process has it open, it is no journal, of another version, or open to others.
+        ConfigurationError: it is not a journal, has another version, or can be read by other users.
+        JournalError: it is damaged.
     """
 
     def __init__(self, path: str) -> None:
@@ -83,14 +87,14 @@ class JournalFile:
         return connection
 
     def damaged(self, what: object) -> JournalError:
-        """The error for a journal whose contents cannot be."""
-        return JournalError(self.path, f"the journal is damaged and is left as it is: {what}")
+        """The error for a journal with damaged contents."""
+        return JournalError(self.path, f"the journal is damaged and was not changed: {what}")
 
     def write(self, batch: Batch) -> None:
-        """Commit *batch*. Returns once it is durable.
+        """Commit *batch*; it is durable when the call returns.
 
         Raises:
-            sqlite3.Error: it could not be written.
+            sqlite3.Error: it cannot be written.
         """
         rows = (_encode(batch.commands).decode(), _encode(batch.events).decode())
         if not batch.clients and batch.snapshot is None:
@@ -113,23 +117,53 @@ class JournalFile:
                 self.writer.execute("ROLLBACK")
 
     def read(self, client: int, after: int, upto: int, limit: int) -> list[Transaction]:
-        """A client's transactions with ids above *after* and up to *upto*, in order, *limit* at the most.
+        """At most *limit* of a client's transactions with ids above *after* and up to *upto*, in order.
+
+        Args:
+            client: its number.
+            after: where to start.
+            upto: the id of an existing transaction of the client.
+            limit: how many to read at most.
 
         Raises:
-            JournalError: they are damaged, or cannot be read.
+            JournalError: they are damaged or incomplete, or cannot be read.
         """
         try:
+            anchor = self.reader.execute(READ_ANCHOR, (client, after)).fetchone()
             (found,) = self.reader.execute(READ_EVENTS, (client, after, upto, limit)).fetchone()
-            rows = sorted(_EVENTS.decode(found))
+            rows = _EVENTS.decode(found)
         except (*BROKEN, msgspec.DecodeError) as error:
             raise self.damaged(error) from error
+        before: int = client if anchor is None else anchor[0]
         transactions = []
         for transaction_id, time_us, text, checksum in rows:
             payload = text.encode()
-            if event_checksum(transaction_id, time_us, payload) != checksum:
-                raise self.damaged(f"the checksum of transaction {transaction_id} is wrong")
+            if event_checksum(before, transaction_id, time_us, payload) != checksum:
+                raise self.damaged(_broken_chain(client, transaction_id))
+            before = checksum
             transactions.append(Transaction(transaction_id, time_us / 1_000_000, payload))
+        if len(rows) < limit and (not rows or rows[-1][0] != upto):
+            raise self.damaged(f"transaction {upto} of client {client} is missing")
         return transactions
+
+    def events(self, client: int, after: int) -> Iterator[EventRow]:
+        """Check the chain of all events of a client, and yield those with ids above *after*.
+
+        Raises:
+            JournalError: an event is damaged, missing or misplaced.
+        """
+        before = client
+        for row in self.writer.execute(
+            "SELECT client, transaction_id, time_us, payload, checksum FROM events "
+            "WHERE client = ? ORDER BY transaction_id",
+            (client,),
+        ):
+            _, transaction_id, time_us, payload, checksum = row
+            if event_checksum(before, transaction_id, time_us, payload.encode()) != checksum:
+                raise self.damaged(_broken_chain(client, transaction_id))
+            before = checksum
+            if transaction_id > after:
+                yield row
 
     def close(self) -> None:
         """Move everything from the log into the file, and close it."""
@@ -139,24 +173,29 @@ class JournalFile:
         self.writer.close()
 
 
+def _broken_chain(client: int, transaction_id: int) -> str:
+    return f"transaction {transaction_id} of client {client} is changed, or the one before it is missing or misplaced"
+
+
 def _write_snapshot(connection: sqlite3.Connection, snapshot: SnapshotRow) -> None:
-    """Write a snapshot, and prune those before it but for the very first, which needs no other data to start from."""
+    """Write a snapshot, and delete old ones except the very first, from which all commands can be repeated."""
     head = snapshot.head
     engine = compress(snapshot.engine, 1)
-    sequences = _encode(snapshot.sequences).decode()
+    sequences, chains = _encode(snapshot.sequences).decode(), _encode(head.chains).decode()
     used = snapshot.used_before + sum(map(len, snapshot.used.values()))
     connection.execute("DELETE FROM snapshots WHERE number > ?", (snapshot.follows,))
     connection.execute("DELETE FROM used_client_order_ids WHERE number > ?", (snapshot.follows,))
     connection.execute(
-        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             head.number,
             head.transaction_id,
             head.checksum,
             sequences,
+            chains,
             engine,
             used,
-            row_checksum(sequences, engine, used),
+            row_checksum(sequences, chains, engine, used),
         ),
     )
     for client, ids in snapshot.used.items():
@@ -194,10 +233,10 @@ def from_bytes(raw: bytes) -> array[int]:
 
 
 def create(path: str, private_key: PrivateKey, engine: bytes) -> None:
-    """Make the journal of a new exchange, mode 0600: in a file beside it, which then takes its name.
+    """Create the journal of a new exchange, mode 0600: in a scratch file, which then gets the name.
 
     Raises:
-        ConfigurationError: there is a file of that name, or none can be made.
+        ConfigurationError: the name is taken, or the file cannot be created.
     """
     target = Path(path)
     try:
@@ -214,11 +253,11 @@ def create(path: str, private_key: PrivateKey, engine: bytes) -> None:
         finally:
             os.close(directory)
     except FileExistsError:
-        raise ConfigurationError(f"{path}: exists already and is left as it is; choose another name") from None
+        raise ConfigurationError(f"{path}: exists already and was not changed; choose another name") from None
     except OSError as error:
-        raise ConfigurationError(f"{path}: the journal cannot be made: {error.strerror or error}") from error
+        raise ConfigurationError(f"{path}: the journal cannot be created: {error.strerror or error}") from error
     except sqlite3.Error as error:
-        raise ConfigurationError(f"{path}: the journal cannot be made: {error}") from error
+        raise ConfigurationError(f"{path}: the journal cannot be created: {error}") from error
 
 
 def _fill(scratch: str, private_key: PrivateKey, engine: bytes) -> None:
@@ -235,7 +274,7 @@ def _fill(scratch: str, private_key: PrivateKey, engine: bytes) -> None:
 
 
 def _check_file(path: str) -> None:
-    """Look at the first bytes without SQLite, which would at once begin to mend a database that is not ours."""
+    """Check the first bytes without SQLite, which would start to repair a database that is not ours."""
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -243,45 +282,31 @@ def _check_file(path: str) -> None:
     except OSError as error:
         raise ConfigurationError(f"{path}: the journal cannot be read: {error.strerror}") from error
     if not header.startswith(_MAGIC) or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
-        raise ConfigurationError(f"{path}: this file is no journal of an exchange, and is left as it is")
+        raise ConfigurationError(f"{path}: this file is not a journal of an exchange, and was not changed")
     version = int.from_bytes(header[60:64], "big")
     if version != SCHEMA_VERSION:
-        raise ConfigurationError(f"{path}: the journal has version {version}, this is for version {SCHEMA_VERSION}")
+        raise ConfigurationError(
+            f"{path}: the journal has version {version}; this package reads version {SCHEMA_VERSION}. "
+            f"Start a new journal, or use the version of the package that wrote it"
+        )
     if mode & 0o007:
         raise ConfigurationError(
-            f"{path}: mode {mode & 0o777:04o} lets every user of this machine at the exchange's private key; "
+            f"{path}: mode {mode & 0o777:04o} lets every user of this machine read the exchange's private key; "
             f"run: chmod 600 {path}"
         )
 
 
-class JournalLock:
-    """The right to use a journal; ends with the process, however that ends.
-
-    It is a file of its own beside the journal: closing any descriptor of the database would make the process lose
-    the locks that SQLite holds on it (POSIX, ``fcntl``).
+def lock_journal(path: str) -> FileLock:
+    """Take the exclusive right to use the journal *path*; it ends with the process, however that ends.
 
     Raises:
-        ConfigurationError: another process has it, or the folder is not there.
+        ConfigurationError: another exchange uses the file, under this name or another; or the lock cannot be made.
     """
-
-    def __init__(self, path: str) -> None:
-        try:
-            import fcntl  # here, so that an exchange in memory runs without it
-        except ImportError:
-            raise ConfigurationError("a journal needs the file locks of POSIX, which this system lacks") from None
-        try:
-            self._descriptor = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ConfigurationError(f"{path}-lock: cannot be opened: {error.strerror}") from error
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._descriptor, 20).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._descriptor)
-            raise ConfigurationError(f"{path}: the journal is in use by another exchange (process {holder})") from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
-
-    def release(self) -> None:
-        """Let others use the journal."""
-        os.close(self._descriptor)
+    try:
+        return FileLock(path)
+    except FileInUse as error:
+        raise ConfigurationError(f"{path}: the journal is in use by another exchange ({error.user})") from None
+    except NotImplementedError as error:
+        raise ConfigurationError(f"{path}: a journal cannot be used: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}-lock: cannot be opened: {error.strerror}") from error

@@ -1,8 +1,9 @@
-"""The tables of a journal, its rows, and the checksums that tie them together.
+"""The tables of a journal, its rows, and the checksums that chain them.
 
-Each input has a row in ``commands``; what it told clients has rows in ``events``. A row of ``commands`` carries a
-checksum over itself, its events, and the checksum of the row before it, so that neither can be changed, swapped or
-missing unnoticed. The tables can be read with any SQLite tool while the exchange runs.
+Each input has a row in ``commands``; the events that it caused have rows in ``events``. The checksum of a command
+covers its row, its events, and the checksum of the command before. The checksum of an event covers its row and the
+checksum of the same client's event before. So a row that is changed, swapped, duplicated or missing breaks a chain.
+Any SQLite tool can read the tables while the exchange runs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .commands import Command, Output, Refused, Submit
 
 __all__ = [
     "APPLICATION_ID",
+    "READ_ANCHOR",
     "READ_EVENTS",
     "SCHEMA",
     "SCHEMA_VERSION",
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 APPLICATION_ID: Final = 0x63704A31  # "cpJ1"
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 SCHEMA: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -55,18 +57,18 @@ CREATE TABLE clients (
 );
 CREATE TABLE commands (
     number INTEGER PRIMARY KEY,                -- counts from 1, no gaps
-    client INTEGER,                            -- who sent or is registered by it; NULL: the exchange's operator
-    sequence INTEGER,                          -- that of the client's message; NULL: no client sent it
-    command TEXT,                              -- JSON; NULL: a message that was no command
-    last_transaction_id INTEGER NOT NULL,      -- of all events up to and with those of this command
-    checksum INTEGER NOT NULL                  -- over this row, its events, and the checksum before
+    client INTEGER,                            -- who sent it or is registered by it; NULL: the operator
+    sequence INTEGER,                          -- of the client's message; NULL: no client sent it
+    command TEXT,                              -- JSON; NULL: a message that could not be decoded
+    last_transaction_id INTEGER NOT NULL,      -- of all events up to and including this command's
+    checksum INTEGER NOT NULL                  -- over this row, its events, and the checksum of the row before
 );
 CREATE TABLE events (
     client INTEGER NOT NULL,
     transaction_id INTEGER NOT NULL,
     time_us INTEGER NOT NULL,                  -- microseconds since 1970
     payload TEXT NOT NULL,                     -- JSON, as it is sent
-    checksum INTEGER NOT NULL,
+    checksum INTEGER NOT NULL,                 -- over this row and the checksum of the client's event before
     PRIMARY KEY (client, transaction_id)
 ) WITHOUT ROWID;
 CREATE TABLE snapshots (
@@ -74,21 +76,22 @@ CREATE TABLE snapshots (
     last_transaction_id INTEGER NOT NULL,
     chain INTEGER NOT NULL,                    -- the checksum of that command
     sequences TEXT NOT NULL,                   -- JSON: last sequence by client id
+    chains TEXT NOT NULL,                      -- JSON: by client, id and checksum of its newest event
     engine BLOB NOT NULL,                      -- JSON, compressed with zlib; without client order ids
-    used INTEGER NOT NULL,                     -- how many client order ids were used up to here
+    used INTEGER NOT NULL,                     -- number of client order ids used up to here
     checksum INTEGER NOT NULL
 );
 CREATE TABLE used_client_order_ids (
-    number INTEGER NOT NULL,                   -- the snapshot that they were written with
+    number INTEGER NOT NULL,                   -- of the snapshot that they were written with
     client INTEGER NOT NULL,
-    ids BLOB NOT NULL,                         -- 64-bit integers, little-endian; those used since the snapshot before
+    ids BLOB NOT NULL,                         -- 64-bit integers, little-endian; used since the snapshot before
     checksum INTEGER NOT NULL,
     PRIMARY KEY (number, client)
 ) WITHOUT ROWID;
 """
 
-# One statement for a whole group: Python's sqlite3 gives the interpreter lock away once for each statement or row and
-# has to wait for it afterwards, up to 5 ms each time while the event loop is busy.
+# One statement for a whole group: Python's sqlite3 releases the interpreter lock for each statement or row and then
+# waits for it, up to 5 ms each time while the event loop is busy.
 WRITE_BATCH: Final = """
 CREATE TEMP VIEW batch (commands, events) AS SELECT NULL, NULL;
 CREATE TEMP TRIGGER write_batch INSTEAD OF INSERT ON batch BEGIN
@@ -101,6 +104,11 @@ CREATE TEMP TRIGGER write_batch INSTEAD OF INSERT ON batch BEGIN
                json_extract(value, '$[3]'), json_extract(value, '$[4]')
         FROM json_each(NEW.events);
 END;
+"""
+
+READ_ANCHOR: Final = """
+SELECT CAST(checksum AS INTEGER) FROM events WHERE client = ? AND transaction_id <= ?
+ORDER BY transaction_id DESC LIMIT 1
 """
 
 # One row for many, for the same reason.
@@ -123,14 +131,21 @@ def decode_command(raw: str) -> Command:
     """The command in a row.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: it is not a command.
     """
     return _decode_command(raw)
 
 
-def event_checksum(transaction_id: int, time_us: int, payload: bytes) -> int:
-    """The checksum of a row of ``events``."""
-    return crc32(payload, (transaction_id ^ time_us) & 0xFFFFFFFF)
+def event_checksum(before: int, transaction_id: int, time_us: int, payload: bytes) -> int:
+    """The checksum of a row of ``events``.
+
+    Args:
+        before: the checksum of the same client's event before; the client's number for its first event.
+        transaction_id: of this event.
+        time_us: when it happened.
+        payload: its JSON.
+    """
+    return crc32(payload, (before ^ transaction_id ^ time_us) & 0xFFFFFFFF)
 
 
 def row_checksum(*values: int | str | bytes) -> int:
@@ -144,11 +159,23 @@ def row_checksum(*values: int | str | bytes) -> int:
 
 @dataclass(slots=True)
 class Head:
-    """Where the journal stands: behind how many commands and transactions, and the checksum of the last command."""
+    """The position after the newest command.
+
+    Attributes:
+        number: of that command.
+        transaction_id: of the newest event, over all clients.
+        checksum: of that command.
+        chains: by number of client, the id and the checksum of its newest event.
+    """
 
     number: int = 0
     transaction_id: int = 0
     checksum: int = 0
+    chains: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def copy(self) -> Head:
+        """This position, which does not move."""
+        return Head(self.number, self.transaction_id, self.checksum, dict(self.chains))
 
     def follow(
         self,
@@ -158,24 +185,26 @@ class Head:
         time_us: int,
         events: Sequence[tuple[int, bytes]],
     ) -> tuple[CommandRow, list[EventRow]]:
-        """Move behind one more input, and give its rows.
+        """Move past one more input, and return its rows.
 
         Args:
-            client: the number of the client it came from.
-            sequence: that of its message.
+            client: the number of the client that it came from.
+            sequence: of its message.
             command: as JSON.
             time_us: when it happened.
-            events: what it told, client by client: number and payload.
+            events: its events in order: number of the client, and payload.
         """
         self.number += 1
         rows: list[EventRow] = []
-        transaction_id = self.transaction_id
+        transaction_id, chains = self.transaction_id, self.chains
         checksum = crc32(b"%d %d %d " % (self.number, client or 0, sequence or 0), self.checksum)
         checksum = crc32(command or b"", checksum)
         for told, payload in events:
             transaction_id += 1
             checksum = crc32(payload, checksum)
-            own = event_checksum(transaction_id, time_us, payload)
+            before = chains.get(told)
+            own = event_checksum(told if before is None else before[1], transaction_id, time_us, payload)
+            chains[told] = (transaction_id, own)
             rows.append((told, transaction_id, time_us, payload.decode(), own))
         self.transaction_id = transaction_id
         self.checksum = checksum
@@ -185,12 +214,12 @@ class Head:
 
 @dataclass(slots=True)
 class SnapshotRow:
-    """The state behind a command.
+    """The state after a command.
 
     Attributes:
         engine: not compressed yet, without client order ids.
-        follows: the number of the last good snapshot. Whatever is there beyond it was damaged and is replaced.
-        used_before: how many client order ids were used up to that.
+        follows: the number of the last good snapshot. Newer ones in the file are damaged and are replaced.
+        used_before: how many client order ids were used up to that one.
         used: those used since, by number of client.
     """
 
@@ -204,7 +233,7 @@ class SnapshotRow:
 
 @dataclass(slots=True)
 class Batch:
-    """What is committed together."""
+    """Rows that are committed together."""
 
     commands: list[CommandRow] = field(default_factory=list)
     events: list[EventRow] = field(default_factory=list)
@@ -213,7 +242,7 @@ class Batch:
 
 
 def used_client_order_id(command: Command | None, outputs: Sequence[Output]) -> int | None:
-    """The client order id that *command* has used up: an order that was answered with an error has not used its own."""
+    """The client order id that *command* has used; an order that was answered with an error has used none."""
     if isinstance(command, Submit) and isinstance(command.message, PlaceOrder):
         if outputs and isinstance(outputs[-1], Refused):
             return None

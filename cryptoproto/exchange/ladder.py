@@ -8,12 +8,12 @@ from typing import Final
 
 __all__ = ["Ladder"]
 
-# A run is moved in memory at each insertion; 512 pointers are 4 KiB, less than any other step of placing an order.
+# An insertion moves a run in memory; 512 pointers are 4 KiB, which costs less than any other step of placing an order.
 _RUN: Final = 512
 
 
 class Ladder:
-    """A sorted set of integers. Adding and removing cost the same whether it holds ten or a million."""
+    """A sorted set of integers. Adding and removing cost the same for ten members and for a million."""
 
     __slots__ = ("_lows", "_runs")
 
@@ -22,7 +22,7 @@ class Ladder:
         self._lows: list[int] = []  # the lowest of each run
 
     def add(self, key: int) -> None:
-        """Put in *key*, which is not there yet."""
+        """Add *key*, which must not be a member."""
         if not self._runs:
             self._runs.append([key])
             self._lows.append(key)
@@ -37,7 +37,7 @@ class Ladder:
         self._lows[index] = run[0]
 
     def remove(self, key: int) -> None:
-        """Take out *key*, which is there."""
+        """Remove *key*, which must be a member."""
         index = bisect_left(self._lows, key)
         if index == len(self._lows) or self._lows[index] != key:
             index -= 1
@@ -50,7 +50,7 @@ class Ladder:
 
     @property
     def lowest(self) -> int | None:
-        """The lowest member, ``None`` when there is none."""
+        """The lowest member, ``None`` if there is none."""
         return self._lows[0] if self._lows else None
 
     def __iter__(self) -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Orders: accepted, matched, cancelled, expired. Every step appends the events that tell of it.
+"""Orders are accepted, matched, cancelled and expired here. Every step appends the events that report it.
 
 The rules, with their reasons, are in ``docs/exchange-rules.md``.
 """
@@ -33,19 +33,22 @@ from ..messages import (
     SellOrderPlaced,
     Time,
 )
-from .accounts import Account, Accounts
-from .book import Book, Order
+from .accounts import Account, Accounts, Order
+from .book import Book
 from .commands import Output, Private, Public
 from .units import MAX_UNITS, UNIT, Refusal, from_units, to_units
 
-__all__ = ["MAX_TTL_S", "Matching", "event_time"]
+__all__ = ["DEFAULT_MAX_OPEN_ORDERS", "MAX_TTL_S", "Matching", "event_time"]
 
 MAX_TTL_S: Final = 100 * 365 * 24 * 3600
-"""A century: with it, every moment of expiry fits the 64 bits that the protocol has for integers."""
+"""A century. With this limit every time of expiry fits the 64 bits of the protocol's integers."""
+
+DEFAULT_MAX_OPEN_ORDERS: Final = 1000
+"""Open orders for each client, so that the list of them fits one message."""
 
 _INT64: Final = range(-(2**63), 2**63)
 _MINUTE_S: Final = 60
-# Dead entries of the expiry heap that are put up with before it is built anew.
+# The heap of expiries is rebuilt when it holds this many more dead entries than live ones.
 _SLACK: Final = 64
 
 
@@ -82,28 +85,32 @@ def event_time(time_us: int) -> Time:
 
 
 class Matching:
-    """The books, and the counter of order ids.
+    """The books, the counter of order ids, and the limit of open orders.
 
     Args:
         books: by pair.
-        accounts: whose money is traded with.
+        accounts: the accounts that trade.
         maker_fee: charged on what a resting order receives, in units of 1e-8 of it.
         taker_fee: the same for an incoming order.
+
+    Attributes:
+        max_open_orders: a client with this many open orders can place no more limit orders.
     """
 
     def __init__(self, books: Mapping[str, Book], accounts: Accounts, *, maker_fee: int, taker_fee: int) -> None:
         self.books = books
         self.last_order_id = 0
+        self.max_open_orders = DEFAULT_MAX_OPEN_ORDERS
         self.disabled: set[str] = set()
         self.touched: set[str] = set()
         self._accounts = accounts
         self._maker_fee = maker_fee
         self._taker_fee = taker_fee
         self._expiries: list[tuple[int, int, Order]] = []
-        self._expiring = 0  # how many open orders have an end
+        self._expiring = 0  # open orders that expire
 
     def place(self, account: Account, message: PlaceOrder, now_us: int, out: list[Output]) -> None:
-        """Accept an order, fill what can be filled at once, and put the rest where it belongs.
+        """Accept an order, fill what can be filled at once, and rest or cancel what is left.
 
         Raises:
             Refusal: the message cannot be accepted; nothing has changed.
@@ -116,7 +123,7 @@ class Matching:
             return
         out.append(account.hold(currency, held, time))
         crosses = True
-        if kind is not _Kind.FILL_OR_KILL or order.book.can_fill(order):
+        if kind is not _Kind.FILL_OR_KILL or self.books[order.pair.name].can_fill(order):
             crosses = self._match(order, time, out)
         out.append(_placed(order, initial_amount, time))
         if not order.amount:
@@ -124,70 +131,74 @@ class Matching:
         if kind is _Kind.LIMIT and order.can_trade and not crosses:
             self.rest(order)
         else:
-            _tell_cancelled(order, time, out)
+            _report_cancelled(order, time, out)
 
     def _accepted(self, account: Account, message: PlaceOrder, now_us: int) -> tuple[Order, _Kind]:
         placing = _KINDS.get(type(message))
         if placing is None:
-            raise Refusal(2, f"{type(message).__name__} is no message that a client sends")
+            raise Refusal(2, f"{type(message).__name__} is not a message that a client sends")
         buy, kind = placing
         book = self.books.get(message.trade_pair)
         if book is None:
             raise Refusal(2, f"unknown trade pair {message.trade_pair[:40]!r}; there are {', '.join(self.books)}")
+        pair = book.pair
         amount = to_units(message.amount, "amount")
         price = to_units(message.price, "price")
-        if not UNIT <= amount * price <= MAX_UNITS * UNIT:
+        # A sell order that never rests trades at its limit or above: its fills are checked, not its limit.
+        if (amount * price < UNIT and (buy or kind is _Kind.LIMIT)) or amount * price > MAX_UNITS * UNIT:
             raise Refusal(
                 2,
                 f"amount={from_units(amount):f} at price={from_units(price):f} is worth "
                 + ("less than 0.00000001 " if amount * price < UNIT else "more than 10**18 ")
-                + book.quote,
+                + pair.quote,
             )
         if not 0 <= message.ttl <= MAX_TTL_S:
-            raise Refusal(2, f"ttl must be 0 (for ever) or up to {MAX_TTL_S} seconds")
+            raise Refusal(2, f"ttl must be 0 (no expiry) or up to {MAX_TTL_S} seconds")
         client_order_id = message.client_order_id
         if client_order_id is not None:
             if client_order_id not in _INT64:
                 raise Refusal(2, "client_order_id must fit into 64 bits")
-            # Before the pair is looked at: to a client that sends again after a lost link, this is the answer.
+            # Checked before the pair: a client that repeats an order after a lost link must get this answer.
             if client_order_id in account.client_order_ids:
                 raise Refusal(1, f"client_order_id {client_order_id} was used before")
-        if book.pair in self.disabled:
-            raise Refusal(3, f"trading is disabled on {book.pair}")
+        if pair.name in self.disabled:
+            raise Refusal(3, f"trading is disabled on {pair.name}")
+        if kind is _Kind.LIMIT and len(account.orders) >= self.max_open_orders:
+            raise Refusal(-1, f"too many open orders: the limit is {self.max_open_orders}; cancel some first")
         if client_order_id is not None:
             account.client_order_ids.add(client_order_id)
         self.last_order_id += 1
         minutes = -(-message.ttl // _MINUTE_S)
         expiry_us = now_us + minutes * _MINUTE_S * 1_000_000 if minutes else 0
-        return Order(self.last_order_id, account, book, buy, price, amount, client_order_id, expiry_us), kind
+        return Order(self.last_order_id, account, pair, buy, price, amount, client_order_id, expiry_us), kind
 
     def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
-        """Fill *order* from the other side; true when prices still cross, but a fill would be worth nothing."""
-        side = order.book.side(buy=not order.buy)
+        """Fill *order* from the other side; true if prices still cross but a fill would be worth nothing."""
+        side = self.books[order.pair.name].side(buy=not order.buy)
         limit = order.price
         while order.amount and (level := side.best_within(limit)) is not None:
             maker = level.oldest
-            if maker.account is order.account:  # nobody trades with themselves: the older order gives way
+            if maker.account is order.account:  # no self-trades: the older order is cancelled
                 self.cancel(maker, time, out)
                 continue
             units = min(order.amount, maker.amount)
             quote = units * level.price // UNIT
-            if not quote:  # nothing changes hands for nothing
+            if not quote:  # worth less than the smallest unit
                 return True
             fill = _Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
-            self.touched.add(order.book.pair)
+            self.touched.add(order.pair.name)
             self._fill_maker(maker, fill, out)
             self._fill_taker(order, fill, out)
         return False
 
     def _fill_maker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
-        account, book, held = order.account, order.book, order.held
-        book.side(buy=order.buy).reduce(order, fill.units)
+        account, pair, held = order.account, order.pair, order.held
+        self.books[pair.name].side(buy=order.buy).reduce(order, fill.units)
         self._settle(order, held, fill, self._maker_fee, out)
         if not order.amount:
             self._forget(order)
             kind = BuyOrderClosed if order.buy else SellOrderClosed
-            closed = kind(order.order_id, book.pair, fill.time, order.client_order_id)
+            closed = kind(order.order_id, pair.name, fill.time, order.client_order_id)
             out.append(Private(account.client_id, closed))
         elif not order.can_trade:
             self.cancel(order, fill.time, out)
@@ -198,7 +209,7 @@ class Matching:
         self._settle(order, held, fill, self._taker_fee, out)
         seconds, microseconds = fill.time
         trade = AnonymousTrade(
-            order.book.pair,
+            order.pair.name,
             self.last_order_id,
             fill.amount,
             fill.price,
@@ -209,11 +220,11 @@ class Matching:
 
     def _settle(self, order: Order, held: int, fill: _Fill, fee_rate: int, out: list[Output]) -> None:
         """Move the money of one side of *fill*; *held* is what was on hold for *order* before it."""
-        account, pair, buy = order.account, order.book.pair, order.buy
+        account, pair, buy = order.account, order.pair.name, order.buy
         if buy:
-            paid, received, currency = fill.quote, fill.units, order.book.base
+            paid, received, currency = fill.quote, fill.units, order.pair.base
         else:
-            paid, received, currency = fill.units, fill.quote, order.book.quote
+            paid, received, currency = fill.units, fill.quote, order.pair.quote
         fee = received * fee_rate // UNIT
         order_id, client_order_id, time = order.order_id, order.client_order_id, fill.time
         maker = buy is fill.maker_buy
@@ -227,32 +238,32 @@ class Matching:
         out.append(account.change(currency, received - fee, "trade", time))
         if fee:
             self._accounts.collect(currency, fee)
-        # Bought below the limit, or the whole rounded down to more than its parts: what the rest does not need is free.
+        # The rest needs a smaller hold after a fill below the limit, or where a rounded sum exceeded its rounded parts.
         spare = held - paid - order.held
         if spare:
             out.append(account.release(order.held_currency, spare, time))
 
     def rest(self, order: Order) -> None:
         """Put an accepted *order*, whose funds are on hold, into the book."""
-        order.book.side(buy=order.buy).add(order)
+        self.books[order.pair.name].side(buy=order.buy).add(order)
         order.account.orders[order.order_id] = order
-        self.touched.add(order.book.pair)
+        self.touched.add(order.pair.name)
         if order.expiry_us:
             self._expiring += 1
             heapq.heappush(self._expiries, (order.expiry_us, order.order_id, order))
 
     def cancel(self, order: Order, time: Time, out: list[Output]) -> None:
         """Cancel an open order."""
-        order.book.side(buy=order.buy).remove(order)
-        self.touched.add(order.book.pair)
+        self.books[order.pair.name].side(buy=order.buy).remove(order)
+        self.touched.add(order.pair.name)
         self._forget(order)
-        _tell_cancelled(order, time, out)
+        _report_cancelled(order, time, out)
 
     def cancel_by_id(self, account: Account, order_id: int, time: Time, out: list[Output]) -> None:
-        """Cancel one order of *account*, or say that it has no such open order.
+        """Cancel one order of *account*, or report that it has no such open order.
 
         Raises:
-            Refusal: the id is no id that could ever be.
+            Refusal: the id does not fit into 64 bits.
         """
         if order_id not in _INT64:
             raise Refusal(2, "order_id must fit into 64 bits")
@@ -268,12 +279,12 @@ class Matching:
             self.cancel(order, time, out)
 
     def expire(self, now_us: int, out: list[Output]) -> None:
-        """Cancel what is due, in order of expiry, then id, each at the very moment of its expiry."""
+        """Cancel what is due, in order of expiry, then id; the events carry the time of expiry."""
         while (due := self.next_expiry()) is not None and due <= now_us:
             self.cancel(self._expiries[0][2], event_time(due), out)
 
     def next_expiry(self) -> int | None:
-        """When the next order expires, ``None`` when none will."""
+        """When the next order expires; ``None`` if no order does."""
         heap = self._expiries
         while heap and heap[0][1] not in heap[0][2].account.orders:
             heapq.heappop(heap)
@@ -292,7 +303,7 @@ def _placed(order: Order, initial_amount: int, time: Time) -> Private:
     kind = BuyOrderPlaced if order.buy else SellOrderPlaced
     placed = kind(
         order.order_id,
-        order.book.pair,
+        order.pair.name,
         time,
         order.client_order_id,
         price=from_units(order.price),
@@ -303,9 +314,9 @@ def _placed(order: Order, initial_amount: int, time: Time) -> Private:
     return Private(order.account.client_id, placed)
 
 
-def _tell_cancelled(order: Order, time: Time, out: list[Output]) -> None:
+def _report_cancelled(order: Order, time: Time, out: list[Output]) -> None:
     account = order.account
     kind = BuyOrderCancelled if order.buy else SellOrderCancelled
-    out.append(Private(account.client_id, kind(order.order_id, order.book.pair, time, order.client_order_id)))
+    out.append(Private(account.client_id, kind(order.order_id, order.pair.name, time, order.client_order_id)))
     if held := order.held:
         out.append(account.release(order.held_currency, held, time))

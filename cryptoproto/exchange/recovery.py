@@ -1,7 +1,8 @@
-"""From a journal back to the exchange that wrote it: a snapshot, and every command after it carried out again.
+"""Recovery: from a journal back to the exchange that wrote it.
 
-Nothing is believed that is not proven: the commands are without gaps, each leads to exactly the events that were
-recorded with it, and the checksums agree. Where they do not, the journal is refused and nothing in it is changed.
+The newest whole snapshot is loaded and every command after it is carried out again. Everything is checked: commands
+have no gaps, each leads to exactly the events that were recorded with it, each client's events form an unbroken chain,
+and all checksums match. Otherwise the journal is refused and not changed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import logging
 import sqlite3
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 from zlib import decompress
@@ -31,15 +31,16 @@ __all__ = ["Recovered", "recover"]
 logger = logging.getLogger("cryptoproto.exchange")
 
 _SEQUENCES: Final = msgspec.json.Decoder(dict[str, int])
+_CHAINS: Final = msgspec.json.Decoder(dict[int, tuple[int, int]])
 
 
 class _Damage(CryptoprotoError):
-    """What is wrong; inside this module only."""
+    """The journal contradicts itself. Raised and caught in this module only."""
 
 
 @dataclass(slots=True)
 class Recovered:
-    """An exchange as its journal has it.
+    """The exchange in a journal.
 
     Attributes:
         numbers: the number of each client in the journal.
@@ -66,15 +67,18 @@ def recover(file: JournalFile) -> Recovered:
         JournalError: the journal is damaged.
     """
     try:
-        return _recover(file.writer)
-    except (sqlite3.Error, _Damage, ConfigurationError, KeyError, ValueError, ZlibError) as error:
+        return _recover(file)
+    except (sqlite3.Error, _Damage, ConfigurationError, LookupError, ValueError, ZlibError) as error:
+        raise file.damaged(error) from error
+    except (TypeError, AttributeError) as error:  # a value of another type, which fails where it is used first
         raise file.damaged(error) from error
 
 
-def _recover(connection: sqlite3.Connection) -> Recovered:
+def _recover(file: JournalFile) -> Recovered:
+    connection = file.writer
     keys = connection.execute("SELECT private_key, checksum FROM exchange").fetchall()
     if len(keys) != 1 or row_checksum(keys[0][0]) != keys[0][1]:
-        raise _Damage("its private key is not as it was written")
+        raise _Damage("the private key is not as it was written")
     records: dict[int, ClientRecord] = {}
     for number, client_id, pem, checksum in connection.execute(
         "SELECT client, client_id, public_key, checksum FROM clients ORDER BY client"
@@ -82,7 +86,7 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
         if row_checksum(number, client_id, pem) != checksum:
             raise _Damage(f"client {number} is not as it was written")
         records[number] = ClientRecord(client_id, PublicKey.from_pem(pem.encode()))
-    snapshot = _newest_snapshot(connection)
+    snapshot, skipped = _newest_snapshot(connection)
     client_ids = {number: record.client_id for number, record in records.items()}
     used, used_before = _used_client_order_ids(connection, snapshot, client_ids)
     recovered = Recovered(
@@ -96,27 +100,33 @@ def _recover(connection: sqlite3.Connection) -> Recovered:
         recovered.records[record.client_id] = record
         recovered.numbers[record.client_id] = number
         record.last_sequence = snapshot.sequences.get(record.client_id, 0)
-        (record.floor,) = connection.execute(
-            "SELECT coalesce(max(transaction_id), 0) FROM events WHERE client = ?", (number,)
-        ).fetchone()
+    _carry_out(file, recovered)
+    if recovered.head.number < skipped:
+        raise _Damage(f"command {recovered.head.number + 1} is missing")
+    for number, record in records.items():
+        record.floor, _ = recovered.head.chains.get(number, (0, 0))
         record.first = 1 if record.floor else 0
-    _carry_out(connection, recovered)
     if recovered.engine.client_ids != tuple(recovered.numbers):
-        raise _Damage("its clients are not those that were registered")
+        raise _Damage("the clients are not those that were registered")
     return recovered
 
 
-def _newest_snapshot(connection: sqlite3.Connection) -> SnapshotRow:
-    """The newest snapshot that is whole: an older one costs more commands, and they are checked all the same."""
-    for number, transaction_id, chain, sequences, engine, used, checksum in connection.execute(
-        "SELECT number, last_transaction_id, chain, sequences, engine, used, checksum FROM snapshots "
+def _newest_snapshot(connection: sqlite3.Connection) -> tuple[SnapshotRow, int]:
+    """The newest undamaged snapshot, and the command of the newest damaged one, or 0.
+
+    After an older snapshot, more commands are carried out again.
+    """
+    newest = 0
+    for number, transaction_id, chain, sequences, chains, engine, used, checksum in connection.execute(
+        "SELECT number, last_transaction_id, chain, sequences, chains, engine, used, checksum FROM snapshots "
         "ORDER BY number DESC"
     ):
-        if row_checksum(sequences, engine, used) == checksum:
-            head = Head(number, transaction_id, chain)
-            return SnapshotRow(head, _SEQUENCES.decode(sequences), decompress(engine), used_before=used)
-        logger.warning("the snapshot after command %d is passed over: its checksum is wrong", number)
-    raise _Damage("it holds no snapshot that can be used")
+        if row_checksum(sequences, chains, engine, used) == checksum:
+            head = Head(number, transaction_id, chain, _CHAINS.decode(chains))
+            return SnapshotRow(head, _SEQUENCES.decode(sequences), decompress(engine), used_before=used), newest
+        newest = max(newest, number)
+        logger.warning("the snapshot after command %d is damaged and is skipped: its checksum is wrong", number)
+    raise _Damage("there is no snapshot that can be used")
 
 
 def _used_client_order_ids(
@@ -132,13 +142,13 @@ def _used_client_order_ids(
         used.setdefault(client_ids[client], array("q")).extend(from_bytes(raw))
     count = sum(map(len, used.values()))
     if count != snapshot.used_before:
-        raise _Damage(f"{snapshot.used_before} client order ids were used, and {count} are there")
+        raise _Damage(f"{snapshot.used_before} client order ids were used, and {count} are in the file")
     return used, count
 
 
-def _carry_out(connection: sqlite3.Connection, recovered: Recovered) -> None:
-    """Carry out the commands after the snapshot again, and compare what comes of it with what was recorded."""
-    head, numbers = recovered.head, recovered.numbers
+def _carry_out(file: JournalFile, recovered: Recovered) -> None:
+    """Carry out the commands after the snapshot again, and compare the results with what was recorded."""
+    connection, head, numbers = file.writer, recovered.head, recovered.numbers
     if head.number:
         known = connection.execute(
             "SELECT last_transaction_id, checksum FROM commands WHERE number = ?", (head.number,)
@@ -146,7 +156,7 @@ def _carry_out(connection: sqlite3.Connection, recovered: Recovered) -> None:
         if known != (head.transaction_id, head.checksum):
             raise _Damage(f"the snapshot after command {head.number} does not belong to that command")
     clients = {number: recovered.records[client_id] for client_id, number in numbers.items()}
-    recorded = _recorded_events(connection, head.transaction_id, clients)
+    recorded = _recorded_events(file, head, clients)
     for row in connection.execute(
         "SELECT number, client, sequence, command, last_transaction_id, checksum FROM commands "
         "WHERE number > ? ORDER BY number",
@@ -166,7 +176,7 @@ def _carry_out(connection: sqlite3.Connection, recovered: Recovered) -> None:
             raise _Damage(f"command {number} does not lead to what was recorded with it")
         for event in told:
             if recorded.pop(event[1], None) != event:
-                raise _Damage(f"transaction {event[1]} is not as command {number} told it")
+                raise _Damage(f"transaction {event[1]} is not the event of command {number}")
         if sequence is not None:
             clients[client].last_sequence = sequence
         used = used_client_order_id(command, outputs)
@@ -177,15 +187,17 @@ def _carry_out(connection: sqlite3.Connection, recovered: Recovered) -> None:
         raise _Damage(f"transaction {min(recorded)} belongs to no command")
 
 
-def _recorded_events(
-    connection: sqlite3.Connection, after: int, clients: dict[int, ClientRecord]
-) -> dict[int, EventRow]:
-    def rows() -> Iterator[EventRow]:
-        for client in clients:
-            yield from connection.execute(
-                "SELECT client, transaction_id, time_us, payload, checksum FROM events "
-                "WHERE client = ? AND transaction_id > ? ORDER BY transaction_id",
-                (client, after),
-            )
-
-    return {row[1]: row for row in rows()}
+def _recorded_events(file: JournalFile, head: Head, clients: dict[int, ClientRecord]) -> dict[int, EventRow]:
+    """The events after the snapshot, by transaction id; the chains of all events are checked."""
+    later: dict[int, EventRow] = {}
+    for client in clients:
+        newest = head.chains.get(client)
+        if newest is not None:
+            known = file.writer.execute(
+                "SELECT checksum FROM events WHERE client = ? AND transaction_id = ?", (client, newest[0])
+            ).fetchone()
+            if known != (newest[1],):
+                raise _Damage(f"transaction {newest[0]} of client {client} is changed or missing")
+        for row in file.events(client, head.transaction_id):
+            later[row[1]] = row
+    return later

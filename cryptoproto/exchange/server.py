@@ -30,6 +30,7 @@ __all__ = ["Exchange"]
 
 _LONGEST_SLEEP = 60.0
 _LAST_PORT = 65_535
+_SHOWN_CLIENTS = 5
 
 
 class Exchange:
@@ -145,6 +146,18 @@ class Exchange:
 
     def _make_venue(self, engine: Engine, ledger: Ledger, clock: Callable[[], int]) -> Venue:
         return Venue(engine, ledger, clock, on_private=self._on_private, on_public=self._on_public)
+
+    def __repr__(self) -> str:
+        address = self.url if self._servers else "not listening"
+        ids = self.venue.engine.client_ids
+        names = ", ".join(ids[:_SHOWN_CLIENTS]) + (", …" if len(ids) > _SHOWN_CLIENTS else "")
+        clients = f"{len(ids)} clients ({names}), {len(self._by_client)} connected" if ids else "no clients"
+        return f"<Exchange {address}, {clients}, {f'journal {self.path}' if self.path else 'in memory'}>"
+
+    @property
+    def path(self) -> str | None:
+        """The journal's file; ``None`` if everything is kept in memory."""
+        return None if self._journal is None else self._journal.path
 
     # Addresses
 

@@ -1,7 +1,7 @@
 """The whole state of an engine as bytes, and back.
 
-What follows from something else is not stored: holds and level volumes are those of the open orders, and the order in
-which orders are filled at a price is that of their ids.
+Derived values are not stored: holds and level volumes follow from the open orders, and orders at one price are filled
+in the order of their ids.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from typing import Final
 import msgspec
 
 from ..exceptions import DecodeError
-from .accounts import Accounts
-from .book import Order
+from .accounts import Accounts, Order
 from .matching import Matching
 
 __all__ = ["State", "dump", "fill", "load"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 class _Account(msgspec.Struct, array_like=True):
@@ -38,7 +37,7 @@ class _Order(msgspec.Struct, array_like=True):
 
 
 class State(msgspec.Struct):
-    """What a snapshot holds. All amounts are in units of 1e-8."""
+    """The contents of a snapshot. All amounts are in units of 1e-8."""
 
     version: int
     trade_pairs: list[str]
@@ -46,6 +45,7 @@ class State(msgspec.Struct):
     taker_fee: int
     now_us: int
     last_order_id: int
+    max_open_orders: int
     disabled: list[str]
     touched: list[str]
     fees: dict[str, int]
@@ -67,7 +67,7 @@ def dump(
     now_us: int,
     client_order_ids: bool,
 ) -> bytes:
-    """The state in *matching* and *accounts*, and what else an engine knows."""
+    """The state of *matching* and *accounts*, and the rest of an engine's state, as bytes."""
     orders = sorted((order for account in accounts for order in account.orders.values()), key=lambda o: o.order_id)
     state = State(
         version=_VERSION,
@@ -76,6 +76,7 @@ def dump(
         taker_fee=taker_fee,
         now_us=now_us,
         last_order_id=matching.last_order_id,
+        max_open_orders=matching.max_open_orders,
         disabled=sorted(matching.disabled),
         touched=sorted(matching.touched),
         fees=accounts.fees,
@@ -91,7 +92,7 @@ def dump(
             _Order(
                 order.order_id,
                 order.account.client_id,
-                order.book.pair,
+                order.pair.name,
                 order.buy,
                 order.price,
                 order.amount,
@@ -108,20 +109,21 @@ def load(raw: bytes) -> State:
     """The state in *raw*.
 
     Raises:
-        DecodeError: *raw* is no snapshot, or one of another version.
+        DecodeError: *raw* is not a snapshot, or has another version.
     """
     try:
         state = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError(f"this is no snapshot of an exchange: {error}") from None
+        raise DecodeError(f"this is not a snapshot of an exchange: {error}") from None
     if state.version != _VERSION:
-        raise DecodeError(f"the snapshot has version {state.version}, this is for version {_VERSION}")
+        raise DecodeError(f"the snapshot has version {state.version}; this package reads version {_VERSION}")
     return state
 
 
 def fill(state: State, matching: Matching, accounts: Accounts) -> None:
-    """Put *state* into the parts of a new engine."""
+    """Load *state* into the parts of a new engine."""
     matching.last_order_id = state.last_order_id
+    matching.max_open_orders = state.max_open_orders
     matching.disabled.update(state.disabled)
     accounts.fees.update(state.fees)
     for entry in state.accounts:
@@ -131,7 +133,7 @@ def fill(state: State, matching: Matching, accounts: Accounts) -> None:
         order = Order(
             row.order_id,
             accounts[row.client_id],
-            matching.books[row.trade_pair],
+            matching.books[row.trade_pair].pair,
             row.buy,
             row.price,
             row.amount,

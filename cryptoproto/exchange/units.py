@@ -1,7 +1,6 @@
-"""Exact conversion between the Decimals of messages and the integers of 1e-8 that the engine counts in.
+"""Exact conversion between the Decimals of messages and the engine's integers, in units of 1e-8.
 
-Both directions work in a context of their own: no global decimal context is read or changed, and nothing is ever
-rounded on the way.
+Both directions use their own decimal context: the global context is neither read nor changed, and nothing is rounded.
 """
 
 from __future__ import annotations
@@ -16,27 +15,27 @@ from ..messages import AmountLike
 __all__ = ["MAX_UNITS", "UNIT", "Refusal", "as_decimal", "from_units", "to_units"]
 
 UNIT: Final = 10**8
-"""How many units make one: amounts, prices and balances have eight decimals."""
+"""Units in one: amounts, prices and balances have eight decimals."""
 
 MAX_UNITS: Final = 10**18 * UNIT
-"""The largest amount, price or order value: 26 digits, which still fit the 28 of Python's default decimal context,
-so that a client who calculates with them there stays exact."""
+"""The largest amount, price or order value: 26 digits. They fit the 28 of Python's default decimal context, so
+calculations with them stay exact."""
 
 _STEP: Final = Decimal("0.00000001")
 _EIGHT: Final = Decimal(8)
-# 80 digits: a balance would have to take in 10**54 of the largest deposits to reach the end of them. The narrow range
-# of exponents stops numbers like 1E+999999999 before they are written out.
+# 80 digits hold the sum of 10**54 of the largest deposits. The narrow range of exponents rejects numbers like
+# 1E+999999999 before they are written out.
 _EXACT: Final = Context(prec=80, Emin=-79, Emax=79, traps=[InvalidOperation, Overflow, Inexact])
 _scale: Final = _EXACT.scaleb
 _multiply: Final = _EXACT.multiply
 _whole: Final = _EXACT.to_integral_exact
 _SHOWN: Final = 40
-# Prices, amounts and fees come again and again; making a Decimal takes longer than finding it.
+# Prices, amounts and fees repeat; a cached Decimal is faster than a new one.
 _REMEMBERED: Final = 4096
 
 
 class Refusal(CryptoprotoError):
-    """A command cannot be carried out and has changed nothing. Inside the engine only: it becomes ``Refused``."""
+    """A command cannot be carried out and has changed nothing. The engine turns it into a ``Refused``."""
 
     def __init__(self, error_type: int, text: str) -> None:
         super().__init__(error_type, text)
@@ -45,25 +44,25 @@ class Refusal(CryptoprotoError):
 
 
 def as_decimal(value: AmountLike, name: str) -> Decimal:
-    """*value* as a Decimal; *name* is the word for it in an error.
+    """*value* as a Decimal; *name* names it in an error.
 
-    Whether the number will do is not looked at: one from a journal and one from a caller meet the same rule later.
+    The range is checked later, by the same rule for values from a journal and from a caller.
 
     Raises:
-        ConfigurationError: it is a float or no number.
+        ConfigurationError: it is a float or not a number.
     """
     if isinstance(value, bool) or not isinstance(value, Decimal | str | int):
         raise ConfigurationError(f"{name}={value!r} must be a Decimal, a string or an int, not {type(value).__name__}")
     try:
         return Decimal(value)
     except InvalidOperation:
-        raise ConfigurationError(f'{name}={value!r} is no decimal number; write it like "1.5"') from None
+        raise ConfigurationError(f'{name}={value!r} is not a decimal number; write it like "1.5"') from None
 
 
 def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
-    """*value* in units of 1e-8; *name* is the word for it in an error, *zero* whether it may be zero.
+    """*value* in units of 1e-8; *name* names it in an error, *zero* says whether zero is allowed.
 
-    Decimals behind the eighth may be there as long as they are zeroes.
+    Decimals after the eighth must be zeroes.
 
     Raises:
         Refusal: it is not positive, not finite, greater than 10**18, or finer than eight decimals.
@@ -71,7 +70,7 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     if not isinstance(value, Decimal):
         value = as_decimal(value, name)
     if not value.is_finite():
-        raise Refusal(2, f"{name}={value} is no finite number")
+        raise Refusal(2, f"{name}={value} is not a finite number")
     try:
         units = int(_whole(_scale(value, _EIGHT)))
     except Overflow:
@@ -79,7 +78,7 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     except Inexact:
         raise Refusal(2, f"{name}={_shown(value)} has more than 8 decimals") from None
     if units > MAX_UNITS:
-        raise Refusal(2, f"{name}={_shown(value)} is too large: the most is 10**18")
+        raise Refusal(2, f"{name}={_shown(value)} is too large: the maximum is 10**18")
     if units < 0 or not (units or zero):
         raise Refusal(2, f"{name}={_shown(value)} must be {'zero or more' if zero else 'greater than zero'}")
     return units
@@ -92,6 +91,6 @@ def from_units(units: int) -> Decimal:
 
 
 def _shown(value: Decimal) -> str:
-    # A payload may hold a number of a million digits; the error need not.
+    # A payload may hold a number of a million digits; an error shows the first of them.
     text = str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,9 +1,20 @@
-"""License management: a gateway's agent, the license manager, and what they say to each other.
+"""License management: a gateway's agent, the license manager, and the messages between them.
 
-The agent needs the ``licensing`` extra, the manager's HTTP server the ``server`` extra too.
+The agent needs the ``licensing`` extra, the manager's HTTP server also the ``server`` extra. Modules are imported when
+a name is first used: :func:`config_hash` and :func:`read_logins` need no extra at all.
+
+::
+
+    manager | agent      the two sides; they do not import each other
+    sealing              keys, sealed boxes, signatures, tokens
+    request              the fields of a request, its bytes, the config hash
+    fbs                  generated code
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ..exceptions import (
     InvalidToken,
@@ -22,60 +33,27 @@ from ..exceptions import (
     TooManyRequests,
 )
 
-try:
-    from .activity import (
-        EXTERNAL_BOUNDS_NS,
-        INTERNAL_BOUNDS_NS,
-        ActivityReading,
-        ActivityRecorder,
-        ActivitySource,
-        LatencyHistogram,
-        LatencyReading,
-    )
-    from .agent import LicenseAgent
-    from .clock import Clock, SystemClock
-    from .keypair import KeyPair, ManagerKey
-    from .logins import config_hash, read_logins
-    from .manager import (
-        Administration,
-        Agreement,
-        AuditRow,
-        Generation,
-        Keyring,
-        LicenseManager,
-        Lock,
-        UsageRow,
-        administer,
-    )
-    from .request import WITHHOLDABLE, Deployment, LicenseRequest, preview_request
-    from .standing import LicenseState, Schedule
-    from .token import LicenseToken, TokenBinding
-    from .token_cache import TokenCache
-except ModuleNotFoundError as error:
-    if error.name not in {"nacl", "flatbuffers", "psutil", "httpx"}:
-        raise
-    raise ModuleNotFoundError(
-        f"cryptoproto.licensing needs {error.name}: pip install 'cryptoproto[licensing]'", name=error.name
-    ) from None
+if TYPE_CHECKING:
+    from .agent.agent import LicenseAgent
+    from .agent.clock import Clock
+    from .agent.standing import LicenseState, Schedule
+    from .manager import Administration, Keyring, LicenseManager
+    from .request.activity import ActivityRecorder, ActivitySource
+    from .request.logins import config_hash, read_logins
+    from .request.request import WITHHOLDABLE, Deployment, LicenseRequest, preview_request
+    from .sealing.keypair import KeyPair, ManagerKey
+    from .sealing.token import LicenseToken, TokenBinding
 
 __all__ = [
-    "EXTERNAL_BOUNDS_NS",
-    "INTERNAL_BOUNDS_NS",
     "WITHHOLDABLE",
-    "ActivityReading",
     "ActivityRecorder",
     "ActivitySource",
     "Administration",
-    "Agreement",
-    "AuditRow",
     "Clock",
     "Deployment",
-    "Generation",
     "InvalidToken",
     "KeyPair",
     "Keyring",
-    "LatencyHistogram",
-    "LatencyReading",
     "LicenseAgent",
     "LicenseDatabaseError",
     "LicenseExpired",
@@ -85,7 +63,6 @@ __all__ = [
     "LicenseState",
     "LicenseToken",
     "LicensingError",
-    "Lock",
     "MalformedMessage",
     "ManagerKey",
     "ManagerUnavailable",
@@ -95,14 +72,52 @@ __all__ = [
     "RequestStale",
     "Schedule",
     "SealBroken",
-    "SystemClock",
     "TokenBinding",
-    "TokenCache",
     "TokenCacheError",
     "TooManyRequests",
-    "UsageRow",
-    "administer",
     "config_hash",
     "preview_request",
     "read_logins",
 ]
+
+_HOMES = {
+    "LicenseAgent": "agent.agent",
+    "Clock": "agent.clock",
+    "LicenseState": "agent.standing",
+    "Schedule": "agent.standing",
+    "Administration": "manager",
+    "Keyring": "manager",
+    "LicenseManager": "manager",
+    "ActivityRecorder": "request.activity",
+    "ActivitySource": "request.activity",
+    "config_hash": "request.logins",
+    "read_logins": "request.logins",
+    "WITHHOLDABLE": "request.request",
+    "Deployment": "request.request",
+    "LicenseRequest": "request.request",
+    "preview_request": "request.request",
+    "KeyPair": "sealing.keypair",
+    "ManagerKey": "sealing.keypair",
+    "LicenseToken": "sealing.token",
+    "TokenBinding": "sealing.token",
+}
+_EXTRA = frozenset({"nacl", "flatbuffers", "psutil", "httpx"})
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f".{home}", __name__)
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
+        raise ModuleNotFoundError(
+            f"cryptoproto.licensing needs {error.name}: pip install 'cryptoproto[licensing]'", name=error.name
+        ) from None
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -20,7 +20,7 @@ __all__ = [
 class SetBalance(Message, frozen=True, gc=False):
     """The available balance of *currency* is now *balance*, *change* more than before.
 
-    *reason* is ``"trade"``, ``"on_hold"`` (an order took or released its hold), ``"transfer"`` or ``"withdraw"``.
+    *reason* is ``"trade"``, ``"on_hold"`` (an order reserved or released funds), ``"transfer"`` or ``"withdraw"``.
     """
 
     currency: str

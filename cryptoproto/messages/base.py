@@ -1,4 +1,4 @@
-"""What every message has: its name on the wire and its dict."""
+"""What all messages have in common: the name on the wire and the form as a dict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .amounts import plain
 __all__ = ["Message", "Time", "Unknown", "moment"]
 
 Time: TypeAlias = tuple[
-    Annotated[int, msgspec.Meta(ge=0, lt=10**11)],  # up to the year 5138: what is beyond is damage
+    Annotated[int, msgspec.Meta(ge=0, lt=10**11)],  # up to the year 5138: anything later is a damaged message
     Annotated[int, msgspec.Meta(ge=0, lt=1_000_000)],
 ]
 """``[unix seconds, fraction]``: microseconds in events, milliseconds in market data."""
@@ -22,12 +22,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(time: Time, *, fraction: int = 1_000_000) -> datetime:
-    """The exact moment as a datetime in UTC; *fraction* is how many of its second part make a second."""
+    """The exact time as a datetime in UTC; *fraction* is how many units of the second part make a second."""
     return _EPOCH + timedelta(seconds=time[0], microseconds=time[1] * (1_000_000 // fraction))
 
 
 # gc=False: messages hold only numbers, strings and containers of those, so they can never be part of a reference
-# cycle, and the collector need not walk the many that wait in queues.
+# cycle, and the garbage collector need not visit the many that wait in queues.
 class Message(msgspec.Struct, frozen=True, gc=False, tag_field="@type", tag=True):
     """The base of every typed message. Immutable; compares by value."""
 
@@ -49,7 +49,7 @@ def _in_plain_digits(value: Any) -> Any:
 
 
 class Unknown(msgspec.Struct, frozen=True, gc=False):
-    """A message whose ``@type`` this version does not know. Never an error: the payload is here, whole."""
+    """A message whose ``@type`` this version does not know. It is not an error: the whole payload is kept."""
 
     type: str
     payload: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Public market data, and the broadcasts that both sockets carry."""
+"""Public market data, and the broadcasts that are sent on both sockets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["AnonymousTrade", "OrderBookAgg", "TradesDisabledOnPairs", "TradesEna
 
 
 class OrderBookAgg(Message, frozen=True, gc=False):
-    """The whole aggregated book of one pair: price level to volume. It replaces the one before."""
+    """The whole aggregated book of one pair: price level to volume. It replaces the previous one."""
 
     trade_pair: str
     current_order_id: int
@@ -36,12 +36,12 @@ class AnonymousTrade(Message, frozen=True, gc=False):
 
 
 class TradesDisabledOnPairs(Message, frozen=True, gc=False):
-    """Trading stopped on these pairs; orders for them are refused."""
+    """Trading has stopped on these pairs; orders for them are rejected."""
 
     trade_pairs: list[str]
 
 
 class TradesEnabledOnPairs(Message, frozen=True, gc=False):
-    """Trading goes on for these pairs."""
+    """Trading has resumed on these pairs."""
 
     trade_pairs: list[str]

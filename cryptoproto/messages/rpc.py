@@ -50,7 +50,7 @@ class UserBalanceRequest(Message, frozen=True, gc=False):
 
 
 class Balance(msgspec.Struct, frozen=True, gc=False):
-    """What can be used and what open orders hold of one currency."""
+    """The balance of one currency: what can be used, and what open orders have reserved."""
 
     available: Decimal
     on_hold: Decimal

@@ -13,8 +13,8 @@ __all__ = ["OwnTrade"]
 class OwnTrade(Message, frozen=True, gc=False):
     """One fill of one of the client's orders.
 
-    *maker* says whether the client's order rested in the book; *maker_buy* whether the resting order was the buyer,
-    so the client bought exactly if the two are equal.
+    *maker* says whether the client's order rested in the book; *maker_buy* whether the resting order was the buy
+    order. The client was the buyer if both are equal.
     """
 
     order_id: int

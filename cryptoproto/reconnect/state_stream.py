@@ -43,10 +43,16 @@ class StateStream(Generic[S]):
         if self._ended:
             return
         self._current = state
-        self._ended = last
         self._channel.publish(state)
         if last:
-            self._channel.end()
+            self.end()
+        else:
+            self.notify()
+
+    def end(self) -> None:
+        """Make the current state the last one. Readers end when they have read it."""
+        self._ended = True
+        self._channel.end()
         self.notify()
 
     def notify(self) -> None:

@@ -84,6 +84,12 @@ class Subscription(Generic[T]):
         self._ended = True
         self._wake.set()
 
+    def drain(self) -> list[T]:
+        """Take everything that waits, without waiting for more."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
     def close(self) -> None:
         """Stop reading."""
         self._channel.leave(self)

@@ -234,7 +234,7 @@ class Client:
 class _Reports:
     """The reports of a client, with the orders of this package in them."""
 
-    def __init__(self, thread: LoopThread, source: Subscription[asynchronous.Report]) -> None:
+    def __init__(self, thread: LoopThread, source: asynchronous.ReportStream) -> None:
         self._thread = thread
         self._source = source
 

@@ -17,10 +17,9 @@ import cryptoproto as cp
 from cryptoproto.apikeys import ApiKeyAuth, SessionAuth
 from cryptoproto.apikeys.server import ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
-
-from .conftest import base64_of
-from .seed_client import RsaNumbers, SeedClient
-from .seed_server import SeedServer, seed_server
+from tests.support.apikeys.samples import base64_of
+from tests.support.apikeys.seed_client import RsaNumbers, SeedClient
+from tests.support.apikeys.seed_server import SeedServer, seed_server
 
 
 def _numbers(key: cp.PrivateKey) -> rsa.RSAPrivateNumbers:
@@ -115,7 +114,7 @@ async def test_a_client_in_node_js_is_accepted(keys: KeyStore, alice_key: cp.Pri
     if node is None:
         pytest.skip("node is not installed")
     gatekeeper = Gatekeeper(ApiKeysConfig(keys, SessionSettings(enabled=True)))
-    script = Path(__file__).with_name("seed_client.js")
+    script = Path(__file__).parents[1] / "support" / "apikeys" / "seed_client.js"
     async with running(demonstration_app(gatekeeper)) as url:
         process = await asyncio.create_subprocess_exec(
             node,

@@ -1,4 +1,4 @@
-"""The client's half of a login: what gateways may answer, and which keys are taken."""
+"""The client's half of a login: replies that are accepted or refused, and private keys."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ import cryptoproto as cp
 from cryptoproto.apikeys import ClientLogin, LoginOutcome
 from cryptoproto.apikeys.diffie_hellman import to_base64
 from cryptoproto.apikeys.login import api_private_key, attempt_body
-
-from .conftest import SMALL_GROUP, SMALL_LIMITS, base64_of
-
-SEED_PUBLIC_KEY = (
-    "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDq/Y/kEag9vPlfPu2dzFUeuPTZX94g85v/L3TxRvXHmR1IQtjOSPCtY4NmzeLb3rLwf0J2"
-    "+X8HeC3Fva6oRVl5hora77cOTmLuTmEZe6oVxjFvdRsQqfcUlAqijViiPMlnDQZ/HsC6S7WLZyMwatdbBsFtnbT9fb3m4VDeakUVQwIDAQAB"
-)
+from tests.support.apikeys.samples import SEED_PUBLIC_KEY, SMALL_GROUP, SMALL_LIMITS, base64_of
 
 
 def _attempt(**changes: Any) -> bytes:

@@ -19,11 +19,10 @@ from cryptoproto.apikeys import StompConnection
 from cryptoproto.apikeys.server.demonstration import running
 from cryptoproto.apikeys.stomp_link import StompLink
 from cryptoproto.transport import TransportKind, serve
-from tests.exchange.test_server import self_signed
+from tests.support.apikeys.stomp_wire import URL, Wire
+from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle
-
-from .wire import URL, Wire
 
 
 @contextlib.asynccontextmanager
@@ -55,7 +54,7 @@ async def test_close_codes_and_reasons_arrive(kind: TransportKind) -> None:
         assert [(await anext(subscription)).body for _ in range(2)] == ["zuerst ü".encode(), b"then \xff"]
         with pytest.raises(cp.ConnectionClosed, match="with code 4711: gone"):
             await anext(subscription)
-        await stomp.aclose()
+        await stomp.close()
 
 
 async def test_closing_says_1000(kind: TransportKind) -> None:
@@ -64,7 +63,7 @@ async def test_closing_says_1000(kind: TransportKind) -> None:
     async with _on_a_socket(wire) as place:
         stomp = await _connect(f"ws://{place}", kind)
         await wire.heard("CONNECT")
-        closing = asyncio.create_task(stomp.aclose())
+        closing = asyncio.create_task(stomp.close())
         wire.says("RECEIPT", {"receipt-id": (await wire.heard("DISCONNECT")).headers["receipt"]})
         await closing
     assert wire.code == 1000
@@ -81,7 +80,7 @@ async def test_a_message_that_is_too_long_is_named(kind: TransportKind) -> None:
         wire.says("MESSAGE", {}, b"x" * 200_000)
         with pytest.raises(cp.ConnectionClosed, match=r"without a close code: .*132072"):
             await anext(subscription)
-        await stomp.aclose()
+        await stomp.close()
     assert wire.code == 1009
 
 
@@ -100,7 +99,7 @@ async def test_tls_is_checked_unless_a_context_says_otherwise(kind: TransportKin
         assert stomp.version == "1.2"
         wire.hangs_up()
         await wire.closed.wait()
-        await stomp.aclose()
+        await stomp.close()
 
 
 async def test_a_gateway_of_another_subprotocol(kind: TransportKind) -> None:

@@ -120,7 +120,7 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
     assert len(secret) == 48
     assert secret not in out + err
     code, _, err = await shell("keygen", "basic", "--name", "B", "--out", str(path))
-    assert (code, "exists already" in err) == (1, True)
+    assert (code, "already exists" in err) == (1, True)
     assert path.read_text().strip() == secret
 
 
@@ -131,7 +131,7 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
         (["request", "GET", "127.0.0.1/", "--session", "{session}"], 1, "begins with http://"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 1, "is the address right?"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 1, "log in first"),
-        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 1, "cannot be read"),
+        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 1, "no such private"),
         (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 1, "gateway's address"),
         (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 1, "the given private key"),
         (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 1, "chmod 600"),

@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from cryptoproto.cli.app import run
-from cryptoproto.licensing import KeyPair, LicenseManager, agent, manager_link
+from cryptoproto.licensing import KeyPair, LicenseManager
+from cryptoproto.licensing.agent import agent, manager_link
 from tests.licensing.worlds import InMemory
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -56,7 +57,7 @@ def test_keygen(cli: Cli, tmp_path: Path) -> None:
     assert KeyPair.load(tmp_path / "keys.json").public_key == out.strip()
     code, _, error = cli("keygen", "keys.json")
     assert code == 1
-    assert "exists already" in error
+    assert "already exists" in error
     code, out, _ = cli("keygen", "keys.json", "--overwrite", "--json")
     assert code == 0
     assert KeyPair.load(tmp_path / "keys.json").public_key == json.loads(out)["public_key"]
@@ -100,7 +101,7 @@ def test_a_token_by_hand(cli: Cli, world: str) -> None:
     assert code == 1
     assert "cannot be read" in error
     assert cli(*grant, "--period", "2d")[0] == 0
-    assert "exists already" in cli(*grant, "--period", "2d")[2]
+    assert "already exists" in cli(*grant, "--period", "2d")[2]
     assert json.loads(cli("locks", "--json")[1])[0]["session_id"] == "granted by hand"
     code, _, error = cli("install", "t.bin", *GATEWAY, "--login", "A2")
     assert code == 1

@@ -89,7 +89,6 @@ def test_each_once_in_order_over_links_and_processes(
                     asking.cancel()
                 else:
                     seen.append(asking.result().transaction_id)
-                    events.take_back(client.position)
                     seen.pop()
                 await asyncio.wait([asking])
         async with trader(line, alice_key, store=make_store(), backoff=quick()) as client:
@@ -153,7 +152,7 @@ async def test_waiting_for_events_can_be_cancelled(exchange: Exchange, alice_key
                     await anext(events)
             pay(exchange)
         await settle()
-        assert len(client._delivery.inbox.events) + 10 >= len(ids(exchange)) - 1
+        assert client._events.queued + 10 >= len(ids(exchange)) - 1
         with pytest.raises(cp.ConfigurationError, match="on_event"):
             trader(Line(exchange), alice_key, on_event=print).events()
 
@@ -183,9 +182,9 @@ def test_exactly_once_with_the_users_own_tables(tmp_path: Path, exchange: Exchan
                                 divide(where == "in")
                             divide(where == "behind")
                             left -= 1
-                            if not left or not client._delivery.inbox.events:
+                            if not left or not client._events.queued:
                                 break
-                    if not client._delivery.inbox.events and client._progress.handed is None:
+                    if not client._events.queued and client._events.handling() is None:
                         break
                 if number % 3 == 0:
                     line.cut()
@@ -255,7 +254,7 @@ async def test_a_slow_reader_pauses_the_link_and_loses_nothing(exchange: Exchang
         events = client.events()
         pay(exchange, 100)
         await settle()
-        assert 10 <= len(client._delivery.inbox.events) <= 200
+        assert 10 <= client._events.queued <= 200
         assert not line.links[1].reading
         # Calls are not held up by it: their answers come behind the events.
         loop = asyncio.get_running_loop()
@@ -281,7 +280,7 @@ async def test_a_reader_who_sleeps_while_orders_wait(script: Script, alice_key: 
         first.events(1, 5000)
         await until_state(client, State.CONNECTING)
         assert isinstance(first.closed, object)
-        assert 10 < len(client._delivery.inbox.events) < 4300
+        assert 10 < client._events.queued < 4300
         await asyncio.sleep(100)
         assert script.peer is first  # not before there is room
         script.last_sequence = 1
@@ -324,7 +323,7 @@ async def test_who_never_asks_costs_no_memory(exchange: Exchange, alice_key: cp.
         for _ in range(10):
             pay(exchange, 50)
             await client.balances()
-            assert len(client._delivery.inbox.events) <= 20
+            assert client._events.queued <= 20
         assert client.metrics().counters["events"] == 1000
 
 

@@ -24,7 +24,7 @@ class Source:
 
     def metrics(self) -> MetricsSnapshot:
         self.threads.append(threading.get_ident())
-        return self.metered.snapshot({"connected": 1.0, "pacing_hold_s": 0.25})
+        return self.metered.snapshot({}, {"connected": 1.0, "pacing_hold_s": 0.25})
 
 
 def read(url: str) -> str:

@@ -8,8 +8,8 @@ import random
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.client.outcomes import never_sent
-from cryptoproto.client.rate_limiter import TokenBucket
+from cryptoproto.client.link import not_sent
+from cryptoproto.client.rate_limiter import RateLimiter
 from cryptoproto.client.states import State
 from cryptoproto.exchange import Exchange
 from tests.client.test_states import placed
@@ -26,7 +26,7 @@ def now() -> float:
 
 @virtual
 async def test_turns_come_at_the_rate_after_a_burst() -> None:
-    bucket = TokenBucket(10, burst=3)
+    bucket = RateLimiter(10, burst=3)
     times = []
     for _ in range(13):
         await bucket.turn()
@@ -41,7 +41,7 @@ async def test_turns_come_at_the_rate_after_a_burst() -> None:
 
 @virtual
 async def test_without_a_rate_every_turn_comes_at_once() -> None:
-    bucket = TokenBucket(None)
+    bucket = RateLimiter(None)
     for _ in range(1000):
         await bucket.turn()
     assert (now(), bucket.depth, bucket.hold) == (0, 0, 0.0)
@@ -49,7 +49,7 @@ async def test_without_a_rate_every_turn_comes_at_once() -> None:
 
 @virtual
 async def test_the_urgent_go_first_and_the_rest_in_order() -> None:
-    bucket = TokenBucket(1, burst=1)
+    bucket = RateLimiter(1, burst=1)
     await bucket.turn()
     order: list[str] = []
 
@@ -69,7 +69,7 @@ async def test_the_urgent_go_first_and_the_rest_in_order() -> None:
 @virtual
 async def test_a_cancelled_turn_goes_to_the_next_at_once() -> None:
     """Before it is given, and between the giving and the taking."""
-    bucket = TokenBucket(1, burst=1)
+    bucket = RateLimiter(1, burst=1)
     await bucket.turn()
     first, second = (asyncio.create_task(bucket.turn()) for _ in range(2))
     await asyncio.sleep(0.5)
@@ -91,7 +91,7 @@ async def test_a_cancelled_turn_goes_to_the_next_at_once() -> None:
 
 @virtual
 async def test_cancelled_at_random_the_rate_is_kept() -> None:
-    bucket, choice = TokenBucket(50, burst=5), random.Random(7)
+    bucket, choice = RateLimiter(50, burst=5), random.Random(7)
     times: list[float] = []
 
     async def one() -> None:
@@ -111,11 +111,11 @@ async def test_cancelled_at_random_the_rate_is_kept() -> None:
 
 @virtual
 async def test_the_end_fails_all_who_wait() -> None:
-    bucket = TokenBucket(1, burst=1)
+    bucket = RateLimiter(1, burst=1)
     await bucket.turn()
     tasks = [asyncio.create_task(bucket.turn()) for _ in range(3)]
     await settle()
-    bucket.end(lambda: never_sent("over"))
+    bucket.end(lambda: not_sent("over"))
     tasks[0].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[0], asyncio.CancelledError)
@@ -127,7 +127,7 @@ def test_a_rate_that_is_none(rate: float) -> None:
     @virtual
     async def run() -> None:
         with pytest.raises(cp.ConfigurationError, match="order_rate"):
-            TokenBucket(rate)
+            RateLimiter(rate)
 
     run()
 

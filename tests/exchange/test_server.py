@@ -1,31 +1,25 @@
-"""The embedded exchange on real sockets, through the public API: who may come in, and what ends a session."""
+"""The exchange as an object: options, addresses, start, restart, close, and what its operator can do."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ipaddress
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import NameOID
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
-from cryptoproto.wire import Opened
+from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
-from tests.support.trading import Floor, in_memory, limit, read_until, trade
-from tests.support.virtual_time import virtual
+from tests.support.trading import Floor, limit, read_until, trade
 
 BALANCE = cp.UserBalanceRequest()
+
 V5 = cp.Protocol.V5
 
 
@@ -35,7 +29,16 @@ async def floor(keys: dict[str, cp.PrivateKey], kind: Any, protocol: cp.Protocol
         yield floor
 
 
-# The handshake
+async def test_repr_shows_address_clients_and_journal(tmp_path: Path, keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(path=tmp_path / "exchange.db", private_key=keys["exchange"])
+    assert repr(exchange) == f"<Exchange not listening, no clients, journal {tmp_path}/exchange.db>"
+    async with exchange:
+        for number in range(6):
+            exchange.register(f"c{number}", keys["alice"].public_key)
+        expected = f"<Exchange {exchange.url}, 6 clients (c0, c1, c2, c3, c4, …), 0 connected, journal {exchange.path}>"
+        assert repr(exchange) == expected
+    assert repr(exchange).startswith("<Exchange not listening, 6 clients")
+    assert repr(Exchange(private_key=keys["exchange"])) == "<Exchange not listening, no clients, in memory>"
 
 
 async def test_a_client_comes_in(floor: Floor) -> None:
@@ -53,123 +56,6 @@ async def vanished(floor: Floor, client_id: str) -> None:
     async with asyncio.timeout(20):
         while client_id in floor.exchange.connected_clients:  # noqa: ASYNC110 - the exchange has no event for it
             await asyncio.sleep(0)
-
-
-async def test_refused_handshakes_say_why(floor: Floor, bob_key: cp.PrivateKey) -> None:
-    with pytest.raises(cp.InvalidKey, match="client id 'mallory' is not registered"):
-        await floor.connect("mallory")
-    with pytest.raises(cp.InvalidKey, match="encrypted under another key than this exchange's"):
-        await floor.connect("alice", server_key=bob_key.public_key)
-    with pytest.raises(cp.InvalidKey, match="it knows another public key for this client id"):
-        await floor.connect("alice", private_key=bob_key)
-    async with floor.connect("alice") as connection:
-        await connection.request(BALANCE)
-
-
-@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 6, 2**32 - 1])
-async def test_versions_that_are_not_spoken(version: int, keys: dict[str, cp.PrivateKey]) -> None:
-    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
-        client.hello(keys, version=version)
-        closed = await client.closed
-        assert closed.code == 1002
-        assert closed.reason == f"version {version} of the protocol is not spoken here: send version 5, or none"
-
-
-async def test_a_proof_by_another_key(keys: dict[str, cp.PrivateKey]) -> None:
-    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
-        session = client.hello(keys)
-        opened = session.receive(await client.message())
-        assert isinstance(opened, Opened)
-        client.link.send(keys["bob"].sign(opened.proof))
-        closed = await client.closed
-        assert closed.code == 1008
-        assert closed.reason == "invalid key: the challenge was not signed with the registered key"
-
-
-# Sessions
-
-
-async def test_a_second_connection_takes_over(floor: Floor) -> None:
-    async with floor.connect("alice") as first, floor.connect("bob") as other:
-        await first.send(limit("Buy", "1", "100"))
-        await first.request(BALANCE)
-        async with floor.connect("alice") as second:
-            assert second.last_sequence == 1
-            _, error = await until_raised(first)
-            assert isinstance(error, cp.ConcurrentConnection)
-            assert error.code == 4000
-            assert await second.send(limit("Buy", "1", "101")) == 2
-            await second.request(BALANCE)
-            assert other.is_open
-        await other.request(BALANCE)
-
-
-async def test_sequences_go_on_from_connection_to_connection(floor: Floor) -> None:
-    for number in range(3):
-        async with floor.connect("alice", resume_from=-1) as connection:
-            assert connection.last_sequence == 2 * number
-            for _ in range(2):
-                await connection.send(limit("Buy", "1", "100"))
-            await connection.request(BALANCE)
-
-
-@pytest.mark.parametrize("wrong", [0, 1, 3, 4, -1, 2**62])
-async def test_a_sequence_that_is_not_the_next(wrong: int, floor: Floor) -> None:
-    async with floor.connect("alice") as connection:
-        assert await connection.send(limit("Buy", "1", "100")) == 1
-        connection._session.next_sequence = wrong
-        await connection.send(limit("Buy", "1", "101"))
-        _, error = await until_raised(connection)
-        assert isinstance(error, cp.InvalidSequence)
-        assert str(wrong) in error.reason
-        assert "expected sequence 2" in error.reason
-    async with floor.connect("alice") as connection:
-        assert connection.last_sequence == 1
-        orders = await connection.request(cp.UserOrdersRequest())
-        assert isinstance(orders, cp.UserOrdersResponse)
-        assert [str(order.price) for order in orders.order_books["BTC_USD"].buy] == ["100.00000000"]
-
-
-@pytest.mark.parametrize(
-    ("message", "error", "words"),
-    [
-        (b"{", cp.InvalidPayload, "truncated"),
-        (b"", cp.InvalidPayload, ""),
-        (b"\xff\xfe", cp.InvalidPayload, ""),
-        (b'{"@type":"CancelOrder"}', cp.InvalidPayload, "order_id"),
-        (b'{"@type":"SellTheMoon"}', cp.InvalidPayload, "SellTheMoon"),
-        (b'{"order_id":5}', cp.InvalidPayload, "@type"),
-        (b"[1,2]", cp.InvalidPayload, ""),
-        (limit("Buy", "-1", "100"), cp.InvalidPayload, "amount"),
-        (limit("Buy", "1", "0"), cp.InvalidPayload, "price"),
-        (limit("Buy", "1", "100", 7), cp.DuplicateClientOrderId, "7"),
-        (limit("Buy", "1", "100") | {"trade_pair": "BTC_XYZ"}, cp.CryptoprotoError, "BTC_XYZ"),
-    ],
-    ids=str,
-)
-async def test_a_refused_message_is_an_error_frame_and_the_end(
-    message: Any, error: type[cp.ServerError], words: str, floor: Floor
-) -> None:
-    async with floor.connect("alice") as connection:
-        await connection.send(limit("Buy", "1", "90", 7))
-        assert await connection.send(message) == 2
-        events, raised = await until_raised(connection)
-        assert isinstance(raised, error)
-        assert words in str(raised)
-        assert any(isinstance(event.message, cp.BuyOrderPlaced) for event in events), "what came before is told before"
-        await connection.wait_closed()
-    async with floor.connect("alice", resume_from=-1) as connection:
-        assert connection.last_sequence == 2, "the sequence counts as seen"
-        assert await connection.send(limit("Buy", "1", "91", 8)) == 3
-        await connection.request(BALANCE)
-
-
-@pytest.mark.parametrize("message", [b"{", b'{"@type":"Surprise"}', b"[]"])
-async def test_a_refused_request(message: bytes, floor: Floor) -> None:
-    async with floor.connect("alice") as connection:
-        with pytest.raises(cp.InvalidPayload) as caught:
-            await connection.request(message)
-        assert caught.value.sent is True
 
 
 async def test_pairs_disabled_and_enabled_again(floor: Floor) -> None:
@@ -204,9 +90,6 @@ async def test_the_operator_disconnects_a_client(code: int, floor: Floor) -> Non
             await anext(alice)
         assert caught.value.code == code
         await bob.request(BALANCE)
-
-
-# The end of the exchange
 
 
 async def test_an_orderly_restart_with_resume_on_the_same_ports(floor: Floor) -> None:
@@ -270,35 +153,6 @@ async def test_who_upgrades_after_the_close_is_sent_away(keys: dict[str, cp.Priv
         assert floor.exchange.connected_clients == ()
 
 
-@virtual
-async def test_who_never_says_hello_is_not_waited_for(keys: dict[str, cp.PrivateKey], script: Any) -> None:
-    loop = asyncio.get_running_loop()
-    exchange = Exchange(private_key=keys["exchange"])
-    async with RawClient.over(in_memory(exchange)) as client:
-        before = loop.time()
-        closed = await client.closed
-        assert closed.code == 1008
-        assert closed.reason == "the handshake took too long"
-        assert loop.time() - before == pytest.approx(10.0)
-
-
-@virtual
-async def test_a_silent_client_is_told_and_given_up(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    floor = Floor(exchange, keys, {"transport": in_memory(exchange), "protocol": V5, "url": "ws://127.0.0.1:1"})
-    async with floor.connect("alice", ping_interval=None) as connection:
-        await asyncio.sleep(3600)
-        assert connection.is_open, "it answers pings"
-        link = next(iter(exchange._links))
-        assert link._transport is not None
-        getattr(connection._transport, "pause_reading")()  # noqa: B009 - from here on it answers nothing
-        await link.wait_closed()
-        with pytest.raises(cp.HeartbeatTimeout, match="the exchange missed our heartbeat"):
-            await anext(connection)
-        assert exchange.connected_clients == ()
-
-
 async def test_over_tls(tmp_path: Path, keys: dict[str, cp.PrivateKey], kind: Any) -> None:
     certificate, server_context = self_signed(tmp_path)
     trusting = ssl.create_default_context(cafile=certificate)
@@ -314,31 +168,3 @@ async def test_over_tls(tmp_path: Path, keys: dict[str, cp.PrivateKey], kind: An
             async with asyncio.timeout(20):
                 while not reports:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0)
-
-
-def self_signed(folder: Path) -> tuple[str, ssl.SSLContext]:
-    """A certificate for 127.0.0.1 as a file, and the context of a server that shows it."""
-    key = rsa.generate_private_key(65537, 2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "exchange.pem"
-    path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return str(folder / "certificate.pem"), context

@@ -27,5 +27,5 @@ def clock() -> SimulatedClock:
 
 @pytest.fixture
 def manager(keyring: Keyring, clock: SimulatedClock) -> Iterator[LicenseManager]:
-    with LicenseManager(":memory:", keyring, clock_ns=clock.true_ns, actor="tester") as manager:
+    with LicenseManager(":memory:", keyring, clock=clock.true_ns, actor="tester") as manager:
         yield manager

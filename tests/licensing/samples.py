@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from cryptoproto.licensing.codec import Value
-from cryptoproto.licensing.layout import LICENSE_REQUEST, Kind
-from cryptoproto.licensing.logins import config_hash
+from cryptoproto.licensing.request.codec import Value
+from cryptoproto.licensing.request.layout import LICENSE_REQUEST, Kind
+from cryptoproto.licensing.request.logins import config_hash
 from tests.licensing.simulated_time import SECOND, START_NS
 
 PUBLISHED: Final = """

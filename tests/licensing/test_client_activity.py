@@ -5,8 +5,8 @@ from __future__ import annotations
 import cryptoproto as cp
 from cryptoproto.client.metrics import Histogram
 from cryptoproto.exchange import Exchange
-from cryptoproto.licensing.activity import EXTERNAL_BOUNDS_NS, ActivityRecorder
-from cryptoproto.licensing.client_activity import ClientActivity, _cumulative, source_of
+from cryptoproto.licensing.agent.client_activity import ClientActivity, _cumulative, source_of
+from cryptoproto.licensing.request.activity import EXTERNAL_BOUNDS_NS, ActivityRecorder
 
 
 async def test_a_client_is_read(alice_key: cp.PrivateKey) -> None:

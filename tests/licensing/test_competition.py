@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, Schedule
-from cryptoproto.licensing import agent as agent_module
+from cryptoproto.licensing.agent import composer
 from tests.licensing.simulated_time import SECOND, START_NS, SimulatedClock
 from tests.licensing.worlds import InMemory
 
@@ -73,7 +73,7 @@ async def test_64_agents_and_8_licenses(
         clock.leave()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(agent_module, "moving_facts", lambda _: {})  # asking the kernel is most of the test's time
+        patch.setattr(composer, "moving_facts", lambda _: {})  # asking the kernel is most of the test's time
         patch.setattr(manager, "handle", handle_and_check)
         asyncio.get_running_loop().set_debug(False)  # a traceback per callback of 64 agents would be half the time
         clock.sleepers_expected = AGENTS

@@ -19,9 +19,9 @@ from cryptoproto.licensing import (
     TokenBinding,
     config_hash,
 )
-from cryptoproto.licensing.codec import decode
-from cryptoproto.licensing.layout import LICENSE_REQUEST, SIGNED_TOKEN
-from cryptoproto.licensing.sealing import Channel, open_token, sign_token
+from cryptoproto.licensing.request.codec import decode
+from cryptoproto.licensing.request.layout import LICENSE_REQUEST, SIGNED_TOKEN
+from cryptoproto.licensing.sealing.sealing import Channel, open_token, sign_token
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND, START_NS
 

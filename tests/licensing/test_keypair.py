@@ -15,7 +15,7 @@ from nacl.signing import SigningKey
 
 import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, ManagerKey
-from cryptoproto.licensing.key_text import decode_box_key, decode_key, decode_verify_key, encode_key
+from cryptoproto.licensing.sealing.key_text import decode_box_key, decode_key, decode_verify_key, encode_key
 from tests.licensing.simulated_time import START_NS
 
 # Points of small order and their encodings beyond the field (Bernstein, "May the Fourth Be With You").
@@ -54,7 +54,7 @@ def test_a_pair_survives_its_file(tmp_path: Path) -> None:
 def test_saving_never_overwrites_silently(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
     path.write_text("precious")
-    with pytest.raises(cp.ConfigurationError, match="exists already"):
+    with pytest.raises(cp.ConfigurationError, match="already exists"):
         KeyPair.generate().save(path)
     assert path.read_text() == "precious"
     assert [entry.name for entry in tmp_path.iterdir()] == ["keys.json"]

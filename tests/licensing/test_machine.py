@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cryptoproto.licensing.cpuid import LEAVES, cpu_description, read_cpuid
-from cryptoproto.licensing.machine import fixed_facts, moving_facts, printable
+from cryptoproto.licensing.request.cpuid import LEAVES, cpu_description, read_cpuid
+from cryptoproto.licensing.request.machine import fixed_facts, moving_facts, printable
 
 CPUINFO = """\
 processor\t: 0

@@ -29,10 +29,10 @@ from cryptoproto.licensing import (
     config_hash,
 )
 from cryptoproto.licensing.manager import Reply, to_csv
-from cryptoproto.licensing.manager.manager import LARGEST_BODY
+from cryptoproto.licensing.manager.reply import LARGEST_BODY
 from cryptoproto.licensing.manager.throttle import Throttle
-from cryptoproto.licensing.refusal import refusal_error
-from cryptoproto.licensing.sealing import Channel, open_token, seal_request
+from cryptoproto.licensing.request.refusal import refusal_error
+from cryptoproto.licensing.sealing.sealing import Channel, open_token, seal_request
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND, START_NS, SimulatedClock
 
@@ -227,7 +227,7 @@ def test_ended_locks_can_be_listed(asker: Asker, clock: SimulatedClock) -> None:
 def test_decisions_of_several_processes_on_one_file_are_one_after_another(tmp_path: Path, gateway: KeyPair) -> None:
     """Each manager has its own connection, as a second server or an administrator's command would."""
     ring, clock = Keyring.generate(START_NS), SimulatedClock()
-    managers = [LicenseManager(tmp_path / "db", ring, clock_ns=clock.true_ns) for _ in range(4)]
+    managers = [LicenseManager(tmp_path / "db", ring, clock=clock.true_ns) for _ in range(4)]
     managers[0].administration.add_agreement(gateway.public_key, "*", licenses=5)
     outcomes: list[LicenseToken | str] = []
 
@@ -273,12 +273,12 @@ def test_a_replay_is_refused_as_long_as_its_time_would_pass(asker: Asker, clock:
 
 def test_replays_are_refused_after_a_restart(tmp_path: Path, gateway: KeyPair, clock: SimulatedClock) -> None:
     ring = Keyring.generate(START_NS)
-    with LicenseManager(tmp_path / "db", ring, clock_ns=clock.true_ns) as manager:
+    with LicenseManager(tmp_path / "db", ring, clock=clock.true_ns) as manager:
         manager.administration.add_agreement(gateway.public_key, "*", licenses=1)
         asker = Asker(manager, gateway, clock)
         body = asker.body("A1")
         assert granted(asker.outcome(manager.handle(body)))
-    with LicenseManager(tmp_path / "db", ring, clock_ns=clock.true_ns) as manager:
+    with LicenseManager(tmp_path / "db", ring, clock=clock.true_ns) as manager:
         assert asker.outcome(manager.handle(body)) == "stale"
 
 
@@ -339,7 +339,7 @@ def test_keys_rotate_with_an_overlap(tmp_path: Path, gateway: KeyPair, clock: Si
     path = tmp_path / "manager.json"
     ring = Keyring.generate(START_NS)
     ring.save(path)
-    with LicenseManager(":memory:", path, clock_ns=clock.true_ns) as manager:
+    with LicenseManager(":memory:", path, clock=clock.true_ns) as manager:
         manager.administration.add_agreement(gateway.public_key, "*", licenses=1)
         old = Asker(manager, gateway, clock)
         assert granted(old.ask("A1"))
@@ -360,7 +360,7 @@ def test_keys_rotate_with_an_overlap(tmp_path: Path, gateway: KeyPair, clock: Si
 
 def test_retired_keys_say_so(manager: LicenseManager, clock: SimulatedClock) -> None:
     ring = Keyring(tuple(Keyring.generate(START_NS).rotated(START_NS, 10).active(START_NS)[1:]))
-    with LicenseManager(":memory:", ring, clock_ns=clock.true_ns) as other:
+    with LicenseManager(":memory:", ring, clock=clock.true_ns) as other:
         clock._steady_ns = 10 * SECOND
         with pytest.raises(cp.ConfigurationError, match="retired"):
             _ = other.generations

@@ -10,9 +10,9 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.licensing import MalformedMessage
-from cryptoproto.licensing.codec import decode, encode
-from cryptoproto.licensing.layout import LICENSE_REQUEST, LICENSE_TOKEN, SIGNED_TOKEN, Kind, Layout
-from cryptoproto.licensing.structure import check_structure
+from cryptoproto.licensing.request.codec import decode, encode
+from cryptoproto.licensing.request.layout import LICENSE_REQUEST, LICENSE_TOKEN, SIGNED_TOKEN, Kind, Layout
+from cryptoproto.licensing.request.structure import check_structure
 from tests.licensing.samples import PUBLISHED, full_request
 
 LAYOUTS = [LICENSE_REQUEST, LICENSE_TOKEN, SIGNED_TOKEN]

@@ -23,11 +23,11 @@ from cryptoproto.licensing import (
     TokenBinding,
     config_hash,
 )
-from cryptoproto.licensing.codec import encode
 from cryptoproto.licensing.fbs import LicenseToken as RawToken
 from cryptoproto.licensing.fbs import SignedToken as RawSignedToken
-from cryptoproto.licensing.layout import SIGNED_TOKEN
-from cryptoproto.licensing.sealing import Channel, open_token, seal_request, sign_token
+from cryptoproto.licensing.request.codec import encode
+from cryptoproto.licensing.request.layout import SIGNED_TOKEN
+from cryptoproto.licensing.sealing.sealing import Channel, open_token, seal_request, sign_token
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND, START_NS
 

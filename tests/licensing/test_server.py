@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -12,8 +13,8 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, LicenseRequest, Schedule
-from cryptoproto.licensing.manager.manager import LARGEST_BODY
-from cryptoproto.licensing.sealing import seal_request
+from cryptoproto.licensing.manager.reply import LARGEST_BODY
+from cryptoproto.licensing.sealing.sealing import seal_request
 from tests.licensing.samples import full_request
 from tests.licensing.simulated_time import SECOND
 from tests.support.leaks import loop_reports
@@ -33,8 +34,10 @@ def fresh_request(gateway: KeyPair, keyring: Keyring, number: int, *logins: str)
 
 
 @pytest.fixture
-def live(keyring: Keyring) -> LicenseManager:
-    return LicenseManager(":memory:", keyring, actor="tester")
+def live(keyring: Keyring) -> Iterator[LicenseManager]:
+    manager = LicenseManager(":memory:", keyring, actor="tester")
+    yield manager
+    manager.close()
 
 
 async def test_refusals_are_json(live: LicenseManager) -> None:
@@ -66,7 +69,7 @@ async def test_a_body_without_a_length_is_limited_too(live: LicenseManager) -> N
 
 
 async def test_an_address_that_asks_too_often(live: LicenseManager) -> None:
-    transport = httpx.ASGITransport(app=live.app(steady_ns=lambda: 0))
+    transport = httpx.ASGITransport(app=live.app(clock=lambda: 0))
     async with httpx.AsyncClient(transport=transport, base_url="http://lm") as http:
         statuses = [(await http.post(PATH)).status_code for _ in range(500)]
         response = await http.post(PATH)

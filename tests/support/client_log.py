@@ -175,35 +175,40 @@ class Story:
         self.poor: set[int] = set()
         self._outbox: dict[int, Asked] = {}
         self._newest_key = 0
-        self._begin({})
+        self._late: dict[int, Asked] = {}  # late reports in the store, which no reader is done with
+        self._repeated: set[Asked] = set()  # reported in one life, and may be again
+        self._begin({}, [])
         for what, *words in lines:
             getattr(self, f"_on_{what}", lambda *_: None)(*words)
         assert lines[-1] == ["ended"]
         assert ["outbox", []] in lines, "there is something without an outcome"
-        self._begin({})
+        self._begin({}, [])
 
     def times_sent(self) -> Counter[Asked]:
         """How often each message with a number has left."""
         return Counter(asked for asked in self.sent if asked[1] is not None)
 
-    def _begin(self, outbox: dict[int, Asked]) -> None:
+    def _begin(self, outbox: dict[int, Asked], late: list[Asked]) -> None:
         self._outbox = outbox
-        self._overdue = set(outbox)  # what is reported, since nobody waits for it
-        self._to_report: deque[Asked] = deque()
+        self._to_report: deque[Asked] = deque(late)
         self._settling: set[int] = set()
         self._settled: set[Asked] = set()
         self._waiting: list[Asked] = []
 
-    def _on_started(self, entries: list[tuple[int, str, int | None]]) -> None:
+    def _on_started(self, entries: list[tuple[int, str, int | None]], late: list[tuple[int, str, int | None]]) -> None:
         self.lives += 1
-        self.silent.update(self._to_report)
         self.silent.update(asked for asked in self._waiting if asked in self._settled)
         outbox = {key: (kind, number) for key, kind, number in entries}
         assert self._outbox.keys() - outbox.keys() <= self._settling, "a message was lost from the outbox"
         # What is new was put there by a process that was killed before it could say so.
         assert all(key > self._newest_key for key in outbox.keys() - self._outbox.keys()), "one came back"
         self._newest_key = max(self._newest_key, *outbox, 0)
-        self._begin(outbox)
+        stored = {number: (kind, asked) for number, kind, asked in late}
+        assert {self._late[number] for number in self._late.keys() - stored.keys()} <= self._repeated, (
+            "a late report was lost"
+        )
+        self._late = stored
+        self._begin(outbox, list(stored.values()))
 
     def _on_put(self, key: int, kind: str, number: int | None) -> None:
         assert key > self._newest_key
@@ -213,10 +218,16 @@ class Story:
 
     def _on_settling(self, key: int) -> None:
         self._settling.add(key)
-        asked = self._outbox[key]
-        self._settled.add(asked)
-        if key in self._overdue and asked[0] != "cancel_all":
-            self._to_report.append(asked)
+        self._settled.add(self._outbox[key])
+
+    def _on_late(self, number: int, key: int | None, kind: str, asked: int | None) -> None:
+        if key is not None:
+            assert self._outbox.pop(key) == (kind, asked)
+        self._late[number] = (kind, asked)
+        self._to_report.append((kind, asked))
+
+    def _on_read(self, number: int) -> None:
+        self._repeated.discard(self._late.pop(number))
 
     def _on_settled(self, key: int) -> None:
         del self._outbox[key]
@@ -233,17 +244,18 @@ class Story:
         self._waiting.remove(asked)
         if verdict == "OutcomeUnknown":
             self.unknown += 1
-            keys = [key for key, each in self._outbox.items() if each == asked]
-            assert keys, "nobody will ever say what became of it"
-            self._overdue.update(keys)
+            assert asked in self._outbox.values(), "nobody will ever say what became of it"
         else:
             self.verdicts.setdefault(asked, []).append(verdict)
 
     def _on_reported(self, kind: str, number: int | None, verdict: str) -> None:
         asked = (kind, number)
         self.reported += 1
-        if kind != "cancel_all":
-            assert self._to_report.popleft() == asked
+        assert self._to_report.popleft() == asked
+        if asked in self._repeated:  # a reader had it and was killed before it asked for the next
+            assert self.verdicts[asked][-1] == verdict
+            return
+        self._repeated.add(asked)
         self.verdicts.setdefault(asked, []).append(verdict)
 
 

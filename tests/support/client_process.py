@@ -43,7 +43,8 @@ class LoggedStore(cp.SqliteStore):
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         super().open(client_id, server_fingerprint)
-        self.say("started", [[entry.key, entry.kind, number_of(entry)] for entry in self.outbox()])
+        late = [[number, *about(json.loads(report))] for number, report in self.late_reports()]
+        self.say("started", [[entry.key, entry.kind, number_of(entry)] for entry in self.outbox()], late)
 
     def put(self, entry: OutboxEntry) -> int:
         key = super().put(entry)
@@ -55,6 +56,17 @@ class LoggedStore(cp.SqliteStore):
         super().remove(key, settled_through)
         self.say("settled", key)
 
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        if key is not None:
+            self.say("settling", key)
+        number = super().put_late_report(report, key, settled_through)
+        self.say("late", number, key, *about(json.loads(report)))
+        return number
+
+    def remove_late_report(self, key: int) -> None:
+        super().remove_late_report(key)
+        self.say("read", key)
+
     def advance(self, transaction_id: int) -> None:
         super().advance(transaction_id)
         if transaction_id >= self.last:
@@ -63,6 +75,11 @@ class LoggedStore(cp.SqliteStore):
     def flush(self) -> None:
         super().flush()
         self.say("flushed", self.position)
+
+
+def about(report: dict[str, Any]) -> tuple[str, int | None]:
+    """What a late report is about, as it is stored."""
+    return report["kind"], report.get("client_order_id" if report["kind"] == "place" else "order_id")
 
 
 def number_of(entry: OutboxEntry) -> int | None:

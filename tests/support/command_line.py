@@ -82,6 +82,17 @@ def run(
     return Result(code, *written)
 
 
+class Shell:
+    """Runs commands in one folder, with the connection to an exchange in the environment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment: dict[str, str | None] = {}
+
+    def __call__(self, *arguments: str | Path, stdin: str = "") -> Result:
+        return run(*arguments, cwd=self.folder, env=self.environment, stdin=stdin)
+
+
 class Program:
     """A command that runs in a process of its own."""
 

@@ -103,7 +103,8 @@ class Oracle:
         client_order_id: int | None,
         ttl: int,
     ) -> Told:
-        if pair not in self.pairs or CONTEXT.multiply(price, amount) < EIGHT:
+        rests_or_buys = kind == "limit" or side == "buy"
+        if pair not in self.pairs or (rests_or_buys and CONTEXT.multiply(price, amount) < EIGHT):
             return Told("refused 2")
         if client_order_id is not None and (client, client_order_id) in self.used:
             return Told("refused 1")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from cryptoproto.exchange.engine import Engine
 from cryptoproto.exchange.journal import Journal, open_journal
 from cryptoproto.exchange.ledger import Ledger, MemoryLedger
 from cryptoproto.exchange.venue import Venue
+from tests.support.scenarios import CLIENTS, PAIRS, Scenario
 
 
 class Played:
@@ -106,13 +108,55 @@ def total_of(registered: Mapping[str, Mapping[str, str]]) -> dict[str, Decimal]:
     return totals
 
 
+def begin(path: Path, played: Scenario, key: cp.PrivateKey, snapshot_every: int) -> Journal:
+    return open_journal(
+        path,
+        private_key=key,
+        trade_pairs=PAIRS,
+        maker_fee=played.maker_fee,
+        taker_fee=played.taker_fee,
+        snapshot_every=snapshot_every,
+    )
+
+
+def model(played: Scenario, keys: dict[str, cp.PublicKey]) -> Played:
+    return in_memory(keys, trade_pairs=PAIRS, maker_fee=played.maker_fee, taker_fee=played.taker_fee)
+
+
+def both(one: Played, other: Played, played: Scenario, choice: random.Random) -> Iterator[int]:
+    """Give both every command, and now and then a message that is none."""
+    for index, command in enumerate(played.commands):
+        garbage = index > len(CLIENTS) and choice.random() < 0.1
+        for venue in (one, other):
+            if garbage:
+                venue.undecodable(CLIENTS[index % len(CLIENTS)])
+            venue.give(command)
+        yield index
+
+
+def check(copy: Path, expected: Played) -> None:
+    """What is in *copy* is what *expected* remembers, and goes on the same way."""
+    for client in CLIENTS:
+        assert recorded(copy, client) == remembered(expected.venue, client)
+    journal = reopened(copy)
+    try:
+        again = journaled(journal, expected.keys)
+        assert state(again.venue, CLIENTS) == state(expected.venue, CLIENTS)
+    finally:
+        journal.close()
+
+
 __all__ = [
     "Played",
     "Private",
     "Refused",
+    "begin",
+    "both",
+    "check",
     "crash_copy",
     "in_memory",
     "journaled",
+    "model",
     "recorded",
     "remembered",
     "reopened",

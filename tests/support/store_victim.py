@@ -71,7 +71,7 @@ class Victim:
         raise ZeroDivisionError
 
     def change_the_outbox(self) -> None:
-        what = self.choice.choice(("put", "put", "update", "remove", "remove"))
+        what = self.choice.choice(("put", "put", "report", "remove", "remove"))
         number = self.choice.getrandbits(40)
         if what == "put":
             self.say("put", None, number)
@@ -80,12 +80,12 @@ class Victim:
         elif self.keys:
             key = self.keys[self.choice.randrange(len(self.keys))]
             self.say(what, key, number)
-            if what == "update":
-                self.store.update(key, sequence=number)
+            self.keys.remove(key)
+            if what == "report":
+                self.say("done", self.store.put_late_report(b"%d" % number, key, number))
             else:
                 self.store.remove(key, number)
-                self.keys.remove(key)
-            self.say("done", key)
+                self.say("done", key)
 
 
 def one(seed: int, path: str) -> list[Any]:

@@ -23,7 +23,7 @@ from .key_store import ApiKey, KeyStore
 
 __all__ = ["ApiKeysConfig", "SessionSettings", "load_config"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("cryptoproto.apikeys")
 
 _CUSTOMARY_LOGIN_ROOTS: Final = ("/api/v1/login", "/api/v0", "/session/login")
 
@@ -163,7 +163,7 @@ def _session_settings(node: _Node, file: Path, limits: GroupLimits) -> SessionSe
         "keepAliveTimerMs", "dhBase", "dhModulus",
     }  # fmt: skip
     for name in node.keys() - {_folded(name) for name in known}:
-        _log.warning("%s: security.api-keys.sessions.%s is not known here and has no effect", file, name)
+        logger.warning("%s: security.api-keys.sessions.%s is not known here and has no effect", file, name)
     default = SessionSettings()
     root = _text(_get(node, "login-root", "")).strip("/")
     group = Group(

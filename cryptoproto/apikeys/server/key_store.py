@@ -16,7 +16,7 @@ from ..login import MINIMUM_KEY_BITS
 
 __all__ = ["ApiKey", "KeyStore"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("cryptoproto.apikeys")
 
 _SHORTEST_PUBLIC_KEY: Final = 128  # characters; the base64 of an RSA-1024 SubjectPublicKeyInfo has 216
 
@@ -137,13 +137,16 @@ class KeyStore:
         self.reload()
 
     def reload(self) -> None:
-        """Read the keys now; an error is logged and the present keys stay."""
+        """Read the keys now. If that fails, the error is logged and the present keys stay in use."""
         try:
-            self._keys = self._read()
+            keys = self._read()
         except ConfigurationError as error:
-            _log.error("the API keys stay as they were: %s", error)
+            problem = str(error)
         else:
-            _log.info("read %d API keys", len(self._keys))
+            self._keys = keys
+            logger.info("read %d API keys", len(keys))
+            return
+        logger.error("the API keys were not reloaded, the previous ones stay in use: %s", problem)
 
     def _fingerprint(self) -> Fingerprint:
         return tuple(_stat(path) for path in self._files)

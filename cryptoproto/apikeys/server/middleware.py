@@ -21,7 +21,7 @@ from .gatekeeper import CREDENTIAL_HEADERS, Gatekeeper, Principal
 
 __all__ = ["ApiKeysMiddleware"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("cryptoproto.apikeys")
 
 _LOGIN_CALLS: Final = frozenset({"attempt", "confirm", "keepalive", "logout"})
 _MAXIMUM_LOGIN_BODY: Final = 32_768  # a public value and an RSA signature of 16384 bits each, in base64, fit 5 times
@@ -104,7 +104,7 @@ class ApiKeysMiddleware:
                 await self._session_call(call, principal, scope, send)
                 return
         except CredentialsRefused as refusal:
-            _log.info("%s %r: %s", scope["method"], path, refusal)
+            logger.info("%s %r: %s", scope["method"], path, refusal)
             await _refuse(send, refusal)
             return
         await self.app(_with_principal(scope, principal), receive, send)
@@ -120,14 +120,14 @@ class ApiKeysMiddleware:
         confirmation = self.gatekeeper.confirm(body)
         exchanged = await asyncio.to_thread(self.gatekeeper.exchange, confirmation)
         reply = self.gatekeeper.establish(confirmation, exchanged)
-        _log.info("session for API key %s begins", confirmation.key.name)
+        logger.info("session for API key %s begins", confirmation.key.name)
         await _respond(send, 200, reply)
 
     async def _session_call(self, call: str, principal: Principal, scope: Scope, send: Send) -> None:
         _only_post(scope)
         if call == "logout":
             self.gatekeeper.log_out(principal)
-            _log.info("session for API key %s ends", principal.key_name)
+            logger.info("session for API key %s ends", principal.key_name)
             await _respond(send, 200, {})
             return
         # The signed request itself has kept the session alive.
@@ -142,7 +142,7 @@ class ApiKeysMiddleware:
             query = scope.get("query_string", b"").decode("latin-1")
             principal = self.gatekeeper.check(self.gatekeeper.claim(_credentials(scope)), "GET", path, query)
         except CredentialsRefused as refusal:
-            _log.info("WebSocket %r: %s", path, refusal)
+            logger.info("WebSocket %r: %s", path, refusal)
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.description})
             return

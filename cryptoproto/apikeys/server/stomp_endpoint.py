@@ -29,7 +29,7 @@ from .stomp_peer import Outbox, StompPeer, StompRefusal
 
 __all__ = ["Authorize", "StompEndpoint"]
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger("cryptoproto.apikeys")
 
 Authorize = Callable[[Principal, Literal["subscribe", "send"], str], bool]
 """Whether a principal may subscribe or send to a destination."""
@@ -90,10 +90,10 @@ class StompEndpoint:
         try:
             await self._serve(link)
         except ConnectionClosed as error:
-            _log.info("a STOMP connection ended: %s", error)
+            logger.info("a STOMP connection ended: %s", error)
             code, reason = error.code or 1011, error.reason
         except (CredentialsRefused, DecodeError, StompRefusal) as error:
-            _log.info("a STOMP connection is refused: %s", error)
+            logger.info("a STOMP connection is refused: %s", error)
             code, reason = 1008, "see the ERROR frame"
             text = error.description if isinstance(error, CredentialsRefused) else str(error)
             await link.send_error(text, error.receipt if isinstance(error, StompRefusal) else None)

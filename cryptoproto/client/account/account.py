@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from ...connection.event import Event
@@ -44,45 +44,25 @@ class Account:
         self._take_in.update(self.balances.handlers())
         self._take_in[OwnTrade] = self._on_trade
 
-    def apply(
-        self,
-        events: list[Event],
-        unanswered: Container[Any] = (),
-        answer: Callable[[Event], None] | None = None,
-    ) -> None:
-        """Take in what one read has brought, in order of transaction id; broadcasts are for nobody here.
+    def apply(self, events: list[Event]) -> None:
+        """Take in what one read has brought, in order of transaction id. Broadcasts change nothing here.
 
-        An event with a transaction id that is not higher than the last is ignored, so replays do no harm. Many in one
-        call, because a call for each would cost as much as what is done.
-
-        Args:
-            events: what came.
-            unanswered: while there is anything in it,
-            answer: is called with each event once that was taken in. What it raises ends the call, and the event and
-                what follows are removed from *events*: they have to come again.
+        An event whose transaction id is not higher than the last one is ignored, so replays do no harm. One call takes
+        many, because a call for each event would cost as much as the work itself.
         """
         position, take_in = self.position, self._take_in
         broadcasts = 0
-        try:
-            for event in events:
-                transaction_id = event.transaction_id
-                if transaction_id is None:
-                    broadcasts += 1
-                    continue
-                if transaction_id > position:
-                    position = transaction_id
-                    message = event.message
-                    take_in[type(message)](message, transaction_id, event.received_ns)
-                if unanswered and answer is not None:
-                    self.position = position
-                    answer(event)
-        except BaseException:
-            del events[events.index(event) :]
-            raise
-        finally:
-            self.position = position
-            self.broadcasts += broadcasts
-            self.heard += len(events) - broadcasts
+        for event in events:
+            transaction_id = event.transaction_id
+            if transaction_id is None:
+                broadcasts += 1
+            elif transaction_id > position:
+                position = transaction_id
+                message = event.message
+                take_in[type(message)](message, transaction_id, event.received_ns)
+        self.position = position
+        self.broadcasts += broadcasts
+        self.heard += len(events) - broadcasts
 
     def _on_trade(self, message: OwnTrade, transaction_id: int, received_ns: int) -> None:
         self.orders.on_trade(message, transaction_id, received_ns)

@@ -8,7 +8,7 @@ import enum
 import time
 from collections.abc import Callable
 from decimal import Context, Decimal
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from ...exceptions import OrderNotFilled, OutcomeUnknown, RequestTimeout
 from ...messages import (
@@ -182,16 +182,20 @@ class Order:
     def of(cls, message: PlaceOrder, *, created_ns: int | None = None) -> Self:
         """The order that *message* places."""
         side, time_in_force = _TERMS[type(message)]
-        return cls(
-            client_order_id=message.client_order_id,
-            trade_pair=message.trade_pair,
-            side=side,
-            amount=message.amount,
-            price=message.price,
-            time_in_force=time_in_force,
-            ttl=message.ttl,
-            created_ns=created_ns,
-        )
+        order = cls.__new__(cls)  # not __init__(): the message has validated everything
+        order.client_order_id = message.client_order_id
+        order.trade_pair = message.trade_pair
+        order.side = side
+        order.time_in_force = time_in_force
+        amount: Any = message.amount  # exact from here on, whatever it was made from
+        price: Any = message.price
+        order.amount = order.remaining = amount
+        order.price = price
+        order.ttl = message.ttl
+        order.status = OrderStatus.PENDING
+        order.trades = []
+        order.created_ns = time.time_ns() if created_ns is None else created_ns
+        return order
 
     @classmethod
     def elsewhere(

@@ -113,13 +113,19 @@ class OrderTable:
         client_order_id = order.client_order_id
         if client_order_id is not None:
             known = self._by_client_order_id.get(client_order_id)
-            if known is not None and (known.status not in _FREE or known.order_id is not None):
+            is_used = known is not None and (known.status not in _FREE or known.order_id is not None)
+            if is_used and known is not order:
                 raise DuplicateClientOrderId(
                     ErrorType.DUPLICATE_CLIENT_ORDER_ID,
                     f"client order id {client_order_id} was used before, by {known!r}; nothing was sent",
                 )
             self._by_client_order_id[client_order_id] = order
         self._live[order] = None
+
+    def withdraw(self, order: Order) -> None:
+        """Forget an order that was added and could not be sent after all."""
+        self._live.pop(order, None)
+        self._forget(order)
 
     def reject(self, order: Order, error: Exception, *, order_id: int | None = None) -> None:
         """The exchange refused *order*. Without effect where an event has told that it was accepted.
@@ -234,7 +240,11 @@ class OrderTable:
             # The rest of the terms is looked at because the number may be one that somebody else has used before, and
             # our order the one to be refused for it.
             if order is not None and order.trade_pair == trade_pair and order.side is side:
-                self._name(order, order_id)
+                if order.order_id is None:
+                    order.order_id = order_id
+                    self._by_order_id[order_id] = order
+                else:
+                    self._name(order, order_id)
                 return order
         order = Order.elsewhere(order_id, trade_pair, side, client_order_id, created_ns=now_ns)
         self._by_order_id[order_id] = order
@@ -252,7 +262,10 @@ class OrderTable:
     def _acknowledge(self, order: Order, now_ns: int) -> None:
         """The exchange has accepted *order*, whatever was thought of it here."""
         order.acknowledged_ns = now_ns
-        self._reopen(order)
+        if order.closed_ns is not None or order.waiters or order.error is not None:
+            self._reopen(order)
+        else:
+            order.status = OrderStatus.OPEN
 
     def _reopen(self, order: Order) -> None:
         if order.closed_ns is not None:

@@ -21,9 +21,7 @@ class OutboxEntry(msgspec.Struct, kw_only=True):
         created_ns: when it was handed over, in unix nanoseconds.
         client_order_id: of the order that it places or cancels, ``None`` where it has none.
         sequence: the sequence that it was sent with, ``None`` until it was.
-        deadline_ns: until when it may be sent, in unix nanoseconds; ``None`` for without end.
-        resend: whether it may be sent once more where the exchange has not received it.
-        key: the store's number for it: set by ``put()``, never given twice, the same after a restart.
+        key: the store's number for it: set by ``put()``, never used twice, the same after a restart.
     """
 
     kind: OutboxKind
@@ -31,8 +29,6 @@ class OutboxEntry(msgspec.Struct, kw_only=True):
     created_ns: int
     client_order_id: int | None = None
     sequence: int | None = None
-    deadline_ns: int | None = None
-    resend: bool = False
     key: int | None = None
 
 
@@ -71,9 +67,6 @@ class Store(Protocol):
     def put(self, entry: OutboxEntry) -> int:
         """Add *entry*, give it its key, and return that. Durable when the call returns."""
 
-    def update(self, key: int, *, sequence: int) -> None:
-        """The entry was sent with *sequence*. Without effect where it is gone: events can be that fast."""
-
     def remove(self, key: int, settled_through: int) -> None:
         """The outcome of the entry is known, from the events up to *settled_through*. Keeps both, or neither."""
 
@@ -84,6 +77,18 @@ class Store(Protocol):
         The position may be behind it. Events up to here that are delivered again settle nothing: they have had their
         effect, and a rejection without a client order id would be taken for that of another order.
         """
+
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        """Add *report*, and remove the outbox entry *key* if there is one, as :meth:`remove` does; both or neither.
+
+        Returns the key of the report. Durable when the call returns.
+        """
+
+    def late_reports(self) -> list[tuple[int, bytes]]:
+        """The reports that nobody has read, with their keys, oldest first."""
+
+    def remove_late_report(self, key: int) -> None:
+        """A report was read."""
 
     def flush(self) -> None:
         """Make the position durable."""

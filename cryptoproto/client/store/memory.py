@@ -13,17 +13,23 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """A store that lives as long as its process; a client that gets it again goes on where the last one was."""
+    """A store that lives as long as its process; a client that gets it again goes on where the last one was.
+
+    Attributes:
+        position: see :attr:`Store.position`.
+        settled_through: see :attr:`Store.settled_through`.
+    """
 
     commit_every = 1024
 
     def __init__(self) -> None:
         self._owner: tuple[str, str] | None = None
         self._is_open = False
-        self._position: int | None = None
+        self.position: int | None = None
         self._outbox: dict[int, OutboxEntry] = {}
+        self._late_reports: dict[int, bytes] = {}
         self._last_key = 0
-        self._settled_through = -1
+        self.settled_through = -1
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """See :meth:`Store.open`."""
@@ -35,11 +41,6 @@ class MemoryStore:
         self._owner = owner
         self._is_open = True
 
-    @property
-    def position(self) -> int | None:
-        """See :attr:`Store.position`."""
-        return self._position
-
     def outbox(self) -> list[OutboxEntry]:
         """See :meth:`Store.outbox`."""
         return [msgspec.structs.replace(entry) for entry in self._outbox.values()]
@@ -49,8 +50,8 @@ class MemoryStore:
 
     def advance(self, transaction_id: int) -> None:
         """See :meth:`Store.advance`."""
-        if self._position is None or transaction_id > self._position:
-            self._position = transaction_id
+        if self.position is None or transaction_id > self.position:
+            self.position = transaction_id
 
     def put(self, entry: OutboxEntry) -> int:
         """See :meth:`Store.put`."""
@@ -59,21 +60,26 @@ class MemoryStore:
         self._outbox[entry.key] = msgspec.structs.replace(entry)
         return entry.key
 
-    def update(self, key: int, *, sequence: int) -> None:
-        """See :meth:`Store.update`."""
-        entry = self._outbox.get(key)
-        if entry is not None:
-            entry.sequence = sequence
-
     def remove(self, key: int, settled_through: int) -> None:
         """See :meth:`Store.remove`."""
         self._outbox.pop(key, None)
-        self._settled_through = max(self._settled_through, settled_through)
+        self.settled_through = max(self.settled_through, settled_through)
 
-    @property
-    def settled_through(self) -> int:
-        """See :attr:`Store.settled_through`."""
-        return self._settled_through
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        """See :meth:`Store.put_late_report`."""
+        if key is not None:
+            self.remove(key, settled_through)
+        self._last_key += 1
+        self._late_reports[self._last_key] = report
+        return self._last_key
+
+    def late_reports(self) -> list[tuple[int, bytes]]:
+        """See :meth:`Store.late_reports`."""
+        return list(self._late_reports.items())
+
+    def remove_late_report(self, key: int) -> None:
+        """See :meth:`Store.remove_late_report`."""
+        self._late_reports.pop(key, None)
 
     def flush(self) -> None:
         """See :meth:`Store.flush`; without effect here."""

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ...exceptions import ConfigurationError, StoreError
 from .interface import OutboxEntry
@@ -16,8 +16,9 @@ from .interface import OutboxEntry
 __all__ = ["SqliteStore"]
 
 _APPLICATION_ID: Final = 0x43505354  # "CPST"
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
 _MAGIC: Final = b"SQLite format 3\x00"
+_LATE_REPORTS: Final = "CREATE TABLE cryptoproto_late_report (key INTEGER PRIMARY KEY, report BLOB NOT NULL)"
 _SCHEMA: Final = (
     """CREATE TABLE cryptoproto_store (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -32,14 +33,19 @@ _SCHEMA: Final = (
         payload BLOB NOT NULL,
         created_ns INTEGER NOT NULL,
         client_order_id INTEGER,
-        sequence INTEGER,
-        deadline_ns INTEGER,
-        resend INTEGER NOT NULL
+        sequence INTEGER
     )""",
+    _LATE_REPORTS,
     f"PRAGMA application_id = {_APPLICATION_ID}",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
 )
-_COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence, deadline_ns, resend"
+_FROM_VERSION_1: Final = (
+    _LATE_REPORTS,
+    "ALTER TABLE cryptoproto_outbox DROP COLUMN deadline_ns",
+    "ALTER TABLE cryptoproto_outbox DROP COLUMN resend",
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence"
 # A checkpoint waits for the disk twice, so it is made in a thread. That cannot catch up with commits that follow each
 # other without a pause; then, at 16 MiB of log, a commit makes one itself.
 _CHECKPOINT_COMMITS: Final = 1000
@@ -89,6 +95,7 @@ class SqliteStore:
         self._process = 0
         self._position: int | None = None
         self._settled_through = -1
+        self._last_report = 0
         self._is_behind = False  # the file, behind the position
         self._handling: Callable[[], int | None] = lambda: None
         self._in_transaction = False
@@ -114,6 +121,9 @@ class SqliteStore:
             self._position, self._settled_through = _prepare(
                 self._connection, path, client_id, server_fingerprint, self._synchronous
             )
+            self._last_report = self._connection.execute(
+                "SELECT coalesce(max(key), 0) FROM cryptoproto_late_report"
+            ).fetchone()[0]
         except (sqlite3.Error, OSError) as error:
             self._release()
             raise ConfigurationError(f"{self.path} cannot be used as a store: {error}") from error
@@ -130,7 +140,7 @@ class SqliteStore:
 
     def outbox(self) -> list[OutboxEntry]:
         """See :meth:`~cryptoproto.client.store.Store.outbox`."""
-        rows = self._open().execute(f"SELECT key, {_COLUMNS} FROM cryptoproto_outbox ORDER BY key")  # noqa: S608
+        rows = self._read(f"SELECT key, {_COLUMNS} FROM cryptoproto_outbox ORDER BY key")  # noqa: S608
         return [
             OutboxEntry(
                 key=key,
@@ -139,10 +149,8 @@ class SqliteStore:
                 created_ns=created_ns,
                 client_order_id=client_order_id,
                 sequence=sequence,
-                deadline_ns=deadline_ns,
-                resend=bool(resend),
             )
-            for key, kind, payload, created_ns, client_order_id, sequence, deadline_ns, resend in rows
+            for key, kind, payload, created_ns, client_order_id, sequence in rows
         ]
 
     def watch(self, handling: Callable[[], int | None]) -> None:
@@ -168,48 +176,61 @@ class SqliteStore:
                 "has left; leave the transaction first, and don't wait for anything within it"
             )
         cursor = self._execute(
-            f"INSERT INTO cryptoproto_outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT INTO cryptoproto_outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
             entry.kind,
             entry.payload,
             entry.created_ns,
             entry.client_order_id,
             entry.sequence,
-            entry.deadline_ns,
-            entry.resend,
         )
         entry.key = cursor.lastrowid or 0
         return entry.key
-
-    def update(self, key: int, *, sequence: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.update`; waits for the end of an open :meth:`transaction`."""
-        if self._in_transaction:
-            self._postponed.append(lambda: self.update(key, sequence=sequence))
-            return
-        self._execute("UPDATE cryptoproto_outbox SET sequence = ? WHERE key = ?", sequence, key)
 
     def remove(self, key: int, settled_through: int) -> None:
         """See :meth:`~cryptoproto.client.store.Store.remove`; waits for the end of an open :meth:`transaction`."""
         if self._in_transaction:
             self._postponed.append(lambda: self.remove(key, settled_through))
             return
-        connection = self._open()
         through = max(self._settled_through, settled_through)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,))
-            connection.execute("UPDATE cryptoproto_store SET settled_through = ?", (through,))
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise StoreError(f"cannot write to {self.path}: {error}") from error
+        self._execute_all(
+            ("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),
+            ("UPDATE cryptoproto_store SET settled_through = ?", (through,)),
+        )
         self._settled_through = through
-        self._count_commit()
 
     @property
     def settled_through(self) -> int:
         """See :attr:`~cryptoproto.client.store.Store.settled_through`."""
         return self._settled_through
+
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        """See :meth:`~cryptoproto.client.store.Store.put_late_report`; waits as :meth:`remove` does."""
+        self._last_report += 1
+        self._put_late_report(self._last_report, report, key, settled_through)
+        return self._last_report
+
+    def _put_late_report(self, number: int, report: bytes, key: int | None, settled_through: int) -> None:
+        if self._in_transaction:
+            self._postponed.append(lambda: self._put_late_report(number, report, key, settled_through))
+            return
+        through = max(self._settled_through, settled_through)
+        self._execute_all(
+            ("INSERT INTO cryptoproto_late_report VALUES (?, ?)", (number, report)),
+            ("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),
+            ("UPDATE cryptoproto_store SET settled_through = ?", (through,)),
+        )
+        self._settled_through = through
+
+    def late_reports(self) -> list[tuple[int, bytes]]:
+        """See :meth:`~cryptoproto.client.store.Store.late_reports`."""
+        return self._read("SELECT key, report FROM cryptoproto_late_report ORDER BY key")
+
+    def remove_late_report(self, key: int) -> None:
+        """See :meth:`~cryptoproto.client.store.Store.remove_late_report`; waits as :meth:`remove` does."""
+        if self._in_transaction:
+            self._postponed.append(lambda: self.remove_late_report(key))
+            return
+        self._execute("DELETE FROM cryptoproto_late_report WHERE key = ?", key)
 
     def flush(self) -> None:
         """Make the position durable; left to the end of a :meth:`transaction` that is open.
@@ -304,6 +325,26 @@ class SqliteStore:
         self._count_commit()
         return cursor
 
+    def _execute_all(self, *statements: tuple[str, tuple[object, ...]]) -> None:
+        """Execute all *statements* in one transaction, or none of them."""
+        connection = self._open()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement, parameters in statements:
+                connection.execute(statement, parameters)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise StoreError(f"cannot write to {self.path}: {error}") from error
+        self._count_commit()
+
+    def _read(self, statement: str) -> list[Any]:
+        try:
+            return self._open().execute(statement).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot read {self.path}: {error}") from error
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise ConfigurationError(f"the store {self.path} is not open; a client opens and closes it")
@@ -390,7 +431,12 @@ def _prepare(
         connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL, -1)", (client_id, server_fingerprint))
         connection.execute("COMMIT")
         return None, -1
-    for table in ("cryptoproto_store", "cryptoproto_outbox"):
+    if version == 1:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _FROM_VERSION_1:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+    for table in ("cryptoproto_store", "cryptoproto_outbox", "cryptoproto_late_report"):
         verdict = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
         if verdict != "ok":
             raise ConfigurationError(f"{path} is damaged: {verdict}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from .administration import Administration, AuditRow, administer
 from .keyring import Generation, Keyring
 from .ledger import Agreement, Lock
-from .manager import LicenseManager, Reply
+from .manager import LicenseManager
+from .reply import Reply
 from .usage import UsageRow, to_csv
 
 __all__ = [

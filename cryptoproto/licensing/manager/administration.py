@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...exceptions import ConfigurationError, LicenseDatabaseError, LicensingError
-from ..key_text import decode_box_key
-from ..refusal import Refusal
-from ..sealing import Channel, sign_token
-from ..token import LicenseToken, TokenBinding
+from ..request.refusal import Refusal
+from ..sealing.key_text import decode_box_key
+from ..sealing.sealing import Channel, sign_token
+from ..sealing.token import LicenseToken, TokenBinding
 from . import usage
 from .database import Database
 from .keyring import Generation
@@ -49,9 +49,9 @@ class Administration:
     Every method raises :class:`LicenseDatabaseError` if the database cannot be used.
     """
 
-    def __init__(self, database: Database, clock_ns: Callable[[], int], actor: str) -> None:
+    def __init__(self, database: Database, clock: Callable[[], int], actor: str) -> None:
         self._database = database
-        self._clock_ns = clock_ns
+        self._clock = clock
         self._actor = actor
 
     def add_agreement(
@@ -71,7 +71,7 @@ class Administration:
         """
         decode_box_key(public_key)
         check_terms(package, licenses, lock_period_s)
-        now_ns = self._clock_ns()
+        now_ns = self._clock()
         with self._database.transaction() as connection:
             row = connection.execute(
                 "INSERT INTO agreements (public_key, package, licenses, lock_period_s, uat, note, created_ns) "
@@ -103,7 +103,7 @@ class Administration:
         with self._database.transaction() as connection:
             row = connection.execute(
                 "UPDATE agreements SET revoked_ns = ? WHERE id = ? AND revoked_ns IS NULL RETURNING *",
-                (self._clock_ns(), agreement_id),
+                (self._clock(), agreement_id),
             ).fetchone()
             if row is None:
                 raise LicensingError(
@@ -115,7 +115,7 @@ class Administration:
 
     def locks(self, *, ended: bool = False) -> list[Lock]:
         """The locks in force, with *ended* also the last one of each set of logins that has none now."""
-        since_ns = 0 if ended else self._clock_ns()
+        since_ns = 0 if ended else self._clock()
         with self._database.reading() as connection:
             rows = connection.execute(
                 "SELECT * FROM locks WHERE expires_ns > ? ORDER BY agreement_id, acquired_ns", (since_ns,)
@@ -134,7 +134,7 @@ class Administration:
             count = connection.execute(
                 "DELETE FROM locks WHERE public_key = ? AND package = ? AND config_hash = ? AND uat = ? "
                 "AND expires_ns > ?",
-                (binding.public_key, binding.package, binding.config_hash, binding.is_uat, self._clock_ns()),
+                (binding.public_key, binding.package, binding.config_hash, binding.is_uat, self._clock()),
             ).rowcount
             if not count:
                 raise LicensingError("there is no such lock in force; see: cryptoproto license locks")
@@ -156,7 +156,7 @@ class Administration:
         check_terms(binding.package, 1, 1.0)
         if not 1 <= period_s <= _LONGEST_GRANT_S:
             raise ConfigurationError("a token by hand lasts between 1 second and 366 days")
-        now_ns = self._clock_ns()
+        now_ns = self._clock()
         expires_ns = now_ns + int(period_s * 1e9)
         token = LicenseToken.issue(binding, now_ns=now_ns, expires_ns=expires_ns, request_nonce=None)
         box = Channel(generation.box_keys, binding.public_key).seal(sign_token(token.encode(), generation.signing_key))
@@ -193,7 +193,7 @@ class Administration:
     def _audit(self, connection: sqlite3.Connection, action: str, detail: dict[str, Any]) -> None:
         connection.execute(
             "INSERT INTO audit (at_ns, actor, action, detail) VALUES (?, ?, ?, ?)",
-            (self._clock_ns(), self._actor, action, json.dumps(detail)),
+            (self._clock(), self._actor, action, json.dumps(detail)),
         )
 
 
@@ -202,7 +202,7 @@ def administer(
     path: str | os.PathLike[str],
     *,
     create: bool = False,
-    clock_ns: Callable[[], int] = time.time_ns,
+    clock: Callable[[], int] = time.time_ns,
     actor: str | None = None,
 ) -> Iterator[Administration]:
     """The administration of a database file, without the manager's keys.
@@ -214,7 +214,7 @@ def administer(
         raise LicenseDatabaseError(f"{os.fspath(path)}: no such license database; `license agreement add` makes one")
     database = Database(path)
     try:
-        yield Administration(database, clock_ns, actor or current_user())
+        yield Administration(database, clock, actor or current_user())
     finally:
         database.close()
 

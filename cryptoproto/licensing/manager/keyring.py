@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from nacl.signing import SigningKey
 
 from ...exceptions import ConfigurationError
-from ..key_text import decode_key, encode_key
-from ..keypair import KeyPair, ManagerKey, read_json, write_secret_json
+from ..sealing.key_text import decode_key, encode_key
+from ..sealing.keypair import KeyPair, ManagerKey, read_json, write_secret_json
 
 __all__ = ["Generation", "Keyring"]
 

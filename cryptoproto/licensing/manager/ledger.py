@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ...exceptions import ConfigurationError
-from ..logins import config_hash
-from ..refusal import Refusal
-from ..token import TokenBinding
+from ..request.logins import config_hash
+from ..request.refusal import Refusal
+from ..sealing.token import TokenBinding
 
 __all__ = ["SHORTEST_PERIOD_S", "Agreement", "Lock", "decide", "public_key_known"]
 

@@ -1,4 +1,4 @@
-"""The license manager: sealed requests in, sealed tokens or refusals out. Knows nothing of HTTP but its statuses."""
+"""The license manager: sealed requests in, sealed tokens or refusals out. Knows only the statuses of HTTP."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from ...exceptions import ConfigurationError, LicenseDatabaseError, MalformedMessage, SealBroken
-from ..layout import LICENSE_REQUEST
-from ..refusal import Refusal
-from ..request import LicenseRequest
-from ..sealing import BOX_OVERHEAD, Channel, sign_token, split_request
-from ..token import LicenseToken, TokenBinding
+from ..request.refusal import Refusal
+from ..request.request import LicenseRequest
+from ..sealing.sealing import Channel, sign_token, split_request
+from ..sealing.token import LicenseToken, TokenBinding
 from . import usage
 from .administration import Administration, current_user
 from .database import Database
 from .keyring import Generation, Keyring, KeyringFile
 from .ledger import decide, public_key_known
+from .reply import LARGEST_BODY, Reply
 from .throttle import Throttle
 
 if TYPE_CHECKING:
@@ -30,30 +30,15 @@ if TYPE_CHECKING:
 
     from .server import ManagerServer
 
-__all__ = ["LARGEST_BODY", "LicenseManager", "Reply"]
+__all__ = ["LicenseManager"]
 
-_log = logging.getLogger("cryptoproto.licensing.manager")
+logger = logging.getLogger("cryptoproto.licensing.manager")
 _SECOND: Final = 1_000_000_000
-LARGEST_BODY: Final = 32 + BOX_OVERHEAD + LICENSE_REQUEST.largest
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What goes back: the status, the body, and which of the two kinds of body it is."""
-
-    status: int
-    body: bytes
-    refusal: Refusal | None = None
-
-    @classmethod
-    def no(cls, refusal: Refusal) -> Self:
-        """The reply for a refusal."""
-        return cls(refusal.status, refusal.to_json(), refusal)
 
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    """A request that was opened, read and found fresh."""
+    """A request that was opened, checked and found fresh."""
 
     request: LicenseRequest
     binding: TokenBinding
@@ -72,15 +57,15 @@ class LicenseManager:
             print(server.url)
 
     Args:
-        database: the SQLite file, made if missing; ``":memory:"`` for a manager that forgets.
+        database: the SQLite file, created if missing; ``":memory:"`` keeps nothing on disk.
         keys: a :class:`Keyring`, or its file, which is watched for rotations.
-        clock_ns: UTC in nanoseconds.
-        freshness_s: how far the time of a request may be from ours; nonces are kept for twice as long.
+        clock: UTC in nanoseconds.
+        freshness_s: how far the time of a request may differ from ours. Nonces are kept for twice as long.
         requests_per_second: how often one public key may ask on average, after a burst of a hundred.
-        actor: who the audit rows say it was; the user of this process by default.
+        actor: the name in the audit rows; the user of this process by default.
 
     Raises:
-        ConfigurationError: the keys cannot be used.
+        ConfigurationError: the keys cannot be used, or an argument is not valid.
         LicenseDatabaseError: the database cannot be used.
     """
 
@@ -89,19 +74,19 @@ class LicenseManager:
         database: str | os.PathLike[str],
         keys: Keyring | str | os.PathLike[str],
         *,
-        clock_ns: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] = time.time_ns,
         freshness_s: float = 300.0,
         requests_per_second: float = 20.0,
         actor: str | None = None,
     ) -> None:
         if not freshness_s > 0 or not requests_per_second > 0:
-            raise ConfigurationError("freshness_s and requests_per_second: more than zero is needed")
+            raise ConfigurationError("freshness_s and requests_per_second must be above zero")
         self._keys = keys if isinstance(keys, Keyring) else KeyringFile(keys)
-        self._clock_ns = clock_ns
+        self._clock = clock
         self._freshness_ns = int(freshness_s * _SECOND)
         self._throttle = Throttle(requests_per_second, burst=100)
         self._database = Database(database)
-        self.administration = Administration(self._database, clock_ns, actor or current_user())
+        self.administration = Administration(self._database, clock, actor or current_user())
 
     def close(self) -> None:
         """Close the database."""
@@ -117,7 +102,7 @@ class LicenseManager:
 
     @property
     def keyring(self) -> Keyring:
-        """The keys in use."""
+        """The current keys."""
         return self._keys if isinstance(self._keys, Keyring) else self._keys.current()
 
     @property
@@ -127,7 +112,7 @@ class LicenseManager:
         Raises:
             ConfigurationError: all have retired.
         """
-        active = self.keyring.active(self._clock_ns())
+        active = self.keyring.active(self._clock())
         if not active:
             raise ConfigurationError(
                 "all keys of the manager have retired; run: cryptoproto license manager-key --rotate"
@@ -135,7 +120,7 @@ class LicenseManager:
         return active
 
     def usage(self, *, since: str = "", public_key: str | None = None) -> list[usage.UsageRow]:
-        """What gateways reported, from the day *since* on (``YYYY-MM-DD``).
+        """What gateways reported since the day *since* (``YYYY-MM-DD``).
 
         Raises:
             LicenseDatabaseError: the database cannot be read.
@@ -143,13 +128,13 @@ class LicenseManager:
         return self.administration.usage(since=since, public_key=public_key)
 
     def app(self, **options: Any) -> Starlette:
-        """The ASGI application; needs the ``server`` extra. Options as :func:`~.server.application`."""
+        """The ASGI application. Needs the ``server`` extra; options as for :func:`~.server.application`."""
         from .server import application
 
         return application(self, **options)
 
     def serving(self, **options: Any) -> AbstractAsyncContextManager[ManagerServer]:
-        """Serve HTTP for as long as the context lasts; options as :class:`~.server.ManagerServer`."""
+        """Serve HTTP until the context ends. Needs the ``server`` extra; options of :class:`~.server.ManagerServer`."""
         from .server import ManagerServer
 
         return ManagerServer(self, **options)
@@ -161,12 +146,12 @@ class LicenseManager:
         return self.handle_batch([body])[0]
 
     def handle_batch(self, bodies: Sequence[bytes]) -> list[Reply]:
-        """The replies to several requests, which share one commit. They are decided in their order.
+        """The replies to several requests, which are decided in order and share one commit.
 
-        Never raises for anything that a body holds. Tokens leave only after the commit.
+        Never raises because of a body. Tokens are returned only after the commit.
         """
         try:
-            now_ns = self._clock_ns()
+            now_ns = self._clock()
             generations = self.keyring.active(now_ns)
             with self._database.reading() as connection:
                 opened = [self._open(connection, body, generations, now_ns) for body in bodies]
@@ -177,8 +162,10 @@ class LicenseManager:
                     each if isinstance(each, Refusal) else self._decide(connection, each, now_ns) for each in opened
                 ]
         except LicenseDatabaseError:
-            _log.exception("requests are turned away with 503")
-            trouble = Refusal(503, "unavailable", "the manager's database cannot be used at the moment; try another")
+            logger.exception("requests are answered with 503")
+            trouble = Refusal(
+                503, "unavailable", "the manager's database cannot be used at the moment; try another manager"
+            )
             return [Reply.no(trouble) for _ in bodies]
         return [self._reply(each, outcome) for each, outcome in zip(opened, outcomes, strict=True)]
 
@@ -203,10 +190,10 @@ class LicenseManager:
                 "stale",
                 f"the request's time is {abs(off_ns) / 1e9:.0f} s {direction} the manager's; set the clock",
             )
-        # Only now is it certain who asks: a bucket that anybody could empty would lock the owner of the key out.
+        # Only now the sender is proven. If anybody could use up the permits of a key, its owner would be locked out.
         wait_s = self._throttle.wait_s(public_key, now_ns)
         if wait_s:
-            return Refusal(429, "too_many_requests", "this key asks too often; ask less often", wait_s)
+            return Refusal(429, "too_many_requests", "this key asks too often", wait_s)
         binding = TokenBinding(public_key, request.package, request.config_hash, request.is_uat)
         return _Opened(request, binding, channel, generation)
 
@@ -216,7 +203,7 @@ class LicenseManager:
             "INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (binding.public_key, request.nonce, now_ns)
         ).rowcount
         if not added:
-            return Refusal(400, "stale", "this very request was sent before; a request is sent once")
+            return Refusal(400, "stale", "this request was already sent; each request can be sent only once")
         outcome = decide(
             connection,
             binding,
@@ -235,7 +222,7 @@ class LicenseManager:
             return Reply.no(outcome)
         if isinstance(opened, Refusal):
             return Reply.no(opened)
-        # Sealed and signed by the generation that the request was sealed for: that is the one the agent has pinned.
+        # Sealed and signed by the generation that the request was sealed for, because the agent has pinned that one.
         signed = sign_token(outcome.encode(), opened.generation.signing_key)
         return Reply(200, opened.channel.seal(signed))
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from ...exceptions import ConfigurationError
 
@@ -27,36 +27,33 @@ except ModuleNotFoundError as error:
         f"the license manager's server needs {error.name}: pip install 'cryptoproto[licensing,server]'", name=error.name
     ) from None
 
-from ..manager_link import CONTENT_TYPE, REQUEST_PATH
-from ..refusal import Refusal
-from .manager import LARGEST_BODY, Reply
+from ..request.endpoint import CONTENT_TYPE, REQUEST_PATH
+from ..request.refusal import Refusal
+from .reply import LARGEST_BODY, Reply, RequestHandler
 from .throttle import Throttle
-
-if TYPE_CHECKING:
-    from .manager import LicenseManager
 
 __all__ = ["ManagerServer", "application"]
 
-_log = logging.getLogger("cryptoproto.licensing.manager")
-_LARGEST_BATCH: Final = 64  # as many requests share a commit; more would only make the first of them wait
+logger = logging.getLogger("cryptoproto.licensing.manager")
+_LARGEST_BATCH: Final = 64  # requests that share a commit; with more, the first of them waits longer than it gains
 _BODY_TIMEOUT_S: Final = 10.0  # a body is one or two packets
 _ADDRESS_PER_SECOND: Final = 50.0  # an address may stand for a whole rack of gateways
 _ADDRESS_BURST: Final = 500
 _MOST_CONNECTIONS: Final = 1000
-_FAREWELL_S: Final = 5  # a peer that never finishes must not keep the process
+_SHUTDOWN_S: Final = 5  # a peer that never finishes must not keep the process alive
 
 
-class _Desk:
-    """Brings requests to the manager's one thread; those that wait together are decided in one commit."""
+class _BatchQueue:
+    """Passes requests to the manager's one thread. Those that wait at the same time share a commit."""
 
-    def __init__(self, manager: LicenseManager) -> None:
+    def __init__(self, manager: RequestHandler) -> None:
         self._manager = manager
         self._waiting: list[tuple[bytes, asyncio.Future[Reply]]] = []
         self._worker: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "license-manager")
 
     async def handle(self, body: bytes) -> Reply:
-        """The manager's reply; cancelling does not undo the decision."""
+        """The manager's reply. Cancelling does not undo the decision."""
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append((body, future))
         if self._worker is None or self._worker.done():
@@ -84,36 +81,42 @@ class _Desk:
 
 
 def application(
-    manager: LicenseManager,
+    manager: RequestHandler,
     *,
     log: logging.Logger | None = None,
-    steady_ns: Callable[[], int] = time.monotonic_ns,
+    clock: Callable[[], int] = time.monotonic_ns,
 ) -> Starlette:
-    """The ASGI application around a manager; *log* gets a line per refusal, *steady_ns* paces the addresses."""
-    desk, throttle, journal = _Desk(manager), Throttle(_ADDRESS_PER_SECOND, _ADDRESS_BURST), log or _log
+    """The ASGI application for a manager.
+
+    Args:
+        manager: what answers the requests.
+        log: gets one line for each refusal.
+        clock: a steady clock in nanoseconds, for the limit of requests from one address.
+    """
+    queue, throttle, log = _BatchQueue(manager), Throttle(_ADDRESS_PER_SECOND, _ADDRESS_BURST), log or logger
 
     async def license_(request: Request) -> Response:
         address = request.client.host if request.client else "unknown"
-        wait_s = throttle.wait_s(address, steady_ns())
+        wait_s = throttle.wait_s(address, clock())
         if wait_s:
             return _response(Reply.no(Refusal(429, "too_many_requests", "too many requests from this address", wait_s)))
         body = await _body(request)
-        reply = Reply.no(body) if isinstance(body, Refusal) else await desk.handle(body)
+        reply = Reply.no(body) if isinstance(body, Refusal) else await queue.handle(body)
         if reply.refusal is not None:
-            journal.info("refused %s: %s: %s", address, reply.refusal.reason, reply.refusal.message)
+            log.info("refused %s: %s: %s", address, reply.refusal.reason, reply.refusal.message)
         return _response(reply)
 
     async def refuse(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         reasons = {404: "not_found", 405: "method_not_allowed"}
         reason = reasons.get(status, "internal" if status >= 500 else "malformed")
-        message = f"requests are POSTed to {REQUEST_PATH}" if status < 500 else "the manager failed; its log says why"
+        message = f"requests are POSTed to {REQUEST_PATH}" if status < 500 else "the manager failed; see its log"
         return _response(Reply.no(Refusal(status, reason, message)))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
-        desk.close()
+        queue.close()
 
     return Starlette(
         routes=[Route(REQUEST_PATH, license_, methods=["POST"])],
@@ -123,7 +126,7 @@ def application(
 
 
 async def _body(request: Request) -> bytes | Refusal:
-    """The body, or why it is not read to its end."""
+    """The body, or the reason why it was not read to its end."""
     too_large = Refusal(413, "too_large", f"a request has at most {LARGEST_BODY} bytes")
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and (len(declared) > 9 or int(declared) > LARGEST_BODY):
@@ -136,7 +139,7 @@ async def _body(request: Request) -> bytes | Refusal:
                 if len(body) > LARGEST_BODY:
                     return too_large
     except (TimeoutError, ClientDisconnect):
-        return Refusal(400, "malformed", "the body did not arrive as a whole")
+        return Refusal(400, "malformed", "the body is not complete")
     return bytes(body)
 
 
@@ -145,14 +148,14 @@ def _response(reply: Reply) -> Response:
         return Response(reply.body, reply.status, media_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
     headers = {"Cache-Control": "no-store"}
     if reply.status == 413:
-        headers["Connection"] = "close"  # the rest of the body is not read, so the sender would wait
+        headers["Connection"] = "close"  # the rest of the body is not read, and the sender would wait for it
     if reply.refusal.retry_after_s is not None:
         headers["Retry-After"] = str(int(reply.refusal.retry_after_s) + 1)
     return Response(reply.body, reply.status, media_type="application/json", headers=headers)
 
 
 class _Uvicorn(uvicorn.Server):
-    """Tells when it listens, and leaves the process's signal handlers alone."""
+    """Sets an event when it listens, and does not touch the signal handlers of the process."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -168,22 +171,22 @@ class _Uvicorn(uvicorn.Server):
 
 
 class ManagerServer:
-    """A manager on a socket, as an async context manager; ``url`` is its address while it runs.
+    """Serves a manager on a socket, as an async context manager. ``url`` is its address while it runs.
 
     Args:
-        manager: whose requests to serve.
+        manager: what answers the requests.
         host: the address to listen on.
-        port: the port, 0 for a free one.
-        certificate: a PEM file with the certificate chain; with it TLS is spoken.
-        certificate_key: the PEM file of its private key, if that is not in the same file.
+        port: the port; 0 for any free port.
+        certificate: a PEM file with the certificate chain; enables TLS.
+        certificate_key: a PEM file with its private key, if it is not in the same file.
 
     Raises:
-        ConfigurationError: the certificate cannot be used; on entering, the address cannot be listened on.
+        ConfigurationError: the certificate cannot be used; on entering, that the address cannot be bound.
     """
 
     def __init__(
         self,
-        manager: LicenseManager,
+        manager: RequestHandler,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -191,7 +194,7 @@ class ManagerServer:
         certificate_key: str | os.PathLike[str] | None = None,
     ) -> None:
         if not 0 <= port <= 65_535:
-            raise ConfigurationError(f"port: {port} is none; between 0 and 65535")
+            raise ConfigurationError(f"port: {port} is not a port; use 0 to 65535")
         self._host, self._port = host, port
         self._scheme = "http" if certificate is None else "https"
         config = uvicorn.Config(
@@ -200,7 +203,7 @@ class ManagerServer:
             access_log=False,
             server_header=False,
             limit_concurrency=_MOST_CONNECTIONS,
-            timeout_graceful_shutdown=_FAREWELL_S,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
             ssl_certfile=None if certificate is None else os.fspath(certificate),
             ssl_keyfile=None if certificate_key is None else os.fspath(certificate_key),
         )
@@ -222,7 +225,7 @@ class ManagerServer:
         listening.cancel()
         if self._task.done():
             await self._task
-            raise ConfigurationError("the license manager's server did not start; its log says why")
+            raise ConfigurationError("the license manager's server did not start; see its log")
         return self
 
     async def __aexit__(
@@ -232,7 +235,7 @@ class ManagerServer:
         await self.ended()
 
     def stop(self) -> None:
-        """Answer what has arrived, and end."""
+        """Answer the requests that have arrived, and end."""
         self._server.should_exit = True
 
     async def ended(self) -> None:
@@ -246,7 +249,7 @@ class ManagerServer:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # The protocol is named because asyncio switches Nagle off only on sockets that name it.
+    # Name the protocol: asyncio switches off Nagle's algorithm only on sockets that do.
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -254,6 +257,6 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"{host}:{port}: cannot be listened on: {error.strerror}; choose another host or port"
+            f"{host}:{port}: cannot listen on this address: {error.strerror}; choose another host or port"
         ) from error
     return listener

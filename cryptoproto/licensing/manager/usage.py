@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..layout import LICENSE_REQUEST
-from ..request import LicenseRequest
+from ..request.layout import LICENSE_REQUEST
+from ..request.request import LicenseRequest
 from .ledger import iso
 
 __all__ = ["UsageRow", "keep", "prune", "read", "to_csv"]

@@ -32,7 +32,7 @@ from cryptoproto.messages import (
     decode,
     encode,
 )
-from tests.exchange.test_engine_properties import CLIENTS, Scenario, scenario
+from tests.support.scenarios import CLIENTS, Scenario, scenario
 from tests.support.told import told as an_event
 
 Told = tuple[int, Message | Unknown]

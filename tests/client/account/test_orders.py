@@ -182,29 +182,6 @@ def test_what_is_about_no_order_moves_the_position_alone(account: Account, order
     assert order.status is OrderStatus.PENDING
 
 
-def test_who_waits_is_told_of_each_event_that_was_taken_in(account: Account, order: Order) -> None:
-    """The first that cannot be answered, and what comes behind it, are given back; what follows does not happen."""
-    unanswered, heard = ["somebody"], []
-
-    def answer(event: cp.Event) -> None:
-        heard.append((event.transaction_id, account.position, order.filled))
-        if event.transaction_id == 3:
-            raise cp.StoreError("no space left")
-
-    events = [told(1, traded("0.25")), told(None, cancelled()), told(3, traded("0.25")), told(4, placed(left="0.5"))]
-    with pytest.raises(cp.StoreError):
-        account.apply(events, unanswered, answer)
-    assert [event.transaction_id for event in events] == [1, None]
-    assert heard == [(1, 1, Decimal("0.25")), (3, 3, Decimal("0.5"))]
-    assert (account.heard, account.broadcasts) == (1, 1)
-    assert not order.is_open
-    again = [told(3, traded("0.25")), told(4, placed(left="0.5"))]
-    unanswered.clear()
-    account.apply(again, unanswered, answer)
-    assert (order.filled, order.is_open, len(heard)) == (Decimal("0.5"), True, 2)
-    assert (account.heard, account.broadcasts) == (3, 1)
-
-
 def test_an_order_that_was_placed_elsewhere(account: Account, table: OrderTable) -> None:
     feed(account, traded("0.4", order_id=3, mine=11))
     order = table.get(3)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,14 @@ def test_the_position_only_grows(store: Store) -> None:
     store = reopened(store)
     assert store.position == 7
     store.advance(6)
-    assert reopened(store).position == 7
+    with closing(reopened(store)) as again:
+        assert again.position == 7
 
 
 def test_closing_flushes(store: Store) -> None:
     store.advance(1)
-    assert reopened(store).position == 1
+    with closing(reopened(store)) as again:
+        assert again.position == 1
 
 
 def test_the_outbox_survives_with_its_keys(store: Store) -> None:
@@ -101,23 +103,21 @@ def test_the_outbox_survives_with_its_keys(store: Store) -> None:
         created_ns=2**62,
         client_order_id=2**63 - 1,
         sequence=4,
-        deadline_ns=2**62 + 1,
-        resend=True,
     )
     entries = [entry(1), full, entry(3)]
     keys = [store.put(each) for each in entries]
     assert keys == sorted(set(keys))
     assert [each.key for each in entries] == keys
-    store.update(keys[0], sequence=9)
     store.remove(keys[2], 40)
     store = reopened(store)
     first, second = store.outbox()
-    assert first == entry(1, sequence=9, key=keys[0])
+    assert first == entry(1, key=keys[0])
     assert second == full
     store.remove(keys[0], 30)
     store.remove(keys[1], 50)
     assert store.outbox() == []
-    assert reopened(store).put(entry()) not in keys
+    with closing(reopened(store)) as again:
+        assert again.put(entry()) not in keys
 
 
 def test_how_far_outcomes_are_settled_only_grows(store: Store) -> None:
@@ -131,10 +131,25 @@ def test_how_far_outcomes_are_settled_only_grows(store: Store) -> None:
     store.close()
 
 
-def test_what_is_gone_can_be_updated_and_removed(store: Store) -> None:
-    store.update(5, sequence=1)
+def test_what_is_gone_can_be_removed(store: Store) -> None:
     store.remove(5, 7)
+    store.remove_late_report(5)
     assert store.outbox() == []
+    assert store.late_reports() == []
+
+
+def test_late_reports_wait_until_they_are_removed(store: Store) -> None:
+    first, second = store.put(entry(1)), store.put(entry(2))
+    numbers = [store.put_late_report(b"one", first, 30), store.put_late_report(b"two", None, -1)]
+    assert store.outbox() == [entry(2, key=second)]
+    assert store.settled_through == 30
+    store = reopened(store)
+    assert store.late_reports() == list(zip(numbers, [b"one", b"two"], strict=True))
+    store.remove_late_report(numbers[0])
+    store = reopened(store)
+    assert store.late_reports() == [(numbers[1], b"two")]
+    assert store.put_late_report(b"three", None, -1) not in numbers
+    store.close()
 
 
 def test_the_outbox_is_a_copy(store: Store) -> None:
@@ -497,14 +512,13 @@ def test_the_outbox_while_a_transaction_is_open(mine: SqliteStore) -> None:
     first, second = mine.put(entry(1)), mine.put(entry(2))
     mine.watch(lambda: 9)
     with suppress(KeyError), mine.transaction():
-        mine.update(first, sequence=5)
         mine.remove(second, 8)
         mine.advance(300)
         mine.flush()
         with pytest.raises(cp.ConfigurationError, match="cannot be sent while"):
             mine.put(entry(3))
         raise KeyError
-    assert mine.outbox() == [entry(1, sequence=5, key=first)]
+    assert mine.outbox() == [entry(1, key=first)]
     assert mine.settled_through == 8
     assert (stored(mine), mine.position) == (None, 300)
     mine.flush()
@@ -549,7 +563,7 @@ def test_what_had_returned_is_there_after_a_kill(path: Path) -> None:
     for seed in range(1, 81):
         said = killer.kill_one(seed, path)
         outbox, doing, positions = replay(said, outbox)
-        removals = [words[2] for words in said if words[0] == "remove"]
+        removals = [words[2] for words in said if words[0] in ("remove", "report")]
         handled += sum(words[0] == "handling" for words in said)
         puts += sum(words[0] == "put" for words in said)
         if not path.with_name(path.name + "-wal").exists():
@@ -563,9 +577,10 @@ def test_what_had_returned_is_there_after_a_kill(path: Path) -> None:
         position = store.position or 0
         assert max(positions.start, last_position) <= position <= max(positions.stop - 1, last_position)
         found = {each.key or 0: (each.created_ns, each.sequence) for each in store.outbox()}
-        # What had not returned may be there all the same; a new entry has the highest key.
-        assert found == outbox or (doing and found == done(outbox, doing, doing[1] or max(found)))
-        if doing and doing[0] == "remove" and found == outbox:
+        found |= {-number: (int(report), None) for number, report in store.late_reports()}
+        # What had not returned may be there all the same; a new entry or report has the highest key.
+        assert found == outbox or (doing and found == done(outbox, doing, newest(doing, found)))
+        if doing and doing[0] != "put" and found == outbox:
             removals.pop()  # this had no effect, so the outcome counts as not settled, too
         settled_through = max(settled_through, *removals, -1)
         assert store.settled_through == settled_through
@@ -592,7 +607,7 @@ def replay(said: list[list[Any]], outbox: Outbox) -> tuple[Outbox, list[Any] | N
     doing: list[Any] | None = None
     durable = begun = 0
     for words in said:
-        if words[0] in ("put", "update", "remove"):
+        if words[0] in ("put", "report", "remove"):
             doing = words
         elif words[0] == "done" and doing is not None:
             outbox = done(outbox, doing, words[1])
@@ -604,12 +619,18 @@ def replay(said: list[list[Any]], outbox: Outbox) -> tuple[Outbox, list[Any] | N
     return outbox, doing, range(durable, begun + 1)
 
 
+def newest(words: list[Any], found: Outbox) -> int:
+    """The key that what was begun with *words* got."""
+    return -min(found) if words[0] == "report" else words[1] or max(found)
+
+
 def done(outbox: Outbox, words: list[Any], key: int) -> Outbox:
     now = dict(outbox)
     if words[0] == "put":
         now[key] = (words[2], None)
-    elif words[0] == "update":
-        now[key] = (now[key][0], words[2])
+    elif words[0] == "report":
+        del now[words[1]]
+        now[-key] = (words[2], None)
     else:
         del now[key]
     return now

@@ -1,0 +1,114 @@
+"""A process that follows many orders with a client and prints what an event cost.
+
+``python -m benchmarks.machinery.client_consumer connection|memory|sqlite|growth URL DIRECTORY COUNT WARM_UP [uvloop]``
+prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cryptoproto as cp
+
+from .link import connect_to
+from .resident import resident_kib
+from .runtime import run
+from .samples import CLIENT_ID, ORDER_EVENTS
+
+__all__ = ["main"]
+
+_LOOKS = 50
+
+
+async def _connection(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    async with connect_to(url, directory) as connection:
+        return await _cost(connection, aiter(connection), count, warm_up)
+
+
+async def _memory(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    async with _client(url, directory, cp.MemoryStore()) as client:
+        return await _cost(client, client.events(), count, warm_up)
+
+
+async def _sqlite(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    with TemporaryDirectory(prefix="cryptoproto-bench-") as folder:
+        store = cp.SqliteStore(Path(folder) / "client.db")
+        async with _client(url, directory, store) as client:
+            return await _cost(client, client.events(), count, warm_up)
+
+
+async def _growth(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    """The highest growth of resident memory over *count* events, and over the first tenth of them."""
+    async with _client(url, directory, cp.MemoryStore()) as client:
+        events = client.events()
+        await _take(client, events, warm_up, as_it_goes=True)
+        before, grown = resident_kib(), [0.0]
+        for _ in range(_LOOKS):
+            await _take(client, events, count // _LOOKS, as_it_goes=True)
+            grown.append((resident_kib() - before) / 1024)
+        orders = len(client.orders)
+    return {"growth_mib": max(grown), "first_tenth_mib": max(grown[: _LOOKS // 10 + 1]), "orders": orders}
+
+
+def _client(url: str, directory: Path, store: cp.MemoryStore | cp.SqliteStore) -> cp.Client:
+    return cp.Client(
+        url,
+        store=store,
+        client_id=CLIENT_ID,
+        private_key=cp.PrivateKey.load(directory / "client.pem"),
+        server_key=cp.PublicKey.load(directory / "server.pub"),
+        protocol=cp.Protocol.V5,
+        transport="picows",
+    )
+
+
+async def _cost(
+    link: cp.Connection | cp.Client, events: AsyncIterator[cp.Event], count: int, warm_up: int
+) -> dict[str, Any]:
+    await _take(link, events, warm_up, as_it_goes=False)
+    await _prepare(link, count, as_it_goes=False)
+    start = time.process_time()
+    await _start_and_take(link, events, count)
+    return {"cpu_us": (time.process_time() - start) / count * 1e6}
+
+
+async def _take(
+    link: cp.Connection | cp.Client, events: AsyncIterator[cp.Event], count: int, *, as_it_goes: bool
+) -> None:
+    await _prepare(link, count, as_it_goes=as_it_goes)
+    await _start_and_take(link, events, count)
+
+
+async def _prepare(link: cp.Connection | cp.Client, count: int, *, as_it_goes: bool) -> None:
+    count -= count % ORDER_EVENTS
+    await link.request(
+        {"@type": "PrepareStream", "count": count, "as_it_goes": as_it_goes, "orders": True}, timeout=300
+    )
+
+
+async def _start_and_take(link: cp.Connection | cp.Client, events: AsyncIterator[cp.Event], count: int) -> None:
+    count -= count % ORDER_EVENTS
+    await link.request({"@type": "StartStream", "padding": "." * 20})
+    taken = 0
+    async for _ in events:
+        taken += 1
+        if taken == count:
+            break
+
+
+_KINDS = {"connection": _connection, "memory": _memory, "sqlite": _sqlite, "growth": _growth}
+
+
+def main(kind: str, url: str, directory: str, count: str, warm_up: str, uvloop: str = "") -> None:
+    measured = run(_KINDS[kind](url, Path(directory), int(count), int(warm_up)), uvloop=uvloop == "uvloop")
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

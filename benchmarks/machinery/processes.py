@@ -1,0 +1,98 @@
+"""The processes that a measurement starts: the responder, and clients in fresh processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cryptoproto as cp
+
+from . import samples
+
+__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client"]
+
+ROOT = Path(__file__).parents[2]
+_TIMEOUT_S = 600
+
+
+class Responder:
+    """A running responder: its addresses, and the folder with its keys and its client's."""
+
+    def __init__(self, directory: Path, ports: dict[str, int], *, uvloop: bool) -> None:
+        self.directory = directory
+        self.url = f"ws://127.0.0.1:{ports['exchange']}/"
+        self.echo_url = f"ws://127.0.0.1:{ports['echo']}/"
+        self.uvloop = uvloop
+
+
+@contextmanager
+def responder(*, uvloop: bool = False) -> Iterator[Responder]:
+    """Run a responder with fresh keys while the block runs."""
+    with TemporaryDirectory(prefix="cryptoproto-bench-") as name:
+        directory = Path(name)
+        key = cp.PrivateKey.generate()
+        key.save(directory / "client.pem")
+        key.public_key.save(directory / "client.pub")
+        server_key = cp.PrivateKey.generate()
+        server_key.save(directory / "server.pem")
+        server_key.public_key.save(directory / "server.pub")
+        (directory / "answer_bytes").write_text(str(response_frame_bytes()))
+        arguments = command("benchmarks.machinery.responder", name, *(["uvloop"] if uvloop else []))
+        with subprocess.Popen(
+            arguments, cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as process:
+            try:
+                assert process.stdout is not None
+                yield Responder(directory, json.loads(process.stdout.readline()), uvloop=uvloop)
+            finally:
+                assert process.stdin is not None
+                process.stdin.close()
+                try:
+                    process.wait(10)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+
+def run_client(
+    server: Responder, kind: str, count: int, warm_up: int, *, module: str = "benchmarks.machinery.connection_consumer"
+) -> dict[str, Any]:
+    """Run *module* in a fresh process and return what it measured.
+
+    Raises:
+        CalledProcessError: it failed; its traceback is on the standard error.
+        TimeoutExpired: it did not end within ten minutes.
+    """
+    arguments = [kind, server.url, str(server.directory), str(count), str(warm_up)]
+    done = subprocess.run(
+        command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=_TIMEOUT_S,
+    )
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
+
+
+def response_frame_bytes() -> int:
+    """The size of the frame that the responder answers a balance request with."""
+    _, server = samples.open_sessions(cp.Protocol.V5)
+    return len(server.response(1, samples.BALANCE))
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line that runs *module* with this interpreter."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def environment() -> dict[str, str]:
+    """The environment without what would turn on debug modes."""
+    return {name: value for name, value in os.environ.items() if name not in ("PYTHONASYNCIODEBUG", "PYTHONDEVMODE")}

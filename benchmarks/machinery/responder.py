@@ -1,0 +1,158 @@
+"""The process at the other end: it answers requests, sends streams of events, and echoes.
+
+``python -m benchmarks.machinery.responder DIRECTORY`` reads the keys in the directory, prints its two ports as one line
+of JSON, and ends when its standard input is closed.
+
+It knows three requests. ``PrepareStream`` prepares the frames of a number of events (with ``orders``, the events of
+orders from placement to end), ``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance. Stream
+frames are written in large pieces, so only the client limits the speed. Of a balance request only the id is read: one
+decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+
+import cryptoproto as cp
+from cryptoproto.wire import ClientHello, Proven, RequestFrame, ServerFrameCodec, ServerSession
+
+from .runtime import run
+from .samples import BALANCE, BALANCE_REQUEST_FRAME_BYTES, TIMESTAMP, event_json, order_event_json
+
+__all__ = ["Echo", "Seat", "main"]
+
+_EVENTS_PER_WRITE: Final = 1000
+_WS_HEAD: Final = Struct(">BBH")
+_BINARY = WSMsgType.BINARY
+_ANSWER: Final = ServerFrameCodec(cp.Protocol.V5).padded_response(0, BALANCE)
+_ANSWER_HEAD: Final = _ANSWER[:4]
+_ANSWER_REST: Final = _ANSWER[12:]  # what follows the request id
+
+
+class Seat(WSListener):
+    """The exchange's end of one connection."""
+
+    def __init__(self, key: cp.PrivateKey, client_key: cp.PublicKey) -> None:
+        super().__init__()
+        self._session = ServerSession(key, os.urandom)
+        self._client_key = client_key
+        self._next_event = 1
+        self._stream: Iterable[bytes] = ()
+        self._streaming: asyncio.Task[None] | None = None
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != _BINARY:
+            if frame.msg_type == WSMsgType.CLOSE:
+                transport.send_close(frame.get_close_code())
+                transport.disconnect()
+            return
+        data = frame.get_payload_as_bytes()
+        if len(data) == BALANCE_REQUEST_FRAME_BYTES:
+            if not self._nonces:
+                self._draw()
+            request_id = self._decrypt(data)[20:28]
+            transport.send(_BINARY, self._encrypt(self._nonces.pop() + _ANSWER_HEAD + request_id + _ANSWER_REST))
+            return
+        received = self._session.receive(data)
+        if isinstance(received, RequestFrame):
+            self._on_command(transport, received.payload)
+            transport.send(_BINARY, self._session.response(received.request_id, BALANCE))
+        elif isinstance(received, ClientHello):
+            transport.send(_BINARY, self._session.accept(self._client_key, 0))
+        elif isinstance(received, Proven):
+            opener, sealer = self._session._opener, self._session._sealer
+            assert opener is not None
+            assert sealer is not None
+            self._decrypt, self._encrypt = opener.update, sealer.update
+            self._nonces, self._draw = sealer.nonces, sealer.draw
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self._streaming is not None:
+            self._streaming.cancel()
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def _on_command(self, transport: WSTransport, payload: bytes) -> None:
+        command = json.loads(payload)
+        if command["@type"] == "PrepareStream":
+            make = order_event_json if command.get("orders") else event_json
+            pieces = self._pieces(command["count"], make)
+            self._stream = pieces if command["as_it_goes"] else list(pieces)
+        elif command["@type"] == "StartStream":
+            self._streaming = asyncio.get_running_loop().create_task(self._send_stream(transport.underlying_transport))
+
+    def _pieces(self, count: int, make: Callable[[int], bytes]) -> Iterator[bytes]:
+        for start in range(self._next_event, self._next_event + count, _EVENTS_PER_WRITE):
+            stop = min(start + _EVENTS_PER_WRITE, self._next_event + count)
+            yield b"".join(self._websocket_frame(number, make(number)) for number in range(start, stop))
+        self._next_event += count
+
+    def _websocket_frame(self, number: int, payload: bytes) -> bytes:
+        frame = self._session.transaction(number, TIMESTAMP + number / 1000, payload)
+        return _WS_HEAD.pack(0x82, 126, len(frame)) + frame
+
+    async def _send_stream(self, socket: asyncio.Transport) -> None:
+        for piece in self._stream:
+            await self._writable.wait()
+            socket.write(piece)
+            await asyncio.sleep(0)
+        self._stream = ()
+
+
+class Echo(WSListener):
+    """The floor of a round trip: answers each frame with *answer* and does nothing else."""
+
+    def __init__(self, answer: bytes) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == _BINARY:
+            frame.get_payload_as_bytes()
+            transport.send(_BINARY, self._answer)
+        elif frame.msg_type == WSMsgType.CLOSE:
+            transport.send_close(frame.get_close_code())
+            transport.disconnect()
+
+
+async def _serve(directory: Path) -> None:
+    key = cp.PrivateKey.load(directory / "server.pem")
+    client_key = cp.PublicKey.load(directory / "client.pub")
+    answer = bytes(int((directory / "answer_bytes").read_text()))
+
+    def seat(_request: WSUpgradeRequest) -> Seat:
+        return Seat(key, client_key)
+
+    def echo(_request: WSUpgradeRequest) -> Echo:
+        return Echo(answer)
+
+    exchange = await ws_create_server(seat, "127.0.0.1", 0)
+    echoes = await ws_create_server(echo, "127.0.0.1", 0)
+    ports = [server.sockets[0].getsockname()[1] for server in (exchange, echoes)]
+    print(json.dumps({"exchange": ports[0], "echo": ports[1]}), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    exchange.close()
+    echoes.close()
+
+
+def main(directory: str, uvloop: str = "") -> None:
+    run(_serve(Path(directory)), uvloop=uvloop == "uvloop")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,313 @@
+"""How events reach the user: the queue, the position, and back-pressure.
+
+The rule of the position: it moves to an event when the user's code is done with it, which is when the next event is
+asked for, or when ``on_event`` returns. Only a commit in ``store.transaction()`` moves it earlier.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import weakref
+from collections.abc import Callable, Coroutine
+from time import time_ns
+from typing import Any, Final
+
+from ..connection import Event
+from ..connection.closing import own
+from ..connection.event_queue import EventQueue
+from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, SlowConsumer, StoreError
+from .account import Account
+from .link import Link
+from .metrics import Histogram
+from .order_entry import OrderEntry
+from .store import Store
+
+__all__ = ["EventDelivery", "EventStream"]
+
+logger = logging.getLogger("cryptoproto.client")
+
+_FLUSH_INTERVAL_S: Final = 0.05
+"""How long the stored position may lag behind: events since then are redelivered after a crash."""
+_FLUSH_RETRY_S: Final = 1.0
+
+
+class EventStream:
+    """What :meth:`cryptoproto.Client.events` returns: an async iterator over events, for one task at a time."""
+
+    __slots__ = ("__weakref__", "_claim", "_next", "number")
+
+    def __init__(self, delivery: EventDelivery, number: int) -> None:
+        self.number = number
+        self._claim = delivery.claim
+        self._next = delivery.next_event
+
+    def __aiter__(self) -> EventStream:
+        self._claim(self)
+        return self
+
+    def __anext__(self) -> Coroutine[Any, Any, Event]:
+        """The next event; asking for it says that the one before was handled. Cancelling loses nothing."""
+        return self._next(self)
+
+
+class EventDelivery:
+    """Takes events from one connection after the other, and gives each to the user once and in order.
+
+    Args:
+        link: what events are read from.
+        account: the tables of orders and balances, which see each event first.
+        order_entry: settles what events answer, which comes second.
+        store: where the position is kept, in groups: as many events as the store wants, or with a timer.
+        waits: records for how long each event waited for the user.
+        handler: the user's ``on_event``, or ``None`` if events are iterated over.
+        max_queue: how many events may wait.
+
+    Attributes:
+        failure: what the user's handler raised, as the error that closes the client.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        account: Account,
+        order_entry: OrderEntry,
+        store: Store,
+        waits: Histogram,
+        handler: Callable[[Event], object] | None,
+        max_queue: int,
+    ) -> None:
+        self.failure: CryptoprotoError | None = None
+        self._link = link
+        self._account = account
+        self._order_entry = order_entry
+        self._store = store
+        self._handler = handler
+        self._loop = asyncio.get_running_loop()
+        self._queue = EventQueue(self._loop, max_queue)
+        self._room = asyncio.Event()
+        self._taken_in: int | None = None  # the last transaction in the tables and the queue
+        self._has_dropped = False  # events, because nobody had asked for any
+        self._is_stale = False  # the connection that is being opened does not replay events that were asked for
+        # The reader
+        self._readers = 0  # that there ever were
+        self._reading = 0  # the number of the one that reads
+        self._reader: weakref.ref[EventStream] | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._is_attended = handler is not None
+        # The position
+        self._handed: Event | None = None  # the event that the user's code has
+        self._handled: int | None = None  # the last transaction that it was done with in this process
+        self._waits: list[int] = []  # of the events since the last group, in nanoseconds
+        self._histogram = waits
+        self._group = store.commit_every
+        self._timer: asyncio.TimerHandle | None = None
+
+    # The user's side
+
+    def stream(self) -> EventStream:
+        """A new reader. An event that an earlier one took without asking for the next is delivered again."""
+        self._is_attended = True
+        self._readers += 1
+        return EventStream(self, self._readers)
+
+    async def next_event(self, reader: EventStream) -> Event:
+        """The next event for *reader*; see :meth:`EventStream.__anext__`."""
+        waits = self._waits
+        if self._reading != reader.number:
+            self.claim(reader)
+        elif (handed := self._handed) is not None:  # as _finish(), without a call for each event
+            self._handed = None
+            if handed.transaction_id is not None:
+                self._handled = handed.transaction_id
+            if len(waits) >= self._group:
+                self._store_now()
+        queue = self._queue
+        if not queue.events:
+            self._store_soon()
+            if not await queue.wait():
+                raise StopAsyncIteration
+        event = self._handed = queue.pop()
+        if queue.was_high and queue.has_become_low():
+            self._room.set()
+            self._link.resume()
+        if not waits:  # as _begin()
+            self._store_soon()
+        waits.append(time_ns() - event.received_ns)
+        return event
+
+    def claim(self, reader: EventStream) -> None:
+        """*reader* is iterated over by the current task from here on.
+
+        Raises:
+            ConfigurationError: another task that is still running iterates.
+        """
+        current, task = asyncio.current_task(), self._task
+        before = None if self._reader is None else self._reader()
+        if before is not None and task is not current and task is not None and not task.done():
+            raise ConfigurationError(
+                "another task is iterating over client.events() already; let one task iterate and pass events on"
+            )
+        self._task = current
+        if before is reader:
+            return
+        self._reader = weakref.ref(reader)
+        self._reading = reader.number
+        # The last reader left without asking for more: it may not have handled the event that it had.
+        handed, self._handed = self._handed, None
+        position = self.position
+        if handed is not None:
+            transaction_id = handed.transaction_id
+            if transaction_id is None or position is None or transaction_id > position:
+                self._queue.put_back(handed)
+        if self._has_dropped:
+            self._has_dropped = False
+            self._is_stale = True
+            self._taken_in = position
+            self._link.give_up(_missed(position))
+
+    # The position
+
+    @property
+    def position(self) -> int | None:
+        """The last transaction that was handled: here, before this process, or by a commit of the user's own."""
+        handled, stored = self._handled, self._store.position
+        return stored if handled is None or (stored is not None and stored > handled) else handled
+
+    def handling(self) -> int | None:
+        """The transaction id of the event that the user's code has; see :meth:`Store.watch`."""
+        return None if self._handed is None else self._handed.transaction_id
+
+    def _begin(self, event: Event) -> None:
+        """*event* is given to the user's code."""
+        self._handed = event
+        waits = self._waits
+        if not waits:
+            self._store_soon()
+        waits.append(time_ns() - event.received_ns)
+
+    def _finish(self) -> None:
+        """The user's code is done with the event that it had.
+
+        Raises:
+            StoreError: the position could not be stored. It is not lost: the next group stores it.
+        """
+        handed, self._handed = self._handed, None
+        if handed is not None and handed.transaction_id is not None:
+            self._handled = handed.transaction_id
+        if len(self._waits) >= self._group:
+            self._store_now()
+
+    def settle(self) -> None:
+        """Pass the position to the store and the waits to the histogram."""
+        self._histogram.add(self._waits)
+        self._waits.clear()
+        if self._handled is not None:
+            self._store.advance(self._handled)
+
+    def _store_now(self) -> None:
+        self.settle()
+        self._store.flush()
+
+    def _store_soon(self, delay: float = _FLUSH_INTERVAL_S) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(delay, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        try:
+            self._store_now()
+        except StoreError:
+            logger.exception("the position could not be stored; trying again")
+            self._store_soon(_FLUSH_RETRY_S)
+
+    # The connection's side
+
+    @property
+    def on_event(self) -> Callable[[Event], None] | None:
+        """What a connection calls with each event, if there is a handler: it gets one before the next frame is read."""
+        return None if self._handler is None else self._receive_one
+
+    def _receive_one(self, event: Event) -> None:
+        self.receive([event])
+
+    @property
+    def queued(self) -> int:
+        """How many events wait for the user."""
+        return len(self._queue.events)
+
+    async def resume_point(self, default: int) -> int:
+        """The transaction that the next connection resumes from, once there is room for what it brings."""
+        while not self._queue.low:
+            self._room.clear()
+            await self._room.wait()
+        self._is_stale = False
+        if self._taken_in is None:
+            self._taken_in = self._store.position
+        return default if self._taken_in is None else self._taken_in
+
+    def check_replay(self) -> None:
+        """Give up a new connection that does not replay events which were asked for while it was opened."""
+        if self._is_stale:
+            self._link.give_up(_missed(self._taken_in))
+
+    def receive(self, events: list[Event]) -> None:
+        """Take in what one read of the socket has brought: tables first, then outcomes, then the user.
+
+        Raises:
+            StoreError: an outcome could not be stored. The connection ends, and the events come again.
+        """
+        self._account.apply(events)
+        self._order_entry.settle(events)
+        for event in reversed(events):
+            if event.transaction_id is not None:
+                self._taken_in = event.transaction_id
+                break
+        if self._handler is not None:
+            for event in events:
+                self._handle(self._handler, event)
+        elif not self._has_dropped and self._queue.put_all(events):
+            self._on_full()
+
+    def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
+        self._begin(event)
+        try:
+            handler(event)
+        except Exception as error:
+            # The position stays before this event. A new connection would only deliver it again.
+            self._handed = None
+            self.failure = ConnectionClosed(None, f"on_event raised {type(error).__name__}; the client is closed")
+            self.failure.__cause__ = error
+            raise
+        self._finish()
+
+    def _on_full(self) -> None:
+        if not self._is_attended:
+            # Perhaps nobody ever asks for events. A later reader gets a replay.
+            logger.warning("%d events were not taken by anybody and are dropped", self.queued)
+            self._queue.clear()
+            self._has_dropped = True
+        elif self._queue.overflowing:
+            # Replies wait behind more events than may be kept: end the connection, and resume when there is room.
+            self._link.give_up(SlowConsumer(None, "events are not taken fast enough", position=self._taken_in))
+        elif not self._order_entry.unanswered:
+            self._link.pause()
+
+    # The end
+
+    def fail(self, error: CryptoprotoError) -> None:
+        """The client is closed by *error*, which the reader gets once the queue is empty."""
+        self._queue.end(lambda: own(error, sent=None))
+
+    def end(self) -> None:
+        """Hand over no more events, and tell the store the position. An unfinished event comes again."""
+        self._queue.clear()
+        self._queue.end(None)
+        self._handed = None
+        self.settle()
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _missed(position: int | None) -> SlowConsumer:
+    return SlowConsumer(None, "events that nobody had asked for are replayed", position=position)

@@ -1,0 +1,121 @@
+"""Which connection there is now, and what the client is doing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ..connection import Connection
+from ..exceptions import ClientClosed, CryptoprotoError, RequestNotSent
+from ..reconnect import StateStream
+from .states import State, StateChange
+
+__all__ = ["Link", "not_sent"]
+
+logger = logging.getLogger("cryptoproto.client")
+
+
+class Link:
+    """The client's connection of the moment, if there is one.
+
+    The reconnector attaches connections and enters states; order entry and the event stream read them.
+
+    Attributes:
+        states: the state now, and every change.
+    """
+
+    __slots__ = ("_connection", "_is_live", "states")
+
+    def __init__(self) -> None:
+        self.states = StateStream(StateChange(State.CONNECTING, "starting"))
+        self._connection: Connection | None = None
+        self._is_live = False
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection, from the end of its handshake until it is gone; ``None`` in between."""
+        return self._connection
+
+    @property
+    def state(self) -> StateChange:
+        """The state now."""
+        return self.states.current
+
+    # For the reconnector
+
+    def attach(self, connection: Connection) -> None:
+        """*connection* has shaken hands."""
+        self._connection = connection
+
+    def detach(self) -> None:
+        """The connection is gone."""
+        self._connection = None
+
+    def enter(self, change: StateChange) -> None:
+        """Enter a state. CLOSED is the last one."""
+        if not self.states.ended:
+            logger.info("%s: %s", change.state.value, change.reason)
+            self._is_live = change.state is State.LIVE
+            self.states.publish(change, last=change.state is State.CLOSED)
+
+    # For those who send
+
+    def live(self) -> Connection | None:
+        """The connection, if the client is LIVE and it is open."""
+        connection = self._connection
+        return connection if self._is_live and connection is not None and connection.is_open else None
+
+    async def wait_live(self, *, wait: bool = True) -> Connection:
+        """The connection, once the client is LIVE.
+
+        Raises:
+            ClientClosed: the client is closed for good.
+            RequestNotSent: there is no connection, and *wait* is false.
+        """
+        while True:
+            connection = self.live()
+            if connection is not None:
+                return connection
+            # Yield even to a caller who retries in a loop: other tasks, and the reconnect itself, have to run.
+            await asyncio.sleep(0)
+            current = self.state
+            if current.state is State.CLOSED:
+                raise self.closed()
+            if not wait:
+                # The state follows a lost connection only once its link is closed.
+                lost = self._connection is not None and self._connection.error
+                raise not_sent(f"not connected: {lost or current.reason}", cause=current.error)
+            if self.live() is None and self.state is current:
+                await self.states.changed()
+
+    def closed(self) -> ClientClosed:
+        """The error of a call on a client that is closed for good."""
+        error = ClientClosed(f"the client is closed: {self.state.reason}; a retry cannot succeed")
+        error.sent = False
+        error.__cause__ = self.state.error
+        return error
+
+    # For those who take events
+
+    def pause(self) -> None:
+        """Stop reading events from the connection; see :meth:`Connection.pause_events`."""
+        if self._connection is not None:
+            self._connection.pause_events()
+
+    def resume(self) -> None:
+        """Read events again."""
+        if self._connection is not None:
+            self._connection.resume_events()
+
+    def give_up(self, error: CryptoprotoError) -> None:
+        """End the connection because of *error*; the reconnector opens another one, which resumes."""
+        if self._connection is not None:
+            self._connection.give_up(error)
+
+
+def not_sent(reason: str, *, cause: BaseException | None = None) -> RequestNotSent:
+    """The error of a message that the exchange has not received and will not receive."""
+    error = RequestNotSent(reason)
+    error.sent = False
+    error.__cause__ = cause
+    return error

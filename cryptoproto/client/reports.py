@@ -1,0 +1,194 @@
+"""Late outcomes and differences: kept until somebody reads them, and late outcomes in the store as well."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import Final, NamedTuple, Self, TypeAlias
+
+import msgspec
+
+from ..exceptions import (
+    CryptoprotoError,
+    InsufficientFundsError,
+    OrderRejected,
+    OutcomeUnknown,
+    RequestNotSent,
+    ServerError,
+)
+from ..reconnect import Channel, Subscription
+from ..wire import server_error
+from .account import BalanceDifference, OrderDifference
+from .outcomes import Kind, OrderNotOpen
+from .store import Store
+
+__all__ = ["OutcomeReport", "Report", "ReportStream", "Reports"]
+
+logger = logging.getLogger("cryptoproto.client")
+
+_KEPT: Final = 10_000
+
+
+class OutcomeReport(msgspec.Struct, frozen=True):
+    """An outcome that became known when nobody was waiting for it any more.
+
+    Attributes:
+        kind: what the message asked for.
+        client_order_id: of the order that it placed, or ``None``.
+        order_id: of the order that it cancelled, or ``None``.
+        error: ``None`` if the message took effect; otherwise why not.
+    """
+
+    kind: Kind
+    client_order_id: int | None
+    order_id: int | None
+    error: CryptoprotoError | None
+
+
+Report: TypeAlias = OutcomeReport | OrderDifference | BalanceDifference
+"""What a client reports on its own: late outcomes, and differences found after a resume."""
+
+
+class _Item(NamedTuple):
+    report: Report
+    key: int | None  # in the store
+
+
+class Reports:
+    """Where reports wait for their readers.
+
+    A report that nobody has read waits for the first reader, up to 10,000 of them; then the oldest are dropped from
+    memory. Late outcomes are in the store until a reader has asked for the report after them, so a process that is
+    killed in between passes them on to the next one.
+
+    Args:
+        store: keeps late outcomes.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._channel: Channel[_Item] = Channel(kept=_KEPT)
+        self._unread: deque[_Item] = deque(maxlen=_KEPT)
+        self._readers = 0
+        self._ended = False
+
+    def restore(self) -> None:
+        """Take up the late outcomes that no earlier process has read."""
+        for key, row in self._store.late_reports():
+            self._publish(_Item(_decoded(row), key))
+
+    def add(self, report: Report, *, key: int | None = None, settled_through: int = -1) -> None:
+        """Publish *report*. A late outcome is stored in the same step that takes *key* out of the outbox.
+
+        Raises:
+            StoreError: it could not be stored; nothing was published.
+        """
+        stored = None
+        if isinstance(report, OutcomeReport):
+            stored = self._store.put_late_report(_encoded(report), key, settled_through)
+        self._publish(_Item(report, stored))
+
+    def _publish(self, item: _Item) -> None:
+        if self._readers:
+            self._channel.publish(item)
+        else:
+            if len(self._unread) == _KEPT:
+                logger.warning("%d reports wait for a reader of client.reports(); the oldest is dropped", _KEPT)
+            self._unread.append(item)
+
+    def subscribe(self) -> ReportStream:
+        """A reader of what waits, and of everything that follows."""
+        waiting = tuple(self._unread)
+        self._unread.clear()
+        self._readers += 1
+        return ReportStream(self, self._channel.subscribe(*waiting))
+
+    def was_read(self, item: _Item) -> None:
+        """A reader is done with it: forget it."""
+        if item.key is not None and not self._ended:
+            self._store.remove_late_report(item.key)
+
+    def left(self, unread: list[_Item]) -> None:
+        """A reader has left; what it has not read waits for the next one, if it was the last."""
+        self._readers -= 1
+        if not self._readers:
+            self._unread.extend(unread)
+
+    def end(self) -> None:
+        """Nothing more is reported. Readers end when they have read what waits."""
+        self._ended = True
+        self._channel.end()
+
+
+class ReportStream:
+    """One reader of :meth:`~cryptoproto.Client.reports`; an async iterator. Cancelling loses nothing."""
+
+    def __init__(self, reports: Reports, items: Subscription[_Item]) -> None:
+        self._reports = reports
+        self._items = items
+        self._handed: _Item | None = None
+        self._closed = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Report:
+        """The next report; asking for it says that the one before was read."""
+        handed, self._handed = self._handed, None
+        if handed is not None:
+            self._reports.was_read(handed)
+        self._handed = await anext(self._items)
+        return self._handed.report
+
+    def close(self) -> None:
+        """Stop reading. What was not read waits for the next reader. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._items.close()
+        handed, self._handed = self._handed, None
+        self._reports.left([*([handed] if handed is not None else []), *self._items.drain()])
+
+
+class _Row(msgspec.Struct, omit_defaults=True):
+    """A late outcome as it is stored."""
+
+    kind: str
+    client_order_id: int | None = None
+    order_id: int | None = None
+    error: str | None = None
+    text: str = ""
+    error_type: int = 0
+    currency: str = ""
+    sent: bool | None = None
+
+
+_ERRORS: Final[dict[str, type[CryptoprotoError]]] = {
+    each.__name__: each for each in (OrderRejected, OrderNotOpen, OutcomeUnknown, RequestNotSent)
+}
+
+
+def _encoded(report: OutcomeReport) -> bytes:
+    row = _Row(report.kind.value, report.client_order_id, report.order_id)
+    error = report.error
+    if isinstance(error, ServerError):
+        row.error, row.error_type, row.text = "ServerError", error.error_type, error.text
+    elif isinstance(error, InsufficientFundsError):
+        row.error, row.currency, row.order_id = "InsufficientFundsError", error.currency, error.order_id
+    elif error is not None:
+        row.error, row.text, row.sent = type(error).__name__, str(error), error.sent
+    return msgspec.json.encode(row)
+
+
+def _decoded(data: bytes) -> OutcomeReport:
+    row = msgspec.json.decode(data, type=_Row)
+    order_id = row.order_id
+    error: CryptoprotoError | None = None
+    if row.error == "ServerError":
+        error = server_error(row.error_type, row.text)
+    elif row.error == "InsufficientFundsError":
+        error, order_id = InsufficientFundsError(row.currency, order_id), None
+    elif row.error is not None:
+        error = _ERRORS.get(row.error, CryptoprotoError)(row.text)
+        error.sent = row.sent
+    return OutcomeReport(Kind(row.kind), row.client_order_id, order_id, error)

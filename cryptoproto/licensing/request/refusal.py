@@ -1,0 +1,60 @@
+"""What the manager says instead of a token: HTTP status, a word for programs, a sentence for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...exceptions import LicenseRefused, NoAgreement, NoFreeLicense, RequestMalformed, RequestStale, TooManyRequests
+
+__all__ = ["Refusal", "refusal_error"]
+
+_ERRORS: Final[dict[str, type[LicenseRefused]]] = {
+    "no_agreement": NoAgreement,
+    "no_free_license": NoFreeLicense,
+    "malformed": RequestMalformed,
+    "too_large": RequestMalformed,
+    "stale": RequestStale,
+    "too_many_requests": TooManyRequests,
+}
+_LONGEST_WAIT_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal on the wire is JSON: ``{"reason", "message"}``, and ``"retry_after_s"`` where a time is known."""
+
+    status: int
+    reason: str
+    message: str
+    retry_after_s: float | None = None
+
+    def to_json(self) -> bytes:
+        """The body of the reply."""
+        content: dict[str, Any] = {"reason": self.reason, "message": self.message}
+        if self.retry_after_s is not None:
+            content["retry_after_s"] = round(self.retry_after_s, 3)
+        return json.dumps(content).encode()
+
+    def error(self) -> LicenseRefused:
+        """The exception that stands for it."""
+        kind = _ERRORS.get(self.reason, LicenseRefused)
+        return kind(self.reason, self.message, retry_after_s=self.retry_after_s)
+
+
+def refusal_error(status: int, body: bytes) -> LicenseRefused:
+    """The exception for a reply of the manager, which is not trusted: anything but the expected JSON is survived."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        content = {}
+    reason, message, retry = content.get("reason"), content.get("message"), content.get("retry_after_s")
+    if not isinstance(reason, str) or not reason.isidentifier():
+        reason, message = f"status_{status}", "the reply does not say why; is this the license manager's address?"
+    text = message if isinstance(message, str) else "no reason given"
+    wait_s = float(retry) if isinstance(retry, (int, float)) and 0 <= retry <= _LONGEST_WAIT_S else None
+    clean = "".join(character for character in text[:500] if character.isprintable())
+    return Refusal(status, reason[:64], clean, wait_s).error()

@@ -1,0 +1,1 @@
+"""Keys, sealed boxes and signatures, and the token inside them."""

@@ -1,0 +1,222 @@
+"""The two kinds of keys that a gateway deals with: its own X25519 pair, and the manager's pinned public keys."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from nacl import bindings
+from nacl.public import PrivateKey
+
+from ...exceptions import ConfigurationError
+from ...private_file import read_private, write_private
+from .key_text import decode_box_key, decode_key, decode_verify_key, encode_key
+
+__all__ = ["KeyPair", "ManagerKey", "ManagerKeySource", "read_json", "write_secret_json"]
+
+_LARGEST_KEY_FILE: Final = 65_536  # a manager's file with hundreds of generations is smaller
+
+
+class KeyPair:
+    """An X25519 pair, the gateway's identity towards the license manager.
+
+    Instances are immutable; ``repr()`` shows the public half alone, and pickling is refused.
+    """
+
+    __slots__ = ("_secret", "public_key")
+
+    public_key: str
+    """The public half: 44 characters of base64url; this is what the licensor needs to know."""
+
+    def __init__(self, secret: PrivateKey) -> None:
+        self._secret = secret
+        self.public_key = encode_key(bytes(secret.public_key))
+
+    @classmethod
+    def generate(cls) -> Self:
+        """A new pair from the system's random source."""
+        return cls(PrivateKey.generate())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a pair from its JSON file, ``{"public_key": …, "secret_key": …}``.
+
+        Raises:
+            ConfigurationError: the file is missing, unreadable, open to every user of the machine, not such a file,
+                or its two halves do not belong together.
+        """
+        content = read_json(path, "key", secret=True, remedy="make a pair with: cryptoproto license keygen")
+        return cls.from_fields(content, os.fspath(path))
+
+    @classmethod
+    def from_fields(cls, content: dict[str, Any], source: str) -> Self:
+        """A pair from the two entries of its JSON form; *source* names their origin in errors.
+
+        Raises:
+            ConfigurationError: as for :meth:`load`.
+        """
+        for name in ("public_key", "secret_key"):
+            if name not in content:
+                raise ConfigurationError(f"{source}: no {name}; a key file holds public_key and secret_key")
+        pair = cls(PrivateKey(decode_key(content["secret_key"], f"{source}: secret_key")))
+        decode_box_key(content["public_key"], f"{source}: public_key")
+        if pair.public_key != content["public_key"]:
+            raise ConfigurationError(f"{source}: public_key and secret_key do not belong together")
+        return pair
+
+    def to_fields(self) -> dict[str, str]:
+        """The JSON form, with the secret in it: for a file of mode 0600 and nothing else."""
+        return {"public_key": self.public_key, "secret_key": encode_key(bytes(self._secret))}
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the pair as JSON with mode 0600, whole or not at all.
+
+        Raises:
+            ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
+        """
+        write_secret_json(path, self.to_fields(), overwrite=overwrite)
+
+    def shared_key(self, other: bytes) -> bytes:
+        """The key that this pair and *other*'s owner share (``crypto_box_beforenm``).
+
+        Raises:
+            ConfigurationError: *other* is a point of low order.
+        """
+        try:
+            return bindings.crypto_box_beforenm(other, bytes(self._secret))
+        except (RuntimeError, ValueError, TypeError):
+            raise ConfigurationError("the other side's public key is no usable X25519 point") from None
+
+    def __reduce__(self) -> str:
+        raise TypeError("a KeyPair is not pickled; save() it to a file of mode 0600")
+
+    def __repr__(self) -> str:
+        return f"<KeyPair {self.public_key}>"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerKey:
+    """What a gateway pins of its license manager; both halves are public.
+
+    The one-line form, :meth:`text`, is the two keys joined by a dot; it can be pasted into a configuration.
+    """
+
+    box_key: str
+    """X25519: requests are sealed to it, and replies are sealed by it."""
+
+    verify_key: str
+    """Ed25519: tokens are signed with it."""
+
+    def __post_init__(self) -> None:
+        decode_box_key(self.box_key, "manager's box key")
+        decode_verify_key(self.verify_key, "manager's verify key")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """A key from its one-line form.
+
+        Raises:
+            ConfigurationError: the text is not such a form.
+        """
+        box_key, dot, verify_key = text.strip().partition(".")
+        if not dot:
+            raise ConfigurationError("the manager's key is two keys of 44 characters joined by a dot")
+        return cls(box_key, verify_key)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> tuple[Self, ...]:
+        """Read the manager's public file: its keys, the one to use for new requests first.
+
+        Raises:
+            ConfigurationError: the file is missing, unreadable or not such a file.
+        """
+        source = os.fspath(path)
+        content = read_json(
+            path, "manager key", remedy="the licensor hands it out; see: cryptoproto license manager-key"
+        )
+        if "secret_key" in content or "generations" in content:
+            raise ConfigurationError(f"{source}: this file holds secret keys; pass the manager's public file instead")
+        keys = content.get("manager_keys")
+        if not isinstance(keys, list) or not keys:
+            raise ConfigurationError(f"{source}: no manager_keys; expected what `license manager-key` writes")
+        try:
+            return tuple(cls(entry["box_key"], entry["verify_key"]) for entry in keys)
+        except (KeyError, TypeError):
+            raise ConfigurationError(f"{source}: an entry of manager_keys lacks its box_key or verify_key") from None
+
+    @classmethod
+    def all_from(cls, source: ManagerKeySource) -> tuple[ManagerKey, ...]:
+        """The keys behind whatever a user passes as ``manager_key=``: a key, several, one line of text, or a file.
+
+        Raises:
+            ConfigurationError: it is none of these.
+        """
+        if isinstance(source, ManagerKey):
+            return (source,)
+        if isinstance(source, str) and _LOOKS_LIKE_TEXT.fullmatch(source.strip()):
+            return (cls.parse(source),)
+        if isinstance(source, (str, os.PathLike)):
+            return cls.load(source)
+        keys = tuple(source)
+        if not keys or not all(isinstance(key, ManagerKey) for key in keys):
+            raise ConfigurationError("manager_key: pass a ManagerKey, several of them, their text, or the file's path")
+        return keys
+
+    def text(self) -> str:
+        """The one-line form that :meth:`parse` reads."""
+        return f"{self.box_key}.{self.verify_key}"
+
+
+_LOOKS_LIKE_TEXT: Final = re.compile(r"[\w-]{43}=\.[\w-]{43}=", re.ASCII)  # two keys; a path of that length is none
+
+ManagerKeySource = ManagerKey | Sequence[ManagerKey] | str | os.PathLike[str]
+
+
+def read_json(path: str | os.PathLike[str], what: str, *, remedy: str, secret: bool = False) -> dict[str, Any]:
+    """The JSON object in a key file. Error messages never quote its content.
+
+    Args:
+        path: the file.
+        what: what it holds, for error messages.
+        remedy: what to do if there is no such file.
+        secret: refuse a file to which anyone but its owner has access.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    source = Path(path)
+    try:
+        data = read_private(source, what=f"{what} file", largest=_LARGEST_KEY_FILE) if secret else _read(source, what)
+    except FileNotFoundError:
+        raise ConfigurationError(f"{source}: no such {what} file; {remedy}") from None
+    try:
+        content = json.loads(data) if len(data) <= _LARGEST_KEY_FILE else None
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{source}: not a {what} file (expected a JSON object); {remedy}")
+    return content
+
+
+def _read(source: Path, what: str) -> bytes:
+    try:
+        with source.open("rb") as file:
+            return file.read(_LARGEST_KEY_FILE + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ConfigurationError(f"{source}: the {what} file cannot be read: {error.strerror}") from error
+
+
+def write_secret_json(path: str | os.PathLike[str], content: dict[str, Any], *, overwrite: bool) -> None:
+    """Write a key file with mode 0600.
+
+    Raises:
+        ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
+    """
+    write_private(path, (json.dumps(content, indent=2) + "\n").encode(), what="key file", overwrite=overwrite)

@@ -1,0 +1,211 @@
+"""Events reach one reader in order; the position moves when an event is handled, and is stored in groups."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.client.account import Account
+from cryptoproto.client.event_stream import EventDelivery
+from cryptoproto.client.link import Link
+from cryptoproto.client.metrics import Histogram, Metrics
+from cryptoproto.client.order_entry import OrderEntry
+from cryptoproto.client.reports import Reports
+from cryptoproto.messages import OrderNotFound
+from tests.support.told import told
+from tests.support.virtual_time import virtual
+
+
+class Noted(cp.MemoryStore):
+    """Notes what it is told."""
+
+    commit_every = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str | int] = []
+        self.faults = 0
+        self.handling: Callable[[], int | None] = lambda: None
+
+    def watch(self, handling: Callable[[], int | None]) -> None:
+        self.handling = handling
+
+    def advance(self, transaction_id: int) -> None:
+        super().advance(transaction_id)
+        self.notes.append(transaction_id)
+
+    def flush(self) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise cp.StoreError("no space left")
+        self.notes.append("flush")
+
+
+class Setting:
+    """An event delivery with what stands around it, and no connection."""
+
+    def __init__(self, handler: Callable[[cp.Event], object] | None = None, max_queue: int = 100) -> None:
+        self.store = Noted()
+        self.waits = Histogram()
+        self.account = Account()
+        metrics = Metrics()
+        link = Link()
+        entry = OrderEntry(link, self.account, self.store, Reports(self.store), metrics, None)
+        self.delivery = EventDelivery(link, self.account, entry, self.store, self.waits, handler, max_queue)
+        self.stream = self.delivery.stream()
+
+    def put(self, *transaction_ids: int | None) -> None:
+        self.delivery.receive([told(transaction_id, OrderNotFound(1)) for transaction_id in transaction_ids])
+
+    async def take(self, count: int) -> list[int | None]:
+        return [(await anext(self.stream)).transaction_id for _ in range(count)]
+
+
+@virtual
+async def test_an_event_is_done_with_when_the_next_is_asked_for() -> None:
+    setting = Setting()
+    progress = setting.delivery
+    setting.put(1, None, 5)
+    assert progress.handling() is None
+    for transaction_id, position in ((1, None), (None, 1), (5, 1)):
+        assert await setting.take(1) == [transaction_id]
+        assert (progress.handling(), progress.position) == (transaction_id, position)
+    waiting = asyncio.ensure_future(anext(setting.stream))
+    await asyncio.sleep(0)
+    assert (progress.handling(), progress.position) == (None, 5)
+    waiting.cancel()
+
+
+@virtual
+async def test_a_group_is_stored_when_it_is_full() -> None:
+    setting = Setting()
+    setting.put(*range(1, 9))
+    await setting.take(3)
+    assert setting.store.notes == []
+    await setting.take(1)
+    assert setting.store.notes == [3, "flush"]
+    await setting.take(3)
+    assert setting.store.notes == [3, "flush", 6, "flush"]
+    assert setting.waits.count == 6
+
+
+@virtual
+async def test_a_group_that_is_not_full_is_stored_in_a_moment() -> None:
+    setting = Setting()
+    setting.put(1, 2, 3, 4)
+    await setting.take(2)
+    await asyncio.sleep(0.06)
+    assert setting.store.notes == [1, "flush"]
+    assert setting.waits.count == 2
+    await asyncio.sleep(10)  # the second takes long, and nobody wakes up for it
+    assert setting.store.notes == [1, "flush"]
+    await setting.take(1)
+    await asyncio.sleep(0.06)
+    assert setting.store.notes == [1, "flush", 2, "flush"]
+
+
+@virtual
+async def test_the_last_event_is_stored_while_the_reader_waits() -> None:
+    setting = Setting()
+    setting.put(1)
+    await setting.take(1)
+    await asyncio.sleep(1)
+    waiting = asyncio.ensure_future(anext(setting.stream))
+    await asyncio.sleep(0.06)
+    assert setting.store.notes[-2:] == [1, "flush"]
+    waiting.cancel()
+
+
+@virtual
+async def test_a_store_that_fails_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    setting = Setting()
+    setting.put(1, 2, 3, 4, 5)
+    setting.store.faults = 2
+    await setting.take(3)
+    with pytest.raises(cp.StoreError, match="no space left"):  # the reader hears of it
+        await setting.take(1)
+    assert await setting.take(1) == [4], "the event that was not handed over"
+    await asyncio.sleep(0.06)  # from the timer, nobody would hear: it is logged, and tried again
+    assert "no space left" in caplog.text
+    assert setting.store.notes == [3, 3]
+    await asyncio.sleep(1)
+    assert setting.store.notes == [3, 3, 3, "flush"]
+
+
+@virtual
+async def test_an_event_is_handled_when_the_handler_has_returned() -> None:
+    seen: list[tuple[int | None, int | None]] = []
+    setting = Setting(lambda event: seen.append((event.transaction_id, setting.delivery.handling())))
+    setting.put(1, None, 3)
+    assert seen == [(1, 1), (None, None), (3, 3)]
+    assert setting.delivery.handling() is None
+    assert setting.store.notes == [3, "flush"]
+
+
+@virtual
+async def test_closing_from_within_the_handler_leaves_its_event_unhandled() -> None:
+    setting = Setting(lambda event: setting.delivery.end() if event.transaction_id == 4 else None)
+    setting.put(1, 2, 3)
+    setting.put(4)
+    assert setting.delivery.position == 3
+    await asyncio.sleep(1)
+    assert setting.store.notes == [3, "flush", 3], "the store's own closing writes it"
+
+
+@virtual
+async def test_what_the_handler_raises_is_kept_as_the_failure_and_its_event_comes_again() -> None:
+    setting = Setting(lambda event: 1 // (event.transaction_id != 2))
+    with pytest.raises(ZeroDivisionError):
+        setting.put(1, 2, 3)
+    assert isinstance(setting.delivery.failure, cp.ConnectionClosed)
+    assert isinstance(setting.delivery.failure.__cause__, ZeroDivisionError)
+    assert setting.delivery.position == 1
+
+
+@virtual
+async def test_a_second_reader_in_another_running_task_is_refused_at_once() -> None:
+    setting = Setting()
+    setting.put(1, 2, 3)
+    handling = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in setting.delivery.stream():
+            handling.set()
+            await asyncio.sleep(3600)
+
+    reading = asyncio.create_task(read())
+    await handling.wait()
+    for stream in (setting.delivery.stream(), setting.stream):
+        with pytest.raises(cp.ConfigurationError, match="another task is iterating"):
+            aiter(stream)
+        with pytest.raises(cp.ConfigurationError, match="another task is iterating"):
+            await anext(stream)
+    reading.cancel()
+    await asyncio.wait([reading])
+    setting.stream = setting.delivery.stream()
+    assert await setting.take(3) == [1, 2, 3], "what the cancelled reader had not finished comes again"
+
+
+@virtual
+async def test_a_loop_that_was_left_gets_its_last_event_again() -> None:
+    setting = Setting()
+    setting.put(1, None, 3)
+    async for event in setting.delivery.stream():
+        if event.transaction_id is None:
+            break
+    setting.stream = setting.delivery.stream()
+    assert await setting.take(2) == [None, 3]
+    assert setting.delivery.position == 1
+
+
+@virtual
+async def test_what_a_commit_of_the_users_own_includes_does_not_come_again() -> None:
+    setting = Setting()
+    setting.put(1, 2)
+    await setting.take(1)
+    setting.store.advance(1)
+    setting.stream = setting.delivery.stream()
+    assert await setting.take(1) == [2]

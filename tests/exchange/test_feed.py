@@ -1,0 +1,87 @@
+"""The market-data socket: books, trades, and readers that are slow, silent or talkative."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.exchange import Exchange
+from cryptoproto.transport import memory_opener
+from cryptoproto.wire import read_market_frame, read_market_hello
+from tests.support.raw import RawClient
+from tests.support.trading import Clock, Floor, limit, trade
+
+V5 = cp.Protocol.V5
+
+
+@pytest.fixture
+async def floor(keys: dict[str, cp.PrivateKey], kind: Any, protocol: cp.Protocol) -> AsyncIterator[Floor]:
+    fees = {"maker_fee": Decimal("0.001"), "taker_fee": Decimal("0.002")}
+    async with trade(keys, {"transport": kind, "protocol": protocol}, transport=kind, clock=Clock(), **fees) as floor:
+        yield floor
+
+
+async def test_market_data(floor: Floor) -> None:
+    async with RawClient.connected(floor.exchange.market_data_url) as feed, floor.connect("alice") as alice:
+        read_market_hello(await feed.message())
+        await feed.until_payload(b'"BTC_USD"')
+        await alice.send(limit("Sell", "1", "100"))
+        book = read_market_frame(await feed.until_payload(b'"100.00000000"'))
+        assert b'"@type":"OrderBookAgg"' in book
+        async with floor.connect("bob") as bob:
+            await bob.send(limit("Buy", "0.25", "100"))
+            printed = read_market_frame(await feed.until_payload(b"AnonymousTrade"))
+            assert b'"amount":"0.25000000"' in printed
+            assert b"alice" not in printed
+            assert b"bob" not in printed
+            await feed.until_payload(b'"0.75000000"')
+        async with RawClient.connected(floor.exchange.market_data_url) as late:
+            read_market_hello(await late.message())
+            assert b'"0.75000000"' in await late.until_payload(b'"BTC_USD"'), "who comes late gets the book as it is"
+
+
+@pytest.mark.parametrize("text", [False, True])
+async def test_market_data_is_read_only(text: bool, floor: Floor) -> None:
+    async with RawClient.connected(floor.exchange.market_data_url) as feed:
+        if text:
+            feed.link.send_text("hello")
+        else:
+            feed.link.send(b"hello")
+        closed = await feed.closed
+        assert (closed.code, closed.reason) == (1002, "market data is read only")
+
+
+async def test_a_slow_reader_of_market_data_is_disconnected(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"], book_interval=1e-6)
+    ends: list[Any] = []
+
+    def make_listener() -> Any:
+        ends.append(exchange._feed.make_listener())
+        return ends[-1]
+
+    message = cp.TradesEnabledOnPairs(trade_pairs=["BTC_USD"])
+    async with (
+        RawClient.over(memory_opener(make_listener)) as quick,
+        RawClient.over(memory_opener(make_listener)) as slow,
+    ):
+        link = ends[1]._transport
+        link.hold_writes = True
+        exchange._feed.publish(message)
+        before = len(link.sent)
+        for _ in range(9_000):
+            exchange._feed.publish(message)
+        assert len(link.sent) == before, "what was not read waits"
+        link.hold_writes = False
+        while ends[1]._waiting:  # noqa: ASYNC110 - it drains in its own task
+            await asyncio.sleep(0)
+        assert len(link.sent) == before + 9_000, "and comes when it is"
+        link.hold_writes = True
+        for _ in range(10_002):
+            exchange._feed.publish(message)
+        assert (await slow.closed).reason == "market data was not read fast enough"
+        assert not quick.closed.done()
