@@ -51,6 +51,11 @@ class Exchange:
         self.close()
 
     @property
+    def path(self) -> str | None:
+        """The file of the journal; ``None`` for an exchange in memory."""
+        return self._exchange.path
+
+    @property
     def url(self) -> str:
         """The address for clients."""
         return self._exchange.url

@@ -74,7 +74,7 @@ async def test_sign_shows_the_seeds_signature(tmp_path: Path, shell: Shell) -> N
     assert "X-Deltix-Signature: DtMdHJ4vc0LYx9H0YB80dICiah10x/i1KFrJ+Ba+RyOw5wc+6WcXdxCHA3GFYrIe" in out
     assert 'payload: POST/api/v0/bars1min/goog/select{"from":null' in err
     code, _, err = await shell(*arguments)
-    assert (code, "no secret: give --secret-file" in err) == (1, True)
+    assert (code, "no secret: give --secret-file" in err) == (2, True)
     code, out, _ = await shell(*arguments, "--data", "@-", "--json", secret="TEST_API_SECRET", stdin=body.read_bytes())
     assert code == 0
     assert json.loads(out)["headers"]["X-Deltix-Signature"].startswith("DtMdHJ4vc0LY")
@@ -106,7 +106,7 @@ async def test_keygen_login_request(tmp_path: Path, shell: Shell) -> None:
         code, _, err = await shell(
             "login", url, "-k", "NOBODY", "--private-key", str(private_key), "-o", str(tmp_path / "no.json")
         )
-        assert (code, "unknown API key" in err) == (1, True)
+        assert (code, "unknown API key" in err) == (3, True)
         assert not (tmp_path / "no.json").exists()
 
 
@@ -120,7 +120,7 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
     assert len(secret) == 48
     assert secret not in out + err
     code, _, err = await shell("keygen", "basic", "--name", "B", "--out", str(path))
-    assert (code, "already exists" in err) == (1, True)
+    assert (code, "already exists" in err) == (2, True)
     assert path.read_text().strip() == secret
 
 
@@ -128,15 +128,15 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
     ("arguments", "code", "words"),
     [
         (["request", "GET", "http://127.0.0.1:1/"], 2, "either --key or --session"),
-        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 1, "begins with http://"),
-        (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 1, "is the address right?"),
-        (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 1, "log in first"),
-        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 1, "no such private"),
-        (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 1, "gateway's address"),
-        (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 1, "the given private key"),
-        (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 1, "chmod 600"),
-        (["serve", "--config", "none.yaml"], 1, "cannot be read"),
-        (["keygen", "session", "--name", "a", "--out", "/nowhere/a.pem"], 1, "cannot be written"),
+        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "begins with http://"),
+        (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right?"),
+        (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 2, "log in first"),
+        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "no such private"),
+        (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "gateway's address"),
+        (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "the given private key"),
+        (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 2, "chmod 600"),
+        (["serve", "--config", "none.yaml"], 2, "cannot be read"),
+        (["keygen", "session", "--name", "a", "--out", "/nowhere/a.pem"], 2, "cannot be written"),
     ],
 )
 async def test_mistakes_are_one_sentence(
@@ -176,7 +176,7 @@ async def test_a_missing_extra_says_what_to_install(shell: Shell, monkeypatch: p
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "httpx" else find(name))
     code, _, err = await shell("sign", "GET", "/", "-k", "a")
-    assert (code, err) == (1, "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n")
+    assert (code, err) == (2, "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n")
 
 
 def test_importing_the_room_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,6 @@ def test_the_demonstration_checks_itself() -> None:
 
 
 def test_the_demonstration_for_people() -> None:
-    shown = run("demo", "--seconds", "0.5", "--protocol", "v5")
+    shown = run("demo", "--seconds", "1", "--protocol", "v5")
     assert shown.code == 0, shown.err
     assert "all checks passed" in shown.out

@@ -18,7 +18,7 @@ def test_a_key_pair_is_written_and_never_overwritten(shell: Shell) -> None:
     assert stat.S_IMODE((shell.folder / "bob.pem").stat().st_mode) == 0o600
 
     again = shell("keygen", "bob.pem")
-    assert again.code == 1
+    assert again.code == 2
     assert "bob.pem already exists and was not changed" in again.err
     assert "Traceback" not in again.err
     assert cp.PrivateKey.load(shell.folder / "bob.pem").fingerprint == key.fingerprint
@@ -40,5 +40,5 @@ def test_the_private_key_can_be_encrypted(shell: Shell) -> None:
 
 def test_the_name_of_a_public_key_is_refused(shell: Shell) -> None:
     result = shell("keygen", "alice.pub")
-    assert result.code == 1
+    assert result.code == 2
     assert "choose another name for the private key" in " ".join(result.err.split())

@@ -56,7 +56,7 @@ def test_keygen(cli: Cli, tmp_path: Path) -> None:
     assert code == 0
     assert KeyPair.load(tmp_path / "keys.json").public_key == out.strip()
     code, _, error = cli("keygen", "keys.json")
-    assert code == 1
+    assert code == 2
     assert "already exists" in error
     code, out, _ = cli("keygen", "keys.json", "--overwrite", "--json")
     assert code == 0
@@ -67,7 +67,7 @@ def test_manager_keys_and_their_rotation(cli: Cli, tmp_path: Path) -> None:
     assert cli("manager-key", "manager.json")[0] == 0
     assert stat.S_IMODE((tmp_path / "manager.json").stat().st_mode) == 0o600
     first = json.loads((tmp_path / "manager.pub.json").read_text())["manager_keys"]
-    assert cli("manager-key", "manager.json")[0] == 1
+    assert cli("manager-key", "manager.json")[0] == 2
     code, out, _ = cli("manager-key", "manager.json", "--rotate", "--overlap", "1d", "--database", "db", "--json")
     assert code == 0
     keys = json.loads((tmp_path / "manager.pub.json").read_text())["manager_keys"]
@@ -89,7 +89,7 @@ def test_what_would_be_sent(cli: Cli, tmp_path: Path) -> None:
     assert sent["config_hash"] == digest.strip()
     assert "hostname" in cli("show-request", "--package", "gw")[1]
     code, _, error = cli("show-request", "--package", "gw", "--config", "gw.toml", "--login", "A1")
-    assert code == 1
+    assert code == 2
     assert "not with both" in error
     (tmp_path / "gw.toml").write_text("[accounts.a]\n")
     assert "[accounts.a] has no login" in cli("config-hash", "--package", "gw", "--config", "gw.toml")[2]
@@ -98,7 +98,7 @@ def test_what_would_be_sent(cli: Cli, tmp_path: Path) -> None:
 def test_a_token_by_hand(cli: Cli, world: str) -> None:
     grant = ("grant", "t.bin", "--keys", "manager.json", f"--public-key={world}", "--package", "gw", "--login", "A1")
     code, _, error = cli("install", "t.bin", *GATEWAY, "--login", "A1")
-    assert code == 1
+    assert code == 2
     assert "cannot be read" in error
     assert cli(*grant, "--period", "2d")[0] == 0
     assert "already exists" in cli(*grant, "--period", "2d")[2]
@@ -140,8 +140,8 @@ def test_acquiring_and_usage(cli: Cli, tmp_path: Path, monkeypatch: pytest.Monke
     assert sorted((row["granted"], row["refused"]) for row in rows) == [(0, 1), (1, 0)]
     assert len(cli("usage", "--csv")[1].splitlines()) == 3
     assert "no_free_license" in cli("usage")[1]
-    assert cli("usage", "--since", "tomorrow")[0] == 1
-    assert cli("usage", "--csv", "--json")[0] == 1
+    assert cli("usage", "--since", "tomorrow")[0] == 2
+    assert cli("usage", "--csv", "--json")[0] == 2
 
 
 def test_agreements(cli: Cli, world: str) -> None:
@@ -154,14 +154,19 @@ def test_agreements(cli: Cli, world: str) -> None:
     assert "no agreements" in cli("agreement", "list")[1]
     assert len(json.loads(cli("agreement", "list", "--all", "--json")[1])) == 1
     code, _, error = cli("agreement", "add", "x", "gw", "--licenses", "1")
-    assert code == 1
+    assert code == 2
     assert "44" in error
+
+
+def test_a_missing_database_is_a_failure(cli: Cli) -> None:
+    code, out, error = cli("locks")
+    assert (code, out) == (1, "")
+    assert "no such license database" in " ".join(error.split())
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("locks",), "no such license database"),
         (("serve", "--keys", "none.json"), "no such manager key file"),
         (("grant", "t", "--keys", "k", "--public-key=x", "--package", "p", "--period", "1d"), "no such license data"),
         (("acquire", "https://lm", *GATEWAY), "no such key file"),
@@ -170,9 +175,9 @@ def test_agreements(cli: Cli, world: str) -> None:
         (("manager-key", "m.json", "--rotate"), "no such manager key file"),
     ],
 )
-def test_mistakes_are_one_sentence_and_exit_code_1(cli: Cli, arguments: tuple[str, ...], complaint: str) -> None:
+def test_mistakes_are_one_sentence_and_a_usage_error(cli: Cli, arguments: tuple[str, ...], complaint: str) -> None:
     code, out, error = cli(*arguments)
-    assert code == 1
+    assert code == 2
     assert out == ""
     assert complaint in " ".join(error.split())
     assert "Traceback" not in error
@@ -180,7 +185,7 @@ def test_mistakes_are_one_sentence_and_exit_code_1(cli: Cli, arguments: tuple[st
 
 def test_a_duration_that_is_none(cli: Cli, world: str) -> None:
     code, _, error = cli("agreement", "add", "--licenses", "1", "--lock-period", "soon", "--", world, "gw")
-    assert code == 1
+    assert code == 2
     assert "write 90s, 15m, 2h or 30d" in error
 
 
@@ -210,5 +215,5 @@ def test_a_missing_extra_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(builtins, "__import__", without_nacl)
     code, _, error = cli("keygen", "keys.json")
-    assert code == 1
+    assert code == 2
     assert "pip install 'cryptoproto[licensing]'" in " ".join(error.split())

@@ -57,7 +57,7 @@ def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: c
         told = cp.OrderDifference(inner, "remaining", Decimal(1), Decimal(2))
         other = cp.BalanceDifference("USD", cp.Balance(Decimal(1), Decimal(0)), cp.Balance(Decimal(2), Decimal(0)))
         for report in (told, other):
-            alice._thread.call(lambda report=report: client._desk.reports.publish(report))  # type: ignore[misc]
+            alice._thread.call(lambda report=report: client._reports.add(report))  # type: ignore[misc]
         assert next(reports) == sync.OrderDifference(order, "remaining", Decimal(1), Decimal(2))
         assert next(reports) == other
         reports.close()

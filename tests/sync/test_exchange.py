@@ -24,6 +24,7 @@ def test_accounts_orders_and_a_restart(exchange: Exchange, alice_key: cp.Private
         assert exchange.balances("alice").balances["USD"].available == 100_000 - 100 + 2
         assert exchange.totals() == {"USD": 200_002, "BTC": 10}
         exchange.flush()
+        assert exchange.path is None
         states = alice.states()
         exchange.restart()
         while next(states).state is not cp.State.WAITING:
