@@ -79,14 +79,7 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
-from .market_data import (
-    FeedState,
-    FeedStatus,
-    Level,
-    MarketData,
-    MarketUpdate,
-    OrderBook,
-)
+from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -181,7 +174,7 @@ __all__ = [
     "Event",
     "EventStream",
     "FeedState",
-    "FeedStatus",
+    "FeedStateChange",
     "HandshakeError",
     "HeartbeatTimeout",
     "HistogramSnapshot",

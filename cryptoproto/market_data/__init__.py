@@ -1,10 +1,10 @@
-"""The public feed of an exchange, with a local order book for each pair."""
+"""The public market data of an exchange, with a local order book for each pair."""
 
 from __future__ import annotations
 
 from .book import Level, OrderBook
 from .feed import MarketData
-from .states import FeedState, FeedStatus
+from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate
 
-__all__ = ["FeedState", "FeedStatus", "Level", "MarketData", "MarketUpdate", "OrderBook"]
+__all__ = ["FeedState", "FeedStateChange", "Level", "MarketData", "MarketUpdate", "OrderBook"]

@@ -1,12 +1,12 @@
-"""The order book of one pair, as the market-data feed tells it."""
+"""The order book of one pair, as received from the market-data feed."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from operator import itemgetter
+from time import monotonic
 from typing import Final, TypeAlias
 
 from ..exceptions import ConfigurationError, DecodeError
@@ -15,13 +15,13 @@ from ..messages import AmountLike, OrderBookAgg, exact
 __all__ = ["Level", "OrderBook"]
 
 Level: TypeAlias = tuple[Decimal, Decimal]
-"""A price and the volume there."""
+"""A price, and the volume at that price."""
 
 _RESTART_AFTER: Final = 3
-"""So many late snapshots in a row are no accident of delivery: the numbers have begun anew."""
+"""After this many late snapshots in a row, the exchange has evidently restarted its order ids."""
 
-# Contexts of our own: the caller's may round to a few digits. 200 digits hold every sum and product of amounts with a
-# meaning; a quotient need not end, so it has its own, smaller number.
+# The caller's decimal context may round to a few digits, so it is not used. 200 digits hold every sum and product of
+# realistic amounts; a quotient may have infinitely many, so it is rounded to fewer.
 _TRAPS: Final = [InvalidOperation, DivisionByZero, Overflow]
 _EXACT: Final = Context(prec=200, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
 _QUOTIENT: Final = Context(prec=50, rounding=ROUND_HALF_EVEN, Emin=-999_999, Emax=999_999, traps=_TRAPS)
@@ -34,59 +34,60 @@ _MOST: Final = Decimal("1E+60")
 class OrderBook:
     """The aggregated book of one pair: always one whole snapshot, never a mixture of two.
 
-    A book is *stale* until its first snapshot and from the moment the link is lost; a stale book is empty. A pair on
-    which nothing happens grows older without being stale: :attr:`is_stale` tells of the link, :attr:`age` of the pair.
+    A book is *stale* before its first snapshot and as soon as the connection is lost; a stale book is empty. The book
+    of a quiet pair grows older without becoming stale: :attr:`is_stale` depends on the connection, :attr:`age` on the
+    pair.
 
-    Snapshots carry the id of the newest order. One with a lower id than that of the book held is late, and is ignored
-    and counted; after three in a row the exchange has evidently begun to count anew, and the third is taken. After a
-    disconnect any snapshot is taken.
+    Snapshots carry the id of the newest order. A snapshot with a lower id than the current one is late: it is ignored
+    and counted. The third late snapshot in a row is accepted, because the exchange has then evidently restarted its
+    order ids. After a disconnect any snapshot is accepted.
 
     All amounts are Decimal. Sums and products are exact; no global decimal context is read or changed.
 
     Args:
         trade_pair: the pair, ``"BTC_USD"``.
-        clock: seconds on any clock that only goes forward.
+        time: a monotonic clock in seconds.
 
     Attributes:
         trade_pair: the pair.
-        current_order_id: the newest order id of the snapshot held, ``None`` while stale.
-        late_snapshots: how many snapshots were ignored because a newer one was held.
+        current_order_id: the newest order id of the current snapshot, ``None`` while stale.
+        late_snapshots: how many snapshots were ignored because they were older than the current one.
     """
 
     __slots__ = (
-        "_asks", "_at", "_bids", "_clock", "_late_in_a_row", "current_order_id", "late_snapshots", "trade_pair",
+        "_asks", "_at", "_bids", "_late_in_a_row", "_time", "current_order_id", "late_snapshots", "trade_pair",
     )  # fmt: skip
 
-    def __init__(self, trade_pair: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, trade_pair: str, *, time: Callable[[], float] = monotonic) -> None:
         self.trade_pair = trade_pair
         self.current_order_id: int | None = None
         self.late_snapshots = 0
-        self._clock = clock
+        self._time = time
         self._bids: tuple[Level, ...] = ()
         self._asks: tuple[Level, ...] = ()
         self._at: float | None = None
         self._late_in_a_row = 0
 
-    # What is in it
+    # Levels
 
     @property
     def bids(self) -> tuple[Level, ...]:
-        """What others would pay, highest price first."""
+        """The buy side, highest price first."""
         return self._bids
 
     @property
     def asks(self) -> tuple[Level, ...]:
-        """What others would sell for, lowest price first."""
+        """The sell side, lowest price first."""
         return self._asks
 
     @property
     def best_bid(self) -> Level | None:
-        """The highest price that somebody would pay, and the volume there; ``None`` where nobody would."""
+        """The highest buy price and its volume; ``None`` if there are no buy orders."""
         return self._bids[0] if self._bids else None
 
     @property
     def best_ask(self) -> Level | None:
-        """The lowest price that somebody would sell for, and the volume there; ``None`` where nobody would."""
+        """The lowest sell price and its volume; ``None`` if there are no sell orders."""
         return self._asks[0] if self._asks else None
 
     def depth(self, levels: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
@@ -101,25 +102,25 @@ class OrderBook:
 
     @property
     def mid(self) -> Decimal | None:
-        """The price halfway between the best bid and the best ask, exactly; ``None`` where a side is empty."""
+        """The price halfway between the best bid and the best ask, exactly; ``None`` if a side is empty."""
         if not self._bids or not self._asks:
             return None
         return _EXACT.multiply(_EXACT.add(self._bids[0][0], self._asks[0][0]), _HALF)
 
     @property
     def spread(self) -> Decimal | None:
-        """The best ask less the best bid, negative in a crossed book; ``None`` where a side is empty."""
+        """The best ask minus the best bid, negative in a crossed book; ``None`` if a side is empty."""
         if not self._bids or not self._asks:
             return None
         return _EXACT.subtract(self._asks[0][0], self._bids[0][0])
 
-    # What trading against it would give
+    # Trading against the book
 
     def volume_for(self, price: AmountLike, *, buying: bool) -> Decimal:
-        """How much can be bought, or sold, without a unit of it at a worse price than *price*.
+        """How much can be bought, or sold, at *price* or better.
 
         Raises:
-            ConfigurationError: *price* is a float, no number, or not greater than zero.
+            ConfigurationError: *price* is a float, not a number, or not greater than zero.
         """
         limit = exact(price, "price")
         volume = Decimal(0)
@@ -130,13 +131,13 @@ class OrderBook:
         return volume
 
     def cost_for_volume(self, amount: AmountLike, *, buying: bool) -> Decimal | None:
-        """What buying *amount* costs, or selling it brings, taking the best levels first; fees are not included.
+        """What buying *amount* costs, or selling it yields, from the best level on; fees are not included.
 
         Returns:
-            The exact sum, or ``None`` where the book does not hold as much.
+            The exact sum, or ``None`` if the book does not hold that much.
 
         Raises:
-            ConfigurationError: *amount* is a float, no number, or not greater than zero.
+            ConfigurationError: *amount* is a float, not a number, or not greater than zero.
         """
         left = exact(amount, "amount")
         cost = Decimal(0)
@@ -149,45 +150,45 @@ class OrderBook:
         return None
 
     def price_for_volume(self, amount: AmountLike, *, buying: bool) -> Decimal | None:
-        """The average price of buying or selling *amount*, taking the best levels first; fees are not included.
+        """The average price of buying or selling *amount*, from the best level on; fees are not included.
 
         Returns:
-            :meth:`cost_for_volume` by *amount*: exact, or rounded to 50 digits where it does not end before; ``None``
-            where the book does not hold as much.
+            :meth:`cost_for_volume` divided by *amount*: exact if it has at most 50 digits, otherwise rounded to 50.
+            ``None`` if the book does not hold that much.
 
         Raises:
-            ConfigurationError: *amount* is a float, no number, or not greater than zero.
+            ConfigurationError: *amount* is a float, not a number, or not greater than zero.
         """
         cost = self.cost_for_volume(amount, buying=buying)
         return None if cost is None else _QUOTIENT.divide(cost, exact(amount, "amount"))
 
-    # What is known about it
+    # State
 
     @property
     def is_crossed(self) -> bool:
-        """Whether a bid is at or above an ask, which no exchange's book should ever be: treat it with suspicion."""
+        """Whether a bid is at or above an ask. A healthy book is never crossed, so do not rely on it."""
         return bool(self._bids and self._asks) and self._bids[0][0] >= self._asks[0][0]
 
     @property
     def is_stale(self) -> bool:
-        """Whether there was no snapshot since the link was opened; there is nothing in the book then."""
+        """Whether no snapshot has arrived since the feed connected; a stale book is empty."""
         return self.current_order_id is None
 
     @property
     def age(self) -> float:
-        """Seconds since the last snapshot, disconnected or not; infinite where there never was one."""
-        return math.inf if self._at is None else self._clock() - self._at
+        """Seconds since the last snapshot, even if disconnected; infinite if there has been none."""
+        return math.inf if self._at is None else self._time() - self._at
 
-    # What changes it
+    # Updates
 
     def apply(self, snapshot: OrderBookAgg) -> bool:
-        """Put *snapshot* in the place of what is held (protocol, "Market data"); levels without volume are left out.
+        """Replace the book by *snapshot* (protocol, "Market data"); levels without volume are left out.
 
         Returns:
-            Whether it was taken: false for a late one.
+            Whether it was accepted: false for a late snapshot.
 
         Raises:
-            DecodeError: it holds a price or volume that cannot be. The book is unchanged.
+            DecodeError: it holds an impossible price or volume. The book is unchanged.
             ConfigurationError: it is for another pair.
         """
         if snapshot.trade_pair != self.trade_pair:
@@ -201,31 +202,36 @@ class OrderBook:
                 return False
         self._late_in_a_row = 0
         self._bids, self._asks = bids, asks
-        self._at = self._clock()
+        self._at = self._time()
         self.current_order_id = snapshot.current_order_id
         return True
 
     def clear(self) -> None:
-        """Empty it and mark it stale: the link was lost."""
+        """Empty the book and mark it stale: the connection was lost."""
         self._bids = self._asks = ()
         self.current_order_id = None
 
     def __repr__(self) -> str:
+        return f"<OrderBook {self.trade_pair}, {self.top}>"
+
+    @property
+    def top(self) -> str:
+        """The best bid and ask in words, for logs: ``"bid 99.5 × 2, ask 100 × 1"``, or ``"stale"``."""
         if self.is_stale:
-            return f"<OrderBook {self.trade_pair}, stale>"
-        bid, ask = (f"{side[0][0]:f}" if side else "none" for side in (self._bids, self._asks))
-        return f"<OrderBook {self.trade_pair}, bid {bid}, ask {ask}{', crossed' if self.is_crossed else ''}>"
+            return "stale"
+        bid, ask = (f"{side[0][0]:f} × {side[0][1]:f}" if side else "none" for side in (self._bids, self._asks))
+        return f"bid {bid}, ask {ask}{', crossed' if self.is_crossed else ''}"
 
 
 def _sorted(levels: Mapping[Decimal, Decimal], *, best_is_highest: bool) -> tuple[Level, ...]:
     kept = []
     for price, volume in levels.items():
-        # NaN and 1E+999999999 are numbers in JSON strings. The first would poison every comparison, the last every sum.
+        # NaN and 1E+999999999 can appear in JSON strings. The first would break every comparison, the second every sum.
         if not (price.is_finite() and _LEAST < price < _MOST and volume.is_finite()):
-            raise DecodeError(f"a book with volume {volume} at price {price} cannot be")
+            raise DecodeError(f"impossible volume {volume} at price {price} in a book")
         if volume:
             if not _LEAST < volume < _MOST:
-                raise DecodeError(f"a book with volume {volume} at price {price} cannot be")
+                raise DecodeError(f"impossible volume {volume} at price {price} in a book")
             kept.append((price, volume))
     kept.sort(key=itemgetter(0), reverse=best_is_highest)
     return tuple(kept)

@@ -1,4 +1,4 @@
-"""The public market-data feed, kept alive: books, trades, and which pairs are traded."""
+"""The public market-data feed, which reconnects by itself: books, trades, and which pairs are traded."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import copy
 import logging
 import ssl as ssl_module
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from time import monotonic
 from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
+from ..arguments import redacted
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout, UnsupportedVersion
 from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
 from ..reconnect.backoff import Backoff
@@ -20,7 +21,7 @@ from ..transport import TransportKind, TransportOpener
 from ..wire import MAX_FRAME_BYTES
 from .book import OrderBook
 from .link import FeedLink, FeedOptions
-from .states import FeedState, FeedStatus
+from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate, UpdateQueue
 
 __all__ = ["MarketData"]
@@ -29,12 +30,13 @@ logger = logging.getLogger("cryptoproto.market_data")
 
 _CLOSE_TIMEOUT: Final = 5.0
 _HEALTHY_AFTER: Final = 10.0
-"""Seconds that a link has to live before the backoff begins anew: one heartbeat's timeout. A feed that says hello and
-falls over at once is not asked again twice a second for ever."""
+"""Seconds that a connection has to last before the backoff is reset: one heartbeat timeout. A server that accepts
+connections and drops them at once is then not asked twice a second for ever."""
+_PAIRS_SHOWN: Final = 3
 
 
 class MarketData:
-    """The public feed of an exchange, which connects again by itself, for ever.
+    """The public feed of an exchange, which reconnects by itself.
 
     ::
 
@@ -43,27 +45,27 @@ class MarketData:
                 ...
             feed.book("BTC_USD").best_bid
 
-    Entering does not wait for the connection. Books are kept whether or not anybody iterates. The iteration ends when
-    :meth:`close` was called, and raises what ended the feed otherwise: a version of market data that is not spoken
-    here, or an address that cannot be used. Everything else, a malformed frame too, is the reason of a reconnect.
+    ``async with`` does not wait for the connection. Books are kept up to date even if nothing iterates over the feed.
+    The iteration ends after :meth:`close`. It raises the error if the feed ended by itself: the server speaks an
+    unsupported version of market data, or the address cannot be used. After all other errors, malformed frames
+    included, the feed reconnects.
 
-    The feed has no replay: trades of the time in which there was no link are not told later. A slow iteration gets
-    fewer books, each the newest; of other updates the oldest are given up beyond *max_queue*, and :attr:`dropped`
-    counts them.
+    There is no replay: trades during a disconnect are missed. A slow iteration gets fewer books, each the newest. Of
+    other updates, at most *max_queue* are kept; the oldest are dropped, and :attr:`dropped` counts them.
 
     Args:
         url: ``wss://host[:port][/path]``; ``ws://`` only to a loopback address unless *insecure*.
-        transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows where it is installed), or an opener of one's own.
+        transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows if it is installed), or a custom opener.
         ssl: a TLS context for ``wss://``; the system's certificates by default.
-        open_timeout: seconds for connecting and the feed's hello together.
-        ping_interval: seconds between pings; ``None`` = no pings, and a dead link is not noticed.
-        ping_timeout: seconds of silence after which the link is given up; ``None`` = never.
-        max_queue: how many trades and broadcasts may wait to be iterated over; the books of all pairs come on top.
-        max_message_size: largest frame in bytes; a whole book has to fit.
+        open_timeout: seconds for connecting and for the server's first frame together.
+        ping_interval: seconds between pings; ``None`` = no pings, so that a dead connection is not detected.
+        ping_timeout: seconds of silence after which the connection is dropped; ``None`` = never.
+        max_queue: how many trades and broadcasts may be queued for the iteration; one book per pair comes on top.
+        max_message_size: the largest frame in bytes; it has to hold a whole book.
         insecure: allow ``ws://`` to other machines.
-        pairs: the pairs to keep; ``None`` = all. The feed sends all of them anyway.
-        backoff: how long to wait before connecting again; not to be shared between feeds.
-        clock: seconds on any clock that only goes forward; the age of books is measured by it.
+        pairs: the pairs to keep; ``None`` = all. The server sends all of them in any case.
+        backoff: how long to wait before reconnecting; each feed needs its own.
+        time: a monotonic clock in seconds; the age of books is measured by it.
 
     Raises:
         ConfigurationError: an option cannot be used.
@@ -83,18 +85,19 @@ class MarketData:
         insecure: bool = False,
         pairs: Iterable[str] | None = None,
         backoff: Backoff | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        time: Callable[[], float] = monotonic,
     ) -> None:
         self._options = FeedOptions(
             url=url, transport=transport, ssl=ssl, open_timeout=open_timeout, ping_interval=ping_interval,
             ping_timeout=ping_timeout, max_queue=max_queue, max_message_size=max_message_size, insecure=insecure,
         )  # fmt: skip
+        self._shown_url = redacted(url)
         if isinstance(pairs, str):
-            raise ConfigurationError(f"pairs={pairs!r} must be several: write [{pairs!r}]")
+            raise ConfigurationError(f"pairs={pairs!r} must be a list of pairs: write [{pairs!r}]")
         self._pairs = None if pairs is None else frozenset(pairs)
         self._backoff = backoff or Backoff()
-        self._clock = clock
-        self._states = StateStream(FeedState(FeedStatus.IDLE))
+        self._time = time
+        self._states = StateStream(FeedStateChange(FeedState.IDLE, "not started"))
         self._queue = UpdateQueue(max_queue)
         self._books: dict[str, OrderBook] = {}
         self._trades: dict[str, AnonymousTrade] = {}
@@ -106,104 +109,103 @@ class MarketData:
         self._connections = 0
         self._crossed = 0
 
-    # What is known
+    # Market data
 
     def book(self, trade_pair: str) -> OrderBook:
-        """The book of a pair; always the same object, stale and empty while there is nothing to tell.
+        """The book of a pair: always the same object, stale and empty until a snapshot arrives.
 
         Raises:
-            ConfigurationError: the pair is none of those that the feed was told to keep.
+            ConfigurationError: the pair is not among the *pairs* of this feed.
         """
         book = self._books.get(trade_pair)
         if book is None:
             self._check_kept(trade_pair)
-            book = self._books[trade_pair] = OrderBook(trade_pair, clock=self._clock)
+            book = self._books[trade_pair] = OrderBook(trade_pair, time=self._time)
         return book
 
     @property
     def books(self) -> Mapping[str, OrderBook]:
-        """All books by pair, a live view: those that the exchange has sent, and those that were asked for."""
+        """All books by pair, as a live view: those that the exchange has sent, and those that were asked for."""
         return MappingProxyType(self._books)
 
     def last_trade(self, trade_pair: str) -> AnonymousTrade | None:
-        """The newest trade of a pair that was heard of; it stays over a disconnect.
+        """The newest trade received for a pair, ``None`` before the first; it is kept during a disconnect.
 
         Raises:
-            ConfigurationError: the pair is none of those that the feed was told to keep.
+            ConfigurationError: the pair is not among the *pairs* of this feed.
         """
         self._check_kept(trade_pair)
         return self._trades.get(trade_pair)
 
     @property
     def enabled_pairs(self) -> frozenset[str]:
-        """The pairs of which a broadcast over this link said that they are traded.
+        """The pairs on which a broadcast enabled trading since the feed connected.
 
-        The feed says nothing of this when it is opened, so most pairs are in neither set; both are empty again after
-        a disconnect.
+        The server does not send this on connecting, so most pairs are in neither set. Both are cleared on disconnect.
         """
         return frozenset(self._enabled)
 
     @property
     def disabled_pairs(self) -> frozenset[str]:
-        """The pairs of which a broadcast over this link said that they are not traded; see :attr:`enabled_pairs`."""
+        """The pairs on which a broadcast disabled trading since the feed connected; see :attr:`enabled_pairs`."""
         return frozenset(self._disabled)
 
-    # How it is
+    # State
 
     @property
-    def state(self) -> FeedState:
-        """What the feed is doing, and why."""
+    def state(self) -> FeedStateChange:
+        """The current state of the feed, and why."""
         return self._states.current
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a live link."""
-        return self._states.current.status is FeedStatus.LIVE
+        """Whether the feed is connected."""
+        return self._states.current.state is FeedState.LIVE
 
-    def states(self) -> Subscription[FeedState]:
-        """The present state and every one that follows, to the end of the feed; for any number of tasks.
+    def states(self) -> Subscription[FeedStateChange]:
+        """The current state and every later one until the feed is closed. Any number of tasks can iterate.
 
-        Cancelling loses nothing. One that is more than 64 states behind misses the oldest.
+        Cancelling loses nothing. A reader that is more than 64 states behind misses the oldest.
         """
         return self._states.subscribe()
 
     @property
     def connections(self) -> int:
-        """How often the feed went live. Each time but the first, there may be a gap in the trades."""
+        """How often the feed has connected. Each time after the first, trades may have been missed."""
         return self._connections
 
     @property
     def dropped(self) -> int:
-        """How many trades and broadcasts were given up because the iteration was too slow."""
+        """How many trades and broadcasts were dropped because the iteration was too slow."""
         return self._queue.dropped
 
     @property
     def queued(self) -> int:
-        """How many updates wait to be iterated over."""
+        """How many updates are queued for the iteration."""
         return len(self._queue)
 
     @property
     def crossed_books(self) -> int:
-        """How often a book became crossed; each time is logged, and :attr:`OrderBook.is_crossed` says it is now."""
+        """How often a book became crossed; each time is logged. See :attr:`OrderBook.is_crossed`."""
         return self._crossed
 
     # Waiting
 
     async def wait_book(self, trade_pair: str, *, timeout: float | None = None) -> OrderBook:
-        """The book of a pair, once it is not stale; at once where it is not. Cancelling changes nothing.
+        """Wait until the book of a pair is not stale, and return it. Cancelling changes nothing.
 
         Raises:
-            RequestTimeout: it took more than *timeout* seconds. The feed goes on.
-            ConfigurationError: the feed was not started, or is not told to keep the pair.
-            ConnectionClosed, UnsupportedVersion: the feed has ended, or ended meanwhile.
+            RequestTimeout: no snapshot came within *timeout* seconds. The feed continues.
+            ConfigurationError: the feed was not started, or the pair is not among the *pairs* of this feed.
+            ConnectionClosed, UnsupportedVersion: the feed was closed or ended by itself, before the call or during it.
         """
         book = self.book(trade_pair)
-        await self._wait_until(lambda: not book.is_stale, timeout, f"no book of {trade_pair} came")
+        await self._wait_until(lambda: not book.is_stale, timeout, f"no book of {trade_pair} was received")
         return book
 
     async def wait_connected(self, *, timeout: float | None = None) -> None:
-        """Wait until there is a live link; raises as :meth:`wait_book`. Cancelling changes nothing."""
-        await self._wait_until(lambda: self.is_connected, timeout, "there was no connection")
+        """Wait until the feed is connected; raises as :meth:`wait_book`. Cancelling changes nothing."""
+        await self._wait_until(lambda: self.is_connected, timeout, "no connection was made")
 
     async def _wait_until(self, done: Callable[[], bool], timeout: float | None, otherwise: str) -> None:
         self._check_started()
@@ -215,7 +217,7 @@ class MarketData:
                     await self._states.changed()
         except TimeoutError:
             state = self._states.current
-            words = f"{state.status.value}: {state.error}" if state.error else state.status.value
+            words = f"{state.state.value}: {state.error}" if state.error else state.state.value
             raise RequestTimeout(f"{otherwise} within {timeout:g} s; the feed is {words}") from None
 
     # Iterating
@@ -231,27 +233,27 @@ class MarketData:
                 raise StopAsyncIteration
         return self._queue.pop()
 
-    # Its life
+    # Starting and closing
 
     def start(self) -> None:
-        """Begin to connect; ``async with`` does it.
+        """Start connecting; ``async with`` does this.
 
         Raises:
-            ConfigurationError: it was started before.
+            ConfigurationError: the feed was started before.
             RuntimeError: no event loop is running.
         """
         if self._runner is not None or self._states.ended:
-            raise ConfigurationError("a feed is started once; make another MarketData")
+            raise ConfigurationError("a feed can be started only once; create another MarketData")
         loop = asyncio.get_running_loop()
-        self._states.publish(FeedState(FeedStatus.CONNECTING, self._backoff.attempts))
+        self._states.publish(FeedStateChange(FeedState.CONNECTING, "connecting", self._backoff.attempts))
         self._runner = loop.create_task(self._run(), name="cryptoproto-market-data")
         self._runner.add_done_callback(self._on_runner_done)
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
-        """End the feed, within *timeout* seconds even where the peer is silent. Idempotent.
+        """Close the feed, within *timeout* seconds even if the server does not respond. Idempotent.
 
-        Books are stale from here on; updates that wait, books apart, can still be iterated over. Cancelling does not
-        stop the closing.
+        Afterwards all books are stale. Queued updates other than books can still be iterated over. If cancelled, the
+        feed closes all the same.
         """
         self._end(None)
         link, runner = self._link, self._runner
@@ -259,7 +261,7 @@ class MarketData:
             link.close(timeout)
         if runner is not None:
             runner.cancel()
-            await asyncio.wait([runner], timeout=timeout)  # an opener of the user's own may not let go
+            await asyncio.wait([runner], timeout=timeout)  # a custom opener may ignore its cancellation
         if link is not None:
             await link.wait_gone()
 
@@ -273,9 +275,14 @@ class MarketData:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<MarketData {self._options.url}, {self._states.current.status.value}>"
+        pairs = sorted(self._books if self._pairs is None else self._pairs)
+        tops = ""
+        for pair in pairs[:_PAIRS_SHOWN]:
+            tops += f", {pair} {self._books[pair].top if pair in self._books else 'stale'}"
+        more = f", and {len(pairs) - _PAIRS_SHOWN} more pairs" if len(pairs) > _PAIRS_SHOWN else ""
+        return f"<MarketData {self._shown_url}, {self._states.current.state.value}{tops}{more}>"
 
-    # Inside
+    # Internals
 
     async def _run(self) -> None:
         while True:
@@ -283,36 +290,38 @@ class MarketData:
                 self._options, on_live=self._on_live, on_update=self._on_update, on_ended=self._on_link_ended
             )
             await self._link.run()
-            retry_in = self._states.current.retry_in
-            if retry_in is None:  # over
+            if self._states.ended:
                 return
-            await asyncio.sleep(retry_in)
-            self._states.publish(FeedState(FeedStatus.CONNECTING, self._backoff.attempts, self._states.current.error))
+            waiting = self._states.current
+            await asyncio.sleep(waiting.delay_s)
+            self._states.publish(
+                FeedStateChange(FeedState.CONNECTING, "connecting", waiting.attempt, error=waiting.error)
+            )
 
     def _on_runner_done(self, runner: asyncio.Task[None]) -> None:
         error = None if runner.cancelled() else runner.exception()
-        if isinstance(error, Exception):  # an opener of the user's own may raise anything
-            logger.error("%s: the feed has ended", self._options.url, exc_info=error)
+        if isinstance(error, Exception):  # a custom opener may raise anything
+            logger.error("%s: the feed has ended", self._shown_url, exc_info=error)
             self._end(error)
 
     def _on_live(self) -> None:
         self._connections += 1
         self._live_since = asyncio.get_running_loop().time()
-        self._states.publish(FeedState(FeedStatus.LIVE))
-        logger.info("%s: live", self._options.url)
+        self._states.publish(FeedStateChange(FeedState.LIVE, "connected"))
+        logger.info("%s: connected", self._shown_url)
 
     def _on_link_ended(self, error: Exception) -> None:
         self._forget()
         if isinstance(error, UnsupportedVersion | ConfigurationError):
-            logger.error("%s: the feed has ended: %s", self._options.url, error)
+            logger.error("%s: the feed has ended: %s", self._shown_url, error)
             self._end(error)
             return
         since, self._live_since = self._live_since, None
         if since is not None and asyncio.get_running_loop().time() - since >= _HEALTHY_AFTER:
             self._backoff.reset()
         delay = self._backoff.next_delay()
-        logger.warning("%s: %s; next attempt in %.3f s", self._options.url, error, delay)
-        self._states.publish(FeedState(FeedStatus.WAITING, self._backoff.attempts, error, delay))
+        logger.warning("%s: %s; next attempt in %.3f s", self._shown_url, error, delay)
+        self._states.publish(FeedStateChange(FeedState.WAITING, str(error), self._backoff.attempts, delay, error))
 
     def _on_update(self, update: MarketUpdate) -> None:
         match update:
@@ -340,17 +349,17 @@ class MarketData:
         was_crossed = book.is_crossed
         if not book.apply(snapshot):
             logger.warning(
-                "%s: a late snapshot of %s was ignored: order id %d after %d",
-                self._options.url, snapshot.trade_pair, snapshot.current_order_id, book.current_order_id,
+                "%s: ignored a late snapshot of %s: order id %d after %d",
+                self._shown_url, snapshot.trade_pair, snapshot.current_order_id, book.current_order_id,
             )  # fmt: skip
             return False
         if book.is_crossed and not was_crossed:
             self._crossed += 1
-            logger.warning("%s: a crossed book: %r", self._options.url, book)
+            logger.warning("%s: crossed book: %r", self._shown_url, book)
         return True
 
     def _forget(self) -> None:
-        """What only a live link can vouch for."""
+        """Clear what is only known to be true while connected."""
         for book in self._books.values():
             book.clear()
         self._queue.drop_books()
@@ -360,11 +369,14 @@ class MarketData:
     def _end(self, error: Exception | None) -> None:
         if not self._states.ended:
             self._forget()
-            self._states.publish(FeedState(FeedStatus.CLOSED, self._backoff.attempts, error), last=True)
+            reason = "closed by this end" if error is None else str(error)
+            self._states.publish(
+                FeedStateChange(FeedState.CLOSED, reason, self._backoff.attempts, error=error), last=True
+            )
             self._queue.end(self._final_error())
 
     def _final_error(self) -> Exception | None:
-        """What ended the feed, for one caller: a shared exception would collect the tracebacks of all."""
+        """A copy of the error that ended the feed: one shared by all callers would collect all their tracebacks."""
         error = self._states.current.error
         if not isinstance(error, CryptoprotoError):
             return error
@@ -377,8 +389,10 @@ class MarketData:
 
     def _check_kept(self, trade_pair: str) -> None:
         if not self._keeps(trade_pair):
-            raise ConfigurationError(f"this feed was told to keep other pairs than {trade_pair}: see pairs=")
+            raise ConfigurationError(
+                f"{trade_pair} is not among the pairs= of this feed: {', '.join(sorted(self._pairs or ()))}"
+            )
 
     def _check_started(self) -> None:
         if self._runner is None and not self._states.ended:
-            raise ConfigurationError("the feed was not started: use `async with`")
+            raise ConfigurationError("the feed has not been started: use `async with`")

@@ -1,4 +1,4 @@
-"""One link to a market-data socket, from its opening to its end."""
+"""One connection to a market-data socket, from opening to close."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..arguments import check_url
+from ..arguments import check_url, redacted
 from ..exceptions import (
     ConfigurationError,
     ConnectionClosed,
@@ -30,7 +30,7 @@ _CLOSE_TIMEOUT = 1.0
 
 
 class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How to open a link; :class:`~cryptoproto.MarketData` describes the fields."""
+    """How to open a connection; :class:`~cryptoproto.MarketData` describes the fields."""
 
     url: str
     transport: TransportKind | TransportOpener
@@ -54,13 +54,13 @@ class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeedLink:
-    """One link: reads the hello, checks the version, decodes what follows, and notices when the peer is dead.
+    """One connection: checks the version in the first frame, decodes all others, and detects a dead peer.
 
     Args:
         options: how to open it.
-        on_live: called once the hello was read and its version is known.
-        on_update: called with each update; a DecodeError that it raises ends the link.
-        on_ended: called once with the reason when the link fails, or could not be opened; not after :meth:`close`.
+        on_live: called once the version is known to be supported.
+        on_update: called with each update; a DecodeError that it raises ends the connection.
+        on_ended: called once with the reason if the connection fails or cannot be opened; not after :meth:`close`.
     """
 
     def __init__(
@@ -73,6 +73,7 @@ class FeedLink:
     ) -> None:
         self._loop = loop = asyncio.get_running_loop()
         self._options = options
+        self._shown_url = redacted(options.url)
         self._on_live = on_live
         self._on_update = on_update
         self._on_ended = on_ended
@@ -87,12 +88,12 @@ class FeedLink:
             interval=options.ping_interval or 1e9,
             timeout=options.ping_timeout,
             ping=self._ping,
-            deaf=lambda: False,  # reading is never stopped
+            deaf=lambda: False,  # reading is never paused
             on_silence=self._on_silence,
         )
 
     async def run(self) -> None:
-        """Open the link and return when it is gone; why, *on_ended* was told. Cancelling cuts it."""
+        """Open the connection and return when it has ended; *on_ended* receives the reason. Cancelling aborts it."""
         options = self._options
         open_options = OpenOptions(
             ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
@@ -102,34 +103,34 @@ class FeedLink:
                 await opener(options.transport)(options.url, self, open_options)
                 await self._settled
         except TimeoutError:
-            self._fail(OpenTimeout(f"{options.url} did not say hello within {options.open_timeout:g} s"))
+            self._fail(OpenTimeout(f"{self._shown_url} did not send its first frame within {options.open_timeout:g} s"))
         except CryptoprotoError as error:
             self._fail(error)
         except OSError as error:
-            failure = ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}")
+            failure = ConnectionClosed(None, f"cannot connect to {self._shown_url}: {error.strerror or error}")
             failure.__cause__ = error
             self._fail(failure)
-        except BaseException:  # cancelled, or an opener of the user's own raised something
+        except BaseException:  # cancelled, or a custom opener raised something
             self._abort()
             raise
         await self.wait_gone()
 
     def close(self, timeout: float) -> None:
-        """Say goodbye, and cut the link where the peer has not answered in *timeout* seconds. Idempotent."""
+        """Close the connection, and abort it if the peer has not answered within *timeout* seconds. Idempotent."""
         self._stop()
         transport = self._transport
         if transport is not None and not self._gone.done():
             transport.close(CloseCode.NORMAL, "", timeout)
-            # It may have been closing already, with more patience than the caller has.
+            # It may be closing already, with a longer timeout.
             if self._cut is None:
                 self._cut = self._loop.call_later(timeout, transport.abort)
 
     async def wait_gone(self) -> None:
-        """Wait until the link is gone, if it was ever there."""
+        """Wait until the connection is gone, if it was ever opened."""
         if self._transport is not None:
             await asyncio.shield(self._gone)
 
-    # What the transport calls
+    # Called by the transport
 
     def on_open(self, transport: Transport) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -152,7 +153,7 @@ class FeedLink:
 
     def on_text(self, text: str) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
-        self._fail(DecodeError("a text message came where frames are binary"), CloseCode.PROTOCOL_ERROR)
+        self._fail(DecodeError("received a text message; frames are binary"), CloseCode.PROTOCOL_ERROR)
 
     def on_heard(self) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -169,12 +170,12 @@ class FeedLink:
         else:
             self._fail(connection_closed(closed.code, closed.reason))
 
-    # Inside
+    # Internals
 
     def _greet(self, version: int) -> None:
         if version != MARKET_DATA_VERSION:
             raise UnsupportedVersion(
-                f"{self._options.url} speaks version {version} of market data; this client speaks {MARKET_DATA_VERSION}"
+                f"{self._shown_url} speaks version {version} of market data; this client supports {MARKET_DATA_VERSION}"
             )
         self._greeted = True
         self._settle()
@@ -183,15 +184,15 @@ class FeedLink:
         self._on_live()
 
     def _ping(self) -> None:
-        if self._transport is not None:
+        if self._transport is not None:  # pragma: no branch - the heartbeat starts after the connection is open
             self._transport.ping()
 
     def _on_silence(self) -> None:
-        reason = f"nothing was heard from the feed for {self._options.ping_timeout:g} s"
+        reason = f"nothing was received from the feed for {self._options.ping_timeout:g} s"
         self._fail(HeartbeatTimeout(None, reason), CloseCode.GOING_AWAY)
 
     def _fail(self, error: Exception, code: CloseCode | None = None) -> None:
-        """End the link, saying *code*, or without a word. The first error is the one that is reported."""
+        """End the connection: close it with *code*, or abort it without one. Only the first error is reported."""
         if not self._over:
             self._stop()
             self._on_ended(error)
@@ -217,13 +218,13 @@ class FeedLink:
 
 
 def _typed(payload: bytes) -> MarketUpdate:
-    """The update in *payload*. A message that is known, but does not belong on this socket, is Unknown here."""
+    """The update in *payload*; ``Unknown`` if the message does not belong on this socket."""
     message = decode(payload)
     match message:
         case AnonymousTrade():
-            # NaN and infinities are numbers to a JSON string.
+            # A JSON string can hold NaN and infinities.
             if not (message.price.is_finite() and message.amount.is_finite()):
-                raise DecodeError(f"a trade of {message.amount} at {message.price} cannot be")
+                raise DecodeError(f"impossible trade of {message.amount} at {message.price}")
             return message
         case OrderBookAgg() | TradesEnabledOnPairs() | TradesDisabledOnPairs() | Unknown():
             return message

@@ -1,4 +1,4 @@
-"""What the market-data feed is doing, and why."""
+"""The states of a market-data feed."""
 
 from __future__ import annotations
 
@@ -6,40 +6,47 @@ import enum
 
 import msgspec
 
-__all__ = ["FeedState", "FeedStatus"]
+__all__ = ["FeedState", "FeedStateChange"]
 
 
-class FeedStatus(enum.Enum):
-    """What a :class:`~cryptoproto.MarketData` is doing."""
+class FeedState(enum.Enum):
+    """What a :class:`~cryptoproto.MarketData` is doing.
+
+    ::
+
+        IDLE ──► CONNECTING ──► LIVE
+                     ▲  │        │   the connection ends, or cannot be opened
+                     │  ▼        │
+                    WAITING ◄────┘
+                       any ──► CLOSED   close(), or an error that a retry cannot fix
+    """
 
     IDLE = "idle"
     """Not started."""
     CONNECTING = "connecting"
+    """Opening a connection and waiting for the server's first frame."""
     LIVE = "live"
-    """Connected, and the version is known; books come in."""
+    """Connected; books and trades are received."""
     WAITING = "waiting"
-    """The link was lost, or could not be opened; the next attempt comes by itself."""
+    """Not connected; trying again after a pause."""
     CLOSED = "closed"
-    """Over, by ``close()`` or for a reason that no attempt would change."""
+    """The end."""
 
 
-class FeedState(msgspec.Struct, frozen=True):
-    """One state of a :class:`~cryptoproto.MarketData`.
+class FeedStateChange(msgspec.Struct, frozen=True):
+    """A feed has entered a state. The fields are those of a client's :class:`~cryptoproto.StateChange`.
 
     Attributes:
-        status: what it is doing.
-        attempt: how many attempts in a row have failed or were cut short: 0 while all is well.
-        error: why the link was lost or could not be opened; stays until the next one is live. ``None`` after
-            :meth:`~cryptoproto.MarketData.close`.
-        retry_in: while waiting, the seconds from the beginning of this state to the next attempt.
+        state: the state.
+        reason: why, in words.
+        attempt: how many attempts in a row have failed or ended early; 0 when all is well.
+        delay_s: the pause before the next attempt, when WAITING is entered.
+        error: why the connection was lost or could not be opened; kept until the next connection is live. ``None``
+            after :meth:`~cryptoproto.MarketData.close`.
     """
 
-    status: FeedStatus
+    state: FeedState
+    reason: str
     attempt: int = 0
+    delay_s: float = 0.0
     error: Exception | None = None
-    retry_in: float | None = None
-
-    @property
-    def reason(self) -> str:
-        """The error in words, empty where there is none."""
-        return "" if self.error is None else str(self.error)

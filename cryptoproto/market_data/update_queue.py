@@ -1,4 +1,4 @@
-"""What the market-data feed has for the user: the newest book of each pair, and the trades as they came."""
+"""The queue between feed and iteration: the newest book of each pair, and trades in order."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, Trad
 __all__ = ["MarketUpdate", "UpdateQueue"]
 
 MarketUpdate: TypeAlias = OrderBookAgg | AnonymousTrade | TradesEnabledOnPairs | TradesDisabledOnPairs | Unknown
-"""What the feed tells."""
+"""What an iteration over the feed yields."""
 
 
 class UpdateQueue:
-    """A queue with one reader, which never makes the writer wait and never grows without bound.
+    """A queue with one reader, whose writer never waits and whose size is bounded.
 
-    A book takes the place of the one of the same pair that still waits, so a slow reader gets fewer books, and each
-    as new as can be. Everything else is kept in order up to *limit*; then the oldest goes and is counted.
+    A book replaces a queued book of the same pair, so a slow reader gets fewer books, each the newest. All other
+    updates are kept in order, up to *limit*; beyond it the oldest is dropped and counted.
 
     Attributes:
-        dropped: how many updates were given up because the reader was too slow; books do not count.
+        dropped: how many updates were dropped because the reader was too slow, not counting books.
     """
 
     __slots__ = ("_books", "_ended", "_error", "_limit", "_next", "_others", "_waiter", "dropped")
@@ -30,8 +30,8 @@ class UpdateQueue:
     def __init__(self, limit: int) -> None:
         self.dropped = 0
         self._limit = limit
-        self._next = 0  # every place in the queue has a number, so that the two kinds stay in order
-        # An OrderedDict, because finding the first key of a dict gets slower with each one deleted before it.
+        self._next = 0  # each place in the queue is numbered, so that books and other updates stay in order
+        # An OrderedDict: finding the first key of a dict gets slower with each key deleted before it.
         self._books: OrderedDict[str, tuple[int, OrderBookAgg]] = OrderedDict()
         self._others: deque[tuple[int, MarketUpdate]] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -55,11 +55,11 @@ class UpdateQueue:
         self._wake()
 
     def drop_books(self) -> None:
-        """Forget the books that wait: the link they came over is lost, and with it what they say."""
+        """Drop queued books: the connection was lost, so they are out of date."""
         self._books.clear()
 
     def pop(self) -> MarketUpdate:
-        """The update whose turn it is; IndexError when there is none."""
+        """The next update; raises IndexError if the queue is empty."""
         if self._books:
             pair = next(iter(self._books))
             if not self._others or self._books[pair][0] < self._others[0][0]:
@@ -67,19 +67,20 @@ class UpdateQueue:
         return self._others.popleft()[1]
 
     def end(self, error: Exception | None) -> None:
-        """No more comes. Once the queue is empty, the reader gets *error*, or the end of the iteration."""
+        """End the queue: once it is empty, the reader gets *error*, or the end of the iteration if it is ``None``."""
         self._ended = True
         self._error = error
         self._wake()
 
     async def wait(self) -> bool:
-        """Wait until there is an update: true; false where the end was asked for.
+        """Wait for an update. Cancelling loses nothing.
 
-        Cancelling loses nothing.
+        Returns:
+            True when there is an update, false when the queue has ended without an error.
 
         Raises:
-            CryptoprotoError: what the feed ended with.
-            ConfigurationError: another task is waiting already.
+            CryptoprotoError: the error that the queue ended with.
+            ConfigurationError: another task is already waiting.
         """
         while not len(self):
             if self._ended:
@@ -88,7 +89,7 @@ class UpdateQueue:
                 return False
             if self._waiter is not None:
                 raise ConfigurationError(
-                    "another task is iterating over this feed already; let one task iterate and hand updates on"
+                    "another task is already iterating over this feed; let one task iterate and pass the updates on"
                 )
             self._waiter = asyncio.get_running_loop().create_future()
             try:

@@ -1,4 +1,4 @@
-"""Waiting before the next attempt, and one stream of states for everything that reconnects."""
+"""Backoff between attempts, and one stream of states for everything that reconnects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long to wait before connecting again."""
+"""How long to wait before reconnecting."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from ..exceptions import ConfigurationError
 
 __all__ = ["Backoff"]
 
-_SYSTEM_RANDOM: Final = SystemRandom()  # not the seeded generator: forked processes would all come back at once
+_SYSTEM_RANDOM: Final = (
+    SystemRandom()
+)  # not the default generator: forked processes would share its state and reconnect together
 
 
 class Backoff:
     """Capped exponential backoff with full jitter.
 
-    The n-th delay is drawn evenly from zero to ``min(cap, initial * factor ** (n - 1))`` seconds, so that the clients
-    which one outage cut off do not come back as one wave.
+    The n-th delay is drawn uniformly from zero to ``min(cap, initial * factor ** (n - 1))`` seconds, so that clients
+    that were disconnected by the same outage do not all reconnect at the same time.
 
     Args:
-        initial: the longest that the first delay can be, in seconds.
-        cap: the longest that any delay can be, in seconds.
-        factor: how much longer each delay can be than the one before.
-        random: gives a float from 0.0 up to, but not including, 1.0.
+        initial: upper limit of the first delay, in seconds.
+        cap: upper limit of all delays, in seconds.
+        factor: by how much the limit grows with each attempt.
+        random: returns a float of at least 0.0 and less than 1.0.
 
     Raises:
-        ConfigurationError: a number is no finite one, *initial* is not above zero, *cap* below *initial*, or *factor*
-            below one.
+        ConfigurationError: an argument is not finite, *initial* is not greater than zero, *cap* is less than *initial*,
+            or *factor* is less than one.
     """
 
     __slots__ = ("_cap", "_ceiling", "_factor", "_initial", "_random", "attempts")
@@ -45,7 +47,7 @@ class Backoff:
             if not (math.isfinite(value) and value >= least):
                 raise ConfigurationError(f"{name}={value} must be a finite number of at least {least:g}")
         if initial == 0:
-            raise ConfigurationError("initial=0 would try again without a pause, for ever")
+            raise ConfigurationError("initial=0 would retry without a pause; use a positive number of seconds")
         self.attempts = 0
         self._initial = initial
         self._cap = cap
@@ -55,23 +57,23 @@ class Backoff:
 
     @property
     def cap(self) -> float:
-        """The longest that any delay can be, in seconds."""
+        """Upper limit of all delays, in seconds."""
         return self._cap
 
     @property
     def ceiling(self) -> float:
-        """The longest that the next delay can be, in seconds."""
+        """Upper limit of the next delay, in seconds."""
         return self._ceiling
 
     def next_delay(self) -> float:
-        """The seconds to wait now; counts as an attempt."""
+        """Return how many seconds to wait, and count an attempt."""
         delay = self._random() * self._ceiling
         self.attempts += 1
         self._ceiling = min(self._cap, self._ceiling * self._factor)
         return delay
 
     def reset(self) -> None:
-        """Begin again with the first delay: the connection was a good one."""
+        """Start again from the first delay, after a successful connection."""
         self.attempts = 0
         self._ceiling = self._initial
 

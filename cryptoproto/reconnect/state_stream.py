@@ -1,4 +1,4 @@
-"""One stream of states, for everything that reconnects."""
+"""The states of something that reconnects, for any number of readers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _KEPT: Final = 64
 
 
 class StateStream(Generic[S]):
-    """The current state, and every change after it for any number of readers.
+    """The current state and every later change, for any number of readers.
 
-    A reader that falls more than 64 states behind misses the oldest of them, never the newest.
+    A reader that falls more than 64 states behind misses the oldest, never the newest.
     """
 
     __slots__ = ("_changed", "_channel", "_current", "_ended")
@@ -56,14 +56,14 @@ class StateStream(Generic[S]):
         self.notify()
 
     def notify(self) -> None:
-        """Wake everybody in :meth:`changed`, whatever it is that they are waiting for."""
+        """Wake all callers of :meth:`changed`, also for a change other than of the state."""
         self._changed.set()
-        self._changed.clear()  # whoever waited has been woken; whoever comes now waits for the next change
+        self._changed.clear()  # current waiters have been woken; later ones wait for the next change
 
     async def changed(self) -> None:
-        """Wait for the next change."""
+        """Wait for the next call of :meth:`publish` or :meth:`notify`."""
         await self._changed.wait()
 
     def subscribe(self) -> Subscription[S]:
-        """The current state, then every change until the last state. Cancelling loses nothing."""
+        """Iterate over the current state and all later ones, up to the last. Cancelling loses nothing."""
         return self._channel.subscribe(self._current)

@@ -1,4 +1,4 @@
-"""A stream of news for any number of readers: states, reports."""
+"""A stream of items for any number of readers: states, reports."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _KEPT: Final = 10_000
 
 
 class Channel(Generic[T]):
-    """Where news is published.
+    """The publishing end of a stream.
 
     Args:
-        kept: how many items may wait for a reader; the oldest are dropped first.
+        kept: how many items are queued per reader; beyond that, the oldest are dropped.
     """
 
     def __init__(self, *, kept: int = _KEPT) -> None:
@@ -26,7 +26,7 @@ class Channel(Generic[T]):
         self._ended = False
 
     def subscribe(self, *first: T) -> Subscription[T]:
-        """A reader of all that is published from now on, after *first*."""
+        """A new reader, which gets *first* and then all items that are published from now on."""
         reader = Subscription(self, first, self._kept)
         if self._ended:
             reader.end()
@@ -34,20 +34,20 @@ class Channel(Generic[T]):
             self._readers.append(reader)
         return reader
 
-    def publish(self, news: T) -> None:
-        """Hand *news* to every reader."""
+    def publish(self, item: T) -> None:
+        """Add *item* to the queue of every reader."""
         for reader in self._readers:
-            reader.put(news)
+            reader.put(item)
 
     def end(self) -> None:
-        """No more is published: readers end when they have read what waits."""
+        """End the stream: each reader stops after its queued items."""
         self._ended = True
         readers, self._readers = self._readers, []
         for reader in readers:
             reader.end()
 
     def leave(self, reader: Subscription[T]) -> None:
-        """Forget a reader."""
+        """Remove a reader."""
         if reader in self._readers:
             self._readers.remove(reader)
 
@@ -74,13 +74,13 @@ class Subscription(Generic[T]):
             await self._wake.wait()
         return self._waiting.popleft()
 
-    def put(self, news: T) -> None:
-        """Add to what waits."""
-        self._waiting.append(news)
+    def put(self, item: T) -> None:
+        """Add *item* to the queue."""
+        self._waiting.append(item)
         self._wake.set()
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """End the stream after the queued items."""
         self._ended = True
         self._wake.set()
 
@@ -91,6 +91,6 @@ class Subscription(Generic[T]):
         return waiting
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; queued items can still be read. Idempotent."""
         self._channel.leave(self)
         self.end()

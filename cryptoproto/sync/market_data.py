@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from .. import market_data as asynchronous
-from ..market_data import FeedState, MarketUpdate, OrderBook
+from ..market_data import FeedStateChange, MarketUpdate, OrderBook
 from ..messages import AnonymousTrade
 from ..reconnect import Backoff
 from ..transport import TransportKind, TransportOpener
@@ -104,7 +104,7 @@ class MarketData:
     # Its state
 
     @property
-    def state(self) -> FeedState:
+    def state(self) -> FeedStateChange:
         """The current state of the feed."""
         return self._feed.state
 
@@ -151,7 +151,7 @@ class MarketData:
         """The updates; with *timeout*, the iteration ends after so many seconds without one."""
         return Stream(self._thread, self._feed.__aiter__, "updates", timeout=timeout)
 
-    def states(self, *, timeout: float | None = None) -> Stream[FeedState]:
+    def states(self, *, timeout: float | None = None) -> Stream[FeedStateChange]:
         """The current state and every later one; *timeout* as for :meth:`updates`."""
         return Stream(self._thread, self._feed.states, "states", timeout=timeout)
 

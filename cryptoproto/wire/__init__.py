@@ -1,6 +1,6 @@
 """The protocol without I/O: XDR, AES-CBC, handshake, frames and the state of a session.
 
-Bytes go in and frames come out, and the other way round; nothing here waits, reads a clock or opens a socket.
+Bytes go in and frames come out, and vice versa. Nothing here waits, reads a clock or opens a socket.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """AES-256-CBC with PKCS7 padding: one sealer and one opener for each direction of a connection.
 
-Every frame is ``IV || ciphertext``, and the IV must be unpredictable, fresh for each frame. Building a cipher for
-each costs more than encrypting one, so both ends keep a single CBC context alive:
+Every frame is ``IV || ciphertext``, and the IV must be unpredictable and fresh for each frame. Creating a cipher for
+each frame costs more than encrypting it, so both ends keep a single CBC context alive:
 
-- The sealer feeds it 16 random bytes and then the padded body. The first block that comes out is the encryption of
-  a nonce, which is an unpredictable IV (NIST SP 800-38A, appendix C), and CBC chains the body to it as if the cipher
-  had been made anew with that IV.
-- The opener feeds it the whole frame. The first block decrypts to garbage, which is dropped; the rest comes out right,
-  because CBC decryption looks back one block only. A context that only ever sees whole blocks cannot lose its
-  alignment, which is why the length is checked first.
+- The sealer feeds it 16 random bytes and then the padded body. The first block of output is the encryption of a nonce,
+  which is an unpredictable IV (NIST SP 800-38A, appendix C), and CBC chains the body to it as if a new cipher had been
+  created with that IV.
+- The opener feeds it the whole frame. The first block decrypts to garbage, which is dropped. The rest is correct,
+  because CBC decryption depends on one previous block only. A context that only ever gets whole blocks stays aligned,
+  which is why the length is checked first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["KEY_BYTES", "MAX_FRAME_BYTES", "PADDING", "Opener", "Sealer"]
 KEY_BYTES: Final = 32
 BLOCK_BYTES: Final = 16
 MAX_FRAME_BYTES: Final = 2**20
-"""The default limit of a frame, checked before anything is decrypted."""
+"""The default size limit of a frame, checked before anything is decrypted."""
 
 _NONCES_DRAWN: Final = 64
 PADDING: Final = tuple(bytes([BLOCK_BYTES - rest]) * (BLOCK_BYTES - rest) for rest in range(BLOCK_BYTES))
@@ -40,11 +40,11 @@ class Sealer:
 
     Args:
         key: the AES key of the direction, 32 bytes.
-        random: a source of as many unpredictable bytes as it is asked for, ``os.urandom`` outside tests.
+        random: returns the requested number of unpredictable bytes; ``os.urandom`` outside tests.
 
     Attributes:
-        nonces: what the next frames begin with; each is taken once, and when none is left, :meth:`draw` gets more.
-        update: encrypts a nonce with a padded body behind it.
+        nonces: the first blocks of the next frames; each is used once, and :meth:`draw` adds more when none is left.
+        update: encrypts a nonce followed by a padded body.
     """
 
     __slots__ = ("_random", "nonces", "update")
@@ -59,14 +59,14 @@ class Sealer:
         return self.seal_padded(body + PADDING[len(body) & 15])
 
     def seal_padded(self, padded_body: bytes) -> bytes:
-        """The frame of a body whose padding is there already."""
+        """The frame of a body that already has its padding."""
         nonces = self.nonces
         if not nonces:
             self.draw()
         return self.update(nonces.pop() + padded_body)
 
     def draw(self) -> None:
-        """Get the nonces of the next frames at once: a system call for each would cost more than encrypting it."""
+        """Draw the nonces of many frames together: a system call per frame would cost more than encrypting it."""
         drawn = self._random(_NONCES_DRAWN * BLOCK_BYTES)
         self.nonces += [drawn[start : start + BLOCK_BYTES] for start in range(0, len(drawn), BLOCK_BYTES)]
 
@@ -74,23 +74,23 @@ class Sealer:
 class Opener:
     """Decrypts the frames of one direction.
 
-    Frames are not authenticated: what is wrong with a damaged one can show only in its length or padding, and both
-    are the same error, so that nothing can be learned from which it was.
+    Frames are not authenticated: damage shows only in the length or the padding. Both raise the same error, so that an
+    attacker cannot learn which of the two was wrong.
 
     Attributes:
-        max_frame_bytes: the limit.
-        update: decrypts whole blocks, whatever they are; for those who check the length themselves.
+        max_frame_bytes: the size limit.
+        update: decrypts whole blocks, without any checks; for callers that check the length themselves.
     """
 
     __slots__ = ("max_frame_bytes", "update")
 
     def __init__(self, key: bytes, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
         self.max_frame_bytes = max_frame_bytes
-        # Any IV does: it only takes part in the garbage block of the first frame.
+        # Any IV will do: it only affects the garbage block of the first frame.
         self.update = Cipher(AES(key), CBC(bytes(BLOCK_BYTES))).decryptor().update
 
     def open(self, frame: bytes) -> bytes:
-        """The body that *frame* carries. The same frame can be opened again.
+        """The body of *frame*. The same frame can be opened again.
 
         Raises:
             DecodeError: the frame is truncated, larger than the limit, or wrongly padded.
@@ -100,10 +100,10 @@ class Opener:
             raise DecodeError(
                 f"a frame of {size} bytes exceeds the limit of {self.max_frame_bytes}"
                 if size > self.max_frame_bytes
-                else f"a frame of {size} bytes cannot be one: expected a multiple of 16, at least 32"
+                else f"a frame of {size} bytes is malformed: expected a multiple of 16, at least 32"
             )
         plain = self.update(frame)
         padding = _PADDING_BY_LAST.get(plain[-1])
         if padding is None or not plain.endswith(padding):
-            raise DecodeError("a frame cannot be decrypted: it is damaged, or sealed under another key")
+            raise DecodeError("a frame cannot be decrypted: it is damaged, or was sealed with another key")
         return plain[BLOCK_BYTES : -len(padding)]

@@ -1,4 +1,4 @@
-"""The numbers of the protocol: versions, frame types, error types, close codes; and which error each becomes."""
+"""The numbers of the protocol: versions, frame types, error types and close codes, and the errors they stand for."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Protocol(enum.Enum):
-    """Which body the frames have."""
+    """The form of the frame bodies."""
 
     SIGNED = "signed"
     """Each client frame carries an RSA signature; the handshake carries no version. The documented form."""
@@ -41,7 +41,7 @@ class Protocol(enum.Enum):
 
     @property
     def version(self) -> int | None:
-        """The number in the handshake."""
+        """The version number in the handshake; ``None`` = the handshake carries none."""
         return 5 if self is Protocol.V5 else None
 
 
@@ -72,15 +72,15 @@ class ErrorType(enum.IntEnum):
 
 
 class CloseCode(enum.IntEnum):
-    """The WebSocket close codes in use: the protocol's own, and RFC 6455's where it names none."""
+    """The WebSocket close codes in use: those of the protocol, and those of RFC 6455 for everything else."""
 
     NORMAL = 1000
     GOING_AWAY = 1001
     PROTOCOL_ERROR = 1002
-    """A frame that cannot be decoded, or a version that is not spoken."""
+    """A frame that cannot be decoded, or an unsupported version."""
     INVALID_PAYLOAD = 1007
     POLICY_VIOLATION = 1008
-    """The handshake was refused: unknown client id, or keys that do not fit; and the end after an error frame."""
+    """The handshake was refused: unknown client id or wrong keys. Also sent after an error frame."""
     TOO_BIG = 1009
     INTERNAL_ERROR = 1011
     SERVER_RESTART = 1012
@@ -90,7 +90,7 @@ class CloseCode(enum.IntEnum):
 
 
 HEARTBEAT_TEXT: Final = "TimeoutError()"
-"""An error frame with this text is the server's way of saying that it missed our heartbeat."""
+"""An error frame with this text means that the server missed our heartbeat."""
 
 _BY_CLOSE_CODE: Final[dict[int | None, type[ConnectionClosed]]] = {
     CloseCode.SERVER_RESTART: ServerRestart,
@@ -106,12 +106,12 @@ _BY_ERROR_TYPE: Final[dict[int, type[ServerError]]] = {
 
 
 def connection_closed(code: int | None, reason: str) -> ConnectionClosed:
-    """The error that stands for a close code; one that is not named is a plain ConnectionClosed."""
+    """The error for a close code; a plain ConnectionClosed for codes that the protocol does not define."""
     return _BY_CLOSE_CODE.get(code, ConnectionClosed)(code, reason)
 
 
 def server_error(error_type: int, text: str) -> ServerError | HeartbeatTimeout:
-    """The error that stands for an error frame; any number that is not named is an UnknownServerError."""
+    """The error for an error frame; UnknownServerError for types that the protocol does not define."""
     if text == HEARTBEAT_TEXT:
         return HeartbeatTimeout(None, "the exchange missed our heartbeat")
     return _BY_ERROR_TYPE.get(error_type, UnknownServerError)(error_type, text)

@@ -1,12 +1,11 @@
 """Frame bodies to structs and back, for both forms of the protocol (section "Frames after the handshake").
 
-The two forms differ in less than it seems. A server body of ``SIGNED`` is that of ``V5`` with the length of the rest
-behind the type; a client body has the signature in front, and the same length. So one codec serves both, with other
-struct formats.
+The two forms differ little. A server body of ``SIGNED`` is that of ``V5`` with the length of the rest after the type;
+a client body also starts with the signature. So one codec serves both, with different struct formats.
 
-Nearly all frames are transactions and responses on the way in and messages on the way out, so these have a short cut
-that goes from JSON to a padded body, or back, in one step. What makes it possible: the end of such a body, XDR's fill
-and then the cipher's padding, follows from the length of the JSON alone.
+Nearly all frames are transactions and responses on the way in and messages on the way out. For these there is a fast
+path from JSON to a padded body, or back, in one step. It is possible because the end of such a body, XDR's fill and
+then the cipher's padding, depends only on the length of the JSON.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ _THROTTLING: Final = Struct(">iqq")
 _TRANSACTION: Final = Struct(">qdI")
 _MESSAGE: Final = Struct(">iqI")
 _SHORTEST_BYTES: Final = 48  # a block of garbage and the head of a transaction, in whole blocks
-_LATEST_TIMESTAMP: Final = 1e11  # the year 5138: what is beyond, negative or NaN is damage
+_LATEST_TIMESTAMP: Final = 1e11  # the year 5138: anything later, negative or NaN is a damaged frame
 
 
 class TransactionFrame(msgspec.Struct, frozen=True, gc=False):
@@ -63,7 +62,7 @@ class ResponseFrame(msgspec.Struct, frozen=True, gc=False):
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, gc=False):
-    """What the exchange did not like; a disconnect follows."""
+    """Why the exchange rejects a message; it disconnects afterwards."""
 
     error_type: int
     text: str
@@ -76,7 +75,7 @@ class BroadcastFrame(msgspec.Struct, frozen=True, gc=False):
 
 
 class ThrottlingFrame(msgspec.Struct, frozen=True, gc=False):
-    """*level* orders too many are queued; the ids are those of the order that was one too many."""
+    """The queue holds *level* orders more than allowed; the ids are those of the order that exceeded the limit."""
 
     level: int
     request_id: int
@@ -102,7 +101,7 @@ ClientFrame: TypeAlias = MessageFrame | RequestFrame
 
 
 def _ends(head: int) -> tuple[bytes, ...]:
-    """What follows JSON behind *head* bytes, fill and then padding, by the JSON's length modulo 16."""
+    """The fill and padding after JSON that starts at byte *head*, by the JSON's length modulo 16."""
     return tuple(FILL[n & 3] + PADDING[(head + n + len(FILL[n & 3])) & 15] for n in range(16))
 
 
@@ -120,14 +119,13 @@ class ServerFrameCodec:
         self._response_ends = _ends(self._response.size)
 
     def reader(self, opener: Opener) -> Callable[[bytes], TransactionFrame | ResponseFrame | None]:
-        """A function that opens and decodes a frame which is a transaction or a response.
+        """A function that opens and decodes a frame that is a transaction or a response.
 
-        It gives ``None`` for anything else, malformed ones too; then the long way, which can open the frame once more,
-        tells what it is.
+        It returns ``None`` for all other frames, malformed ones included. The caller then opens the frame again and
+        calls :meth:`decode`, which handles every frame.
 
-        One function with everything in its closure does what an opener and a codec would do in four, which is a third
-        of the time of a frame. That body, fill and padding end where they should is one comparison, which saves a
-        copy of the body.
+        A single closure instead of four calls to opener and codec saves a third of the time per frame. Fill and
+        padding are checked by one comparison, which avoids a copy of the body.
         """
         nested = self._nested
         decrypt, max_frame_bytes = opener.update, opener.max_frame_bytes
@@ -153,7 +151,7 @@ class ServerFrameCodec:
                 return TransactionFrame(number, timestamp, plain[start:end])
             if kind != 2:
                 return None
-            number, length = unpack_response(plain)  # the shortest frame is long enough for what was read above
+            number, length = unpack_response(plain)  # the minimum size above guarantees that this can be read
             end = response_start + length
             if plain[end:] != response_ends[length & 15] or (
                 nested and _LENGTH.unpack_from(plain, 20)[0] != 12 + length + (-length & 3)
@@ -167,14 +165,29 @@ class ServerFrameCodec:
         """The frame in *body*.
 
         Raises:
-            DecodeError: it is truncated, has trailing bytes, or a length or fill that is not right.
-            UnsupportedMessageType: its type is not known.
+            DecodeError: it is truncated, has trailing bytes, or has a wrong length or fill; or it has the other form of
+                the protocol, which the text says.
+            UnsupportedMessageType: its type is unknown.
         """
+        try:
+            return self._decode(body)
+        except DecodeError as malformed:
+            other = Protocol.V5 if self._nested else Protocol.SIGNED
+            try:
+                ServerFrameCodec(other)._decode(body)
+            except DecodeError:
+                raise malformed from None
+            raise DecodeError(
+                f"the exchange speaks the other form of the protocol: pass protocol=Protocol.{other.name} "
+                f"(on the command line: --protocol {other.value})"
+            ) from None
+
+    def _decode(self, body: bytes) -> ServerFrame:
         head = self._head
         try:
             (kind,) = _INT.unpack_from(body)
             if self._nested and _LENGTH.unpack_from(body, 4)[0] != len(body) - 8:
-                raise DecodeError("malformed server frame: its length is not that of its data")
+                raise DecodeError("malformed server frame: its length field does not match its data")
             if kind == ServerFrameType.MESSAGE:
                 return self._decode_transaction(body)
             if kind == ServerFrameType.RPC_RESPONSE:
@@ -182,7 +195,7 @@ class ServerFrameCodec:
                 return ResponseFrame(request_id, _opaque(body, head + 12, length))
             if kind == ServerFrameType.ERROR:
                 error_type, length = _INT_AND_LENGTH.unpack_from(body, head)
-                # The text is for people; one that is not UTF-8 must not hide the error.
+                # Text that is not valid UTF-8 must not hide the error.
                 return ErrorFrame(error_type, _opaque(body, head + 8, length).decode("utf-8", "replace"))
             if kind == ServerFrameType.BROADCAST:
                 (length,) = _LENGTH.unpack_from(body, head)
@@ -193,13 +206,13 @@ class ServerFrameCodec:
                 return ThrottlingFrame(*_THROTTLING.unpack_from(body, head))
         except error:
             raise DecodeError("truncated server frame") from None
-        raise UnsupportedMessageType(f"server frames of type {kind} are not known")
+        raise UnsupportedMessageType(f"unknown type {kind} of a server frame")
 
     def _decode_transaction(self, body: bytes) -> TransactionFrame:
         transaction_id, timestamp, length = _TRANSACTION.unpack_from(body, self._head)
         payload = _opaque(body, self._head + _TRANSACTION.size, length)
         if not 0.0 <= timestamp < _LATEST_TIMESTAMP:
-            raise DecodeError("malformed server message: its timestamp is no time")
+            raise DecodeError("malformed server message: its timestamp is out of range")
         return TransactionFrame(transaction_id, timestamp, payload)
 
     def padded_transaction(self, transaction_id: int, timestamp: float, payload: bytes) -> bytes:
@@ -243,8 +256,8 @@ _MESSAGE_ENDS: Final = _ends(_MESSAGE.size)
 class ClientFrameCodec:
     """Bodies that a client sends.
 
-    With ``SIGNED``, what is signed is the data: :meth:`data` gives it, :meth:`signed_body` puts its signature in front.
-    With ``V5`` there is no signature, and :meth:`writer` is all.
+    With ``SIGNED``, the signature covers the result of :meth:`data`, and :meth:`signed_body` combines the two. With
+    ``V5`` there is no signature and :meth:`writer` does everything.
     """
 
     __slots__ = ("_signed",)
@@ -253,7 +266,7 @@ class ClientFrameCodec:
         self._signed = protocol is Protocol.SIGNED
 
     def data(self, number: int, payload: bytes) -> bytes:
-        """Sequence or request id, and the JSON: what a signature covers."""
+        """Sequence or request id, and the JSON: the data that a signature covers."""
         return _HYPER_AND_LENGTH.pack(number, len(payload)) + padded(payload)
 
     def signed_body(self, kind: int, data: bytes, signature: bytes) -> bytes:
@@ -264,7 +277,7 @@ class ClientFrameCodec:
     def writer(sealer: Sealer) -> Callable[[int, int, bytes], bytes]:
         """A function that encodes and seals a message or request of ``V5``, given its type, number and JSON.
 
-        All in one, as :meth:`ServerFrameCodec.reader` is, for the same reason.
+        It is a single closure for the same reason as :meth:`ServerFrameCodec.reader`.
         """
         nonces, draw, encrypt = sealer.nonces, sealer.draw, sealer.update
         pack, ends = _MESSAGE.pack, _MESSAGE_ENDS
@@ -279,7 +292,7 @@ class ClientFrameCodec:
 
     @staticmethod
     def reader(opener: Opener) -> Callable[[bytes], ClientFrame | None]:
-        """A function that opens and decodes a frame of ``V5``, and gives ``None`` for a malformed one.
+        """A function that opens and decodes a frame of ``V5`` and returns ``None`` for a malformed one.
 
         See :meth:`ServerFrameCodec.reader`.
         """
@@ -306,8 +319,8 @@ class ClientFrameCodec:
         """The frame in *body*, the data that was signed and the signature (both empty for ``V5``).
 
         Raises:
-            DecodeError: it is truncated, has trailing bytes, or a length or fill that is not right.
-            UnsupportedMessageType: its type is not known.
+            DecodeError: it is truncated, has trailing bytes, or has a wrong length or fill.
+            UnsupportedMessageType: its type is unknown.
         """
         try:
             signature = data = b""
@@ -322,7 +335,7 @@ class ClientFrameCodec:
                 offset += 8
                 data = body[offset:]
                 if length != len(data):
-                    raise DecodeError("malformed client frame: its length is not that of its data")
+                    raise DecodeError("malformed client frame: its length field does not match its data")
             else:
                 (kind,) = _INT.unpack_from(body)
                 offset = 4
@@ -334,12 +347,12 @@ class ClientFrameCodec:
             return MessageFrame(number, payload), data, signature
         if kind == ClientFrameType.RPC_REQUEST:
             return RequestFrame(number, payload), data, signature
-        raise UnsupportedMessageType(f"client frames of type {kind} are not known")
+        raise UnsupportedMessageType(f"unknown type {kind} of a client frame")
 
 
 def _opaque(body: bytes, start: int, length: int) -> bytes:
-    """The opaque data that ends *body*."""
+    """The opaque data at the end of *body*."""
     end = start + length
     if end > len(body) or body[end:] != FILL[length & 3]:
-        raise DecodeError("malformed frame: a length or its fill is not right")
+        raise DecodeError("malformed frame: wrong length or fill")
     return body[start:end]

@@ -1,7 +1,7 @@
 """The three frames of the handshake, both sides, as pure functions (protocol, section "Handshake").
 
-1. Client to server: under the server's RSA key, who the client is, what it has seen last, and its AES key.
-2. Server to client: under the client's RSA key, a challenge, what the server has seen last, and its AES key.
+1. Client to server, encrypted with the server's RSA key: client id, last transaction id seen, and an AES key.
+2. Server to client, encrypted with the client's RSA key: a challenge, the last sequence seen, and an AES key.
 3. Client to server: the signature of the challenge.
 """
 
@@ -29,11 +29,11 @@ __all__ = [
 
 CHALLENGE_BYTES: Final = 32
 _HYPER: Final = 2**63
-_LAST_SEQUENCE: Final = 2**62  # beyond is damage: what follows has to fit 64 bits, however long the session lasts
+_LAST_SEQUENCE: Final = 2**62  # larger values are damage: all later sequences of the session have to fit 64 bits
 
 
 class ClientHello(msgspec.Struct, frozen=True):
-    """What the first frame says."""
+    """The content of the first frame."""
 
     client_id: str
     last_seen_order: int
@@ -45,7 +45,7 @@ class ClientHello(msgspec.Struct, frozen=True):
 
 
 class ServerHello(msgspec.Struct, frozen=True):
-    """What the second frame says."""
+    """The content of the second frame."""
 
     challenge: bytes
     last_seen_sequence: int
@@ -61,13 +61,13 @@ def client_hello(hello: ClientHello, server_key: PublicKey) -> bytes:
 
     Raises:
         ConfigurationError: the client id is empty, not printable ASCII, or too long for the server's key; or the
-            last seen order is no 64-bit number.
+            last seen order is not a 64-bit number.
     """
     client_id = hello.client_id
     if not client_id or not client_id.isascii() or not client_id.isprintable():
         raise ConfigurationError(f"client_id={client_id!r} must be one or more printable ASCII characters")
     if not -_HYPER <= hello.last_seen_order < _HYPER:
-        raise ConfigurationError(f"resume_from={hello.last_seen_order} is no 64-bit transaction id")
+        raise ConfigurationError(f"resume_from={hello.last_seen_order} is not a 64-bit transaction id")
     packer = xdrlib3.Packer()
     packer.pack_opaque(client_id.encode("ascii"))
     packer.pack_hyper(hello.last_seen_order)
@@ -92,7 +92,7 @@ def read_client_hello(frame: bytes, private_key: PrivateKey) -> ClientHello:
     """Read the first frame, as the server.
 
     Raises:
-        InvalidKey: it was not encrypted under *private_key*'s public half.
+        InvalidKey: it was not encrypted with the public key of *private_key*.
         DecodeError: its content is malformed.
     """
     unpacker = xdrlib3.Unpacker(private_key.decrypt(frame))
@@ -120,11 +120,11 @@ def server_hello(hello: ServerHello, client_key: PublicKey) -> bytes:
 
 
 def read_server_hello(frame: bytes, private_key: PrivateKey, protocol: Protocol) -> ServerHello:
-    """Read the second frame, as the client; a server that says no version is taken at *protocol*.
+    """Read the second frame, as the client. A server that sends no version is assumed to speak *protocol*.
 
     Raises:
-        InvalidKey: it was not encrypted under *private_key*'s public half.
-        UnsupportedVersion: the server speaks another version.
+        InvalidKey: it was not encrypted with the public key of *private_key*.
+        UnsupportedVersion: the server speaks a different version.
         DecodeError: its content is malformed.
     """
     try:
@@ -132,7 +132,7 @@ def read_server_hello(frame: bytes, private_key: PrivateKey, protocol: Protocol)
     except InvalidKey:
         raise InvalidKey(
             "the exchange's answer cannot be decrypted with this private key: it knows another public key for this "
-            "client id; register the matching one, or load the key that was registered"
+            "client id; register the matching one, or load the private key that belongs to the registered one"
         ) from None
     unpacker = xdrlib3.Unpacker(payload)
     try:
@@ -142,13 +142,13 @@ def read_server_hello(frame: bytes, private_key: PrivateKey, protocol: Protocol)
         version = _optional_version(unpacker)
     except (EOFError, xdrlib3.Error):
         raise DecodeError("malformed server hello") from None
-    # The challenge has exactly this size, lest a server has an order signed under the name of a challenge.
+    # The size is exact, so that a server cannot have an order signed by sending it as a challenge.
     if len(challenge) != CHALLENGE_BYTES or len(aes_key) != KEY_BYTES or last_seen_sequence > _LAST_SEQUENCE:
         raise DecodeError("malformed server hello")
     if version is not None and version != protocol.version:
         raise UnsupportedVersion(
             f"the exchange speaks version {version} of the protocol, this client {_spoken(protocol)}; "
-            f"choose another protocol="
+            f"pass the other protocol="
         )
     return ServerHello(challenge, last_seen_sequence, aes_key, version)
 
@@ -158,7 +158,7 @@ def _spoken(protocol: Protocol) -> str:
 
 
 def _optional_version(unpacker: xdrlib3.Unpacker) -> int | None:
-    """The unsigned int that newer ends append; what stands behind it is an error."""
+    """The unsigned int that newer peers append, if present. Anything after it is an error."""
     try:
         unpacker.done()
     except xdrlib3.Error:

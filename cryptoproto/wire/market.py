@@ -25,7 +25,7 @@ def read_market_hello(frame: bytes) -> int:
     """The version in the first frame.
 
     Raises:
-        DecodeError: the frame has another size.
+        DecodeError: the frame does not have four bytes.
     """
     if len(frame) != _UINT.size:
         raise DecodeError("malformed market-data hello")
@@ -39,10 +39,10 @@ def market_frame(payload: bytes) -> bytes:
 
 
 def read_market_frame(frame: bytes) -> bytes:
-    """The JSON payload of any later frame.
+    """The JSON payload of a frame after the first.
 
     Raises:
-        DecodeError: a length or fill is not right.
+        DecodeError: it has a wrong length or fill.
         UnsupportedMessageType: its type is not 4.
     """
     try:
@@ -50,7 +50,7 @@ def read_market_frame(frame: bytes) -> bytes:
     except error:
         raise DecodeError("truncated market-data frame") from None
     if kind != ServerFrameType.BROADCAST:
-        raise UnsupportedMessageType(f"market-data frames of type {kind} are not known")
+        raise UnsupportedMessageType(f"unknown type {kind} of a market-data frame")
     end = _HEAD.size + length
     if end > len(frame) or frame[end:] != FILL[length & 3]:
         raise DecodeError("malformed market-data frame")

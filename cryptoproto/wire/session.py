@@ -1,7 +1,7 @@
-"""The state of one connection, client's and server's: bytes in, frames out, and the other way round.
+"""The state of one connection, on the client's and the server's side: bytes to frames and back.
 
-Neither class knows about sockets, clocks or tasks. Randomness is passed in; time is not needed here at all. A session
-goes through two phases, and each phase has its own object for what it may do::
+Neither class knows about sockets, clocks or tasks; randomness is passed in. A session first completes the handshake and
+then exchanges frames::
 
     client   hello() ──► receive(server hello) = Opened, with the proof to send ──► receive, draft, seal
     server   receive(client hello) = ClientHello ──► accept() ──► receive(proof) = Proven ──► receive, send
@@ -33,7 +33,7 @@ __all__ = ["ClientSession", "Draft", "Opened", "Proven", "ServerSession"]
 
 Random: TypeAlias = Callable[[int], bytes]
 
-_MESSAGE: Final = int(ClientFrameType.MESSAGE)  # looking a member up in the enum costs as much as packing the frame
+_MESSAGE: Final = int(ClientFrameType.MESSAGE)  # an enum lookup costs as much as packing the frame
 _RPC_REQUEST: Final = int(ClientFrameType.RPC_REQUEST)
 
 
@@ -50,7 +50,7 @@ class Proven(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
-    """A client frame that has its number but is not signed or sealed yet."""
+    """A client frame that has its number, but is not signed or sealed yet."""
 
     kind: int
     number: int
@@ -61,18 +61,18 @@ class ClientSession:
     """The client's side of one connection.
 
     Args:
-        client_id: who we are to the exchange.
+        client_id: the id under which our public key is registered.
         private_key: our RSA key; decrypts the server's hello and signs the challenge.
         server_key: the exchange's public key.
-        resume_from: the last transaction id already processed; 0 = from the start, -1 = live events alone.
-        protocol: which body the frames have.
-        random: gives as many unpredictable bytes as it is asked for.
-        max_frame_bytes: larger frames are refused before they are decrypted.
+        resume_from: the last transaction id already processed; 0 = from the start, -1 = live events only.
+        protocol: the form of the frame bodies.
+        random: returns the requested number of unpredictable bytes.
+        max_frame_bytes: larger frames are rejected before they are decrypted.
 
     Attributes:
-        last_sequence: what the server had seen of us at the handshake.
+        last_sequence: the last sequence that the server had seen from us, as of the handshake.
         next_sequence: the sequence of the next message.
-        last_transaction_id: the highest transaction id received; up to it, what comes again is skipped.
+        last_transaction_id: the highest transaction id received; transactions up to it are skipped.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ClientSession:
         self._decoder = ServerFrameCodec(protocol)
         self._sealer: Sealer | None = None
         self._read: Callable[[bytes], ServerFrame | Opened | None] = self._receive_hello
-        self._reread: Callable[[bytes], ServerFrame]  # this and the next are there as soon as opener and sealer are
+        self._reread: Callable[[bytes], ServerFrame]  # set, like _write, when the handshake completes
         self._write: Callable[[int, int, bytes], bytes]
 
     def hello(self) -> bytes:
@@ -110,16 +110,16 @@ class ClientSession:
         return self._hello
 
     def receive(self, frame: bytes) -> ServerFrame | Opened | None:
-        """What *frame* says: :class:`Opened` first, then one server frame each; ``None`` for a replayed transaction.
+        """Decode *frame*: first :class:`Opened`, then a server frame each; ``None`` for a replayed transaction.
 
         Raises:
             InvalidKey, UnsupportedVersion: the handshake failed.
-            DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
+            DecodeError: the frame is damaged or malformed. The session cannot be used afterwards.
         """
         received = self._read(frame) or self._reread(frame)
         if type(received) is TransactionFrame:
             transaction_id = received.transaction_id
-            # Ids grow, with gaps; what is not above the highest was processed before the reconnect.
+            # Ids grow, with gaps. Up to the highest one, they were processed before the reconnect.
             if transaction_id <= self.last_transaction_id:
                 return None
             self.last_transaction_id = transaction_id
@@ -139,43 +139,43 @@ class ClientSession:
         return Opened(hello.last_seen_sequence, hello.version, self._private_key.sign(hello.challenge))
 
     def draft_message(self, payload: bytes) -> Draft:
-        """Give the JSON *payload* the next sequence. From here on it has to be sent: the server takes no gap."""
+        """Assign the next sequence to the JSON *payload*. It must then be sent: the server accepts no gaps."""
         sequence = self.next_sequence
         self.next_sequence = sequence + 1
         return Draft(_MESSAGE, sequence, payload)
 
     def draft_request(self, payload: bytes) -> Draft:
-        """Give the JSON *payload* a request id."""
+        """Assign a request id to the JSON *payload*."""
         request_id = self._next_request_id
         self._next_request_id = request_id + 1
         return Draft(_RPC_REQUEST, request_id, payload)
 
     def request_frame(self, payload: bytes) -> tuple[int, bytes]:
-        """The request id and the frame of a request with ``V5``, which needs no draft because it is not signed.
+        """The request id and the frame of a request with ``V5``, which is not signed and so needs no draft.
 
-        A round trip runs with cold caches, so that each call that it does without counts for ten.
+        A round trip runs with cold caches, so avoiding one call here saves about ten times its usual cost.
         """
         request_id = self._next_request_id
         self._next_request_id = request_id + 1
         return request_id, self._write(_RPC_REQUEST, request_id, payload)
 
     def sign(self, draft: Draft) -> bytes:
-        """The signature that ``SIGNED`` wants; takes 0.4 ms with RSA-2048 and may be called in another thread."""
+        """The signature for ``SIGNED``; takes 0.4 ms with RSA-2048 and may be computed in another thread."""
         return self._private_key.sign(self._encoder.data(draft.number, draft.payload))
 
     def seal(self, draft: Draft, signature: bytes = b"") -> bytes:
-        """The frame to send. Frames leave in the order in which they are sealed.
+        """The frame to send. Frames must be sent in the order in which they are sealed.
 
         Raises:
-            ProtocolError: the handshake is not over, or ``SIGNED`` lacks its signature.
+            ProtocolError: the handshake is not complete, or the signature for ``SIGNED`` is missing.
         """
         sealer = self._sealer
         if sealer is None:
-            raise ProtocolError("the handshake is not over")
+            raise ProtocolError("the handshake is not complete")
         if not self._signed:
             return self._write(draft.kind, draft.number, draft.payload)
         if not signature:
-            raise ProtocolError("a frame of Protocol.SIGNED needs its signature")
+            raise ProtocolError("a frame of Protocol.SIGNED needs a signature")
         encoder = self._encoder
         data = encoder.data(draft.number, draft.payload)
         return sealer.seal(encoder.signed_body(draft.kind, data, signature))
@@ -189,8 +189,8 @@ class ServerSession:
 
     Args:
         private_key: the exchange's RSA key.
-        random: gives as many unpredictable bytes as it is asked for.
-        max_frame_bytes: larger frames are refused before they are decrypted.
+        random: returns the requested number of unpredictable bytes.
+        max_frame_bytes: larger frames are rejected before they are decrypted.
 
     Attributes:
         next_sequence: the sequence that the next client message must have.
@@ -210,21 +210,21 @@ class ServerSession:
         self._encoder = ServerFrameCodec(Protocol.SIGNED)
         self._sealer: Sealer | None = None
         self._opener: Opener | None = None
-        self._read: Callable[[bytes], ClientFrame | None]  # there as soon as the opener is
+        self._read: Callable[[bytes], ClientFrame | None]  # set when the handshake completes
 
     @property
     def protocol(self) -> Protocol:
-        """What the client chose with its hello."""
+        """The protocol that the client chose in its hello."""
         return self._protocol
 
     def receive(self, frame: bytes) -> ClientHello | Proven | ClientFrame:
-        """What *frame* says: :class:`ClientHello`, then :class:`Proven`, then one client frame each.
+        """Decode *frame*: first :class:`ClientHello`, then :class:`Proven`, then a client frame each.
 
         Raises:
-            InvalidKey: the hello cannot be decrypted, or the proof or a message's signature is not the client's.
-            UnsupportedVersion: the client speaks a version that is not spoken here.
-            InvalidSequence: a message's sequence is not the next.
-            DecodeError: the frame is damaged or malformed. The session is of no use afterwards.
+            InvalidKey: the hello cannot be decrypted, or the proof or the signature of a message is invalid.
+            UnsupportedVersion: the client speaks an unsupported version.
+            InvalidSequence: the sequence of a message is not the next one.
+            DecodeError: the frame is damaged or malformed. The session cannot be used afterwards.
         """
         opener = self._opener
         if opener is not None:
@@ -248,7 +248,7 @@ class ServerSession:
             self._protocol = SPOKEN_VERSIONS[hello.version]
         except KeyError:
             raise UnsupportedVersion(
-                f"version {hello.version} of the protocol is not spoken here: send version 5, or none"
+                f"version {hello.version} of the protocol is not supported: send version 5, or none"
             ) from None
         self._signed = self._protocol is Protocol.SIGNED
         self._decoder = ClientFrameCodec(self._protocol)
@@ -257,17 +257,17 @@ class ServerSession:
         return hello
 
     def accept(self, client_key: PublicKey, last_sequence: int) -> bytes:
-        """The server's hello to a client that is known.
+        """The server's hello to a registered client.
 
         Args:
             client_key: the public key registered for the client id.
-            last_sequence: the last sequence seen of that client, 0 where none was.
+            last_sequence: the last sequence received from that client, 0 if none was.
 
         Raises:
             ProtocolError: the client's hello has not been received.
         """
         if self._hello is None:
-            raise ProtocolError("the client has not said hello")
+            raise ProtocolError("the client has not sent its hello")
         aes_key = self._random(KEY_BYTES)
         self._challenge = self._random(CHALLENGE_BYTES)
         self._client_key = client_key
@@ -278,7 +278,7 @@ class ServerSession:
 
     def _receive_proof(self, frame: bytes) -> Proven:
         if self._client_key is None or self._hello is None:
-            raise DecodeError("a frame came before the server's hello was answered")
+            raise DecodeError("received a frame before the server's hello was sent")
         if not self._client_key.verify(frame, self._challenge):
             raise InvalidKey("the challenge was not signed with the registered key")
         self._opener = Opener(self._hello.aes_key, self._max_frame_bytes)
@@ -302,7 +302,7 @@ class ServerSession:
         return sealer.seal_padded(self._encoder.padded_response(request_id, payload))
 
     def error(self, error_type: int, text: str) -> bytes:
-        """The frame of an error; a close has to follow."""
+        """The frame of an error; the caller closes the connection afterwards."""
         return self._ready().seal(self._encoder.error(error_type, text))
 
     def broadcast(self, payload: bytes) -> bytes:
@@ -316,5 +316,5 @@ class ServerSession:
     def _ready(self) -> Sealer:
         sealer = self._sealer
         if sealer is None:
-            raise ProtocolError("the handshake is not over")
+            raise ProtocolError("the handshake is not complete")
         return sealer

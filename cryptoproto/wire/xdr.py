@@ -1,7 +1,7 @@
-"""The pieces of XDR (RFC 4506) that frames are made of: big-endian numbers, and opaque data padded to four bytes.
+"""The parts of XDR (RFC 4506) that frames use: big-endian numbers, and opaque data padded to four bytes.
 
-The hot path uses precompiled :mod:`struct` formats, about twenty times as fast as ``xdrlib3``, which reads and writes
-the handshake and is the tests' independent oracle.
+The hot path uses precompiled :mod:`struct` formats, which are about twenty times as fast as ``xdrlib3``. That library
+reads and writes the handshake, and the tests use it as an independent oracle.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Final
 __all__ = ["FILL", "padded"]
 
 FILL: Final = (b"", b"\0\0\0", b"\0\0", b"\0")
-"""The zeroes that follow opaque data, by its length modulo four."""
+"""The zeroes after opaque data, by its length modulo four."""
 
 
 def padded(data: bytes) -> bytes:
-    """*data* and the zeroes that bring it to a multiple of four."""
+    """*data*, padded with zeroes to a multiple of four bytes."""
     return data + FILL[len(data) & 3]

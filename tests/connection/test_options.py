@@ -34,15 +34,15 @@ def shown(value: object) -> str:
         ("ws://api.example.com", r"not encrypted by TLS and api\.example\.com is not this machine; use wss://"),
         ("ws://192.168.0.1:8000", "use wss://"),
         ("ws://localhost.example.com", "use wss://"),
-        ("http://api.example.com", "no WebSocket address; write it like wss://"),
-        ("api.example.com", "no WebSocket address"),
-        ("wss://", "no WebSocket address"),
-        ("", "no WebSocket address"),
-        ("wss://api.example.com:99999", "no usable address"),
-        ("wss://api.example.com:port", "no usable address"),
-        ("wss://[::1", "no usable address"),
-        (f"wss://{'a' * 64}.com", "no usable address"),
-        ("wss://a..b", "no usable address"),
+        ("http://api.example.com", "not a WebSocket address; write it like wss://"),
+        ("api.example.com", "not a WebSocket address"),
+        ("wss://", "not a WebSocket address"),
+        ("", "not a WebSocket address"),
+        ("wss://api.example.com:99999", "not a valid address"),
+        ("wss://api.example.com:port", "not a valid address"),
+        ("wss://[::1", "not a valid address"),
+        (f"wss://{'a' * 64}.com", "not a valid address"),
+        ("wss://a..b", "not a valid address"),
         (b"wss://api.example.com", "must be a str, not bytes"),
         (None, "must be a str, not NoneType"),
     ],
@@ -101,7 +101,7 @@ def test_options_of_connect(option: dict[str, Any], words: str, arguments: dict[
 
 
 def test_a_tls_context_beside_an_address_without_tls(arguments: dict[str, Any]) -> None:
-    with pytest.raises(cp.ConfigurationError, match="ws://, which does not use it; use wss://"):
+    with pytest.raises(cp.ConfigurationError, match="has no effect on a ws:// address; use wss://"):
         cp.connect("ws://127.0.0.1:1", ssl=ssl.create_default_context(), **arguments)
 
 
@@ -129,7 +129,7 @@ async def test_client_ids(client_id: str, words: str, arguments: dict[str, Any])
 
 
 async def test_a_resume_position_beyond_64_bits(arguments: dict[str, Any]) -> None:
-    with pytest.raises(cp.ConfigurationError, match="no 64-bit transaction id"):
+    with pytest.raises(cp.ConfigurationError, match="not a 64-bit transaction id"):
         await cp.connect("ws://127.0.0.1:1", resume_from=2**63, **arguments)
 
 

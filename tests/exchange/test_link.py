@@ -44,7 +44,7 @@ async def test_versions_that_are_not_spoken(version: int, keys: dict[str, cp.Pri
         client.hello(keys, version=version)
         closed = await client.closed
         assert closed.code == 1002
-        assert closed.reason == f"version {version} of the protocol is not spoken here: send version 5, or none"
+        assert closed.reason == f"version {version} of the protocol is not supported: send version 5, or none"
 
 
 async def test_a_proof_by_another_key(keys: dict[str, cp.PrivateKey]) -> None:

@@ -56,7 +56,7 @@ def test_sides_are_sorted_from_the_best() -> None:
     assert made.mid == Decimal("100.5")
     assert made.spread == Decimal(1)
     assert made.current_order_id == 1
-    assert repr(made) == "<OrderBook BTC_USD, bid 100, ask 101>"
+    assert repr(made) == "<OrderBook BTC_USD, bid 100 × 2, ask 101 × 0.5>"
 
 
 def test_a_new_book_is_stale_and_empty() -> None:
@@ -76,7 +76,7 @@ def test_one_side_can_be_empty() -> None:
     assert (made.best_ask, made.mid, made.spread) == (None, None, None)
     assert not made.is_crossed
     assert not made.is_stale
-    assert repr(made) == "<OrderBook BTC_USD, bid 100, ask none>"
+    assert repr(made) == "<OrderBook BTC_USD, bid 100 × 2, ask none>"
 
 
 def test_a_snapshot_replaces_all_of_the_one_before() -> None:
@@ -126,7 +126,7 @@ def test_levels_that_cannot_be_leave_the_book_as_it_was(price: str, volume: str,
     made = book()
     before = made.bids, made.asks, made.current_order_id
     levels = {"7": "1", price: volume}
-    with pytest.raises(cp.DecodeError, match="cannot be"):
+    with pytest.raises(cp.DecodeError, match="impossible volume"):
         made.apply(snapshot(9, levels, {}) if buying else snapshot(9, {}, levels))
     assert (made.bids, made.asks, made.current_order_id) == before
 
@@ -141,7 +141,7 @@ def test_a_snapshot_of_another_pair_is_refused() -> None:
 
 def test_age_is_measured_by_the_clock_that_was_passed_in() -> None:
     times = iter([100.0, 107.5, 108.0, 109.0, 110.0])
-    made = cp.OrderBook("BTC_USD", clock=lambda: next(times))
+    made = cp.OrderBook("BTC_USD", time=lambda: next(times))
     made.apply(snapshot())
     assert (made.age, made.is_stale) == (7.5, False)
     made.clear()

@@ -85,7 +85,7 @@ async def test_the_example_watches_a_book(exchange: Exchange, capsys: pytest.Cap
         await watch_book.watch(exchange.market_data_url, "BTC_USD", updates=40)
     printed = capsys.readouterr().out
     assert "[live]" in printed
-    assert printed.endswith("[closed]\n")
+    assert printed.endswith("[closed] closed by this end\n")
     assert re.search(r"^BTC_USD   .*\|", printed, re.MULTILINE)
     assert re.search(r"^\d\d:\d\d:\d\d\.\d{6}  0\.01000000 (sold|bought).* at 15000\.00000000$", printed, re.MULTILINE)
 

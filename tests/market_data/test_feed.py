@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.market_data import MarketUpdate
-from cryptoproto.transport import MemoryLink
 from cryptoproto.wire import market_frame
-from tests.support.scripted_feed import FeedPeer, FeedServer, book, disabled, enabled, settle, trade
+from tests.support.scripted_feed import FeedPeer, FeedServer, StubbornServer, book, disabled, enabled, settle, trade
 from tests.support.virtual_time import VirtualLoop, virtual
 
-LIVE, WAITING = cp.FeedStatus.LIVE, cp.FeedStatus.WAITING
-CONNECTING, CLOSED = cp.FeedStatus.CONNECTING, cp.FeedStatus.CLOSED
+LIVE, WAITING = cp.FeedState.LIVE, cp.FeedState.WAITING
+CONNECTING, CLOSED = cp.FeedState.CONNECTING, cp.FeedState.CLOSED
 
 
 def now() -> float:
@@ -34,11 +33,11 @@ async def take(feed: cp.MarketData) -> list[MarketUpdate]:
     return [await anext(feed) for _ in range(feed.queued)]
 
 
-def statuses(states: list[cp.FeedState]) -> list[cp.FeedStatus]:
-    return [state.status for state in states]
+def entered(states: list[cp.FeedStateChange]) -> list[cp.FeedState]:
+    return [state.state for state in states]
 
 
-async def follow(feed: cp.MarketData, seen: list[cp.FeedState]) -> None:
+async def follow(feed: cp.MarketData, seen: list[cp.FeedStateChange]) -> None:
     async for state in feed.states():
         seen.append(state)  # noqa: PERF401 - whoever called looks at it meanwhile
 
@@ -95,7 +94,7 @@ async def test_waiting_for_a_book_tells_why_there_is_none() -> None:
     async with server.feed() as feed:
         with pytest.raises(cp.RequestTimeout, match=r"no book of BTC_USD .* 5 s; .* waiting: .*Connection refused"):
             await feed.wait_book("BTC_USD", timeout=5)
-        with pytest.raises(TimeoutError, match="there was no connection"):
+        with pytest.raises(TimeoutError, match="no connection was made"):
             await feed.wait_connected(timeout=5)
     with pytest.raises(cp.ConnectionClosed, match="closed by this end"):
         await feed.wait_book("BTC_USD", timeout=5)
@@ -161,7 +160,7 @@ async def test_a_crossed_book_is_reported_once_each_time(caplog: pytest.LogCaptu
         await settle()
         assert feed.book("BTC_USD").is_crossed
         assert feed.crossed_books == 1
-        assert [record.levelno for record in caplog.records if "a crossed book" in record.message] == [logging.WARNING]
+        assert [record.levelno for record in caplog.records if "crossed book" in record.message] == [logging.WARNING]
         server.peer.say(book(3), crossed, book(4, {"103": "1"}, {"101": "1"}))
         await settle()
         assert feed.book("BTC_USD").current_order_id == 4
@@ -177,7 +176,7 @@ async def test_a_late_snapshot_is_neither_applied_nor_told(caplog: pytest.LogCap
         assert await take(feed) == [book(9)]
         assert feed.book("BTC_USD").current_order_id == 9
         assert feed.book("BTC_USD").late_snapshots == 1
-        assert "a late snapshot of BTC_USD was ignored: order id 8 after 9" in caplog.text
+        assert "ignored a late snapshot of BTC_USD: order id 8 after 9" in caplog.text
 
 
 # The slow iteration
@@ -245,7 +244,7 @@ async def test_one_task_iterates() -> None:
 @virtual
 async def test_a_lost_link_is_replaced_and_the_book_is_stale_in_between() -> None:
     server = FeedServer()
-    seen: list[cp.FeedState] = []
+    seen: list[cp.FeedStateChange] = []
     async with server.feed() as feed, asyncio.TaskGroup() as group:
         group.create_task(follow(feed, seen))
         await settle()
@@ -257,7 +256,7 @@ async def test_a_lost_link_is_replaced_and_the_book_is_stale_in_between() -> Non
         assert made.is_stale
         assert made.bids == made.asks == ()
         assert not feed.is_connected
-        assert feed.state == cp.FeedState(WAITING, 1, feed.state.error, 1.0)
+        assert feed.state == cp.FeedStateChange(WAITING, feed.state.reason, 1, 1.0, feed.state.error)
         assert isinstance(feed.state.error, cp.ServerRestart)
         assert feed.state.reason == "connection closed with code 1012: server restart"
         await feed.wait_connected(timeout=10)
@@ -268,11 +267,11 @@ async def test_a_lost_link_is_replaced_and_the_book_is_stale_in_between() -> Non
         assert made.current_order_id == 1
         assert feed.connections == 2
         await feed.close()
-    assert statuses(seen) == [CONNECTING, LIVE, WAITING, CONNECTING, LIVE, CLOSED]
+    assert entered(seen) == [CONNECTING, LIVE, WAITING, CONNECTING, LIVE, CLOSED]
     assert [state.attempt for state in seen] == [0, 0, 1, 1, 0, 1]
     assert seen[3].error is seen[2].error
     assert seen[4].error is seen[5].error is None
-    assert seen[5].reason == ""
+    assert seen[5].reason == "closed by this end"
 
 
 @virtual
@@ -302,12 +301,12 @@ async def test_the_backoff_begins_anew_only_after_a_link_that_lived() -> None:
             await asyncio.sleep(9.5)
             server.peer.close(1011)
             await settle()
-            assert feed.state.retry_in == expected
+            assert feed.state.delay_s == expected
         await feed.wait_connected(timeout=10)
         await asyncio.sleep(10)
         server.peer.close(1011)
         await settle()
-        assert feed.state.retry_in == 1.0
+        assert feed.state.delay_s == 1.0
         assert backoff.attempts == 1
 
 
@@ -332,9 +331,9 @@ async def test_a_dead_link_is_noticed() -> None:
         await asyncio.sleep(20)
         server.peer.link.pause_reading()  # neither pongs nor anything else from here on
         states = feed.states()
-        assert (await anext(states)).status is LIVE
+        assert (await anext(states)).state is LIVE
         state = await anext(states)
-        assert state.status is WAITING
+        assert state.state is WAITING
         assert isinstance(state.error, cp.HeartbeatTimeout)
         assert 30 <= now() <= 34
         assert feed.book("BTC_USD").is_stale
@@ -383,7 +382,7 @@ async def test_a_server_that_does_not_say_hello_is_given_up() -> None:
     async with server.feed() as feed:
         await asyncio.sleep(10.5)
         assert isinstance(feed.state.error, cp.OpenTimeout)
-        assert feed.state.status is WAITING
+        assert feed.state.state is WAITING
         assert server.peer.closed is not None
         server.script = FeedPeer.hello
         await feed.wait_connected(timeout=1)
@@ -445,7 +444,7 @@ async def test_a_malformed_frame_is_the_reason_of_a_reconnect(broken: bytes | st
             peer.link.send(broken)
         peer.say(book(10), trade(10))
         await settle()
-        assert feed.state.status is WAITING
+        assert feed.state.state is WAITING
         assert isinstance(feed.state.error, cp.DecodeError)
         assert feed.book("BTC_USD").is_stale
         assert feed.last_trade("BTC_USD") is None, "nothing after it is believed"
@@ -474,7 +473,7 @@ async def test_a_malformed_hello_is_the_reason_of_a_reconnect(hello: bytes) -> N
     server = FeedServer(lambda peer: peer.link.send(hello))
     async with server.feed() as feed:
         await settle()
-        assert feed.state.status is WAITING
+        assert feed.state.state is WAITING
         assert isinstance(feed.state.error, cp.DecodeError)
         assert feed.connections == 0
 
@@ -484,15 +483,15 @@ async def test_a_malformed_hello_is_the_reason_of_a_reconnect(hello: bytes) -> N
 async def test_a_version_that_is_not_spoken_ends_the_feed(version: int) -> None:
     server = FeedServer(lambda peer: peer.hello(version))
     async with server.feed() as feed:
-        with pytest.raises(cp.UnsupportedVersion, match=rf"version {version} of market data; this client speaks 1"):
+        with pytest.raises(cp.UnsupportedVersion, match=rf"version {version} of market data; this client supports 1"):
             await anext(feed)
         await asyncio.sleep(1000)
         assert len(server.peers) == 1
         assert server.peer.closed is not None
         assert server.peer.closed.code == 1002
-        assert feed.state.status is CLOSED
+        assert feed.state.state is CLOSED
         assert isinstance(feed.state.error, cp.UnsupportedVersion)
-        assert [state.status async for state in feed.states()] == [CLOSED]
+        assert [state.state async for state in feed.states()] == [CLOSED]
         with pytest.raises(cp.UnsupportedVersion) as first:
             await feed.wait_book("BTC_USD")
         with pytest.raises(cp.UnsupportedVersion) as second:
@@ -524,7 +523,7 @@ async def test_an_error_that_no_attempt_would_change_ends_the_feed(error: Except
             await anext(feed)
         await asyncio.sleep(1000)
         assert len(server.opened_at) == 1
-        assert feed.state.status is CLOSED
+        assert feed.state.state is CLOSED
         assert feed.state.reason == str(error)
 
 
@@ -558,9 +557,9 @@ async def test_after_close_what_waits_can_still_be_taken() -> None:
     assert [update async for update in feed] == [trade(1), trade(2)]
     assert server.peer.closed is not None
     assert server.peer.closed.code == 1000
-    assert feed.state == cp.FeedState(CLOSED)
+    assert feed.state == cp.FeedStateChange(CLOSED, "closed by this end")
     await feed.close()
-    assert [state.status async for state in feed.states()] == [CLOSED]
+    assert [state.state async for state in feed.states()] == [CLOSED]
 
 
 @virtual
@@ -575,27 +574,6 @@ async def test_close_ends_everybody_who_waits() -> None:
         assert await taking is None
         with pytest.raises(cp.ConnectionClosed, match="closed by this end"):
             await waiting
-
-
-class Stubborn(MemoryLink):
-    """A peer that does not answer the goodbye."""
-
-    closing = False
-
-    def close(self, code: int, reason: str, timeout: float) -> None:
-        if not self.closing:
-            self.closing = True
-            asyncio.get_running_loop().call_later(timeout, self.abort)
-
-
-class StubbornServer(FeedServer):
-    async def __call__(self, url: str, listener: Any, options: Any) -> Any:
-        self.peers.append(FeedPeer(self.script))
-        here, there = Stubborn(listener), MemoryLink(self.peer)
-        here.join(there)
-        self.peer.on_open(there)
-        listener.on_open(here)
-        return here
 
 
 @virtual
@@ -663,7 +641,7 @@ async def test_close_leaves_nothing_at_any_moment(situation: Callable[[FeedServe
     for _ in range(turns):
         await asyncio.sleep(0)
     await feed.close()
-    assert feed.state.status is CLOSED
+    assert feed.state.state is CLOSED
     await settle()
     assert all(peer.closed is not None for peer in server.peers)
     attempts = len(server.opened_at)
@@ -685,7 +663,7 @@ async def test_a_cancelled_close_still_closes(turns: int) -> None:
     with pytest.raises(asyncio.CancelledError):
         await closing
     if turns:
-        assert feed.state.status is CLOSED
+        assert feed.state.state is CLOSED
         await asyncio.sleep(6)
         assert server.peer.closed is not None
     await feed.close()
@@ -697,7 +675,7 @@ async def test_cancelling_loses_nothing() -> None:
     async with server.feed() as feed:
         await settle()
         states = feed.states()
-        assert (await anext(states)).status is LIVE
+        assert (await anext(states)).state is LIVE
         calls: list[Callable[[], Any]] = [
             lambda: anext(feed),
             lambda: anext(states),
@@ -721,7 +699,7 @@ async def test_cancelling_loses_nothing() -> None:
         with pytest.raises(asyncio.CancelledError):
             await taking
         assert await anext(feed) == trade()
-        assert (await anext(states)).status is WAITING
+        assert (await anext(states)).state is WAITING
 
 
 @virtual
@@ -747,8 +725,8 @@ async def test_a_cancelled_body_closes_the_feed() -> None:
 @virtual
 async def test_many_can_follow_the_states_and_a_late_one_begins_with_the_present() -> None:
     server = FeedServer()
-    early: list[cp.FeedState] = []
-    late: list[cp.FeedState] = []
+    early: list[cp.FeedStateChange] = []
+    late: list[cp.FeedStateChange] = []
     async with server.feed() as feed, asyncio.TaskGroup() as group:
         group.create_task(follow(feed, early))
         await settle()
@@ -757,8 +735,8 @@ async def test_many_can_follow_the_states_and_a_late_one_begins_with_the_present
         group.create_task(follow(feed, late))
         await feed.wait_connected(timeout=5)
         await feed.close()
-    assert statuses(early) == [CONNECTING, LIVE, WAITING, CONNECTING, LIVE, CLOSED]
-    assert statuses(late) == [WAITING, CONNECTING, LIVE, CLOSED]
+    assert entered(early) == [CONNECTING, LIVE, WAITING, CONNECTING, LIVE, CLOSED]
+    assert entered(late) == [WAITING, CONNECTING, LIVE, CLOSED]
 
 
 @virtual
@@ -767,12 +745,12 @@ async def test_one_who_is_far_behind_misses_the_oldest_states_only() -> None:
     server.refusal = OSError("refused")
     async with server.feed(backoff=cp.Backoff(1, 1, random=lambda: 1.0)) as feed:
         states = feed.states()
-        assert (await anext(states)).status is CONNECTING
+        assert (await anext(states)).state is CONNECTING
         await asyncio.sleep(100.5)
     rest = [state async for state in states]
     assert len(rest) == 64
-    assert rest[-1].status is CLOSED
-    attempts = [state.attempt for state in rest if state.status is WAITING]
+    assert rest[-1].state is CLOSED
+    attempts = [state.attempt for state in rest if state.state is WAITING]
     assert attempts == list(range(attempts[0], 102))
 
 
@@ -783,7 +761,7 @@ async def test_one_who_is_far_behind_misses_the_oldest_states_only() -> None:
     ("options", "words"),
     [
         ({"url": "ws://example.com"}, "insecure=True"),
-        ({"url": "https://example.com"}, "no WebSocket address"),
+        ({"url": "https://example.com"}, "not a WebSocket address"),
         ({"transport": "carrier pigeon"}, "choose"),
         ({"open_timeout": 0}, "open_timeout=0"),
         ({"open_timeout": None}, "open_timeout=None"),
@@ -802,8 +780,45 @@ def test_options_that_cannot_be_are_refused_at_once(options: dict[str, Any], wor
 
 def test_plain_ws_to_another_machine_on_request() -> None:
     feed = cp.MarketData("ws://example.com", insecure=True)
-    assert repr(feed) == "<MarketData ws://example.com, idle>"
-    assert feed.state.status is cp.FeedStatus.IDLE
+    assert feed.state == cp.FeedStateChange(cp.FeedState.IDLE, "not started")
+
+
+@virtual
+async def test_the_repr_says_address_state_and_best_prices() -> None:
+    server = FeedServer()
+    feed = server.feed()
+    assert repr(feed) == "<MarketData ws://localhost, idle>"
+    async with feed:
+        await feed.wait_connected(timeout=1)
+        assert repr(feed) == "<MarketData ws://localhost, live>"
+        server.peer.say(book(1, {"99": "2"}, {}), book(2, {}, {"7": "1"}, pair="ETH_USD"))
+        await settle()
+        assert (
+            repr(feed) == "<MarketData ws://localhost, live, BTC_USD bid 99 × 2, ask none, ETH_USD bid none, ask 7 × 1>"
+        )
+        server.peer.say(*(book(3, pair=pair) for pair in ("A_B", "C_D")))
+        await settle()
+        assert repr(feed).endswith(", and 1 more pairs>")
+    assert repr(feed).startswith("<MarketData ws://localhost, closed, A_B stale, BTC_USD stale, ")
+
+
+@virtual
+async def test_the_repr_names_the_pairs_that_were_asked_for() -> None:
+    feed = FeedServer().feed(pairs=["ETH_USD", "BTC_USD"])
+    assert repr(feed) == "<MarketData ws://localhost, idle, BTC_USD stale, ETH_USD stale>"
+
+
+def test_a_password_in_the_address_is_not_shown() -> None:
+    feed = cp.MarketData("wss://user:hunter2@example.com")
+    assert repr(feed) == "<MarketData wss://***@example.com, idle>"
+
+
+@virtual
+async def test_a_pair_that_was_not_asked_for() -> None:
+    feed = FeedServer().feed(pairs=["BTC_USD", "ETH_USD"])
+    for call in (feed.book, feed.last_trade):
+        with pytest.raises(cp.ConfigurationError, match="A_B is not among the pairs= of this feed: BTC_USD, ETH_USD"):
+            call("A_B")
 
 
 @virtual
@@ -811,16 +826,16 @@ async def test_a_feed_is_started_once_and_before_it_is_used() -> None:
     server = FeedServer()
     feed = server.feed()
     for call in (lambda: anext(feed), lambda: feed.wait_book("BTC_USD"), feed.wait_connected):
-        with pytest.raises(cp.ConfigurationError, match="not started"):
+        with pytest.raises(cp.ConfigurationError, match="not been started"):
             await call()
     async with feed:
-        with pytest.raises(cp.ConfigurationError, match="started once"):
+        with pytest.raises(cp.ConfigurationError, match="started only once"):
             feed.start()
-    with pytest.raises(cp.ConfigurationError, match="started once"):
+    with pytest.raises(cp.ConfigurationError, match="started only once"):
         feed.start()
     unused = server.feed()
     await unused.close()
-    with pytest.raises(cp.ConfigurationError, match="started once"):
+    with pytest.raises(cp.ConfigurationError, match="started only once"):
         unused.start()
 
 

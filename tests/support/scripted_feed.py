@@ -12,7 +12,7 @@ from cryptoproto.messages import encode
 from cryptoproto.transport import Closed, Listener, MemoryLink, OpenOptions, Transport, memory_pair
 from cryptoproto.wire import market_frame, market_hello
 
-__all__ = ["FeedPeer", "FeedServer", "book", "disabled", "enabled", "settle", "trade"]
+__all__ = ["FeedPeer", "FeedServer", "StubbornServer", "book", "disabled", "enabled", "settle", "trade"]
 
 START = (1_700_000_000, 123)
 
@@ -129,4 +129,25 @@ class FeedServer:
     def feed(self, **options: Any) -> cp.MarketData:
         """A feed from here, with delays of 1, 2, 4, 8, 8, … seconds, and books that age by the loop's clock."""
         options.setdefault("backoff", cp.Backoff(1.0, 8.0, random=lambda: 1.0))
-        return cp.MarketData("ws://localhost", transport=self, clock=asyncio.get_running_loop().time, **options)
+        return cp.MarketData("ws://localhost", transport=self, time=asyncio.get_running_loop().time, **options)
+
+
+class Stubborn(MemoryLink):
+    """A peer that does not answer the goodbye."""
+
+    closing = False
+
+    def close(self, code: int, reason: str, timeout: float) -> None:
+        if not self.closing:
+            self.closing = True
+            asyncio.get_running_loop().call_later(timeout, self.abort)
+
+
+class StubbornServer(FeedServer):
+    async def __call__(self, url: str, listener: Any, options: Any) -> Any:
+        self.peers.append(FeedPeer(self.script))
+        here, there = Stubborn(listener), MemoryLink(self.peer)
+        here.join(there)
+        self.peer.on_open(there)
+        listener.on_open(here)
+        return here

@@ -23,10 +23,10 @@ def test_market_data(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
         assert book.best_bid == (Decimal(100), Decimal(1))
         assert feed.books["BTC_USD"].best_bid == book.best_bid
         list(feed.updates(timeout=0.1))
-        assert [state.status for state in feed.states(timeout=0.05)] == [cp.FeedStatus.LIVE]
-        with pytest.raises(cp.ConfigurationError, match="keep other pairs"):
+        assert [state.state for state in feed.states(timeout=0.05)] == [cp.FeedState.LIVE]
+        with pytest.raises(cp.ConfigurationError, match="not among the pairs"):
             feed.book("ETH_USD")
-    assert feed.state.status is cp.FeedStatus.CLOSED
+    assert feed.state.state is cp.FeedState.CLOSED
     assert feed.book("BTC_USD").is_stale
     assert book.best_bid == (Decimal(100), Decimal(1))  # a copy
 

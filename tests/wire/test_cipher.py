@@ -123,7 +123,7 @@ def test_a_source_that_fails_stops_the_sealing() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 17, 31, 33, 47, 1000])
 def test_a_frame_of_a_wrong_length_is_refused(size: int) -> None:
-    with pytest.raises(cp.DecodeError, match=f"a frame of {size} bytes cannot be one: expected a multiple of 16"):
+    with pytest.raises(cp.DecodeError, match=f"a frame of {size} bytes is malformed: expected a multiple of 16"):
         Opener(KEY).open(bytes(size))
 
 
@@ -168,7 +168,7 @@ def test_the_default_limit_is_a_mebibyte() -> None:
 def test_another_key_is_the_same_error_as_damage() -> None:
     # Damaged, or under a wrong key, one frame in 256 seems to be padded; with these nonces, neither is.
     frame = Sealer(KEY, Dice()).seal(BODY)
-    with pytest.raises(cp.DecodeError, match="it is damaged, or sealed under another key") as damaged:
+    with pytest.raises(cp.DecodeError, match="it is damaged, or was sealed with another key") as damaged:
         Opener(KEY).open(frame[:-1] + bytes([frame[-1] ^ 1]))
     with pytest.raises(cp.DecodeError) as foreign:
         Opener(bytes(32)).open(Sealer(KEY, Dice()).seal(BODY))

@@ -70,7 +70,7 @@ def test_a_client_id_too_long_is_told_how_much_room_there_is(server: str, versio
 
 @pytest.mark.parametrize("order", [2**63, -(2**63) - 1, 10**30])
 def test_a_position_beyond_64_bits(order: int) -> None:
-    with pytest.raises(cp.ConfigurationError, match=f"resume_from={order} is no 64-bit transaction id"):
+    with pytest.raises(cp.ConfigurationError, match=f"resume_from={order} is not a 64-bit transaction id"):
         client_hello(ClientHello("alice", order, KEY), public_key("server"))
 
 
@@ -138,7 +138,7 @@ def test_server_hello(protocol: Protocol, version: int | None) -> None:
     [
         (Protocol.SIGNED, 5, "speaks version 5 of the protocol, this client the signed form without a version"),
         (Protocol.SIGNED, 0, "speaks version 0"),
-        (Protocol.V5, 4, "speaks version 4 of the protocol, this client version 5; choose another protocol="),
+        (Protocol.V5, 4, "speaks version 4 of the protocol, this client version 5; pass the other protocol="),
         (Protocol.V5, 6, "speaks version 6"),
         (Protocol.V5, 2**32 - 1, "speaks version 4294967295"),
     ],

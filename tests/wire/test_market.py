@@ -32,7 +32,7 @@ def test_frame(size: int) -> None:
 
 @pytest.mark.parametrize("kind", [-(2**31), -1, 0, 1, 2, 3, 5, 2**31 - 1])
 def test_frame_of_another_type(kind: int) -> None:
-    with pytest.raises(cp.UnsupportedMessageType, match=f"of type {kind} are not known"):
+    with pytest.raises(cp.UnsupportedMessageType, match=f"unknown type {kind} of a market-data frame"):
         read_market_frame(packed(("enum", kind), ("opaque", b"{}")))
 
 

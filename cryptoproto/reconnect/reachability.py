@@ -1,0 +1,31 @@
+"""Wakes whoever waits to reconnect to a host when somebody else in this event loop has just reached it."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+__all__ = ["announce", "watch"]
+
+_Watchers: TypeAlias = dict[str, weakref.WeakSet[asyncio.Event]]
+_watchers: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watchers]] = weakref.WeakKeyDictionary()
+
+
+def watch(url: str) -> asyncio.Event:
+    """An event that is set each time when the host of *url* has been reached; forgotten with its last reference."""
+    event = asyncio.Event()
+    by_host = _watchers.setdefault(asyncio.get_running_loop(), {})
+    by_host.setdefault(_host(url), weakref.WeakSet()).add(event)
+    return event
+
+
+def announce(url: str) -> None:
+    """The host of *url* has been reached: whoever waits for it need not wait any longer."""
+    for event in _watchers.get(asyncio.get_running_loop(), {}).get(_host(url), ()):
+        event.set()
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
