@@ -319,6 +319,10 @@ class Client:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
         return self._events.stream()
 
+    def reconnect_now(self) -> None:
+        """End a wait between attempts to connect: try now. Without effect in any other state."""
+        self._reconnector.reconnect_now()
+
     def states(self) -> Subscription[StateChange]:
         """The state now, and every change after it; any number of readers."""
         return self._link.states.subscribe()

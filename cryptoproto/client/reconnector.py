@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 import msgspec
 
 from ..connection import Connection, ConnectOptions
 from ..connection.options import default_throttle
-from ..exceptions import ConnectionClosed, CryptoprotoError
+from ..exceptions import (
+    ConcurrentConnection,
+    ConnectionClosed,
+    CryptoprotoError,
+    InvalidKey,
+    OpenTimeout,
+    ServerRestart,
+)
 from ..reconnect import Backoff
+from ..reconnect.reachability import announce, watch
 from .event_stream import EventDelivery
 from .link import Link
 from .metrics import Metrics
@@ -18,6 +27,9 @@ from .order_entry import OrderEntry
 from .states import Reaction, State, StateChange, reaction_to
 
 __all__ = ["Reconnector"]
+
+_RESTART_S: Final = 10.0
+"""For how long after an announced restart (1012) attempts follow each other quickly."""
 
 logger = logging.getLogger("cryptoproto.client")
 
@@ -54,6 +66,12 @@ class Reconnector:
         self._metrics = metrics
         self._backoff = backoff
         self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._after_restart = backoff.with_limits(initial=0.1, cap=0.5)
+        self._restart_until = 0.0  # loop time
+        self._gave_up_at: float | None = None  # loop time at which a handshake was given up last
+        self._keys_have_worked = False
 
     def start(self) -> None:
         """Begin."""
@@ -88,14 +106,56 @@ class Reconnector:
     async def _keep_connected(self) -> None:
         while True:
             error = await self._one_connection()
-            reaction = Reaction(stop=True) if self._events.failure is not None else reaction_to(error)
+            reaction = self._reaction_to(error)
             if reaction.stop:
                 self._stop(self._events.failure or error)
                 return
-            delay = max(self._backoff.next_delay(), reaction.least_delay_s)
+            delay = self._next_delay(error, reaction)
             attempt = self._backoff.attempts
             self._link.enter(StateChange(State.WAITING, str(error), attempt=attempt, delay_s=delay, error=error))
-            await asyncio.sleep(delay)
+            await self._wait(delay, reaction)
+
+    def _reaction_to(self, error: CryptoprotoError) -> Reaction:
+        """As :func:`reaction_to`, with what this process knows besides."""
+        if self._events.failure is not None:
+            return Reaction(stop=True)
+        if isinstance(error, OpenTimeout):
+            self._gave_up_at = self._loop.time()
+        elif isinstance(error, ConcurrentConnection) and self._gave_up_at is not None:
+            # The proof of a handshake that we gave up may have arrived late and taken our own place.
+            since, self._gave_up_at = self._loop.time() - self._gave_up_at, None
+            if since <= self._options.open_timeout:
+                logger.warning("taken over by what may be our own abandoned handshake; trying once more")
+                return Reaction(stop=False)
+        elif isinstance(error, InvalidKey) and self._keys_have_worked:
+            logger.warning("refused with keys that have worked before: %s; trying again", error)
+            return Reaction(stop=False)
+        return reaction_to(error)
+
+    def _next_delay(self, error: CryptoprotoError, reaction: Reaction) -> float:
+        now = self._loop.time()
+        if isinstance(error, ServerRestart):
+            self._restart_until = now + _RESTART_S
+            self._after_restart.reset()
+        delay = self._backoff.next_delay()
+        if now < self._restart_until and not reaction.least_delay_s:
+            return min(delay, self._after_restart.next_delay())
+        return max(delay, reaction.least_delay_s)
+
+    async def _wait(self, delay: float, reaction: Reaction) -> None:
+        """Wait *delay* seconds, or until :meth:`reconnect_now`, or until somebody else has reached the exchange."""
+        self._wake.clear()
+        reached = watch(self._options.url) if not reaction.least_delay_s else asyncio.Event()
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._wake, reached)]
+        try:
+            await asyncio.wait(waits, timeout=delay, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def reconnect_now(self) -> None:
+        """End a wait between attempts."""
+        self._wake.set()
 
     async def _one_connection(self) -> CryptoprotoError:
         """Open a connection and stay with it until it ends; returns what ended it."""
@@ -109,6 +169,8 @@ class Reconnector:
             self._link.enter(StateChange(State.RESUMING, "connected", attempt=self._backoff.attempts))
             replayed = await self._order_entry.resume(connection, resumed_from)
             self._backoff.reset()
+            self._keys_have_worked = True
+            announce(self._options.url)
             self._link.enter(StateChange(State.LIVE, "everything is known", replayed=replayed))
             await connection.wait_closed()
         except CryptoprotoError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import msgspec
 
@@ -10,6 +11,7 @@ from ..exceptions import (
     ConcurrentConnection,
     ConfigurationError,
     CryptoprotoError,
+    HistoryRewound,
     InvalidKey,
     RateLimited,
     UnsupportedVersion,
@@ -64,6 +66,9 @@ class StateChange(msgspec.Struct, frozen=True):
     error: CryptoprotoError | None = None
 
 
+_FINAL: Final = (ConcurrentConnection, InvalidKey, UnsupportedVersion, ConfigurationError, HistoryRewound)
+
+
 class Reaction(msgspec.Struct, frozen=True):
     """What to do after a connection has ended: stop, or try again after *least_delay_s* or more."""
 
@@ -74,11 +79,11 @@ class Reaction(msgspec.Struct, frozen=True):
 def reaction_to(error: CryptoprotoError) -> Reaction:
     """What *error*, which ended a connection or kept one from opening, asks for.
 
-    Someone else has taken over (4000), keys or versions that do not fit, and options that cannot be used: stop. The
-    rate limit (4009): wait longer. Everything else, a wrong sequence (4001) and a restart (1012) included: connect
-    again, which also resynchronises the sequence.
+    Stop if another connection has taken over (4000), if a key or version does not fit, if an option cannot be used,
+    or if the exchange's history was rewound. Wait longer after the rate limit (4009). Otherwise connect again, also
+    after a wrong sequence (4001) and a restart (1012): a new connection resynchronises the sequence.
     """
-    if isinstance(error, ConcurrentConnection | InvalidKey | UnsupportedVersion | ConfigurationError):
+    if isinstance(error, _FINAL):
         return Reaction(stop=True)
     if isinstance(error, RateLimited):
         return Reaction(stop=False, least_delay_s=_RATE_LIMIT_PAUSE_S)

@@ -29,8 +29,8 @@ def _refusal(closed: Closed) -> CryptoprotoError:
             "the connection was lost during the handshake; if this happens every time, the exchange may speak another "
             "form of the protocol (protocol=), or not know the client id"
         )
-    if closed.code == CloseCode.POLICY_VIOLATION:
-        return InvalidKey(f"the exchange refused the handshake: {closed.reason or 'no reason given'}")
+    if closed.code == CloseCode.POLICY_VIOLATION and _names_the_key(closed.reason):
+        return InvalidKey(f"the exchange refused the handshake: {closed.reason}")
     if closed.code == CloseCode.PROTOCOL_ERROR:
         return UnsupportedVersion(
             f"the exchange ended the handshake with code 1002: {closed.reason or 'no reason given'}; "
@@ -41,6 +41,12 @@ def _refusal(closed: Closed) -> CryptoprotoError:
     return HandshakeError(
         f"the exchange ended the handshake with code {closed.code}: {closed.reason or 'no reason given'}"
     )
+
+
+def _names_the_key(reason: str) -> bool:
+    """Whether *reason* says that a retry with the same key cannot succeed; 1008 alone may mean a slow handshake."""
+    words = reason.lower()
+    return "key" in words or "client id" in words or "signature" in words
 
 
 def own(error: CryptoprotoError, *, sent: bool | None) -> CryptoprotoError:

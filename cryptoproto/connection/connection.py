@@ -17,6 +17,7 @@ from ..exceptions import (
     DecodeError,
     HandshakeError,
     HeartbeatTimeout,
+    HistoryRewound,
     OpenTimeout,
     RequestTimeout,
     SlowConsumer,
@@ -437,7 +438,7 @@ class Connection:
                 if frame is not None:
                     self._on_rare(frame)
                 return
-        except (HandshakeError, DecodeError) as error:
+        except (HandshakeError, DecodeError, HistoryRewound) as error:
             self._fail(error, CloseCode.PROTOCOL_ERROR)
             return
         if self._has_queue:
@@ -582,7 +583,7 @@ class Connection:
         self._hand_over()
         self._identity.release()
         if self._error is None:
-            if isinstance(error, ConnectionClosed):
+            if isinstance(error, ConnectionClosed) and not isinstance(error, HistoryRewound):
                 error.position = self._position
             if cause is not None:
                 error.__cause__ = cause

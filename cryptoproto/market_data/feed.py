@@ -15,6 +15,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout, UnsupportedVersion
 from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
 from ..reconnect.backoff import Backoff
+from ..reconnect.reachability import announce
 from ..reconnect.state_stream import StateStream
 from ..reconnect.subscription import Subscription
 from ..transport import TransportKind, TransportOpener
@@ -307,6 +308,7 @@ class MarketData:
     def _on_live(self) -> None:
         self._connections += 1
         self._live_since = asyncio.get_running_loop().time()
+        announce(self._options.url)
         self._states.publish(FeedStateChange(FeedState.LIVE, "connected"))
         logger.info("%s: connected", self._shown_url)
 

@@ -65,6 +65,10 @@ class Backoff:
         """Upper limit of the next delay, in seconds."""
         return self._ceiling
 
+    def with_limits(self, *, initial: float, cap: float) -> Backoff:
+        """A new backoff with other limits and the same factor and randomness."""
+        return Backoff(initial, cap, self._factor, random=self._random)
+
     def next_delay(self) -> float:
         """Return how many seconds to wait, and count an attempt."""
         delay = self._random() * self._ceiling

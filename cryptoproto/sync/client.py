@@ -189,6 +189,10 @@ class Client:
         """The current counters, gauges and latency histograms."""
         return self._now(self._client().metrics)
 
+    def reconnect_now(self) -> None:
+        """End a pause between attempts to connect; see :meth:`cryptoproto.Client.reconnect_now`."""
+        self._thread.call(self._client().reconnect_now)
+
     # Streams
 
     def events(self, *, timeout: float | None = None) -> Stream[Event]:

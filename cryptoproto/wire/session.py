@@ -14,11 +14,19 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from ..exceptions import DecodeError, InvalidKey, InvalidSequence, ProtocolError, UnsupportedVersion
+from ..exceptions import DecodeError, HistoryRewound, InvalidKey, InvalidSequence, ProtocolError, UnsupportedVersion
 from ..keys import PrivateKey, PublicKey
 from .cipher import KEY_BYTES, MAX_FRAME_BYTES, Opener, Sealer
 from .codes import ClientFrameType, CloseCode, Protocol
-from .frames import ClientFrame, ClientFrameCodec, MessageFrame, ServerFrame, ServerFrameCodec, TransactionFrame
+from .frames import (
+    ClientFrame,
+    ClientFrameCodec,
+    MessageFrame,
+    ResponseFrame,
+    ServerFrame,
+    ServerFrameCodec,
+    TransactionFrame,
+)
 from .handshake import (
     CHALLENGE_BYTES,
     ClientHello,
@@ -95,6 +103,7 @@ class ClientSession:
         self._random = random
         self._max_frame_bytes = max_frame_bytes
         self._next_request_id = 1
+        self._replay_is_over = False
         self._aes_key = random(KEY_BYTES)
         hello = ClientHello(client_id, resume_from, self._aes_key, protocol.version)
         self._hello = client_hello(hello, server_key)
@@ -115,14 +124,20 @@ class ClientSession:
         Raises:
             InvalidKey, UnsupportedVersion: the handshake failed.
             DecodeError: the frame is damaged or malformed. The session cannot be used afterwards.
+            HistoryRewound: a transaction id that does not exceed the last one came after the first response. Only the
+                replay before it may repeat transactions.
         """
         received = self._read(frame) or self._reread(frame)
         if type(received) is TransactionFrame:
             transaction_id = received.transaction_id
             # Ids grow, with gaps. Up to the highest one, they were processed before the reconnect.
             if transaction_id <= self.last_transaction_id:
+                if self._replay_is_over:
+                    raise HistoryRewound(self.last_transaction_id, transaction_id)
                 return None
             self.last_transaction_id = transaction_id
+        elif type(received) is ResponseFrame:
+            self._replay_is_over = True  # the server replays everything before it answers a request
         return received
 
     def _receive_hello(self, frame: bytes) -> Opened:

@@ -12,9 +12,8 @@ from cryptoproto.client.link import not_sent
 from cryptoproto.client.rate_limiter import RateLimiter
 from cryptoproto.client.states import State
 from cryptoproto.exchange import Exchange
-from tests.client.test_states import placed
 from tests.support.lines import Line, client_of, patient, trader
-from tests.support.peer import Script, settle
+from tests.support.peer import Script, placed, settle
 from tests.support.virtual_time import virtual
 
 PAIR = "BTC_USD"

@@ -12,7 +12,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.client.states import State
 from tests.support.lines import client_of, next_state, patient, until, until_state
-from tests.support.peer import Peer, Script, settle
+from tests.support.peer import Peer, Script, placed, settle
 from tests.support.virtual_time import virtual
 
 CONNECTING, RESUMING, LIVE, WAITING, CLOSED = State.CONNECTING, State.RESUMING, State.LIVE, State.WAITING, State.CLOSED
@@ -35,7 +35,7 @@ ENDINGS: dict[str, Ending] = {
     "1000": (lambda peer: peer.close(1000, "bye"), cp.ConnectionClosed, 0.5),
     "1001": (lambda peer: peer.close(1001, "away"), cp.ConnectionClosed, 0.5),
     "1011": (lambda peer: peer.close(1011, "bug"), cp.ConnectionClosed, 0.5),
-    "1012": (lambda peer: peer.close(1012, "restart"), cp.ServerRestart, 0.5),
+    "1012": (lambda peer: peer.close(1012, "restart"), cp.ServerRestart, 0.1),
     "4001": (lambda peer: peer.close(4001, "sequence"), cp.InvalidSequence, 0.5),
     "4009": (lambda peer: peer.close(4009, "rate"), cp.RateLimited, 5.0),
     "lost": (Peer.lose, cp.ConnectionClosed, 0.5),
@@ -92,13 +92,6 @@ def test_every_end_of_a_link_leads_to_the_next(ending: str, script: Script, alic
     run()
 
 
-def placed(client_order_id: int, order_id: int = 1) -> bytes:
-    return (
-        b'{"@type":"BuyOrderPlaced","order_id":%d,"client_order_id":%d,"trade_pair":"BTC_USD","price":"1",'
-        b'"initial_amount":"1","amount":"1","closed_inline":false,"time":[1,2]}' % (order_id, client_order_id)
-    )
-
-
 @virtual
 async def test_someone_else_has_taken_over(script: Script, alice_key: cp.PrivateKey) -> None:
     patient(script)
@@ -132,10 +125,10 @@ async def until_closed(client: cp.Client) -> cp.StateChange:
 
 
 @pytest.mark.parametrize("code", [4000, 1008, 1002])
-def test_where_trying_again_is_in_vain_async_with_raises(code: int, script: Script, alice_key: cp.PrivateKey) -> None:
+def test_async_with_raises_if_a_retry_cannot_succeed(code: int, script: Script, alice_key: cp.PrivateKey) -> None:
     @virtual
     async def run() -> None:
-        script.answer_hello = lambda peer: peer.close(code, "no")
+        script.answer_hello = lambda peer: peer.close(code, "invalid key: not registered")
         client = client_of(script, alice_key)
         with pytest.raises((cp.InvalidKey, cp.ConcurrentConnection, cp.UnsupportedVersion)):
             async with client:

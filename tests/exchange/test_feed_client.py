@@ -173,11 +173,11 @@ async def test_a_restart_makes_the_book_stale_and_then_fresh(
         await venue.book_is_the_exchanges()
         for round_ in range(1, 4):
             states = feed.states()
-            assert (await anext(states)).status is cp.FeedStatus.LIVE
+            assert (await anext(states)).state is cp.FeedState.LIVE
             restart = asyncio.ensure_future(venue.exchange.restart())
             async with asyncio.timeout(TIMEOUT):
                 state = await anext(states)
-                assert state.status is cp.FeedStatus.WAITING
+                assert state.state is cp.FeedState.WAITING
                 assert isinstance(state.error, cp.ServerRestart)
                 await restart
                 await feed.wait_book(PAIR)
@@ -194,7 +194,7 @@ async def test_the_book_is_stale_at_once_when_the_exchange_goes(
         await venue.exchange.close()
         async with asyncio.timeout(TIMEOUT):
             async for state in venue.feed.states():
-                if state.status is cp.FeedStatus.WAITING and state.attempt > 3:
+                if state.state is cp.FeedState.WAITING and state.attempt > 3:
                     break
         assert venue.feed.book(PAIR).is_stale
         assert venue.feed.book(PAIR).bids == ()
@@ -235,7 +235,7 @@ async def test_close_does_not_wait_for_a_peer_that_never_answers(kind: Transport
         url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with cp.MarketData(url, transport=kind, open_timeout=60.0) as feed:
             await accepted.wait()
-            assert feed.state.status is cp.FeedStatus.CONNECTING
+            assert feed.state.state is cp.FeedState.CONNECTING
         over.set()
         await gone.wait()
 

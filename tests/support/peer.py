@@ -219,3 +219,11 @@ class Script:
             "transport": self.opener(),
         }
         return cp.connect("ws://127.0.0.1:1", **(arguments | options))
+
+
+def placed(client_order_id: int, order_id: int = 1) -> bytes:
+    """The JSON of an order that was accepted."""
+    return (
+        b'{"@type":"BuyOrderPlaced","order_id":%d,"client_order_id":%d,"trade_pair":"BTC_USD","price":"1",'
+        b'"initial_amount":"1","amount":"1","closed_inline":false,"time":[1,2]}' % (order_id, client_order_id)
+    )

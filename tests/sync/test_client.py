@@ -131,6 +131,21 @@ async def test_inside_a_running_loop(alice_key: cp.PrivateKey, exchange_key: cp.
     await asyncio.sleep(0)
 
 
+def test_a_pause_between_attempts_can_be_ended(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    backoff = cp.Backoff(initial=1000, cap=1000, random=lambda: 0.999)
+    with sync.Client(
+        exchange.url, client_id="alice", private_key=alice_key, server_key=exchange.public_key, backoff=backoff
+    ) as client:
+        states = client.states()
+        exchange.disconnect("alice", 1001)
+        while next(states).state is not cp.State.WAITING:
+            pass
+        client.reconnect_now()
+        while next(states).state is not cp.State.LIVE:
+            pass
+        states.close()
+
+
 def test_what_the_objects_show(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     client = client_of(exchange, alice_key)
     assert repr(client) == f"<sync.Client alice at {exchange.url}, not started>"

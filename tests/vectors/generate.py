@@ -711,12 +711,13 @@ def transcript(keys: Keys, protocol: str) -> dict[str, Any]:
     event(39, '{"@type":"OrderNotFound","order_id":39}', skipped="already processed")
     event(40, '{"@type":"OrderNotFound","order_id":40}', skipped="already processed")
     event(43, '{"@type":"OrderNotFound","order_id":43}')
+    # Repeated while the history is replayed. After the first response, it would be a rewound history.
+    event(43, '{"@type":"OrderNotFound","order_id":43}', skipped="already processed")
     from_client("message", 12, '{"@type":"CancelAllOrders"}')
     from_client("request", 1, '{"@type":"UserBalanceRequest"}')
     from_client("message", 13, '{"@type":"CancelOrder","order_id":5}')
     response = '{"@type":"UserBalanceResponse","account_id":1,"balances":{}}'
     from_server("response", 2, Xdr().hyper(1).opaque(response.encode()), request_id="1", json=response)
-    event(43, '{"@type":"OrderNotFound","order_id":43}', skipped="already processed")
     event(1000, '{"@type":"OrderNotFound","order_id":1000}')
     broadcast = '{"@type":"TradesDisabledOnPairs","trade_pairs":["BTC_USD"]}'
     from_server("broadcast", 4, Xdr().opaque(broadcast.encode()), json=broadcast)
