@@ -14,7 +14,7 @@ from cryptoproto.exchange import Exchange
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop turn until *condition* is true."""
     while not condition():  # noqa: ASYNC110 - the bots have no event for it
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
 
 
 async def test_a_bot_resumes_after_a_restart_and_records_every_transaction_once() -> None:
