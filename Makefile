@@ -1,18 +1,27 @@
 # Everything is set up in .venv; the only things needed beforehand are Python 3.11 or newer, pip and make.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+# A version that is asked for has its own environment: make test PYTHON=python3.13 uses .venv-3.13.
+ifdef PYTHON
+VENV ?= .venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+else
+PYTHON := $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,metrics,bench,dev
 
-.PHONY: help setup demo demo-apikeys demo-license test lint bench clean
+.PHONY: help setup demo demo-apikeys demo-license test test-debug coverage matrix lint bench clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
 	@echo "make demo-apikeys  set up, start a gateway on loopback and use it with both kinds of API key"
 	@echo "make demo-license  set up, run a license manager and gateways: refusal, outage, renewal"
 	@echo "make test          set up and run the whole test suite"
-	@echo "make lint          ruff, mypy and the import contract"
+	@echo "make test-debug    test the asynchronous core in the development mode of Python and asyncio"
+	@echo "make coverage      run the whole test suite, and check how much of each room it covers"
+	@echo "make matrix        make test with every Python that is installed, of $(VERSIONS)"
+	@echo "make lint          ruff, codespell, mypy and the import contract"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
 	@echo "make clean         remove the virtual environment and all caches"
 
@@ -37,9 +46,32 @@ demo-license: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
+test-debug: $(READY)
+	PYTHONDEVMODE=1 PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal \
+		-o asyncio_debug=true tests/connection tests/client tests/transport tests/reconnect tests/market_data
+
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -p no:cov --numprocesses auto --dist worksteal
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage json --quiet --show-contexts -o coverage.json
+	$(BIN)/python -m tools.coverage_gate coverage.json $(GATE)
+
+# One virtual environment for each version; a version that is not installed is named and left out.
+matrix:
+	@for version in $(VERSIONS); do \
+		if command -v python$$version >/dev/null; then \
+			echo "== Python $$version"; \
+			$(MAKE) --no-print-directory test PYTHON=python$$version VENV=.venv-$$version || exit 1; \
+		else \
+			echo "== Python $$version is not installed"; \
+		fi; \
+	done
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -50,4 +82,4 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.licensing
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* coverage.json

@@ -1,7 +1,7 @@
-"""The pytest plugin: an exchange of one's own and a client on it, as fixtures.
+"""The pytest plugin: fixtures with an embedded exchange and a client that is connected to it.
 
-A module of its own beside the package, because pytest imports it in every project of the environment, and the package
-would take a third of a second; what does the work is imported when a fixture is first used.
+This module stays outside the package: pytest imports it in every project, and importing the package takes 0.3 s.
+What the fixtures need is imported when one is first used.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _event_loop_plugin(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def trading_key() -> cp.PrivateKey:
-    """The RSA key of every client that the fixtures make; made once, because it takes a while."""
+    """The RSA key of every client that the fixtures make; generated once, because that is slow."""
     from cryptoproto.testing import client_key
 
     return client_key()
@@ -41,13 +41,13 @@ def trading_key() -> cp.PrivateKey:
 
 @pytest.fixture
 def exchange_options() -> Mapping[str, Any]:
-    """Options of the exchange; override it for other ones: ``return {"rate_limit": 10}``."""
+    """Options of the exchange; override this fixture to change them: ``return {"rate_limit": 10}``."""
     return {}
 
 
 @pytest.fixture
 def trading_balances() -> Mapping[str, Any]:
-    """What each client's account is opened with; override it for another amount."""
+    """The opening balances of each client; override this fixture to change them."""
     from cryptoproto.testing import BALANCES
 
     return BALANCES
@@ -55,7 +55,7 @@ def trading_balances() -> Mapping[str, Any]:
 
 @async_fixture
 async def exchange(_event_loop_plugin: None, exchange_options: Mapping[str, Any]) -> AsyncIterator[Exchange]:
-    """A running exchange on loopback, with no clients: a new one for each test."""
+    """A running exchange on loopback without clients, new for each test."""
     from cryptoproto.testing import new_exchange
 
     async with new_exchange(exchange_options) as running:
@@ -66,7 +66,7 @@ async def exchange(_event_loop_plugin: None, exchange_options: Mapping[str, Any]
 async def make_trading_client(
     exchange: Exchange, trading_key: cp.PrivateKey, trading_balances: Mapping[str, Any]
 ) -> AsyncIterator[ClientMaker]:
-    """Further clients, each with an account of its own: call it with a client id, and await the client.
+    """A maker of more clients, each with its own account. Await ``make_trading_client("bob")``.
 
     Takes ``balances={"USD": "5"}`` and every option of the client. They are closed after the test.
     """
@@ -78,5 +78,5 @@ async def make_trading_client(
 
 @async_fixture
 async def trading_client(make_trading_client: ClientMaker) -> cp.Client:
-    """A client with an account full of money, connected to the exchange as ``"trader"``."""
+    """A funded client, connected to the exchange as ``"trader"``."""
     return await make_trading_client("trader")

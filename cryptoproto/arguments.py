@@ -68,7 +68,7 @@ def check_tls(context: object, *, wanted: bool) -> None:
     if not isinstance(context, ssl_module.SSLContext):
         raise ConfigurationError(f"ssl must be an ssl.SSLContext, not {type(context).__name__}")
     if not wanted:
-        raise ConfigurationError("ssl= is given, but has no effect on a ws:// address; use wss://")
+        raise ConfigurationError("ssl= is given, and the address is ws://, which does not use it; use wss://")
 
 
 def check_url(url: str, *, insecure: bool = False) -> None:

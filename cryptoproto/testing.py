@@ -1,6 +1,6 @@
-"""Testing bots with pytest: what is behind the fixtures ``exchange`` and ``trading_client``.
+"""What the pytest fixtures ``exchange`` and ``trading_client`` use.
 
-The fixtures are there wherever the package and pytest-asyncio are installed::
+The fixtures are available if the package and pytest-asyncio are installed::
 
     async def test_my_bot(exchange, trading_client):
         await my_bot(trading_client)
@@ -22,7 +22,7 @@ from .messages import AmountLike
 __all__ = ["BALANCES", "ClientMaker", "client_key", "new_exchange"]
 
 BALANCES: Final[Mapping[str, AmountLike]] = {"USD": "1000000", "EUR": "1000000", "BTC": "100", "ETH": "1000"}
-"""What an account is opened with."""
+"""The opening balances of an account."""
 
 
 @functools.cache
@@ -37,17 +37,17 @@ def _exchange_key() -> PrivateKey:
 
 
 def new_exchange(options: Mapping[str, Any]) -> Exchange:
-    """An exchange that is not started yet, with the key that all exchanges in this process have."""
+    """An exchange that has not been started; all exchanges of a process share one key."""
     return Exchange(**{"private_key": _exchange_key(), "book_interval": 0.001, **options})
 
 
 class ClientMaker:
-    """Makes clients of an exchange, each with an account of its own, and closes them in the end.
+    """Makes clients of an exchange, each with its own account, and closes them at the end.
 
     Args:
-        exchange: where.
-        key: the key of all of them.
-        balances: what each account is opened with, unless a call says otherwise.
+        exchange: the exchange to connect to.
+        key: the private key of every client.
+        balances: the opening balances of each account, unless a call passes others.
     """
 
     def __init__(self, exchange: Exchange, key: PrivateKey, balances: Mapping[str, AmountLike]) -> None:
@@ -61,7 +61,7 @@ class ClientMaker:
     ) -> Client:
         """A connected client; *options* are those of :class:`~cryptoproto.Client`.
 
-        A client id that is known keeps its account, so a bot can be stopped and started again.
+        A known client id keeps its account, so a bot can be stopped and started again.
         """
         self._exchange.register(client_id, self._key.public_key, self._balances if balances is None else balances)
         return await self._clients.enter_async_context(

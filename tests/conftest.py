@@ -6,17 +6,25 @@ import asyncio
 import gc
 import inspect
 import os
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import cryptoproto as cp
-from tests.support.forks import Forks
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note the name of the test in the coverage data, if coverage is measured."""
+    measured = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
+    if measured is not None:
+        measured.switch_context(item.nodeid)
+    return (yield)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,42 +61,6 @@ def memory_path() -> Iterator[Path]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
-
-
-@pytest.fixture(scope="session")
-def commands() -> Iterator[Forks]:
-    """Python for the command line, with all that it may need imported."""
-    with Forks(
-        *("-W", "error"),
-        modules=(
-            *("cryptoproto.cli.app", "cryptoproto.licensing", "cryptoproto.transport.picows", "uvloop", "httpx"),
-            *("typer.rich_utils", "typer._adapters"),
-        ),
-    ) as forks:
-        yield forks
-
-
-@pytest.fixture(scope="session")
-def strict_python() -> Iterator[Forks]:
-    """Python's development mode, with nothing but ``import cryptoproto`` done: programs show what they import."""
-    with Forks("-X", "dev", "-W", "error", modules=("cryptoproto",)) as forks:
-        yield forks
-
-
-@pytest.fixture(scope="session")
-def command_tree() -> Callable[..., Any]:
-    """The commands as Typer builds them, which takes a tenth of a second: for tests that start many in one process."""
-    from typer.main import get_command
-
-    from cryptoproto.cli.app import app
-
-    return get_command(app)
-
-
-@pytest.fixture
-def command_line(command_tree: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has the command line use the tree that is there."""
-    monkeypatch.setattr("cryptoproto.cli.app.app", command_tree)
 
 
 @pytest.fixture

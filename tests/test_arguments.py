@@ -64,7 +64,7 @@ def test_a_tls_context() -> None:
 def test_what_is_not_a_tls_context_or_has_no_effect() -> None:
     with pytest.raises(cp.ConfigurationError, match=r"ssl must be an ssl\.SSLContext, not bool"):
         check_tls(True, wanted=True)
-    with pytest.raises(cp.ConfigurationError, match="no effect on a ws:// address; use wss://"):
+    with pytest.raises(cp.ConfigurationError, match="ws://, which does not use it; use wss://"):
         check_tls(ssl.create_default_context(), wanted=False)
 
 

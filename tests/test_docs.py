@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.forks import Forks
+from tests.support.command_line import process_environment
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
@@ -27,12 +28,13 @@ def blocks(page: Path, language: str) -> list[str]:
     ],
     ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )
-def test_python_on_the_page_runs(page: Path, tmp_path: Path, strict_python: Forks) -> None:
+def test_python_on_the_page_runs(page: Path, tmp_path: Path) -> None:
     script = tmp_path / f"{page.stem}.py"
     script.write_text("".join(blocks(page, "python")))
     done = subprocess.run(
-        strict_python.command(script),
+        [sys.executable, "-X", "dev", "-W", "error", script],
         cwd=tmp_path,
+        env=process_environment(),
         capture_output=True,
         text=True,
         timeout=60,

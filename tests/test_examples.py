@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.forks import Forks
+from tests.support.command_line import process_environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -23,10 +22,10 @@ PROMISES = {
 
 
 @pytest.mark.parametrize("name", PROMISES)
-def test_it_runs(name: str, tmp_path: Path, strict_python: Forks) -> None:
+def test_it_runs(name: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        strict_python.command(EXAMPLES / f"{name}.py"),
-        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-X", "dev", "-W", "error", EXAMPLES / f"{name}.py"],
+        env=process_environment(), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert re.search(PROMISES[name], done.stdout), done.stdout
@@ -43,7 +42,7 @@ def test_the_tests_of_a_bot_pass(mode: str, tmp_path: Path) -> None:
             "-o", "asyncio_default_fixture_loop_scope=function", EXAMPLES / "test_my_bot.py",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env=process_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout

@@ -153,7 +153,7 @@ def test_nothing_heavy_is_imported_where_it_is_not_used(pytester: pytest.Pyteste
 def test_the_fixtures_are_listed_with_what_they_are(pytester: pytest.Pytester) -> None:
     result = run(pytester, "--fixtures")
     result.stdout.fnmatch_lines(["exchange*", "*running exchange*"])
-    result.stdout.fnmatch_lines(["trading_client*", "*account full of money*"])
+    result.stdout.fnmatch_lines(["trading_client*", "*funded client*"])
 
 
 def test_it_is_part_of_the_distribution(tmp_path: Path) -> None:

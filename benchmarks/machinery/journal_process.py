@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import cryptoproto as cp
@@ -96,7 +97,7 @@ def _print(what: dict[str, Any]) -> None:
     print(json.dumps(what), flush=True)
 
 
-_PARTS = {"exchange": _serve, "fill": _fill, "restart": _restart}
+_PARTS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"exchange": _serve, "fill": _fill, "restart": _restart}
 
 
 def main(part: str, *arguments: str) -> None:

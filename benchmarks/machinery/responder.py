@@ -50,6 +50,11 @@ class Seat(WSListener):
         self._streaming: asyncio.Task[None] | None = None
         self._writable = asyncio.Event()
         self._writable.set()
+        # Set when the handshake is done.
+        self._decrypt: Callable[[bytes], bytes]
+        self._encrypt: Callable[[bytes], bytes]
+        self._draw: Callable[[], None]
+        self._nonces: list[bytes]
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type != _BINARY:

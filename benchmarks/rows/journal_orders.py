@@ -74,6 +74,7 @@ async def _send_orders(exchange: dict[str, Any], key: cp.PrivateKey, count: int)
     await sender.exchange(transport, frames)
     seconds = time.perf_counter() - start
     transport.close(1000, "", 2.0)
+    await sender.closed.wait()
     return count / seconds
 
 
@@ -86,6 +87,7 @@ class _Sender:
 
     def __init__(self, key: cp.PrivateKey, server_key: cp.PublicKey) -> None:
         self.opened = asyncio.Event()
+        self.closed = asyncio.Event()
         self._session = ClientSession(
             client_id="alice", private_key=key, server_key=server_key, random=os.urandom, protocol=cp.Protocol.V5
         )
@@ -128,6 +130,7 @@ class _Sender:
         pass
 
     def on_closed(self, closed: Closed) -> None:
+        self.closed.set()
         if not self._all.is_set():
             raise SystemExit(f"the exchange ended the connection: {closed}")
 

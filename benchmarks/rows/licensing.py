@@ -99,8 +99,8 @@ class _Workload:
         bodies = []
         for _ in range(self.count):
             self.row += 1
-            changes = {"request_time_utc": time.time_ns(), "nonce": self.row.to_bytes(16, "big")}
-            request = LicenseRequest({**self.preview.fields, **changes})
+            nonce = self.row.to_bytes(16, "big")
+            request = LicenseRequest({**self.preview.fields, "request_time_utc": time.time_ns(), "nonce": nonce})
             bodies.append(seal_request(request.encode(), self.keys, self.pinned))
         return bodies
 

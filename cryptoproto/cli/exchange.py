@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import signal
+import ssl
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +13,18 @@ from typing import Annotated
 import typer
 
 from ..exceptions import ConfigurationError
-from ..exchange import DEFAULT_PAIRS, Exchange
+from ..exchange import DEFAULT_PAIRS, Engine, Exchange
+from ..exchange.commands import Refused, Register
 from ..keys import PrivateKey, PublicKey
+from ..wire import CloseCode
 from .options import Json, TransportName, run
 from .output import console, note, print_json
 
 __all__ = ["exchange"]
+
+logger = logging.getLogger("cryptoproto")
+
+_TERMINATED = 128 + signal.SIGTERM
 
 
 def exchange(
@@ -28,7 +37,7 @@ def exchange(
     key: Annotated[
         Path | None,
         typer.Option(
-            help="The exchange's private key; made if it does not exist, with a .pub beside it.",
+            help="The exchange's private key; created if it does not exist, with a .pub beside it.",
             show_default="exchange.pem",
         ),
     ] = None,
@@ -39,61 +48,93 @@ def exchange(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for clients, 0 = any.")] = 8400,
     market_data_port: Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")] = 8401,
-    pair: Annotated[list[str], typer.Option("--pair", help="Pair to trade. Repeat for more.")] = list(DEFAULT_PAIRS),  # noqa: B006
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate chain (PEM): listen with TLS. Clients on other machines need it.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Private key of the certificate, if it is not in the same file.")
+    ] = None,
+    pair: Annotated[
+        list[str] | None,
+        typer.Option("--pair", help="Pair to trade. Repeat for more.", show_default=", ".join(DEFAULT_PAIRS)),
+    ] = None,
     rate_limit: Annotated[
-        float | None, typer.Option(help="Messages a second for each client; beyond come throttling and then 4009.")
+        float | None,
+        typer.Option(help="Messages and requests a second for each client; beyond it throttling, and then 4009."),
+    ] = None,
+    max_open_orders: Annotated[
+        int | None, typer.Option(help="Open orders that a client may have.", show_default="1000")
     ] = None,
     maker_fee: Annotated[str | None, typer.Option(help="Fraction of what a resting order receives.")] = None,
     taker_fee: Annotated[
         str | None, typer.Option(help="Fraction of what an order that is filled at once receives.")
     ] = None,
     transport: TransportName = "auto",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also log every message of clients.")] = False,
     json: Json = False,
 ) -> None:
-    """Run an exchange of your own, until Ctrl-C.
+    """Run an exchange until Ctrl-C or SIGTERM.
+
+    Who connects, is refused, and leaves is logged to standard error.
 
     Example: [bold]cryptoproto exchange --client alice=alice.pub --balance alice:USD=1000000 --balance alice:BTC=10[/]
     """
     clients = dict(_split(entry, "=", "--client", "alice=alice.pub") for entry in client)
-    balances: dict[str, dict[str, str]] = {}
-    for entry in balance:
-        account, amount = _split(entry, "=", "--balance", "alice:USD=1000000")
-        name, currency = _split(account, ":", "--balance", "alice:USD=1000000")
-        if name not in clients:
-            raise ConfigurationError(f"--balance {entry}: there is no --client {name}=…")
-        balances.setdefault(name, {})[currency] = amount
     public_keys = {name: PublicKey.load(path) for name, path in clients.items()}
+    fees = _fraction(maker_fee, "--maker-fee"), _fraction(taker_fee, "--taker-fee")
+    balances = _balances(balance, clients, pair or DEFAULT_PAIRS, fees)
+    tls = _tls(tls_cert, tls_key)
     if key is None and journal is None:
         key = Path("exchange.pem")
+    new_key = None if key is None or key.exists() else PrivateKey.generate()
     made = Exchange(
         path=journal,
         host=host,
         port=port,
         market_data_port=market_data_port,
         rate_limit=rate_limit,
-        private_key=None if key is None else _own_key(key),
+        private_key=new_key or (None if key is None else PrivateKey.load(key)),
         trade_pairs=pair,
-        maker_fee=_fraction(maker_fee, "--maker-fee"),
-        taker_fee=_fraction(taker_fee, "--taker-fee"),
+        maker_fee=fees[0],
+        taker_fee=fees[1],
         transport=transport,
+        ssl=tls,
+        max_open_orders=max_open_orders,
     )
 
+    def show() -> None:
+        public_file = _public_file(made.public_key, key or journal)
+        if json:
+            print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
+            return
+        console.print(f"[bold]exchange[/]     {made.url}")
+        console.print(f"[bold]market data[/]  {made.market_data_url}")
+        console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
+        console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
+        kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
+        note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
+
     async def main() -> int:
+        _log_to_standard_error(verbose=verbose)
+        terminated = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
         async with made:
-            public_file = _public_file(made.public_key, key or journal)
+            if new_key is not None and key is not None:
+                new_key.save(key)
+                note(f"created a key for this exchange: {key}")
             for name, public_key in public_keys.items():
                 made.register(name, public_key, balances.get(name))
-            if json:
-                print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
-            else:
-                console.print(f"[bold]exchange[/]     {made.url}")
-                console.print(f"[bold]market data[/]  {made.market_data_url}")
-                console.print(f"[bold]public key[/]   {public_file}  (what clients need as --server-key)")
-                console.print(f"[bold]clients[/]      {', '.join(public_keys) or 'none: nobody can connect'}")
-                kept = "kept in memory and gone at the end" if journal is None else f"kept in {journal}"
-                note(f"Everything is {kept}. Ctrl-C ends it.")
-            await asyncio.Event().wait()
-        return 0
+            show()
+            ends = [asyncio.create_task(terminated.wait()), asyncio.create_task(made.wait_closed())]
+            try:
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in ends:
+                    task.cancel()
+            if not terminated.is_set():
+                await ends[1]  # raises what ended the exchange
+            await made.close(CloseCode.SERVER_RESTART, "the exchange was stopped; it may be back soon")
+        return _TERMINATED
 
     run(main())
 
@@ -109,20 +150,57 @@ def _fraction(text: str | None, option: str) -> Decimal | None:
     try:
         return None if text is None else Decimal(text)
     except InvalidOperation:
-        raise ConfigurationError(f"{option} {text}: is no number; write it like {option} 0.001") from None
+        raise ConfigurationError(f"{option} {text}: not a number; write it like {option} 0.001") from None
 
 
-def _own_key(path: Path) -> PrivateKey:
-    if path.exists():
-        return PrivateKey.load(path)
-    made = PrivateKey.generate()
-    made.save(path)
-    note(f"made a key for this exchange: {path}")
-    return made
+def _balances(
+    entries: list[str], clients: dict[str, str], pairs: tuple[str, ...] | list[str], fees: tuple[Decimal | None, ...]
+) -> dict[str, dict[str, str]]:
+    """The opening balances by client; checked before any file is created."""
+    balances: dict[str, dict[str, str]] = {}
+    engine = Engine(trade_pairs=pairs, maker_fee=fees[0] or Decimal(0), taker_fee=fees[1] or Decimal(0))
+    for number, entry in enumerate(entries):
+        account, amount = _split(entry, "=", "--balance", "alice:USD=1000000")
+        name, currency = _split(account, ":", "--balance", "alice:USD=1000000")
+        if name not in clients:
+            raise ConfigurationError(f"--balance {entry}: there is no --client {name}=…")
+        try:
+            outputs = engine.apply(Register(str(number), {currency: amount}, 0))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"--balance {entry}: {error}") from None
+        for output in outputs:
+            if isinstance(output, Refused):
+                raise ConfigurationError(f"--balance {entry}: {output.text}")
+        balances.setdefault(name, {})[currency] = amount
+    return balances
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        if key is not None:
+            raise ConfigurationError(f"--tls-key {key} needs --tls-cert, the certificate that belongs to the key")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certificate, key)
+    except ssl.SSLError as error:
+        what = f"--tls-cert {certificate}" if key is None else f"--tls-cert {certificate} and --tls-key {key}"
+        raise ConfigurationError(f"{what}: not a certificate and its private key in PEM ({error.reason})") from None
+    except OSError as error:
+        names = " or ".join(str(path) for path in (certificate, key) if path is not None)
+        raise ConfigurationError(f"{names}: cannot be read: {error.strerror}") from None
+    return context
+
+
+def _log_to_standard_error(*, verbose: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def _public_file(key: PublicKey, beside: Path | None) -> Path:
-    """Where clients find the exchange's public key; a file of the same name with another key is not theirs."""
+    """Where clients find the exchange's public key; a file of that name with another key is replaced."""
     path = (beside or Path("exchange.pem")).with_suffix(".pub")
     if not path.exists() or PublicKey.load(path) != key:
         key.save(path, overwrite=True)

@@ -22,7 +22,7 @@ class HistogramSnapshot(msgspec.Struct, frozen=True):
     buckets: list[tuple[int, int]]
 
     def percentile(self, percent: float) -> int:
-        """The value in nanoseconds that *percent* of all are at or below, within three per cent; 0 when empty."""
+        """The value in nanoseconds that *percent* of all values do not exceed, within 3 %; 0 if there are none."""
         wanted = self.count * percent / 100
         seen = 0
         for bound, count in self.buckets:
@@ -33,10 +33,10 @@ class HistogramSnapshot(msgspec.Struct, frozen=True):
 
 
 class Histogram:
-    """Counts durations in buckets that are fine for the short and coarse for the long, as HDR histograms do.
+    """Counts durations in buckets whose width grows with the value, as HDR histograms do.
 
-    Each power of two is split into 32 buckets, so a value is known within three per cent from a nanosecond to hours,
-    in less than two thousand counters, made when they are first needed.
+    Each power of two is split into 32 buckets, so values from a nanosecond to hours are known within 3 %, with fewer
+    than two thousand counters. Counters are created when they are first needed.
     """
 
     __slots__ = ("_buckets", "count", "max_ns", "sum_ns")
@@ -48,7 +48,7 @@ class Histogram:
         self.max_ns = 0
 
     def record(self, duration_ns: int) -> None:
-        """Count one duration; a negative one, of a clock that was set back, counts as zero."""
+        """Count one duration. A negative one, after a clock was set back, counts as zero."""
         duration = max(duration_ns, 0)
         index = _index(duration)
         self._buckets[index] = self._buckets.get(index, 0) + 1
@@ -57,7 +57,7 @@ class Histogram:
         self.max_ns = max(self.max_ns, duration)
 
     def add(self, durations_ns: list[int]) -> None:
-        """Count many: sorted first, whole buckets are counted, which costs a fifth of finding the bucket of each."""
+        """Count many durations. They are sorted and counted by bucket, five times as fast as one by one."""
         durations = sorted(durations_ns)
         below = bisect_left(durations, 0)
         durations[:below] = [0] * below
@@ -72,7 +72,7 @@ class Histogram:
         self.max_ns = max(self.max_ns, durations[-1] if durations else 0)
 
     def snapshot(self) -> HistogramSnapshot:
-        """The counts as they are now."""
+        """The present counts."""
         return HistogramSnapshot(
             self.count,
             self.sum_ns,
@@ -103,18 +103,18 @@ class MetricsSnapshot(msgspec.Struct, frozen=True):
     histograms: dict[str, HistogramSnapshot]
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain dicts and numbers, for JSON."""
+        """Plain dicts and numbers, for JSON."""
         builtins: dict[str, Any] = msgspec.to_builtins(self)
         return builtins
 
 
 class Metrics:
-    """What a client counts; :meth:`~cryptoproto.Client.metrics` takes the snapshot.
+    """The counters and histograms of a client; :meth:`~cryptoproto.Client.metrics` returns a snapshot.
 
     Attributes:
-        order_to_acknowledgement: from handing an order over until the exchange's answer was read.
-        request_round_trip: from handing a request over until its response was read.
-        receive_to_dispatch: from reading an event until it was handed to the user.
+        order_to_acknowledgement: from the call that places an order until the exchange's answer is read.
+        request_round_trip: from the call that sends a request until its response is read.
+        receive_to_dispatch: from reading an event until it is passed to the user.
     """
 
     __slots__ = ("counters", "order_to_acknowledgement", "receive_to_dispatch", "request_round_trip")
@@ -148,7 +148,7 @@ class Metrics:
         self.counters[name] += 1
 
     def snapshot(self, counters: dict[str, int], gauges: dict[str, float]) -> MetricsSnapshot:
-        """Everything as it is now, with *counters* and *gauges* that others keep."""
+        """The present values, with *counters* and *gauges* from elsewhere."""
         return MetricsSnapshot(
             self.counters | counters,
             gauges,

@@ -1,4 +1,4 @@
-"""Client order ids that no other process makes, without a server to ask."""
+"""Client order ids that are unique across processes without a central server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..exceptions import ConfigurationError
+from .account.order import check_id
 
 __all__ = ["ClientOrderIds"]
 
@@ -22,23 +23,22 @@ _LAST_TICK: Final = (1 << _TICK_BITS) - 1
 
 
 class ClientOrderIds:
-    """Makes client order ids: positive signed 64-bit integers, each greater than the one before.
+    """Generates client order ids: positive signed 64-bit integers, each greater than the one before.
 
-    From the most significant bit: 38 bits of time in steps of 8 ms since 2020 (until 2089), 20 bits drawn at random
-    by each process, 5 bits that count. Within a process no id comes twice, whatever the clock does: where it stands
-    still, jumps back or is outrun (beyond 4,000 ids a second), the ids go on from the last one. Two processes make the
-    same id only if both draw the same 20 bits, which one pair in 1,048,576 does, *and* they are within 8 ms of each
-    other, or the clock was set back between them. A forked child draws again.
+    From the most significant bit: 38 bits of time in steps of 8 ms since 2020 (until 2089), 20 random bits for each
+    process, and a counter of 5 bits. Within a process every id is unique, whatever the clock does: if it stops, jumps
+    back or is too slow (beyond 4,000 ids a second), the ids continue from the last one. Two processes generate the same
+    id only if both have the same 20 random bits, which happens for one pair in 1,048,576, *and* they run within 8 ms of
+    each other or the clock was set back between them. A forked child draws new random bits.
 
-    The ids are beyond 2**53, up to which JavaScript holds integers exactly. With 53 bits either the random part
-    shrinks to where two bots of one account collide, or the counter to where a burst of orders runs into the time of
-    the next process; an id that is displayed wrongly is the lesser evil beside an order that is refused. JSON goes
-    over the wire with all digits; a JavaScript consumer should read the field as a ``BigInt``.
+    The ids exceed 2**53, the largest integer that JavaScript represents exactly. With 53 bits, the random part or the
+    counter would be too small to avoid collisions between two bots of one account, and a rejected order is worse than
+    an id that a script displays wrongly. JSON has all digits; JavaScript should read the field as a ``BigInt``.
 
     Args:
         clock: unix nanoseconds.
-        random: that many random bytes.
-        process: the id of the process; another than before means a fork.
+        random: returns the given number of random bytes.
+        process: the id of the process; a changed id means a fork.
     """
 
     __slots__ = ("_clock", "_last", "_node", "_owner", "_process", "_random")
@@ -57,6 +57,15 @@ class ClientOrderIds:
         self._node = 0
         self._owner: int | None = None
 
+    def choose(self, client_order_id: int | None) -> int:
+        """*client_order_id* if the caller has one, otherwise a new id.
+
+        Raises:
+            OrderInvalid: it is not an int, or does not fit into 64 bits.
+            ConfigurationError: a new id is needed, and the clock is past 2089.
+        """
+        return self.next() if client_order_id is None else check_id(client_order_id, "client_order_id")
+
     def next(self) -> int:
         """A new id.
 
@@ -68,7 +77,7 @@ class ClientOrderIds:
         if owner != self._owner:
             self._owner = owner
             self._node = int.from_bytes(self._random(_NODE_BYTES)) & ((1 << _NODE_BITS) - 1)
-            last_tick += 1  # the new random part may be less than the old one
+            last_tick += 1  # the new random part may be smaller than the old one
             count = 0
         else:
             count = (self._last & _COUNT_MASK) + 1
@@ -79,6 +88,8 @@ class ClientOrderIds:
         if tick > last_tick:
             last_tick, count = tick, 0
         if last_tick > _LAST_TICK:
-            raise ConfigurationError("the clock is past 2089, which client order ids do not reach; set it right")
+            raise ConfigurationError(
+                "the clock is past 2089, beyond the range of client order ids; correct the system time"
+            )
         self._last = (last_tick << _NODE_BITS | self._node) << _COUNT_BITS | count
         return self._last

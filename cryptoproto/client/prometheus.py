@@ -36,9 +36,9 @@ _BOUNDS_S: Final = tuple(
 )  # a microsecond to fifty seconds
 _BOUNDS_NS: Final = tuple(round(bound * 1e9) for bound in _BOUNDS_S)
 _HELP: Final = {
-    "order_to_acknowledgement": "From handing an order over until the exchange's answer was read.",
-    "request_round_trip": "From handing a request over until its response was read.",
-    "receive_to_dispatch": "From reading an event until it was handed to the user.",
+    "order_to_acknowledgement": "From the call that places an order until the exchange's answer is read.",
+    "request_round_trip": "From the call that sends a request until its response is read.",
+    "receive_to_dispatch": "From reading an event until it is passed to the user.",
 }
 
 
@@ -47,19 +47,19 @@ class _HasMetrics(Protocol):
 
 
 class ClientCollector(Collector):
-    """Shows the metrics of a client to a Prometheus registry, as they are at each scrape.
+    """Reports the metrics of a client to a Prometheus registry, as they are at each scrape.
 
     Counters become ``cryptoproto_client_<name>_total``, gauges ``cryptoproto_client_<name>``, histograms
-    ``cryptoproto_client_<name>_seconds`` with bounds at 1, 2 and 5 of each power of ten from a microsecond on. A value
-    is in the first bucket that it fits into for certain; the client knows it within three per cent.
+    ``cryptoproto_client_<name>_seconds`` with bounds at 1, 2 and 5 times each power of ten from a microsecond on. The
+    client knows values within 3 %; each is counted in the first bucket that it certainly fits into.
 
-    A scrape comes from a thread of its own; the snapshot is taken in the client's event loop, in which this object has
-    to be made. Where the loop does not answer within two seconds, or has ended, the last snapshot is shown.
+    A scrape runs in its own thread. The snapshot is taken in the client's event loop, so create this object there. If
+    the loop does not answer within two seconds, or is closed, the last snapshot is reported.
 
     Args:
         client: a :class:`cryptoproto.Client` or :class:`cryptoproto.sync.Client`.
-        labels: names and values that all metrics get, to tell clients apart: ``{"client": "alice"}``.
-        namespace: what all names begin with.
+        labels: names and values added to all metrics, to distinguish clients: ``{"client": "alice"}``.
+        namespace: the prefix of all names.
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class ClientCollector(Collector):
         self._last = MetricsSnapshot({}, {}, {})
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-        except RuntimeError:  # a client with a thread of its own
+        except RuntimeError:  # a synchronous client, which has its own thread
             self._loop = None
         self._thread = threading.get_ident()
 
     def collect(self) -> Iterator[Metric]:
-        """The metrics as they are now."""
+        """The present metrics."""
         snapshot = self._last = self._snapshot()
         names, values = list(self._labels), list(self._labels.values())
         for name, count in snapshot.counters.items():
@@ -100,7 +100,7 @@ class ClientCollector(Collector):
             yield family
 
     def describe(self) -> list[Metric]:
-        """Nothing beforehand: names are told by the snapshots."""
+        """Empty: the names are known from the snapshots only."""
         return []
 
     def _snapshot(self) -> MetricsSnapshot:
@@ -113,7 +113,7 @@ class ClientCollector(Collector):
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(self._client.metrics())
-                except Exception as error:  # noqa: BLE001 - the scrape gets it
+                except Exception as error:  # noqa: BLE001 - raised by the scrape
                     future.set_exception(error)
 
         try:
@@ -125,7 +125,7 @@ class ClientCollector(Collector):
 
 
 class MetricsEndpoint:
-    """A running HTTP endpoint; made by :func:`serve_metrics`."""
+    """A running HTTP endpoint; created by :func:`serve_metrics`."""
 
     def __init__(self, server: Any, thread: threading.Thread) -> None:
         self._server = server
@@ -155,18 +155,18 @@ def serve_metrics(
     labels: Mapping[str, str] | None = None,
     registry: CollectorRegistry | None = None,
 ) -> MetricsEndpoint:
-    """Answer Prometheus at ``http://host:port/metrics``, in a thread.
+    """Serve the metrics at ``http://host:port/metrics``, in a thread.
 
     Args:
-        client: what to show; call it in its event loop.
-        port: 0 = any free one, see ``.port``.
-        host: on other addresses than loopback anybody can read it.
+        client: the client; call this function in its event loop.
+        port: 0 = any free port, see ``.port`` of the result.
+        host: the address to listen on; anyone who can reach it can read the metrics.
         labels: as for :class:`ClientCollector`.
-        registry: one of your own; the client is added to it. For several clients put a :class:`ClientCollector` of
-            each into one.
+        registry: a custom registry, to which the client is added. For several clients, add a :class:`ClientCollector`
+            for each to one registry.
 
     Raises:
-        ConfigurationError: the address cannot be listened on.
+        ConfigurationError: cannot listen on the address.
     """
     registry = CollectorRegistry() if registry is None else registry
     registry.register(ClientCollector(client, labels=labels))

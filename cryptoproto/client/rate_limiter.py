@@ -1,10 +1,11 @@
-"""Rate limiter: messages leave no faster than the exchange allows, cancels first."""
+"""Rate limiter: messages are sent no faster than the exchange allows, cancels first."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import itertools
+import math
 from collections.abc import Callable
 
 from ..exceptions import ConfigurationError
@@ -13,23 +14,26 @@ __all__ = ["RateLimiter"]
 
 
 class RateLimiter:
-    """Gives turns: *rate* a second, *burst* at once after a pause.
+    """A token bucket: *rate* turns a second, and up to *burst* at once after a pause.
 
     Args:
-        rate: turns a second; ``None`` gives every turn at once.
-        burst: how many turns a pause saves up; a second's worth by default.
+        rate: turns a second; ``None`` = no limit.
+        burst: how many turns a pause saves up; those of one second by default.
 
     Attributes:
-        is_limited: whether turns are ever waited for.
+        is_limited: whether there is a limit.
+
+    Raises:
+        ConfigurationError: *rate* is not greater than zero.
     """
 
     __slots__ = ("_burst", "_counter", "_loop", "_rate", "_then", "_timer", "_tokens", "_waiters", "is_limited")
 
     def __init__(self, rate: float | None, burst: float | None = None) -> None:
         if rate is not None and not rate > 0:
-            raise ConfigurationError(f"order_rate={rate} must be greater than zero, or None for no pacing")
+            raise ConfigurationError(f"order_rate={rate} must be greater than zero, or None for no limit")
         self.is_limited = rate is not None
-        self._rate = rate
+        self._rate = math.inf if rate is None else rate
         self._burst = max(1.0, rate or 1.0) if burst is None else burst
         self._tokens = self._burst
         self._loop = asyncio.get_running_loop()
@@ -40,22 +44,26 @@ class RateLimiter:
 
     @property
     def depth(self) -> int:
-        """How many wait for their turn."""
+        """How many callers wait for their turn."""
         return sum(not waiter.done() for _, _, waiter in self._waiters)
 
     @property
     def hold(self) -> float:
-        """Seconds until the next turn, 0.0 when there is one."""
-        if self._rate is None:
+        """Seconds until the next turn; 0.0 if one is available."""
+        if not self.is_limited:
             return 0.0
-        self._refill(self._rate)
+        self._refill()
         return max(0.0, (1 - self._tokens) / self._rate)
 
     async def turn(self, *, urgent: bool = False) -> None:
-        """Wait for a turn; *urgent* ones overtake the others. Cancelling gives the turn to the next."""
-        if self._rate is None:
+        """Wait for a turn. *urgent* callers go first. If cancelled, the turn passes to the next caller.
+
+        Raises:
+            Exception: what :meth:`end` was given.
+        """
+        if not self.is_limited:
             return
-        self._refill(self._rate)
+        self._refill()
         if not self._waiters and self._tokens >= 1:
             self._tokens -= 1
             return
@@ -71,7 +79,7 @@ class RateLimiter:
             raise
 
     def end(self, make_error: Callable[[], Exception]) -> None:
-        """Fail all who wait."""
+        """Raise an error in all callers that wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -80,9 +88,9 @@ class RateLimiter:
             if not waiter.done():
                 waiter.set_exception(make_error())
 
-    def _refill(self, rate: float) -> None:
+    def _refill(self) -> None:
         now = self._loop.time()
-        self._tokens = min(self._burst, self._tokens + (now - self._then) * rate)
+        self._tokens = min(self._burst, self._tokens + (now - self._then) * self._rate)
         self._then = now
 
     def _set_timer(self) -> None:
@@ -93,9 +101,8 @@ class RateLimiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._rate is not None:
-            self._refill(self._rate)
-        # A token is counted in floating point: what lacks less than a millionth of one is there.
+        self._refill()
+        # Tokens are floating-point numbers, so a whole one may be short by a rounding error.
         while self._waiters and self._tokens > 1 - 1e-6:
             _, _, waiter = heapq.heappop(self._waiters)
             if not waiter.done():

@@ -1,4 +1,4 @@
-"""One live link to an exchange: requests in flight, events in order, throttling, signing, and how it ends."""
+"""One live connection to an exchange: events in order, requests, throttling, signing, and how it ends."""
 
 from __future__ import annotations
 

@@ -1,36 +1,40 @@
-"""What the end of a link means: for the handshake, for the connection, and for each caller."""
+"""The error for the end of a link: during the handshake, afterwards, and for each caller."""
 
 from __future__ import annotations
 
 import copy
+from typing import Final
 
 from ..exceptions import ConnectionClosed, CryptoprotoError, DecodeError, HandshakeError, InvalidKey, UnsupportedVersion
 from ..transport import Closed
 from ..wire import CloseCode, connection_closed
 
-__all__ = ["ClosedHere", "ending", "own"]
+__all__ = ["CLOSE_TIMEOUT_S", "ClosedHere", "ending", "own"]
+
+CLOSE_TIMEOUT_S: Final = 5.0
+"""How long a peer may take to answer a close, unless the caller says otherwise."""
 
 
 class ClosedHere(ConnectionClosed):
-    """The user closed the connection, which is no error to the iteration."""
+    """The user closed the connection; the iteration stops without an error."""
 
 
 def ending(closed: Closed, *, opened: bool) -> CryptoprotoError:
-    """The error that stands for the end of a link, before or after the handshake was over."""
+    """The error for the end of a link, during the handshake or after it."""
     if closed.fault is not None:
         return DecodeError(closed.fault)
     return connection_closed(closed.code, closed.reason) if opened else _refusal(closed)
 
 
 def _refusal(closed: Closed) -> CryptoprotoError:
-    """What a close during the handshake means: the protocol gives it no code of its own."""
+    """The error for a close during the handshake, for which the protocol has no code."""
     if closed.code is None:
         return HandshakeError(
             "the connection was lost during the handshake; if this happens every time, the exchange may speak another "
             "form of the protocol (protocol=), or not know the client id"
         )
     if closed.code == CloseCode.POLICY_VIOLATION and _names_the_key(closed.reason):
-        return InvalidKey(f"the exchange refused the handshake: {closed.reason}")
+        return InvalidKey(f"the exchange rejected the handshake: {closed.reason}")
     if closed.code == CloseCode.PROTOCOL_ERROR:
         return UnsupportedVersion(
             f"the exchange ended the handshake with code 1002: {closed.reason or 'no reason given'}; "
@@ -50,7 +54,7 @@ def _names_the_key(reason: str) -> bool:
 
 
 def own(error: CryptoprotoError, *, sent: bool | None) -> CryptoprotoError:
-    """*error* for one caller: a shared exception would collect the tracebacks of all."""
+    """A copy of *error* for one caller; a shared exception would collect the tracebacks of all callers."""
     if isinstance(error, ClosedHere):
         mine: CryptoprotoError = ConnectionClosed(error.code, error.reason, position=error.position)
     else:

@@ -1,4 +1,4 @@
-"""``connect``: how a connection is asked for."""
+"""``connect``: opens a connection, awaited or as a context manager."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ __all__ = ["connect"]
 class connect:  # noqa: N801 - used like a function, as in `async with connect(...)`
     """Connect to an exchange: ``async with connect(...) as connection`` or ``connection = await connect(...)``.
 
-    Opens the WebSocket, shakes hands (protocol, "Handshake") and returns a :class:`Connection`. Cancelling leaves
-    nothing behind.
+    Opens the WebSocket, completes the handshake (protocol, "Handshake") and returns a :class:`Connection`. If
+    cancelled, everything is closed.
 
     Args:
         url: ``wss://host[:port][/path]``; ``ws://`` only to a loopback address unless *insecure*.
-        client_id: who we are to the exchange: printable ASCII, short enough for its RSA key.
-        private_key: our RSA key, whose public half the exchange knows.
+        client_id: the id that the exchange knows the client by: printable ASCII, short enough for its RSA key.
+        private_key: the client's RSA key; the exchange has its public half.
         server_key: the exchange's public key.
-        resume_from: the last transaction id that was processed: what comes after it is replayed. 0 = everything,
-            -1 = live events alone.
+        resume_from: the last transaction id that was processed; later events are replayed. 0 = all events,
+            -1 = only live events.
         protocol: ``Protocol.SIGNED`` (each frame carries an RSA signature) or ``Protocol.V5``.
-        transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows where it is installed), or an opener of one's own.
+        transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows if it is installed), or a custom opener.
         ssl: a TLS context for ``wss://``; the system's certificates by default.
         open_timeout: seconds for connecting and the handshake together.
-        ping_interval: seconds between pings; ``None`` = no pings, and a dead link is not noticed.
-        ping_timeout: seconds of silence after which the link is given up; ``None`` = never.
-        request_timeout: default deadline of :meth:`Connection.request`, in seconds.
-        max_queue: how many events may wait before the socket is no longer read.
-        max_message_size: largest frame in bytes, either way; checked before anything is decrypted.
-        throttle: called with level, request id and order id of a throttling frame; returns for how many seconds to
-            hold sends. A millisecond for each order too many by default.
-        on_event: called with each :class:`Event` the moment it arrives, in place of the iteration. What it raises ends
-            the connection.
+        ping_interval: seconds between pings; ``None`` = no pings, and a dead connection is not detected.
+        ping_timeout: seconds without any data after which the connection is closed; ``None`` = never.
+        request_timeout: default timeout of :meth:`Connection.request`, in seconds.
+        max_queue: how many events may wait before reading from the socket stops.
+        max_message_size: the largest frame in bytes, in both directions; checked before decryption.
+        throttle: called with the level, request id and order id of a throttling frame; returns for how many seconds
+            to hold messages. By default a millisecond for each order above the limit.
+        on_event: called with each :class:`Event` when it arrives, instead of the iteration. If it raises, the
+            connection is closed.
         insecure: allow ``ws://`` to other machines.
         lock: mark the client id as in use on this machine while the connection is open, and log a warning if it is in
             use already: the exchange closes the older connection.
         exclusive: raise IdentityInUse instead of connecting if the client id is in use on this machine.
 
     Raises:
-        ConfigurationError: an option cannot be used.
-        HandshakeError: the exchange refused, or a key does not fit (InvalidKey), or it speaks another version
-            (UnsupportedVersion), or it took too long (OpenTimeout).
-        ConnectionClosed: nobody answers at the address.
+        ConfigurationError: an option is not valid.
+        HandshakeError: the exchange rejected the client, a key does not match (InvalidKey), the exchange uses another
+            version (UnsupportedVersion), or it took too long (OpenTimeout).
+        ConnectionClosed: the network connection failed.
         DecodeError: the exchange's hello is malformed.
     """
 

@@ -1,4 +1,4 @@
-"""What the exchange tells, as the user gets it."""
+"""One event, as the user receives it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["Event"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-# gc=False: an event holds a message, numbers and bytes, and can be no part of a reference cycle; a queue of a hundred
-# thousand of them costs the garbage collector nothing.
+# gc=False: an event holds a message, numbers and bytes, so it cannot be part of a reference cycle. A queue of a hundred
+# thousand events is then free for the garbage collector.
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One event of the client's history, or a broadcast (protocol, "Frames after the handshake").
 
     Attributes:
-        transaction_id: grows from event to event, with gaps; resume from it. ``None`` for a broadcast.
-        timestamp: when it happened on the server, in unix seconds. ``None`` for a broadcast.
-        message: the typed message, or :class:`~cryptoproto.Unknown` for a type this version does not know.
+        transaction_id: grows from event to event, with gaps; the position to resume from. ``None`` for a broadcast.
+        timestamp: when it happened at the exchange, in unix seconds. ``None`` for a broadcast.
+        message: the typed message, or :class:`~cryptoproto.Unknown` for a type that this version does not know.
         received_ns: when the frame was read here, in unix nanoseconds.
-        raw: the JSON as it came.
+        raw: the JSON as it was received.
     """
 
     transaction_id: int | None
@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The JSON as a dict, with fields that the typed message does not know."""
+        """The JSON as a dict, including fields that the typed message does not have."""
         return loads(self.raw)
 
     @property

@@ -1,4 +1,4 @@
-"""The events that wait for the user: bounded by number and by bytes."""
+"""The events that wait for the user, limited in number and bytes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["EventQueue"]
 
 _HARD_FACTOR: Final = 4
 _HARD_SLACK: Final = 4096
-"""What one read of the socket may still bring after reading was stopped, generously."""
+"""How many events one read of the socket may still contain after reading was paused: a generous bound."""
 
 
 class EventQueue:
     """A queue with one reader.
 
     Attributes:
-        events: what waits, oldest first.
-        waiting_bytes: how large that is.
-        was_high: whether there was more than :attr:`low` allows since :meth:`has_become_low` was last true.
+        events: the waiting events, oldest first.
+        waiting_bytes: their size.
+        was_high: whether there were more than :attr:`low` allows since :meth:`has_become_low` was last true.
     """
 
     __slots__ = (
@@ -54,23 +54,23 @@ class EventQueue:
 
     @property
     def overflowing(self) -> bool:
-        """Whether even those who wait for a reply can't be allowed to go on."""
+        """Whether the hard limit is reached, at which even a call that waits for its response must fail."""
         return len(self.events) >= self._hard_limit or self.waiting_bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
 
     @property
     def low(self) -> bool:
-        """Whether reading may go on."""
+        """Whether reading may resume."""
         return len(self.events) <= self._low and self.waiting_bytes < MAX_QUEUE_BYTES // 2
 
     def has_become_low(self) -> bool:
-        """Whether it was high and is low now; true once each time."""
+        """Whether it was high and is low now; true once for each change."""
         if self.was_high and self.low:
             self.was_high = False
             return True
         return False
 
     def put(self, event: Event) -> bool:
-        """Add an event, wake the reader, and tell whether reading should stop."""
+        """Add an event and wake the reader; returns whether reading should pause."""
         events = self.events
         events.append(event)
         self.waiting_bytes = waiting_bytes = self.waiting_bytes + len(event.raw)
@@ -84,7 +84,7 @@ class EventQueue:
         return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def put_all(self, events: list[Event]) -> bool:
-        """As :meth:`put`, for one event or more."""
+        """As :meth:`put`, for one or more events."""
         waiting_bytes = self.waiting_bytes
         for event in events:
             waiting_bytes += len(event.raw)
@@ -100,7 +100,7 @@ class EventQueue:
         return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
     def pop(self) -> Event:
-        """The oldest event; IndexError when there is none."""
+        """The oldest event; raises IndexError if there is none."""
         event = self.events.popleft()
         self.waiting_bytes -= len(event.raw)
         return event
@@ -108,16 +108,16 @@ class EventQueue:
     def put_back(self, event: Event) -> None:
         """Return an event to the front, as if it had not been popped."""
         self.events.appendleft(event)
-        self.was_high = True  # perhaps; who asks looks twice
+        self.was_high = True  # possibly; has_become_low() also looks at the size
         self.waiting_bytes += len(event.raw)
 
     def clear(self) -> None:
-        """Drop what waits."""
+        """Drop all waiting events."""
         self.events.clear()
         self.waiting_bytes = 0
 
     def end(self, make_error: Callable[[], CryptoprotoError] | None) -> None:
-        """No more comes. Once the queue is empty, each reader gets an error, or the end of the iteration."""
+        """No more events come. Once it is empty, readers get an error, or the end if *make_error* is ``None``."""
         if not self._ended:  # the first reason stays
             self._make_error = make_error
         self._ended = True
@@ -125,12 +125,10 @@ class EventQueue:
             self._waiter.set_result(None)
 
     async def wait(self) -> bool:
-        """Wait until there is an event: true; false where the end was asked for.
-
-        Cancelling loses nothing.
+        """Wait for an event. Returns true if there is one, false at the end. Cancelling loses nothing.
 
         Raises:
-            CryptoprotoError: what the connection ended with.
+            CryptoprotoError: what ended the connection.
             ConfigurationError: another task is waiting already.
         """
         while not self.events:
@@ -140,7 +138,7 @@ class EventQueue:
                 return False
             if self._waiter is not None:
                 raise ConfigurationError(
-                    "another task is iterating over this connection already; let one task iterate and hand events on"
+                    "another task is iterating over this connection; let one task iterate and pass the events on"
                 )
             self._waiter = self._loop.create_future()
             try:

@@ -1,4 +1,4 @@
-"""How to connect: every option in one immutable place, checked before anything is opened."""
+"""The options of a connection, immutable and checked before anything is opened."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .event import Event
 __all__ = ["ConnectArguments", "ConnectOptions", "Throttle", "default_throttle"]
 
 Throttle = Callable[[int, int, int], float]
-"""Called with level, request id and order id of a throttling frame; returns for how many seconds to hold sends."""
+"""Called with level, request id and order id of a throttling frame; returns for how many seconds to hold messages."""
 
 MAX_QUEUE_BYTES: Final = 64 * 2**20
 
 
 def default_throttle(level: int, request_id: int, order_id: int) -> float:
-    """The customary reaction: a millisecond for each order too many."""
+    """The usual policy: a millisecond for each order above the limit."""
     return level / 1000
 
 
@@ -88,7 +88,7 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(self.resume_from, bool) or not isinstance(self.resume_from, int) or self.resume_from < -1:
             raise ConfigurationError(
                 f"resume_from={self.resume_from!r} must be the last transaction id that was processed, "
-                f"0 for everything, or -1 for live events alone"
+                f"0 for all events, or -1 for only live events"
             )
         for name, seconds in (
             ("open_timeout", self.open_timeout),

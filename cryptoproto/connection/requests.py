@@ -1,4 +1,4 @@
-"""The requests in flight: each with a future and a deadline of its own."""
+"""The requests in flight, each with its own future and deadline."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _SLACK: Final = 64
 class RequestTable:
     """Futures by request id, and one timer for all deadlines.
 
-    A reply finds its call in one look-up, and a deadline costs one push on a heap and no timer of its own, so a
-    request costs the same whether a hundred or ten thousand are in flight. What an answered call leaves on the heap
-    stays until it is swept, and the timer runs until it finds nothing to do: tidying up behind each call, which for
-    calls made one after the other means a new timer for each, would cost as much as the call.
+    A response finds its call by one lookup, and a deadline is one entry in a heap without its own timer, so a request
+    costs the same whether a hundred or ten thousand are in flight. Entries of answered calls stay in the heap until it
+    is swept, and the timer runs until nothing is left. Removing both after each call would cost as much as the call
+    itself: for sequential calls, a new timer each time.
     """
 
     __slots__ = ("_calls", "_deadlines", "_loop", "_timer")
@@ -35,7 +35,7 @@ class RequestTable:
         return len(self._calls)
 
     def open(self, request_id: int, deadline: float) -> asyncio.Future[bytes]:
-        """The future of a new call, which *deadline* (in loop time) ends with RequestTimeout."""
+        """The future of a new call; it ends with RequestTimeout at *deadline*, in loop time."""
         calls, deadlines = self._calls, self._deadlines
         calls[request_id] = call = self._loop.create_future()
         heappush(deadlines, (deadline, request_id))
@@ -46,17 +46,17 @@ class RequestTable:
         return call
 
     def resolve(self, request_id: int, payload: bytes) -> None:
-        """End a call with its reply and forget it; a reply to a call that has ended already is dropped."""
+        """End a call with its response. A response to a call that has ended is dropped."""
         call = self._calls.pop(request_id, None)
         if call is not None and not call.done():
             call.set_result(payload)
 
     def discard(self, request_id: int) -> None:
-        """Forget a call that ended without a reply."""
+        """Remove a call that ended without a response."""
         self._calls.pop(request_id, None)
 
     def fail_all(self, error_for: Callable[[int], CryptoprotoError]) -> None:
-        """End every call, each with an error of its own."""
+        """End all calls, each with its own error."""
         self._stop_timer()
         self._deadlines.clear()
         for request_id, call in self._calls.items():
@@ -64,7 +64,7 @@ class RequestTable:
                 call.set_exception(error_for(request_id))
 
     def _sweep(self) -> None:
-        """Drop the deadlines of calls that have ended: when they outnumber the others, so that it costs little."""
+        """Drop the deadlines of calls that have ended. Done only when they outnumber the others, so it is cheap."""
         self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
         heapify(self._deadlines)
 
@@ -85,7 +85,7 @@ class RequestTable:
             _, request_id = heappop(deadlines)
             call = self._calls.get(request_id)
             if call is not None and not call.done():
-                error = RequestTimeout("no reply to the request within its deadline")
+                error = RequestTimeout("no response to the request before its deadline")
                 error.sent = True
                 call.set_exception(error)
         if deadlines:

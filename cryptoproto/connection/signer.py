@@ -1,4 +1,4 @@
-"""Signs frames beside the event loop, in the order of their numbers."""
+"""Signs frames in a thread, in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ __all__ = ["Signer"]
 
 
 class Signer:
-    """Signs frames in a thread of its own and hands them back to the event loop in order.
+    """Signs frames in one thread and passes them back to the event loop in order.
 
-    Signing with RSA-2048 takes 0.4 ms, outside the interpreter lock; in the event loop, a burst of a hundred orders
-    would stop it for 40 ms. One thread and one queue keep the frames in the order of their numbers.
+    Signing with RSA-2048 takes 0.4 ms and releases the interpreter lock. In the event loop, a burst of a hundred orders
+    would block it for 40 ms. A single thread and a single queue keep the frames in the order of their numbers.
 
     Args:
-        sign: the signature of a draft; called in the thread.
+        loop: the event loop.
+        sign: returns the signature of a draft; called in the thread.
         dispatch: seals and sends a signed draft; called in the event loop.
-        fail: told of an exception in *sign*, in the event loop.
+        fail: called with an exception of *sign*, in the event loop.
+
+    Attributes:
+        last_request_id: the id of the last request that was sent, 0 before the first.
     """
 
     __slots__ = ("_dispatch", "_executor", "_fail", "_loop", "_sign", "_waiters", "last_request_id")
@@ -42,11 +46,11 @@ class Signer:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cryptoproto-signer")
 
     def put(self, draft: Draft) -> None:
-        """Queue a draft. From here on it leaves, whoever is cancelled."""
+        """Queue a draft. It is sent even if the caller is cancelled."""
         self._executor.submit(self._work, draft)
 
     async def put_and_wait(self, draft: Draft) -> None:
-        """Queue a message and wait until it was sent. Cancelling does not recall it.
+        """Queue a message and wait until it is sent. If cancelled, it is sent all the same.
 
         Raises:
             CryptoprotoError: what :meth:`end` was given.
@@ -60,7 +64,7 @@ class Signer:
             self._waiters.pop(draft.number, None)
 
     def end(self, make_error: Callable[[], CryptoprotoError]) -> None:
-        """Drop what is not signed yet and fail all who wait for it."""
+        """Drop frames that are not signed yet, and raise an error in the callers that wait for them."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         for waiter in self._waiters.values():
             if not waiter.done():
@@ -69,7 +73,7 @@ class Signer:
     def _work(self, draft: Draft) -> None:
         try:
             signature = self._sign(draft)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the loop has to hear of it
+        except BaseException as error:  # noqa: BLE001 - passed to the event loop, whatever it is
             self._post(self._fail, error)
         else:
             self._post(self._done, draft, signature)
@@ -77,7 +81,7 @@ class Signer:
     def _post(self, callback: Callable[..., None], *args: object) -> None:
         try:
             self._loop.call_soon_threadsafe(callback, *args)
-        except RuntimeError:  # the loop is closed: nobody is left to hear of it, or to end this thread
+        except RuntimeError:  # the loop is closed, and nothing else would end this thread
             self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, draft: Draft, signature: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Holds sends for as long as throttling asks for."""
+"""Holds messages while the exchange throttles."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["SendGate"]
 
 
 class SendGate:
-    """Holds sends for a while, and then lets them go one by one, urgent ones first, in the order in which they came.
+    """Holds messages for a while, then releases them one by one: urgent ones first, otherwise in order.
 
-    One by one, each in its own turn of the event loop, so that a further throttling frame can stop the rest.
+    Each is released in its own turn of the event loop, so that another throttling frame can stop the rest.
     """
 
     __slots__ = ("_loop", "_queues", "_timer", "_until", "_walking")
@@ -23,31 +23,31 @@ class SendGate:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._until = 0.0
-        self._queues: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())  # the urgent, and the others
-        self._walking: asyncio.Future[None] | None = None  # who was let go, until its task runs
+        self._queues: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())  # urgent, and other
+        self._walking: asyncio.Future[None] | None = None  # the one that was released, until its task runs
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def remaining(self) -> float:
-        """For how many seconds sends are still held, 0.0 when free."""
+        """For how many seconds messages are still held; 0.0 if they are not."""
         return max(0.0, self._until - self._loop.time()) if self._until else 0.0
 
     @property
     def clear(self) -> bool:
-        """Whether a send may leave at once."""
+        """Whether a message may be sent now."""
         return not any(self._queues) and self._until <= self._loop.time()
 
     @property
     def waiting(self) -> int:
-        """How many sends are held."""
+        """How many messages are held."""
         return sum(map(len, self._queues))
 
     def hold(self, seconds: float) -> None:
-        """Hold sends for *seconds* from now, or longer where they are held for longer."""
+        """Hold messages for *seconds* from now. A longer hold that is in effect stays."""
         self._until = max(self._until, self._loop.time() + seconds)
 
     async def wait(self, *, urgent: bool = False) -> None:
-        """Wait for one's turn. Cancelling gives the turn to the next.
+        """Wait for a turn. If cancelled, the turn passes to the next caller.
 
         Raises:
             CryptoprotoError: what :meth:`end` was given.
@@ -59,14 +59,14 @@ class SendGate:
         try:
             await waiter
         finally:
-            # Only now, not when it was let go: until its task runs, nobody else may find the gate clear.
+            # Not earlier: until this task runs, no other caller may find the gate clear.
             queue.remove(waiter)
             if self._walking is waiter:
                 self._walking = None
             self._set_timer()
 
     def end(self, make_error: Callable[[], CryptoprotoError]) -> None:
-        """Fail all who wait."""
+        """Raise an error in all callers that wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -75,7 +75,7 @@ class SendGate:
                 waiter.set_exception(make_error())
 
     def _first(self) -> asyncio.Future[None] | None:
-        # Whoever was cancelled or failed is still in its queue until its task runs.
+        # A waiter that was cancelled or failed stays in its queue until its task runs.
         return next((waiter for waiter in itertools.chain(*self._queues) if not waiter.done()), None)
 
     def _set_timer(self) -> None:

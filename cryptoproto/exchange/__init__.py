@@ -1,4 +1,4 @@
-"""An exchange of one's own: a real server of the protocol, with a deterministic matching engine."""
+"""An exchange to develop and test against: a real server of the protocol, with a deterministic matching engine."""
 
 from __future__ import annotations
 

@@ -48,12 +48,6 @@ class Side:
         self._keys = Ladder()
         self._levels: dict[int, Level] = {}
 
-    @property
-    def best(self) -> Level | None:
-        """The level with the best price, ``None`` if there are no orders."""
-        key = self._keys.lowest
-        return None if key is None else self._levels[key]
-
     def best_within(self, limit: int) -> Level | None:
         """The best level, if an order of the other side with that limit would trade with it."""
         key = self._keys.lowest
@@ -70,11 +64,6 @@ class Side:
             if key > last:
                 return
             yield self._levels[key]
-
-    def orders(self) -> Iterator[Order]:
-        """All orders in the order in which they would be filled."""
-        for level in self.levels():
-            yield from level.orders.values()
 
     def add(self, order: Order) -> None:
         """Put *order* behind all others at its price."""

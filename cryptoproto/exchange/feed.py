@@ -1,35 +1,46 @@
-"""The market-data socket: the aggregated books and all trades, to everybody, unencrypted and read only."""
+"""The market-data socket: aggregated books and all trades, for everybody, unencrypted and read only."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..messages import Message, encode
-from ..transport import Closed, Transport
+from ..transport import Closed, Heartbeat, Transport
 from ..wire import CloseCode, market_frame, market_hello
+from .byte_queue import ByteQueue
 from .venue import Venue
 
 __all__ = ["MarketFeed"]
 
 _CLOSE_TIMEOUT: Final = 2.0
-_MAX_WAITING: Final = 10_000
-"""How many trades may wait for a reader before it is disconnected; a newer book replaces one that waits."""
+_MAX_WAITING: Final = 2**20
+"""Bytes of trades that may wait for a reader before it is disconnected. Of each book only the newest waits."""
 
 
 class MarketFeed:
     """Publishes the books that changed, each at most once in *interval* seconds, and every trade at once.
 
-    A book is that of the moment in which it is taken, and leaves when all that led to it is durable.
+    A book is published once everything that it shows is durable.
+
+    Args:
+        venue: returns the market.
+        interval: seconds between two publications of a book.
+        ping_interval: seconds between pings to a reader.
+        ping_timeout: seconds of silence after which a reader is disconnected, even if it is silent because it does
+            not read.
     """
 
-    def __init__(self, venue: Callable[[], Venue], interval: float) -> None:
+    def __init__(
+        self, venue: Callable[[], Venue], interval: float, *, ping_interval: float, ping_timeout: float
+    ) -> None:
+        self.ping_interval = ping_interval
+        self.ping_timeout = ping_timeout
         self._venue = venue
         self._interval = interval
         self._links: set[_MarketLink] = set()
-        self._readers: set[_MarketLink] = set()  # those of them that have got the books
+        self._readers: set[_MarketLink] = set()  # the links that have received the books
         self._timer: asyncio.TimerHandle | None = None
         self._last = float("-inf")
 
@@ -44,7 +55,7 @@ class MarketFeed:
             link.send(frame)
 
     def books_changed(self) -> None:
-        """Publish the books that changed, now or when the interval is over."""
+        """Publish the books that changed, now or at the end of the interval."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_at(max(loop.time(), self._last + self._interval), self._publish_books)
@@ -67,7 +78,7 @@ class MarketFeed:
                 link.send_book(pair, frame)
 
     def joined(self, link: _MarketLink) -> None:
-        """A reader came: it gets the books as they are."""
+        """A reader connected: it receives the current books."""
         self._links.add(link)
         link.send(market_hello())
         venue = self._venue()
@@ -80,7 +91,7 @@ class MarketFeed:
             self._readers.add(link)
 
     def left(self, link: _MarketLink) -> None:
-        """A reader went."""
+        """A reader is gone."""
         self._links.discard(link)
         self._readers.discard(link)
 
@@ -100,13 +111,23 @@ class _MarketLink:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._feed = feed
         self._transport: Transport | None = None
-        self._waiting: deque[bytes] = deque()
+        self._waiting: ByteQueue[bytes] = ByteQueue()
         self._books: dict[str, bytes] = {}
         self._drain: asyncio.Task[None] | None = None
         self._closing = False
+        loop = asyncio.get_running_loop()
+        self._heartbeat = Heartbeat(
+            loop,
+            interval=feed.ping_interval,
+            timeout=feed.ping_timeout,
+            ping=self._ping,
+            deaf=lambda: False,
+            on_silence=lambda: self.close(CloseCode.GOING_AWAY, "heartbeat timeout"),
+        )
 
     def on_open(self, transport: Transport) -> None:
         self._transport = transport
+        self._heartbeat.start()
         self._feed.joined(self)
 
     def on_message(self, data: bytes, more: bool = False) -> None:
@@ -116,10 +137,13 @@ class _MarketLink:
         self.close(CloseCode.PROTOCOL_ERROR, "market data is read only")
 
     def on_heard(self) -> None:
-        pass
+        self._heartbeat.heard = True
 
     def on_closed(self, closed: Closed) -> None:
         self._closing = True
+        self._heartbeat.stop()
+        self._waiting.clear()
+        self._books.clear()
         if self._drain is not None:
             self._drain.cancel()
         self._feed.left(self)
@@ -130,8 +154,8 @@ class _MarketLink:
         if self._closing or self._transport is None:
             return
         if self._drain is not None:
-            self._waiting.append(frame)
-            if len(self._waiting) > _MAX_WAITING:
+            self._waiting.push(frame, len(frame))
+            if self._waiting.size > _MAX_WAITING:
                 self.close(CloseCode.POLICY_VIOLATION, "market data was not read fast enough")
             return
         self._transport.send(frame)
@@ -148,11 +172,18 @@ class _MarketLink:
         await transport.drain()
         self._drain = None
         while self._waiting and self._drain is None:
-            self.send(self._waiting.popleft())
+            self.send(self._waiting.pop())
         while self._books and self._drain is None:
             self.send(self._books.pop(next(iter(self._books))))
+
+    def _ping(self) -> None:
+        if self._transport is not None:
+            self._transport.ping()
 
     def close(self, code: int, reason: str) -> None:
         if not self._closing and self._transport is not None:
             self._closing = True
+            self._heartbeat.stop()
+            self._waiting.clear()
+            self._books.clear()
             self._transport.close(code, reason, _CLOSE_TIMEOUT)

@@ -1,9 +1,9 @@
-"""The durable ledger: every input and every event in SQLite, before anybody hears of it.
+"""The durable ledger: every input and every event is in SQLite before anybody receives it.
 
-Inputs that come in one turn of the event loop, and while an older group is being written, are committed together by one
-thread. What rests on them waits in a queue: events become visible, replies and market data leave, in the order in which
-things happened, when their commit has returned. Before :meth:`Journal.start` and after :meth:`Journal.stop` there is no
-loop to wait on, and each input is committed before :meth:`Journal.append` returns.
+Inputs of one turn of the event loop, and those that arrive while an older group is written, are committed together by
+one thread. What depends on them waits in a queue: events, responses and market data are sent in order, after their
+commit. Before :meth:`Journal.start` and after :meth:`Journal.stop` there is no event loop, and each input is committed
+before :meth:`Journal.append` returns.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ __all__ = ["Journal", "open_journal"]
 
 logger = logging.getLogger("cryptoproto.exchange")
 
-SNAPSHOT_EVERY: Final = 10_000  # commands; carrying them out again takes about a second
+SNAPSHOT_EVERY: Final = 10_000  # commands; it takes about a second to carry them out again
 _TAIL: Final = 1024
-"""How many transactions of a client stay in memory, and once as many before the oldest are forgotten."""
+"""Transactions of a client that stay in memory; at twice as many, the older half is forgotten."""
 
 
 def open_journal(
@@ -49,10 +49,10 @@ def open_journal(
     taker_fee: Decimal | None = None,
     snapshot_every: int = SNAPSHOT_EVERY,
 ) -> Journal:
-    """Open the journal at *path*, or begin one where there is no file; see :class:`~cryptoproto.exchange.Exchange`.
+    """Open the journal at *path*, or create one; see :class:`~cryptoproto.exchange.Exchange`.
 
     Raises:
-        ConfigurationError: the file is no journal, or in use, or what is given contradicts it.
+        ConfigurationError: the file is not a journal, is in use, or contradicts an argument.
         JournalError: the journal is damaged.
     """
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
@@ -89,7 +89,7 @@ def _check_options(
 ) -> None:
     if private_key is not None and private_key.public_key != recovered.private_key.public_key:
         raise ConfigurationError(
-            f"{path}: the journal is that of an exchange with another key, {recovered.private_key.fingerprint}; "
+            f"{path}: the journal belongs to an exchange with another key, {recovered.private_key.fingerprint}; "
             f"leave private_key out, or choose another file"
         )
     engine = recovered.engine
@@ -101,19 +101,19 @@ def _check_options(
     ):
         if given is not None and given != kept:
             raise ConfigurationError(
-                f"{path}: the journal is that of an exchange with {name}={kept}, not {given}; "
+                f"{path}: the journal belongs to an exchange with {name}={kept}, not {given}; "
                 f"leave {name} out, or choose another file"
             )
 
 
 class Journal:
-    """The ledger of an exchange with a memory; see :class:`~cryptoproto.exchange.ledger.Ledger`.
+    """The ledger of an exchange with a journal; see :class:`~cryptoproto.exchange.ledger.Ledger`.
 
     Attributes:
-        engine: as it was when the journal was last written; the venue carries on with it.
-        private_key: the exchange's own.
+        engine: in the state of the last commit.
+        private_key: of the exchange.
         failure: why nothing can be written any more.
-        snapshot_every: how many commands there are between two snapshots; more, where more orders are open.
+        snapshot_every: commands between two snapshots; more if more orders are open.
     """
 
     def __init__(self, file: JournalFile, lock: FileLock, recovered: Recovered, snapshot_every: int) -> None:
@@ -149,12 +149,12 @@ class Journal:
 
     @property
     def last_transaction_id(self) -> int:
-        """The id of the newest event, over all clients."""
+        """The id of the newest event over all clients."""
         return self._head.transaction_id
 
     @property
     def since_snapshot(self) -> int:
-        """How many commands would be carried out again after a crash now."""
+        """The number of commands since the last snapshot: a restart after a crash carries them out again."""
         return self._since_snapshot
 
     @property
@@ -164,7 +164,7 @@ class Journal:
 
     @property
     def backlog(self) -> int:
-        """How many inputs are not durable yet."""
+        """The number of inputs that are not durable yet."""
         return self._head.number - self._durable
 
     def client(self, client_id: str) -> ClientRecord | None:
@@ -208,7 +208,7 @@ class Journal:
             self._used.setdefault(client, array("q")).append(used)
         self._since_snapshot += 1
         if self._since_snapshot >= self._snapshot_due and pending.snapshot is None:
-            # What a snapshot costs grows with the open orders, and so does the time until the next.
+            # The cost of a snapshot grows with the open orders, and so does the time until the next one.
             self._snapshot_due = max(self.snapshot_every, self.engine.open_order_count)
             if self._since_snapshot >= self._snapshot_due:
                 self._take_snapshot()
@@ -234,10 +234,10 @@ class Journal:
     # Committing
 
     def start(self, on_failure: Callable[[JournalError], None]) -> None:
-        """From here on commit in a thread, for the running event loop; *on_failure* is called when that fails.
+        """Commit in a thread from here on, for the running event loop; *on_failure* is called if that fails.
 
         Raises:
-            JournalError: it has failed before.
+            JournalError: writing has failed before.
         """
         if self.failure is not None:
             raise self.failure
@@ -246,10 +246,10 @@ class Journal:
         self._threads = (ThreadPoolExecutor(1, "journal-writer"), ThreadPoolExecutor(1, "journal-reader"))
 
     async def flush(self) -> None:
-        """Wait until everything that was appended is durable, and has been told.
+        """Wait until everything that was appended is durable, and what depends on it was called.
 
         Raises:
-            JournalError: it cannot be made durable.
+            JournalError: the journal cannot be written.
         """
         while self.failure is None and (self._actions or self.backlog):
             if self._turn is None:
@@ -260,19 +260,19 @@ class Journal:
 
     async def stop(self) -> None:
         """Commit everything and end the threads."""
-        with contextlib.suppress(JournalError):  # on_failure has been told
+        with contextlib.suppress(JournalError):  # on_failure was called
             await self.flush()
         threads, self._threads, self._loop = self._threads, None, None
         for thread in threads or ():
             thread.shutdown()
 
     def close(self) -> None:
-        """Take a snapshot where there is something new, move the log into the file, and close it. Idempotent."""
+        """Take a snapshot if anything is new, move the log into the file, and close it. Idempotent."""
         if self._lock is None:
             return
         if self.failure is None and self._since_snapshot and self._pending.snapshot is None:
             self._take_snapshot()
-            with contextlib.suppress(JournalError):  # all that counts is durable, and logged it is
+            with contextlib.suppress(JournalError):  # the commands are durable, and the failure is logged
                 self._commit_now()
         self._file.close()
         self._lock.release()
@@ -282,7 +282,7 @@ class Journal:
         if self.failure is not None:
             raise self.failure
         if self._lock is None:
-            raise ConfigurationError(f"{self.path}: the exchange is closed, and its journal with it")
+            raise ConfigurationError(f"{self.path}: the exchange and its journal are closed")
 
     def _take_snapshot(self) -> None:
         head = self._head
@@ -303,7 +303,7 @@ class Journal:
         if self._loop is None:
             self._commit_now()
         elif not self._writing:
-            # At the end of this turn of the loop, with all else that has come in it.
+            # At the end of this turn of the event loop, with all other inputs of the turn.
             self._writing = True
             self._loop.call_soon(self._hand_over)
 
@@ -332,7 +332,7 @@ class Journal:
             return
         self._durable = number
         if self._pending.commands:
-            self._hand_over()  # first, so that the disk works while the loop does
+            self._hand_over()  # first, so that the disk works at the same time as the event loop
         else:
             self._writing = False
         self._release()
@@ -355,7 +355,7 @@ class Journal:
         return JournalError(self.path, f"the journal cannot be written, and the exchange stops: {error}")
 
     def _fail(self, error: BaseException) -> None:
-        """Nothing that waits will ever be told."""
+        """Drop everything that waits for the disk: it must never be sent."""
         self.failure = self._failed(error)
         self.failure.__cause__ = error
         logger.critical("%s", self.failure)

@@ -1,8 +1,8 @@
-"""What the exchange remembers of its clients: keys, sequences, and the history that replays are read from.
+"""The ledger: keys, sequences and histories of clients.
 
-The ledger is the seam for a durable journal: the venue hands it every input with what came of it, and whatever
-rests on an input leaves the exchange through :meth:`Ledger.when_durable`. A ledger in memory calls back at once, a
-journal when the input is on disk; so nobody is told what a crash could take back.
+The venue records every input and its outputs in the ledger. Whatever depends on an input is sent through
+:meth:`Ledger.when_durable`: a ledger in memory calls back at once, a journal once the input is on disk. So nothing is
+sent that a crash could take back.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class Transaction(msgspec.Struct, frozen=True, gc=False):
 
 
 class ClientRecord:
-    """One client: its key, the last sequence seen of it, and its history in order of transaction id.
+    """One client: its key, its last sequence, and its history in order of transaction id.
 
     Attributes:
-        history: the newest transactions; all of them, unless the ledger keeps older ones on disk alone.
-        first: the place of ``history[0]`` in the whole history, so that places stay valid while old ones are forgotten.
-        floor: the id of the newest transaction that is no longer in memory; 0 where all are.
+        history: the newest transactions; a journal keeps older ones only on disk.
+        first: the place of ``history[0]`` in the whole history. Places stay valid when old transactions are forgotten.
+        floor: the id of the newest transaction that is not in memory; 0 if all are.
     """
 
     __slots__ = ("client_id", "first", "floor", "history", "last_sequence", "public_key")
@@ -52,16 +52,16 @@ class ClientRecord:
 
     @property
     def end(self) -> int:
-        """The place behind the newest transaction."""
+        """The place after the newest transaction."""
         return self.first + len(self.history)
 
     @property
     def newest(self) -> int:
-        """The id of the newest transaction, 0 where there is none."""
+        """The id of the newest transaction, 0 if there is none."""
         return self.history[-1].transaction_id if self.history else self.floor
 
     def after(self, transaction_id: int) -> int:
-        """The place of what comes after *transaction_id*, -1 standing for its end; below :attr:`first`: read it."""
+        """The place after *transaction_id*, -1 = the end. Places below :attr:`first` must be read from disk."""
         if transaction_id < 0:
             return self.end
         if transaction_id < self.floor:
@@ -78,10 +78,10 @@ class ClientRecord:
 
 
 class Ledger(Protocol):
-    """Where the exchange keeps what it must not forget."""
+    """The memory of the exchange."""
 
     def client(self, client_id: str) -> ClientRecord | None:
-        """The record of a client, ``None`` where it is not registered."""
+        """The record of a client, ``None`` if it is not registered."""
 
     def append(
         self,
@@ -92,31 +92,31 @@ class Ledger(Protocol):
         sequence: int | None = None,
         public_key: PublicKey | None = None,
     ) -> None:
-        """Keep a command and what came of it.
+        """Record a command and its outputs.
 
         Args:
-            command: ``None`` for a client message that was refused before it became a command.
-            outputs: each Private of them becomes a transaction of its client.
-            client_id: the client whose message it was, or who is registered.
-            sequence: the sequence of that message, ``None`` where no client sent it.
-            public_key: the key of a new client, which the command registers.
+            command: ``None`` for a client message that could not be decoded.
+            outputs: each Private becomes a transaction of its client.
+            client_id: the client that sent the message, or that is registered.
+            sequence: of the message; ``None`` if no client sent it.
+            public_key: of the client that the command registers.
 
         Raises:
-            JournalError: nothing can be kept any more.
+            JournalError: the journal cannot be written any more.
         """
 
     def when_durable(self, action: Callable[..., None], *args: Any) -> None:
-        """Call *action* as soon as all that was appended is durable, at once where it is; in order of the calls.
+        """Call *action* once everything appended so far is durable, in order of the calls; at once if it is already.
 
-        Never, where it cannot be made durable: then everybody is disconnected.
+        If it cannot be made durable, *action* is never called, and everybody is disconnected.
         """
 
     @property
     def backlog(self) -> int:
-        """How many inputs are not durable yet."""
+        """The number of inputs that are not durable yet."""
 
     async def read(self, record: ClientRecord, after: int, limit: int) -> list[Transaction]:
-        """The transactions after the one with the id *after* that are no longer in memory, *limit* at the most.
+        """At most *limit* transactions with ids above *after* that are not in memory.
 
         Raises:
             JournalError: they cannot be read.
@@ -145,7 +145,7 @@ class MemoryLedger:
         sequence: int | None = None,
         public_key: PublicKey | None = None,
     ) -> None:
-        """See :class:`Ledger`. Transaction ids are numbered over all clients, so each client sees gaps."""
+        """See :class:`Ledger`. Transaction ids count over all clients, so each client sees gaps."""
         if public_key is not None:
             self._clients[client_id] = ClientRecord(client_id, public_key)
         if sequence is not None:
@@ -162,5 +162,5 @@ class MemoryLedger:
         action(*args)
 
     async def read(self, record: ClientRecord, after: int, limit: int) -> list[Transaction]:
-        """See :class:`Ledger`. All is in memory, so there is nothing to read."""
+        """See :class:`Ledger`. Everything is in memory, so there is nothing to read."""
         return []

@@ -1,4 +1,4 @@
-"""How many messages a client may send, and what it hears when it sends more."""
+"""The rate limit: how many messages a client may send, and the level of throttling beyond that."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _PATIENCE: Final = 2000.0
 class RateLimit:
     """A leaky bucket for one client.
 
-    It takes *per_second* messages a second, with bursts of a second's worth. What is beyond counts as queued: each
-    such message is answered with a throttling frame whose level is the number of messages too many. A client that
-    holds back ``level`` milliseconds, as is customary, comes to rest at a level of ``1000 / per_second``; one that
-    lets the level grow to twice that, and beyond another second's worth, is not obeying.
+    It accepts *per_second* messages a second, with bursts of one second's worth. Messages beyond that count as queued:
+    each is answered with a throttling frame whose level is the number of messages too many. A client that pauses
+    ``level`` milliseconds, as is customary, settles at a level of ``1000 / per_second``. A client whose level grows to
+    twice that, and beyond another second's worth, ignores throttling.
 
     Args:
         per_second: messages a second, greater than zero.
@@ -32,11 +32,11 @@ class RateLimit:
         self._then = now
 
     def count(self, now: float) -> int:
-        """Count one message; how many are too many now."""
+        """Count one message; return how many there are too many now."""
         self._queued = max(0.0, self._queued - (now - self._then) * self._per_second) + 1
         self._then = now
         return max(0, math.ceil(self._queued - max(1.0, self._per_second)))
 
     def exhausted(self, level: int) -> bool:
-        """Whether a client that brought it to *level* is to be disconnected."""
+        """Whether a client at this *level* ignores throttling and must be disconnected."""
         return level > self._worst

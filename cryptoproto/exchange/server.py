@@ -18,23 +18,24 @@ from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import ListenerFactory, TransportKind, serve
 from ..wire import MAX_FRAME_BYTES, CloseCode
-from .commands import Deposit, DisablePairs, EnablePairs, Expire, Withdraw
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Withdraw
 from .engine import DEFAULT_PAIRS, Engine
 from .feed import MarketFeed
+from .handshakes import Handshakes
 from .journal import Journal, open_journal
 from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
+from .options import bind_error, check_ports, check_rate, most_open_orders
 from .venue import Venue
 
 __all__ = ["Exchange"]
 
 _LONGEST_SLEEP = 60.0
-_LAST_PORT = 65_535
 _SHOWN_CLIENTS = 5
 
 
 class Exchange:
-    """An exchange of one's own, to develop and test against.
+    """An exchange to develop and test against.
 
     ::
 
@@ -44,32 +45,38 @@ class Exchange:
                                   server_key=exchange.public_key) as connection:
                 ...
 
-    It listens from ``async with`` (or :meth:`start`) to its end (or :meth:`close`), for clients of both protocols and
-    for readers of market data. Clients, orders, balances and histories live as long as the object, over restarts too;
-    with a journal, for ever. A journal that exists is read here, before anything else; it may take a few seconds.
+    It listens from ``async with`` (or :meth:`start`) until its end (or :meth:`close`), for clients of both protocols
+    and for readers of market data. Clients, orders, balances and histories live as long as the object, also over
+    restarts; with a journal, they stay in its file. The constructor reads an existing journal, which may take a few
+    seconds.
 
     Args:
-        path: the file of a durable journal, which is begun where there is none. Nobody is told of what is not in it.
+        path: the file of a durable journal; it is created if it does not exist. ``None``: everything is in memory.
         host: the address to listen on.
         port: the port for clients, 0 = any free one.
         market_data_port: the port of the market-data socket, 0 = any free one.
-        rate_limit: messages a second that a client may send, ``None`` = any number. Beyond it comes throttling, and
-            then the end with code 4009.
-        private_key: the exchange's RSA key; where not given that of the journal, or else a new one.
-        trade_pairs: the pairs to trade, ``"BTC_USD"``; where not given those of the journal, or else DEFAULT_PAIRS.
-        maker_fee: fraction kept of what a resting order receives; where not given that of the journal, or else 0.
+        rate_limit: messages and requests a second that a client may send, ``None`` = any number. Beyond it, the client
+            is throttled, and then disconnected with code 4009.
+        private_key: the exchange's RSA key; if not given, that of the journal, or else a new one.
+        trade_pairs: the pairs to trade, ``"BTC_USD"``; if not given, those of the journal, or else DEFAULT_PAIRS.
+        maker_fee: the fraction that is deducted from what a resting order receives; if not given, that of the journal,
+            or else 0.
         taker_fee: the same for an order that is filled at once.
-        clock: unix time in nanoseconds; all that the exchange ever knows of time.
+        clock: Unix time in nanoseconds, for orders and events.
         ssl: a TLS context; the addresses are then ``wss://``.
         transport: ``"websockets"``, ``"picows"`` or ``"auto"``.
         ping_interval: seconds between pings.
-        ping_timeout: seconds of silence after which a client is given up.
+        ping_timeout: seconds of silence after which a client or reader is disconnected.
         max_message_size: largest frame in bytes.
         book_interval: seconds between two publications of a changed book.
+        max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
+            many as fit into a message of *max_message_size*.
+        handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
+            Beyond it connections are closed with code 1013.
 
     Raises:
-        ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use by another
-            process, or is none.
+        ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use, or is not a
+            journal.
         JournalError: the journal is damaged.
     """
 
@@ -92,23 +99,22 @@ class Exchange:
         ping_timeout: float = 10.0,
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
+        max_open_orders: int | None = None,
+        handshake_rate: float | None = 50.0,
     ) -> None:
-        if rate_limit is not None and (isinstance(rate_limit, bool) or not isinstance(rate_limit, int | float)):
-            raise ConfigurationError(f"rate_limit={rate_limit!r} must be a number of messages a second, or None")
-        if rate_limit is not None and not rate_limit > 0:
-            raise ConfigurationError(f"rate_limit={rate_limit} must be greater than zero, or None")
+        if rate_limit is not None:
+            check_rate("rate_limit", rate_limit, "messages")
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
-        for name, number in (("port", port), ("market_data_port", market_data_port)):
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _LAST_PORT:
-                raise ConfigurationError(f"{name}={number!r} must be a port, 0 to {_LAST_PORT}, 0 for any free one")
-        if port and port == market_data_port:
-            raise ConfigurationError(f"port and market_data_port are both {port}; they are two sockets")
+        check_ports(port, market_data_port)
         for name, seconds in (
             ("ping_interval", ping_interval), ("ping_timeout", ping_timeout), ("book_interval", book_interval),
         ):  # fmt: skip
             check_seconds(name, seconds)
         check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
+        if handshake_rate is not None:
+            check_rate("handshake_rate", handshake_rate, "handshakes")
+        self._most_open_orders = most_open_orders(max_open_orders, max_message_size)
         check_plain_function("clock", clock)
         check_tls(ssl, wanted=True)
         self.rate_limit = rate_limit
@@ -130,26 +136,36 @@ class Exchange:
             )
             self.private_key = self._journal.private_key
             self.venue = self._make_venue(self._journal.engine, self._journal, clock)
+        self._limit_open_orders(max_open_orders)
+        self.handshakes = Handshakes(handshake_rate)
         self._clock = clock
         self._host = host
         self._ports = [port, market_data_port]
         self._ssl = ssl
         self._transport: TransportKind = transport
-        self._feed = MarketFeed(lambda: self.venue, book_interval)
+        self._feed = MarketFeed(
+            lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
+        )
         self._servers: list[asyncio.Server] = []
         self._links: set[ClientLink] = set()
         self._by_client: dict[str, ClientLink] = {}
         self._expiry: asyncio.TimerHandle | None = None
-        self._farewell: tuple[CloseCode, str] | None = None  # while it is closed: what late comers are told
+        self._farewell: tuple[int, str] | None = None  # while it is closed: for connections that come too late
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
     def _make_venue(self, engine: Engine, ledger: Ledger, clock: Callable[[], int]) -> Venue:
         return Venue(engine, ledger, clock, on_private=self._on_private, on_public=self._on_public)
 
+    def _limit_open_orders(self, wanted: int | None) -> None:
+        kept = self.venue.engine.max_open_orders
+        limit = min(wanted or kept, self._most_open_orders)
+        if limit != kept:
+            self.venue.operate(LimitOpenOrders(limit, self.venue.now_us()))
+
     def __repr__(self) -> str:
         address = self.url if self._servers else "not listening"
-        ids = self.venue.engine.client_ids
+        ids = self.client_ids
         names = ", ".join(ids[:_SHOWN_CLIENTS]) + (", …" if len(ids) > _SHOWN_CLIENTS else "")
         clients = f"{len(ids)} clients ({names}), {len(self._by_client)} connected" if ids else "no clients"
         return f"<Exchange {address}, {clients}, {f'journal {self.path}' if self.path else 'in memory'}>"
@@ -178,24 +194,25 @@ class Exchange:
 
     def _url(self, which: int) -> str:
         if not self._ports[which]:
-            raise ConfigurationError("the exchange has no address before it is started: use `async with`")
+            raise ConfigurationError("the exchange has no address before it is started; use `async with`")
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._ports[which]}"
 
-    # Its life
+    # Start and close
 
     async def start(self) -> None:
-        """Listen. After :meth:`close`, the journal is opened anew first.
+        """Listen. After :meth:`close`, this opens the journal again first.
 
         Raises:
             ConfigurationError: an address cannot be listened on, or the journal is in use.
-            JournalError: the journal is damaged, or could not be written before; :meth:`close` it first.
+            JournalError: the journal is damaged, or could not be written before; :meth:`close` the exchange first.
         """
         if self._journal is not None:
             if self._journal.closed:
                 self._journal = open_journal(self._journal.path, private_key=self.private_key)
                 self.venue = self._make_venue(self._journal.engine, self._journal, self._clock)
             self._journal.start(self._on_journal_failure)
+        self.handshakes.start()
         self._over.clear()
         self._end = None
         self._farewell = None
@@ -212,20 +229,26 @@ class Exchange:
                 )
             except OSError as error:
                 await self._stop_listening()
+                self.handshakes.stop()
                 if self._journal is not None:
                     await self._journal.stop()
                 raise ConfigurationError(
-                    f"cannot listen on {self._host} port {self._ports[which]}: {error.strerror or error}"
+                    f"cannot listen on {self._host} port {self._ports[which]}: {bind_error(error)}"
                 ) from error
             self._servers.append(server)
             self._ports[which] = server.sockets[0].getsockname()[1]
         self._schedule_expiry()
 
-    async def close(self) -> None:
-        """Disconnect everybody with code 1001 and stop listening; the journal is whole then, and closed. Idempotent."""
+    async def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "the exchange closes") -> None:
+        """Disconnect everybody, stop listening, and close the journal. Idempotent.
+
+        Args:
+            code: the WebSocket close code; 1012 tells clients that the exchange will be back.
+            reason: the text beside it.
+        """
         if self._end is not None:
             await asyncio.shield(self._end)
-        await self._stop(CloseCode.GOING_AWAY, "the exchange closes")
+        await self._stop(code, reason)
         if self._journal is not None:
             self._journal.close()
         self._over.set()
@@ -241,7 +264,7 @@ class Exchange:
             raise self._journal.failure
 
     async def flush(self) -> None:
-        """Wait until all that has happened is durable; at once without a journal.
+        """Wait until everything so far is durable; without a journal, return at once.
 
         Raises:
             JournalError: the journal cannot be written.
@@ -254,24 +277,25 @@ class Exchange:
         await self._stop(CloseCode.SERVER_RESTART, "server restart")
         await self.start()
 
-    async def _stop(self, code: CloseCode, reason: str) -> None:
+    async def _stop(self, code: int, reason: str) -> None:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
         self._farewell = (code, reason)
         await self._stop_listening()
         if self._journal is not None:
-            with contextlib.suppress(JournalError):  # everybody has heard what can be heard
+            with contextlib.suppress(JournalError):  # everything that is durable was sent
                 await self._journal.flush()
         links = tuple(self._links)
         for link in links:
             link.close(code, reason)
         await asyncio.gather(*(link.wait_closed() for link in links), self._feed.close(code, reason))
+        self.handshakes.stop()
         if self._journal is not None:
             await self._journal.stop()
 
     def _on_journal_failure(self, error: JournalError) -> None:
-        """What is not in the journal has not happened: nobody may be told more."""
+        """Disconnect everybody: nothing may be sent that is not in the journal."""
         for link in tuple(self._links):
             link.close(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
         if self._end is None:
@@ -295,29 +319,29 @@ class Exchange:
     ) -> None:
         await self.close()
 
-    # What its operator does
+    # For the operator
 
     def register(self, client_id: str, public_key: PublicKey, balances: Mapping[str, AmountLike] | None = None) -> None:
-        """Open an account. A known client with the same key is left as it is, balances too.
+        """Open an account. Registering a known client with the same key changes nothing.
 
         Raises:
-            ConfigurationError: the client is known with another key, or a balance is negative, a float, or no number.
+            ConfigurationError: the client has another key, or a balance is negative, a float, or not a number.
         """
         self.venue.register(client_id, public_key, balances or {})
 
     def deposit(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
-        """Money arrives for a client, who is told by ``DepositTransactionAccepted`` and ``SetBalance``.
+        """Add money to a client's account; the client receives ``DepositTransactionAccepted`` and ``SetBalance``.
 
         Raises:
-            ConfigurationError: the client is not known, or the amount is not possible.
+            ConfigurationError: the client is unknown, or the amount is out of range.
         """
         self.venue.operate(Deposit(client_id, currency, amount, to_address, [], self.venue.now_us()))
 
     def withdraw(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
-        """Money leaves a client's account, who is told by ``WithdrawalTransactionAccepted`` and ``SetBalance``.
+        """Take money from a client's account; the client receives ``WithdrawalTransactionAccepted`` and ``SetBalance``.
 
         Raises:
-            ConfigurationError: the client is not known, or the amount is more than is available.
+            ConfigurationError: the client is unknown, or the amount exceeds the available balance.
         """
         self.venue.operate(Withdraw(client_id, currency, amount, to_address, [], self.venue.now_us()))
 
@@ -326,11 +350,11 @@ class Exchange:
         self.venue.operate(DisablePairs(list(trade_pairs), self.venue.now_us()))
 
     def enable_pairs(self, trade_pairs: Iterable[str]) -> None:
-        """Take orders for these pairs again, and broadcast it."""
+        """Accept orders for these pairs again, and broadcast it."""
         self.venue.operate(EnablePairs(list(trade_pairs), self.venue.now_us()))
 
     def expire_orders(self) -> None:
-        """Cancel what is past its ttl by the clock; happens by itself unless the clock is a simulated one."""
+        """Cancel the orders whose ttl has passed. A timer does it, unless the clock is simulated."""
         self.venue.operate(Expire(self.venue.now_us()))
         self._schedule_expiry()
 
@@ -340,7 +364,12 @@ class Exchange:
         if link is not None:
             link.close(code, reason)
 
-    # What it knows
+    # State
+
+    @property
+    def client_ids(self) -> tuple[str, ...]:
+        """The ids of all clients, in order of registration."""
+        return self.venue.engine.client_ids
 
     @property
     def connected_clients(self) -> tuple[str, ...]:
@@ -360,19 +389,24 @@ class Exchange:
         return self.venue.engine.aggregated_book(trade_pair)
 
     def totals(self) -> dict[str, Decimal]:
-        """All there is of each currency, fees included; only registrations, deposits and withdrawals change it."""
+        """The total of each currency, fees included; only registrations, deposits and withdrawals change it."""
         return self.venue.engine.totals()
 
-    # What links ask of it
+    # For links, see Host
 
     def opened(self, link: ClientLink) -> None:
-        """Somebody connected."""
+        """A connection was accepted."""
         self._links.add(link)
-        if self._farewell is not None:  # the TCP connection was made before, and its upgrade came too late
+        if self._farewell is not None:  # its TCP connection was accepted before, and the upgrade came too late
             link.close(*self._farewell)
 
+    def is_newest(self, client_id: str, hello_number: int) -> bool:
+        """Whether no live link of the client began with a later hello."""
+        live = self._by_client.get(client_id)
+        return live is None or live.hello_number < hello_number
+
     def joined(self, link: ClientLink) -> None:
-        """A client has proven who it is; an older connection of the same client ends."""
+        """A client has proven its identity; an older connection of the same client ends."""
         if link.record is not None:
             client_id = link.record.client_id
             older = self._by_client.get(client_id)
@@ -381,7 +415,7 @@ class Exchange:
                 older.close(CloseCode.CONCURRENT_CONNECTION, "a second connection of this client took over")
 
     def left(self, link: ClientLink) -> None:
-        """A link is gone."""
+        """A link has ended."""
         self._links.discard(link)
         if link.record is not None and self._by_client.get(link.record.client_id) is link:
             del self._by_client[link.record.client_id]
@@ -410,7 +444,7 @@ class Exchange:
                 self._schedule_expiry()
 
     def _schedule_expiry(self) -> None:
-        """One timer for the order that expires first; it sleeps a minute at the most, lest clocks drift apart."""
+        """Set one timer for the order that expires first; at most a minute ahead, because clocks drift apart."""
         due_us = self.venue.engine.next_expiry()
         if self._expiry is not None:
             self._expiry.cancel()

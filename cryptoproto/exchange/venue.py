@@ -1,4 +1,4 @@
-"""The engine and the ledger as one: what clients send goes in, and what they are to hear is in their histories."""
+"""The venue: engine and ledger together. Clients' messages go in; their events are in their histories."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Venue:
         engine: matches orders.
         ledger: keeps clients and histories.
         clock: unix time in nanoseconds.
-        on_private: told of each client that has something new in its history.
-        on_public: told of each public message; a broadcast comes with true.
+        on_private: called for each client with new events in its history.
+        on_public: called for each public message; the flag is true for a broadcast.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Venue:
         return self._clock() // 1000
 
     def client(self, client_id: str) -> ClientRecord | None:
-        """The record of a client, ``None`` where it is not registered."""
+        """The record of a client, ``None`` if it is not registered."""
         return self.ledger.client(client_id)
 
     def register(self, client_id: str, public_key: PublicKey, balances: Mapping[str, AmountLike]) -> None:
@@ -62,12 +62,12 @@ class Venue:
             return
         command = _storable(Register(client_id, dict(balances), self.now_us()))
         outputs = self.engine.apply(command)
-        refused = any(isinstance(output, Refused) for output in outputs)  # and then nobody is registered
+        refused = any(isinstance(output, Refused) for output in outputs)  # then nobody is registered
         self._settle(command, outputs, client_id=client_id, public_key=None if refused else public_key)
         self._raise_refusal(outputs)
 
     def submit(self, client_id: str, sequence: int, payload: bytes) -> Refused | None:
-        """Take a client's message; its sequence counts as seen whatever becomes of it."""
+        """Handle a client's message; its sequence counts as seen even if it is refused."""
         try:
             command = Submit(client_id, decode_client_message(payload), self.now_us())
         except DecodeError as error:
@@ -82,17 +82,17 @@ class Venue:
         """The response to an RPC request.
 
         Raises:
-            DecodeError: the request is not known or malformed.
+            DecodeError: the request is unknown or malformed.
         """
         if isinstance(decode_request(payload), UserBalanceRequest):
             return self.engine.balances(client_id)
         return self.engine.open_orders(client_id)
 
     def operate(self, command: Command) -> None:
-        """Carry out a command of the exchange's operator.
+        """Carry out a command of the operator.
 
         Raises:
-            ConfigurationError: it was refused, and nothing has changed.
+            ConfigurationError: it was refused; nothing has changed.
         """
         outputs = self.engine.apply(_storable(command))
         self._settle(command, outputs)
@@ -113,14 +113,14 @@ class Venue:
         sequence: int | None = None,
         public_key: PublicKey | None = None,
     ) -> None:
-        """Record first, tell then."""
+        """Record the outputs first, then publish them."""
         if outputs and isinstance(outputs[-1], Refused):
-            command = Expire(command.time_us)  # which is all that it did; what was refused may be of any size
+            command = Expire(command.time_us)  # it only moved the time; the message may be of any size
         self.ledger.append(command, outputs, client_id=client_id, sequence=sequence, public_key=public_key)
         if outputs:
-            self.ledger.when_durable(self._tell, outputs)
+            self.ledger.when_durable(self._publish, outputs)
 
-    def _tell(self, outputs: list[Output]) -> None:
+    def _publish(self, outputs: list[Output]) -> None:
         for private in dict.fromkeys(output.client_id for output in outputs if isinstance(output, Private)):
             record = self.ledger.client(private)
             if record is not None:
@@ -131,13 +131,13 @@ class Venue:
 
 
 def _storable(command: Command) -> Command:
-    """*command*, once it is sure that it has a form in a journal; afterwards it would be too late to refuse it.
+    """Return *command* if a journal can store it; once it is carried out, it is too late to refuse it.
 
     Raises:
-        ConfigurationError: a text in it is none.
+        ConfigurationError: it contains invalid Unicode.
     """
     try:
         msgspec.json.encode(command)
     except UnicodeEncodeError as error:
-        raise ConfigurationError(f"{error.object!r} has no form in UTF-8: {error.reason}") from None
+        raise ConfigurationError(f"{error.object!r} cannot be encoded as UTF-8: {error.reason}") from None
     return command

@@ -33,9 +33,9 @@ class Exchange:
             self._thread.close(None, 0)
             raise
 
-    def close(self) -> None:
+    def close(self, code: int = 1001, reason: str = "the exchange closes") -> None:
         """Disconnect everybody and stop listening. Idempotent."""
-        self._thread.close(self._exchange.close, _CLOSE_TIMEOUT_S)
+        self._thread.close(lambda: self._exchange.close(code, reason), _CLOSE_TIMEOUT_S)
 
     def restart(self) -> None:
         """Restart: disconnect everybody with code 1012, and listen on the same ports again."""
@@ -51,11 +51,6 @@ class Exchange:
         self.close()
 
     @property
-    def path(self) -> str | None:
-        """The file of the journal; ``None`` for an exchange in memory."""
-        return self._exchange.path
-
-    @property
     def url(self) -> str:
         """The address for clients."""
         return self._exchange.url
@@ -69,6 +64,16 @@ class Exchange:
     def public_key(self) -> PublicKey:
         """The public key of the exchange: what clients pass as ``server_key``."""
         return self._exchange.public_key
+
+    @property
+    def path(self) -> str | None:
+        """The journal's file; ``None`` if everything is kept in memory."""
+        return self._exchange.path
+
+    @property
+    def client_ids(self) -> tuple[str, ...]:
+        """The ids of all clients, in order of registration."""
+        return self._thread.call(lambda: self._exchange.client_ids)
 
     @property
     def connected_clients(self) -> tuple[str, ...]:

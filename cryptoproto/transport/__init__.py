@@ -1,7 +1,7 @@
-"""WebSocket links: the only room that touches a socket, and which knows nothing of what is in the messages.
+"""WebSocket links: the only room that touches a socket. It does not know what the messages contain.
 
-Two libraries are spoken, ``websockets`` (always there) and ``picows`` (the ``fast`` extra), and a pair in memory for
-tests. All three are the same to those above: see :class:`Transport` and :class:`Listener`.
+Links use one of two libraries, ``websockets`` (always installed) or ``picows`` (extra ``fast``). Tests also use links
+in memory. All have the same interface: see :class:`Transport` and :class:`Listener`.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def _resolve(kind: str) -> str:
 
 
 def opener(kind: TransportKind | TransportOpener) -> TransportOpener:
-    """The opener for *kind*; ``"auto"`` is picows where it is installed.
+    """The opener for *kind*; ``"auto"`` is picows if it is installed.
 
     Raises:
-        ConfigurationError: the kind is not known, or its package is not installed.
+        ConfigurationError: the kind is unknown, or its package is not installed.
     """
     if not isinstance(kind, str):
         return kind
@@ -71,10 +71,10 @@ async def serve(
     max_message_bytes: int = 2**20,
     handshake_timeout: float = 10.0,
 ) -> asyncio.Server:
-    """Accept links on *host* and *port*; *make_listener* is called for each.
+    """Accept links on *host* and *port*; *make_listener* is called for each link.
 
     Raises:
-        ConfigurationError: the kind is not known, or its package is not installed.
+        ConfigurationError: the kind is unknown, or its package is not installed.
         OSError: the address cannot be listened on.
     """
     if _resolve(kind) == "websockets":

@@ -1,7 +1,7 @@
-"""What a transport does for those above it, and what it asks of them.
+"""The interface of a transport, and of the listener that it calls.
 
-A transport moves whole WebSocket messages and knows nothing of the protocol in them. It is driven with plain calls and
-answers with callbacks on the event loop, so the fast ones need no task and no queue of their own.
+A transport moves whole WebSocket messages and knows nothing about their content. It is driven by plain calls and
+responds with callbacks on the event loop, so it needs neither a task nor a queue.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Closed(msgspec.Struct, frozen=True):
     """How a link ended.
 
     Attributes:
-        code: the close code that the peer sent, ``None`` where the link ended without one.
-        reason: the reason with it, or what was observed.
-        fault: what the peer did wrong where it broke the WebSocket protocol or sent a message that is too large.
+        code: the close code that the peer sent, ``None`` if the link ended without one.
+        reason: the reason that came with the code, or what was observed.
+        fault: what the peer did wrong, if it broke the WebSocket protocol or sent a message that is too large.
     """
 
     code: int | None
@@ -35,33 +35,33 @@ class Closed(msgspec.Struct, frozen=True):
 
 
 class Listener(Protocol):
-    """What a transport calls. None of it may raise or block."""
+    """The callbacks of a transport. None of them may raise or block."""
 
     def on_open(self, transport: Transport) -> None:
-        """The link is up. Nothing was received before, and :meth:`Transport.send` may be called from here on."""
+        """The link is open. Nothing was received before, and :meth:`Transport.send` may be called from now on."""
 
     def on_message(self, data: bytes, more: bool = False) -> None:
-        """A whole binary message arrived.
+        """A whole binary message was received.
 
-        *more*: the same read has brought more, so another of these calls follows in this turn of the event loop. A
-        transport that cannot tell leaves it away.
+        If *more* is true, the same read returned more data, and another callback follows in this iteration of the event
+        loop. A transport that cannot tell omits it.
         """
 
     def on_text(self, text: str) -> None:
-        """A whole text message arrived."""
+        """A whole text message was received."""
 
     def on_heard(self) -> None:
-        """A ping, a pong, a close frame or a part of a message arrived: the peer lives. Pings were answered already."""
+        """A ping, pong, close frame or part of a message was received, so the peer is alive. Pings are answered."""
 
     def on_closed(self, closed: Closed) -> None:
-        """The link has ended. Called exactly once, after :meth:`on_open`; nothing follows."""
+        """The link has ended. Called exactly once after :meth:`on_open`, and as the last callback."""
 
 
 class Transport(Protocol):
     """One live link."""
 
     def send(self, data: bytes) -> None:
-        """Send a binary message; messages leave in the order of the calls. Nothing happens on a closed link."""
+        """Send a binary message, in the order of the calls. Does nothing on a closed link."""
 
     def send_text(self, text: str) -> None:
         """Send a text message."""
@@ -70,23 +70,27 @@ class Transport(Protocol):
         """Send a ping."""
 
     @property
+    def remote_address(self) -> str:
+        """The peer's IP address; empty if it has none, or the link is closed."""
+
+    @property
     def writable(self) -> bool:
-        """Whether little enough is waiting to be written; after a send it is worth asking."""
+        """Whether the write buffer has room; to be checked after sending."""
 
     async def drain(self) -> None:
-        """Wait until the transport is writable again, or closed."""
+        """Wait until the transport is writable, or closed."""
 
     def pause_reading(self) -> None:
-        """Stop reading from the socket; what was read already may still be delivered. Idempotent."""
+        """Stop reading from the socket; data that was already read may still be delivered. Idempotent."""
 
     def resume_reading(self) -> None:
-        """Read again. Idempotent."""
+        """Resume reading. Idempotent."""
 
     def close(self, code: int, reason: str, timeout: float) -> None:
-        """Start the closing handshake, and cut the link if it has not ended in *timeout* seconds. Idempotent."""
+        """Start the closing handshake, and abort the link if it has not ended after *timeout* seconds. Idempotent."""
 
     def abort(self) -> None:
-        """Cut the link now."""
+        """End the link immediately."""
 
 
 class OpenOptions(msgspec.Struct, frozen=True):
@@ -94,12 +98,12 @@ class OpenOptions(msgspec.Struct, frozen=True):
 
     Attributes:
         ssl: a TLS context for ``wss://``; the system's certificates by default.
-        max_message_bytes: limit of one message.
-        timeout: seconds for the WebSocket handshake; ``None`` leaves it to the caller.
-        subprotocols: those offered to the server, the best first. It may choose one of them, or none.
+        max_message_bytes: size limit of a message.
+        timeout: seconds for the WebSocket handshake; ``None`` if the caller limits it.
+        subprotocols: the subprotocols offered to the server, the preferred one first. It may choose one or none.
 
     Raises:
-        ConfigurationError: the name of a subprotocol cannot be written into the request.
+        ConfigurationError: the name of a subprotocol is invalid.
     """
 
     ssl: ssl.SSLContext | None = None
@@ -114,11 +118,13 @@ class OpenOptions(msgspec.Struct, frozen=True):
 
 
 def subprotocol_refusal(offered: Sequence[str], headers: Sequence[str]) -> HandshakeError | None:
-    """What is wrong with the subprotocol of a server's answer; RFC 6455, section 4.1, item 6 of the last list.
+    """The error if a server's answer names a subprotocol that was not offered, else ``None``.
+
+    See RFC 6455, section 4.1, item 6 of the last list.
 
     Args:
-        offered: the subprotocols that we know.
-        headers: the values of the answer's ``Sec-WebSocket-Protocol``, of which there may be none.
+        offered: the subprotocols that were offered.
+        headers: the values of ``Sec-WebSocket-Protocol`` in the answer, possibly none.
     """
     answered = [name.strip() for value in headers for name in value.split(",")]
     if not answered or (len(answered) == 1 and answered[0] in offered):
@@ -128,16 +134,16 @@ def subprotocol_refusal(offered: Sequence[str], headers: Sequence[str]) -> Hands
 
 
 class TransportOpener(Protocol):
-    """Opens links to a URL: one for each way there is, and whatever a caller supplies."""
+    """Opens links to a URL, with one of the libraries or in a custom way."""
 
     async def __call__(self, url: str, listener: Listener, options: OpenOptions) -> Transport:
         """Open a link and return it once :meth:`Listener.on_open` was called.
 
         Raises:
-            OSError: nobody answers at the address, or TLS fails.
-            HandshakeError: who answers is no WebSocket server, or refuses, or chose a subprotocol that was not offered.
+            OSError: the server cannot be reached, or TLS fails.
+            HandshakeError: the server does not speak WebSocket, refuses the link, or chose a subprotocol not offered.
         """
 
 
 ListenerFactory = Callable[[], Listener]
-"""Makes the listener of each new connection of a server."""
+"""Creates the listener for each new link of a server."""

@@ -1,4 +1,4 @@
-"""Pings on time, and the end of a link on which nothing is heard."""
+"""Regular pings, and the detection of a silent link."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ __all__ = ["Heartbeat"]
 
 
 class Heartbeat:
-    """Sends a ping every *interval* seconds and reports a silence of *timeout* (protocol: 4 s and 10 s).
+    """Sends a ping every *interval* seconds and reports a silence of *timeout* seconds (protocol: 4 s and 10 s).
 
-    Messages only set :attr:`heard`, which costs next to nothing; the clock is read when a ping is due. So a silence is
-    noticed when it has lasted for *timeout*, or at most *interval* longer. A link on which nothing but pongs is heard
-    is healthy: it is never given up before a ping had the time to be answered.
+    Messages only set :attr:`heard`, which costs almost nothing; the clock is read only when a ping is due. A silence is
+    therefore detected after *timeout*, or up to *interval* later. A link on which only pongs are received is healthy,
+    and there is always time for a ping to be answered before silence is reported.
+
+    Args:
+        loop: provides the clock and the timers.
+        interval: seconds between pings.
+        timeout: seconds of silence to report; ``None`` = never.
+        ping: sends a ping.
+        deaf: whether reading is paused, so that silence cannot be observed.
+        on_silence: called once when the silence has lasted too long; no more pings are sent afterwards.
 
     Attributes:
-        heard: set to true whenever anything arrives.
+        heard: set to true by the owner whenever anything is received.
     """
 
     __slots__ = (
@@ -42,17 +50,17 @@ class Heartbeat:
         self._deaf = deaf
         self._on_silence = on_silence
         self._last = self._next_ping = 0.0
-        self._pinged: float | None = None  # when the first ping since then was sent
+        self._pinged: float | None = None  # when the first ping since the last sign of life was sent
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to count."""
+        """Start pinging and measuring silence."""
         self._last = self._loop.time()
         self._next_ping = self._last + self._interval
         self._set_timer()
 
     def stop(self) -> None:
-        """Send and report nothing more."""
+        """Stop sending pings and reporting silence. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -69,7 +77,7 @@ class Heartbeat:
 
     def _tick(self) -> None:
         now = self._loop.time()
-        # Who does not read the socket, because events are not taken, cannot tell silence from a queue.
+        # While reading is paused, because events are not consumed, silence cannot be told from a full queue.
         if self.heard or self._deaf():
             self.heard = False
             self._last = now

@@ -1,4 +1,4 @@
-"""Links without a network, for tests: two ends that hand messages to each other through the event loop."""
+"""Links without a network, for tests: two ends that pass messages to each other through the event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Closed, Listener, OpenOptions, Transport, TransportOpener
 __all__ = ["MemoryLink", "memory_opener", "memory_pair"]
 
 _READ_MESSAGES: Final = 100
-"""How many messages come as if by one read."""
+"""How many messages are delivered as one read."""
 
 
 class MemoryLink:
@@ -21,7 +21,7 @@ class MemoryLink:
     Attributes:
         sent: every message sent from this end.
         pings: how many pings were sent from this end.
-        hold_writes: while true, this end is not :attr:`writable`, as if the network were slow.
+        hold_writes: while true, this end is not :attr:`writable`, as on a slow network.
     """
 
     def __init__(self, listener: Listener) -> None:
@@ -37,12 +37,12 @@ class MemoryLink:
         self._writable: asyncio.Future[None] | None = None
 
     def join(self, peer: MemoryLink) -> None:
-        """Link this end to *peer*."""
+        """Connect this end to *peer*."""
         self._peer, peer._peer = peer, self
 
     @property
     def reading(self) -> bool:
-        """Whether messages are taken in."""
+        """Whether this end is reading."""
         return self._reading
 
     def send(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class MemoryLink:
         self._post(text)
 
     def ping(self) -> None:
-        """Send a ping, which the peer answers unless it is not reading."""
+        """Send a ping; the peer answers it if it is reading."""
         self.pings += 1
         if self._peer is not None and not self._closed:
             self._peer._deliver(None)
@@ -63,7 +63,7 @@ class MemoryLink:
 
     @property
     def hold_writes(self) -> bool:
-        """Whether this end plays a slow network."""
+        """Whether this end simulates a slow network."""
         return self._writable is not None
 
     @hold_writes.setter
@@ -73,6 +73,11 @@ class MemoryLink:
         elif not hold and self._writable is not None:
             self._writable.set_result(None)
             self._writable = None
+
+    @property
+    def remote_address(self) -> str:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        return ""
 
     @property
     def writable(self) -> bool:
@@ -94,12 +99,12 @@ class MemoryLink:
         self._schedule()
 
     def close(self, code: int, reason: str, timeout: float) -> None:
-        """Close both ends; this one with the code echoed, as a real peer would."""
+        """Close both ends with the same code, as a real peer would echo it."""
         if not self._closed:
             self._end(Closed(code, reason), Closed(code, reason))
 
     def abort(self) -> None:
-        """Cut the link: both ends see it lost."""
+        """Abort the link: to both ends the connection is lost."""
         if not self._closed:
             lost = Closed(None, "the connection was lost")
             self._end(lost, lost)
@@ -149,7 +154,7 @@ class MemoryLink:
 
 
 def memory_pair(client: Listener, server: Listener) -> tuple[MemoryLink, MemoryLink]:
-    """Two joined ends, both open."""
+    """Two connected ends, both open."""
     here, there = MemoryLink(client), MemoryLink(server)
     here.join(there)
     server.on_open(there)
@@ -158,7 +163,7 @@ def memory_pair(client: Listener, server: Listener) -> tuple[MemoryLink, MemoryL
 
 
 def memory_opener(make_server_listener: Callable[[], Listener]) -> TransportOpener:
-    """An opener whose every link ends at a new listener of *make_server_listener*."""
+    """An opener that connects each link to a new listener from *make_server_listener*."""
 
     async def open_memory(url: str, listener: Listener, options: OpenOptions) -> Transport:
         return memory_pair(listener, make_server_listener())[0]

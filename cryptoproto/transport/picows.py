@@ -1,4 +1,4 @@
-"""Links through ``picows``, a WebSocket library in C: the fastest way there is in Python."""
+"""Links through ``picows``, a WebSocket library in C, the fastest for Python."""
 
 from __future__ import annotations
 
@@ -35,22 +35,20 @@ __all__ = ["open_picows", "serve_picows"]
 
 _BINARY = WSMsgType.BINARY
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
-"""How much the system may hold for a link, and so what one read can bring: what asyncio itself reads at most at once.
+"""The size of a socket's receive buffer, and so the most that one read returns: the same as asyncio's own limit.
 
-picows doubles its buffer until a read no longer fills it. Left to the system, that is megabytes: ten thousand events in
-one turn of the event loop, for whose length nothing else runs, and which take 10 MiB before the first is looked at.
+picows doubles its buffer until a read no longer fills it. With the system's default that is megabytes: ten thousand
+events in one iteration of the event loop, during which nothing else runs, and 10 MiB of memory.
 """
 _FAULTS = frozenset({1002, 1007, 1009})
-"""The close codes with which picows itself ends a link whose peer broke the WebSocket protocol."""
+"""The close codes that picows sends itself if the peer breaks the WebSocket protocol."""
 
 
 class _Link(WSListener):
     """One link: a picows listener that calls ours."""
 
     writable: bool
-    send: Callable[
-        [bytes], None
-    ]  # the library's own function: in a method around it, each send would cost one call more
+    send: Callable[[bytes], None]  # the library's own function: a method around it would add a call to each send
 
     def __init__(self, listener: Listener, max_message_bytes: int) -> None:
         super().__init__()
@@ -63,33 +61,33 @@ class _Link(WSListener):
         self._fragments_type: object = None
         self._fragments_bytes = 0
         self._reading = True
-        self.writable = True  # an attribute, and no property: it is asked for with each send
+        self.writable = True  # an attribute, not a property: it is read after each send
         self._drained: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._own_close = False
         self._fault: str | None = None
         self._end: asyncio.Task[None] | None = None
 
-    # What picows calls
+    # Called by picows
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
         self.send = partial(transport.send, _BINARY)
         connected: socket.socket = transport.underlying_transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        # picows keeps what it ended a link for in a future; one that nobody reads is reported as never retrieved.
+        # picows keeps the reason for ending a link in a future; asyncio complains if nothing reads it.
         self._end = self._loop.create_task(self._read_end(transport))
         self._listener.on_open(self)
 
     @staticmethod
     async def _read_end(transport: WSTransport) -> None:
-        with contextlib.suppress(WSProtocolError):  # on_ws_disconnected tells the listener of it
+        with contextlib.suppress(WSProtocolError):  # on_ws_disconnected reports it to the listener
             await transport.wait_disconnected()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        # The frequent case first. picows goes on delivering after it has ended a link for an oversized message, and
-        # delivers that message too.
+        # The frequent case first. After picows has ended a link because of an oversized message, it still delivers that
+        # message and later ones.
         if kind is _BINARY and frame.fin and not self._fragments:
             if self._own_close or not transport.is_close_frame_sent:
                 self._on_message(frame.get_payload_as_bytes(), not frame.last_in_buffer)
@@ -113,7 +111,7 @@ class _Link(WSListener):
         received = handshake.recv if handshake else None
         sent = handshake.sent if handshake else None
         if self._fault is None and sent is not None and not self._own_close and _number(sent.code) in _FAULTS:
-            self._fault = sent.reason or "the WebSocket protocol was broken"
+            self._fault = sent.reason or "the peer broke the WebSocket protocol"
         if received is not None:
             closed = Closed(_number(received.code) or 1005, received.reason or "", self._fault)
         else:
@@ -132,7 +130,7 @@ class _Link(WSListener):
 
     def _on_close_frame(self, transport: WSTransport) -> None:
         if not transport.is_close_frame_sent:
-            self._own_close = True  # an answer, whatever its code
+            self._own_close = True  # this is the answer to the peer's close, whatever the code
             received = transport.close_handshake.recv
             code = received.code if received is not None and received.code else WSCloseCode.OK
             transport.send_close(code)
@@ -163,7 +161,7 @@ class _Link(WSListener):
         try:
             text = message.decode()
         except UnicodeDecodeError:
-            self._fail(1007, "a text message is not UTF-8")
+            self._fail(1007, "a text message is not valid UTF-8")
         else:
             self._listener.on_text(text)
 
@@ -171,15 +169,20 @@ class _Link(WSListener):
         self._fault = fault
         self._fragments.clear()
         self.close(code, fault, 1.0)
-        self._own_close = False  # and so nothing that follows is delivered
+        self._own_close = False  # so that nothing after it is delivered
 
-    # What the owner asks
+    # Called by the owner
 
     def send_text(self, text: str) -> None:
         self._transport.send(WSMsgType.TEXT, text.encode())
 
     def ping(self) -> None:
         self._transport.send_ping(b"")
+
+    @property
+    def remote_address(self) -> str:
+        peer = self._transport.underlying_transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     async def drain(self) -> None:
         if self._drained is not None:
@@ -201,7 +204,7 @@ class _Link(WSListener):
                 self._own_close = True
                 self._transport.send_close(code, reason.encode()[:123].decode("utf-8", "ignore"))
             self._timer = self._loop.call_later(timeout, self.abort)
-            self.resume_reading()  # or the peer's answer would never be seen
+            self.resume_reading()  # otherwise the peer's answer would not be received
 
     def abort(self) -> None:
         if not self._transport.is_disconnected:
@@ -209,12 +212,12 @@ class _Link(WSListener):
 
 
 def _number(code: Any) -> int:
-    """*code* as an int: picows declares an enum, and gives a number where the enum has no name for it."""
+    """*code* as an int: picows declares an enum, but returns a number if the enum has no name for it."""
     return int(code)
 
 
 async def _connected_socket(parsed: WSParsedURL, into: list[socket.socket]) -> socket.socket:
-    """A socket connected to the first address that answers; it is in *into*, too."""
+    """A socket connected to the first address that answers; it is also added to *into*."""
     loop = asyncio.get_running_loop()
     failure: OSError = OSError(f"{parsed.host} has no address")
     for family, kind, protocol, _, address in await loop.getaddrinfo(parsed.host, parsed.port, type=socket.SOCK_STREAM):
@@ -235,14 +238,14 @@ async def _connected_socket(parsed: WSParsedURL, into: list[socket.socket]) -> s
 
 
 def _without_user(url: str) -> tuple[str, dict[str, str]]:
-    """*url* without name and password, which picows would write into ``Host``, and the header that says them."""
+    """*url* without name and password, which picows would write into ``Host``, and the header that carries them."""
     parts = urlsplit(url)
     user, at, place = parts.netloc.rpartition("@")
     if not at:
         return url, {}
     name, colon, password = user.partition(":")
     if not colon:
-        raise ConfigurationError("the address has a user's name, but no password: write wss://name:password@host")
+        raise ConfigurationError("the address has a user name but no password; write it like wss://name:password@host")
     credentials = f"{unquote(name)}:{unquote(password)}".encode()
     return parts._replace(netloc=place).geturl(), {"Authorization": f"Basic {b64encode(credentials).decode()}"}
 
@@ -267,14 +270,14 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
             url,
             ssl_context=context,
             websocket_handshake_timeout=options.timeout,
-            enable_auto_pong=False,  # pings are answered by the link, which tells the listener of them
+            enable_auto_pong=False,  # the link answers pings and reports them to the listener
             max_frame_size=options.max_message_bytes,
             extra_headers=headers,
             max_redirects=0,
             socket_factory=lambda parsed: _connected_socket(parsed, sockets),
         )
     except asyncio.CancelledError:
-        # picows would keep the socket open until its own timeout; shut down, it ends in the next turns of the loop.
+        # picows would keep the socket open until its own timeout. A shutdown ends it within a few loop iterations.
         for opened in sockets:
             with contextlib.suppress(OSError):
                 opened.shutdown(socket.SHUT_RDWR)
@@ -284,8 +287,8 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
     except WSHandshakeError as error:
         status = f": HTTP status {int(error.response.status)}" if error.response is not None else f": {error}"
         raise HandshakeError(f"the server does not speak WebSocket here{status}") from None
-    if not isinstance(link, _Link):
-        raise HandshakeError("picows returned another listener than it was given")
+    if not isinstance(link, _Link):  # pragma: no cover - picows returns the link that make_link has made
+        raise HandshakeError("picows returned a different listener")
     return link
 
 
@@ -298,7 +301,7 @@ async def serve_picows(
     max_message_bytes: int = 2**20,
     handshake_timeout: float = 10.0,
 ) -> asyncio.Server:
-    """Accept links with ``picows``; *make_listener* is called for each."""
+    """Accept links with ``picows``; *make_listener* is called for each link."""
 
     def make_link(_request: WSUpgradeRequest) -> _Link:
         return _Link(make_listener(), max_message_bytes)

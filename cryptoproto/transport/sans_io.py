@@ -1,7 +1,7 @@
 """Links through the protocol core of ``websockets``, client and server.
 
-The core of that library is sans-I/O: bytes in, events and bytes out. The shell here is thinner than the library's own,
-because it hands messages over as callbacks, without the queue and the task between.
+The core of that library is sans-I/O: bytes in, events and bytes out. This shell is thinner than the library's own,
+because it delivers messages by callback, without a queue and a task in between.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["open_websockets", "serve_websockets"]
 
 
 _CLOSE_TIMEOUT: Final = 2.0
-"""Seconds for the peer to end the connection once both have said that it is over."""
+"""Seconds for the peer to end the connection after the closing handshake."""
 
 
 class _Link(asyncio.Protocol):
@@ -45,12 +45,12 @@ class _Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._fragments: list[bytes] = []
         self._fragments_are_text = False
+        self._is_open = False
         self._reading = True
         self._writable: asyncio.Future[None] | None = None
         self._fault: str | None = None
-        self._closed: Closed | None = None
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -81,21 +81,20 @@ class _Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         core = self._core
+        refusal = core.handshake_exc  # the end of the stream, which comes next, would hide that the link was reset
         if not self._eof_seen():
             core.receive_eof()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
-        if not self.opened.done():
+        if not self._is_open:
             cause = core.handshake_exc
-            if cause is None and exc is not None:
+            if refusal is None and exc is not None:
                 self._refuse(ConnectionResetError(f"the connection was lost: {exc}"))
             else:
                 words = f": {cause}" if cause else ""
                 self._refuse(HandshakeError(f"the WebSocket handshake failed{words}"))
             return
-        if self._closed is None:
-            self._closed = self._verdict(exc)
-            self._listener.on_closed(self._closed)
+        self._listener.on_closed(self._verdict(exc))
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -105,7 +104,7 @@ class _Link(asyncio.Protocol):
             self._writable.set_result(None)
         self._writable = None
 
-    # What the core says
+    # Events of the core
 
     def _on_response(self, response: Response) -> None:
         if self._core.handshake_exc is None:
@@ -120,9 +119,9 @@ class _Link(asyncio.Protocol):
 
     def _on_request(self, request: Request) -> None:
         core = self._core
-        if core.eof_sent:  # for a close or a fault that came along with the request: too late to answer that
+        if core.eof_sent:  # a close or a fault arrived together with the request: it is too late to answer
             self.abort()
-        elif isinstance(core, ServerProtocol):
+        elif isinstance(core, ServerProtocol):  # pragma: no branch - only servers receive requests
             core.send_response(core.accept(request))
             self._flush()
             if core.state is OPEN:
@@ -131,6 +130,7 @@ class _Link(asyncio.Protocol):
     def _open(self) -> None:
         self._stop_timer()
         if not self.opened.done():  # its waiter may have been cancelled
+            self._is_open = True
             self.opened.set_result(None)
             self._listener.on_open(self)
         else:
@@ -160,7 +160,7 @@ class _Link(asyncio.Protocol):
         try:
             text = message.decode()
         except UnicodeDecodeError:
-            self._fault = "a text message is not UTF-8"
+            self._fault = "a text message is not valid UTF-8"
             self._core.fail(CloseCode.INVALID_DATA, self._fault)
             self._flush()
         else:
@@ -174,7 +174,7 @@ class _Link(asyncio.Protocol):
         if isinstance(fault, PayloadTooBig):
             return Closed(None, "", f"a message is larger than the limit: {fault}")
         if isinstance(fault, WebSocketException | UnicodeDecodeError):
-            return Closed(None, "", f"the WebSocket protocol was broken: {fault}")
+            return Closed(None, "", f"the peer broke the WebSocket protocol: {fault}")
         if core.close_rcvd is not None:
             return Closed(core.close_rcvd.code, core.close_rcvd.reason)
         return Closed(None, f"the connection was lost: {exc}" if exc else "the connection was lost")
@@ -182,7 +182,7 @@ class _Link(asyncio.Protocol):
     def _eof_seen(self) -> bool:
         return self._core.reader.eof
 
-    # What the owner asks
+    # Called by the owner
 
     def send(self, data: bytes) -> None:
         if self._core.state is OPEN:
@@ -198,6 +198,11 @@ class _Link(asyncio.Protocol):
         if self._core.state is OPEN:
             self._core.send_ping(b"")
             self._flush()
+
+    @property
+    def remote_address(self) -> str:
+        peer = self._transport.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     @property
     def writable(self) -> bool:
@@ -223,13 +228,13 @@ class _Link(asyncio.Protocol):
                 self._core.send_close(code, _short(reason))
             self._timer = self._loop.call_later(timeout, self.abort)
             self._flush()
-            self.resume_reading()  # or the peer's answer would never be seen
+            self.resume_reading()  # otherwise the peer's answer would not be received
 
     def abort(self) -> None:
         self._stop_timer()
         self._transport.abort()
 
-    # Below
+    # Internals
 
     def _flush(self) -> None:
         for data in self._core.data_to_send():
@@ -249,7 +254,7 @@ class _Link(asyncio.Protocol):
     def _refuse(self, error: Exception) -> None:
         if not self.opened.done():
             self.opened.set_exception(error)
-            self.opened.exception()  # nobody waits for it on a server, or where connecting was cancelled
+            self.opened.exception()  # on a server, or if connecting was cancelled, nothing awaits it
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -258,7 +263,7 @@ class _Link(asyncio.Protocol):
 
 
 def _short(reason: str) -> str:
-    """*reason* cut to what a close frame holds, 123 bytes of UTF-8."""
+    """*reason* cut to the 123 bytes of UTF-8 that fit in a close frame."""
     return reason.encode()[:123].decode("utf-8", "ignore")
 
 
@@ -271,7 +276,7 @@ async def open_websockets(url: str, listener: Listener, options: OpenOptions) ->
     context = (options.ssl or ssl_module.create_default_context()) if uri.secure else None
 
     def make_link() -> _Link:
-        # No extensions: what is encrypted cannot be compressed.
+        # No extensions: encrypted data cannot be compressed.
         offered = [Subprotocol(name) for name in options.subprotocols] or None
         core = ClientProtocol(uri, subprotocols=offered, max_size=options.max_message_bytes)
         return _Link(core, listener, options.timeout)
@@ -295,7 +300,7 @@ async def serve_websockets(
     max_message_bytes: int = 2**20,
     handshake_timeout: float = 10.0,
 ) -> asyncio.Server:
-    """Accept links with ``websockets``; *make_listener* is called for each."""
+    """Accept links with ``websockets``; *make_listener* is called for each link."""
 
     def make_link() -> _Link:
         return _Link(ServerProtocol(max_size=max_message_bytes), make_listener(), handshake_timeout)

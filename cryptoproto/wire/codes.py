@@ -84,6 +84,8 @@ class CloseCode(enum.IntEnum):
     TOO_BIG = 1009
     INTERNAL_ERROR = 1011
     SERVER_RESTART = 1012
+    TRY_AGAIN_LATER = 1013
+    """There are too many handshakes, or one took too long; another attempt may succeed."""
     CONCURRENT_CONNECTION = 4000
     INVALID_SEQUENCE = 4001
     RATE_LIMITED = 4009

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import io
 import json
 import signal
 import stat
@@ -16,41 +15,21 @@ import yaml
 
 from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
-from cryptoproto.cli import main
-from tests.support.forks import Forks
+from tests.support.command_line import run, start
 
 
 class Shell:
-    """Runs commands in this process, in a thread: they bring an event loop of their own."""
+    """Runs commands in this process, in a thread: they have their own event loop."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        monkeypatch.setenv("COLUMNS", "200")
-        monkeypatch.delenv("CRYPTOPROTO_API_SECRET", raising=False)
-
-    async def __call__(self, *arguments: str, secret: str = "", stdin: bytes = b"") -> tuple[int, str, str]:
-        self._monkeypatch.setattr(sys, "argv", ["cryptoproto", "apikeys", *arguments])
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        if secret:
-            self._monkeypatch.setenv("CRYPTOPROTO_API_SECRET", secret)
-
-        def call() -> object:
-            try:
-                main()
-            except SystemExit as end:
-                return end.code
-            return 0
-
-        code = await asyncio.to_thread(call)
-        assert isinstance(code, int)
-        out, err = self._capsys.readouterr()
-        return code, out, err
+    async def __call__(self, *arguments: str, secret: str | None = None, stdin: bytes = b"") -> tuple[int, str, str]:
+        environment = {"COLUMNS": "200", "CRYPTOPROTO_API_SECRET": secret}
+        result = await asyncio.to_thread(run, "apikeys", *arguments, env=environment, stdin=stdin)
+        return result.code, result.out, result.err
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command_line: None) -> Shell:
-    return Shell(monkeypatch, capsys)
+def shell() -> Shell:
+    return Shell()
 
 
 async def test_every_command_has_help_with_an_example(shell: Shell) -> None:
@@ -155,21 +134,15 @@ async def test_mistakes_are_one_sentence(
     assert "Traceback" not in err
 
 
-async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell, commands: Forks) -> None:
+async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell) -> None:
     config = tmp_path / "application.yaml"
     config.write_text("security:\n  api-keys-provider:\n    api-keys:\n      - {name: a, key: b, user: c}\n")
-    process = await asyncio.create_subprocess_exec(
-        *commands.command("-m", "cryptoproto", "apikeys", "serve", "--config", config, "--port", "0"),
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    line = (await process.stderr.readline()).decode()
-    assert "basic flow, API keys: 1; end with Ctrl-C" in line
-    url = line.split()[2].rstrip(",")
-    code, _, err = await shell("request", "GET", f"{url}/", "-k", "a", secret="b")
-    assert (code, err) == (1, "404 Not Found\n")
-    process.send_signal(signal.SIGINT)
-    assert await process.wait() == 130
+    with start("apikeys", "serve", "--config", config, "--port", "0", stream="stderr") as server:
+        assert "basic flow, API keys: 1; end with Ctrl-C" in server.first_line
+        url = server.first_line.split()[2].rstrip(",")
+        code, _, err = await shell("request", "GET", f"{url}/", "-k", "a", secret="b")
+        assert (code, err) == (1, "404 Not Found\n")
+        assert server.kill(signal.SIGINT) == 130
 
 
 async def test_a_missing_extra_says_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,11 +76,11 @@ BASE = ("request", "balances", "--client-id", "alice", "--server-key", "alice.pu
         ((*BASE, "--key", "nobody.pem", "--url", "{nobody}"), 2, "nobody.pem: no such private key file"),
         ((*BASE, "--key", "open.pem", "--url", "{nobody}"), 2, "chmod 600 open.pem"),
         ((*BASE, "--key", "alice.pem", "--url", "ws://example.com"), 2, "not on this machine; use wss://"),
-        ((*BASE, "--key", "alice.pem", "--url", "http://example.com"), 2, "WebSocket address"),
+        ((*BASE, "--key", "alice.pem", "--url", "http://example.com"), 2, "not a WebSocket address"),
         (
             ("order", "buy", "BTC_USD", "a lot", "1", *BASE[2:], "--key", "alice.pem", "--url", "{nobody}"),
             2,
-            "decimal number",
+            "not a decimal number",
         ),
     ],
 )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+import socket
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -18,6 +21,8 @@ from typer.testing import CliRunner
 
 import cryptoproto as cp
 from cryptoproto.cli.app import app
+from cryptoproto.exchange import Exchange
+from tests.support.certificates import self_signed
 
 ALICE = ("--client", "alice=alice.pub", "--balance", "alice:USD=100000", "--balance", "alice:BTC=2")
 PORTS = ("--port", "0", "--market-data-port", "0")
@@ -75,7 +80,7 @@ async def running(*arguments: str) -> AsyncIterator[Running]:
         yield exchange
     finally:
         await exchange.terminate()
-    assert process.returncode == 143
+    assert process.returncode in (143, 130)
 
 
 def refused(*arguments: str) -> str:
@@ -103,3 +108,99 @@ def test_arguments_that_cannot_be_used() -> None:
     assert "write it like --balance alice:USD=1000000" in refused("--client", "a=alice.pub", "--balance", "a=1")
     assert "nobody.pub: no such public key file" in refused("--client", "a=nobody.pub")
     assert "--maker-fee lots" in refused("--maker-fee", "lots")
+    assert "write it like --balance alice:USD=1000000" in refused("--client", "a=alice.pub", "--balance", "a:1=")
+    assert "--tls-key alice.pem needs --tls-cert" in refused("--tls-key", "alice.pem")
+    assert "alice.pub: not a certificate and its private key" in refused("--tls-cert", "alice.pub")
+    words = refused("--tls-cert", "alice.pub", "--tls-key", "alice.pem")
+    assert "--tls-cert alice.pub and --tls-key alice.pem: not a certificate" in words
+    assert "nothing.pem or alice.pem: cannot be read" in refused("--tls-cert", "nothing.pem", "--tls-key", "alice.pem")
+    assert "max_open_orders=0" in refused("--max-open-orders", "0")
+
+
+@pytest.mark.parametrize(
+    ("amount", "words"), [("-5", "must be zero or more"), ("lots", "not a decimal number"), ("1e99", "too large")]
+)
+def test_a_bad_balance_leaves_no_file_behind(folder: Path, amount: str, words: str) -> None:
+    before = sorted(os.listdir(folder))
+    told = refused("--client", "alice=alice.pub", "--balance", f"alice:USD={amount}", "--journal", "exchange.db")
+    assert told.startswith(f"--balance alice:USD={amount}: ")
+    assert words in told
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_port_in_use_is_explained_and_leaves_no_key_behind(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = refused("--port", str(port))
+    assert words == (
+        f"cannot listen on 127.0.0.1 port {port}: another program uses this port; "
+        "choose another one, or 0 for any free port"
+    )
+    assert not (folder / "exchange.pem").exists()
+
+
+async def test_sigterm_closes_with_1012(alice_key: cp.PrivateKey, folder: Path) -> None:
+    async with running(*ALICE) as exchange:
+        async with exchange.connect(alice_key) as alice:
+            await alice.request(cp.UserBalanceRequest())
+            exchange.process.send_signal(signal.SIGTERM)
+            with pytest.raises(cp.ServerRestart, match="the exchange was stopped"):
+                await anext(alice)
+        assert await exchange.process.wait() == 143
+    assert cp.PrivateKey.load(folder / "exchange.pem").public_key == cp.PublicKey.load(folder / "exchange.pub")
+
+
+async def test_the_log_shows_who_connects_is_refused_and_leaves(
+    alice_key: cp.PrivateKey, bob_key: cp.PrivateKey
+) -> None:
+    async with running(*ALICE, "--verbose") as exchange:
+        with pytest.raises(cp.InvalidKey):
+            await exchange.connect(bob_key, "bob")
+        line = await exchange.until_logged("refused")
+        assert "connection from 127.0.0.1 refused: 1008 invalid key: client id 'bob' is not registered" in line
+        async with exchange.connect(alice_key) as alice:
+            assert "client alice connected from 127.0.0.1" in await exchange.until_logged("connected")
+            await alice.send(cp.PlaceBuyLimitOrder("BTC_USD", "0.5", "15000"))
+            assert "PlaceBuyLimitOrder" in await exchange.until_logged("client alice sent 1")
+        assert "client alice left: 1000" in await exchange.until_logged("left")
+
+
+async def test_messages_are_logged_only_if_verbose(alice_key: cp.PrivateKey) -> None:
+    async with running(*ALICE) as exchange:
+        async with exchange.connect(alice_key) as alice:
+            await alice.send(cp.PlaceBuyLimitOrder("BTC_USD", "0.5", "15000"))
+            await alice.request(cp.UserBalanceRequest())
+        await exchange.until_logged("connected")
+        assert exchange.process.stderr is not None
+        assert b"client alice left" in await exchange.process.stderr.readline(), "nothing between"
+
+
+async def test_with_a_certificate_it_listens_with_tls(alice_key: cp.PrivateKey, folder: Path) -> None:
+    certificate, _ = self_signed(folder)
+    shutil.move(folder / "exchange.pem", folder / "tls.pem")
+    async with running(*ALICE, "--tls-cert", "tls.pem") as exchange:
+        assert exchange.told["url"].startswith("wss://")
+        async with exchange.connect(alice_key, ssl=ssl.create_default_context(cafile=certificate)) as alice:
+            await alice.request(cp.UserBalanceRequest())
+
+
+async def test_a_journals_clients_are_named_at_the_start(alice_key: cp.PrivateKey) -> None:
+    exchange = Exchange(path="exchange.db")
+    exchange.register("alice", alice_key.public_key)
+    await exchange.close()
+    assert "clients      alice" in await shown("--journal", "exchange.db")
+    assert "none: nobody can connect" in await shown("--key", "other.pem")
+
+
+async def shown(*arguments: str) -> str:
+    """What the command prints at its start, for people."""
+    command = [sys.executable, "-W", "error", "-m", "cryptoproto", "exchange", *PORTS, *arguments]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE, env=environment)
+    assert process.stderr is not None
+    async with asyncio.timeout(30):
+        while b"Press Ctrl-C" not in (line := await process.stderr.readline()):
+            assert line, "the exchange ended"
+    process.send_signal(signal.SIGINT)
+    out, _ = await process.communicate()
+    return out.decode()

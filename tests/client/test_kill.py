@@ -11,7 +11,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.messages import PlaceSellLimitOrder, encode
-from tests.support.client_log import Story, Truth, check_events, check_outcomes, read_log, scratch_folder
+from tests.support.client_log import Log, Story, Truth, check_events, check_outcomes, scratch_folder
 from tests.support.lives import Lives
 from tests.support.trading import RICH
 
@@ -29,27 +29,32 @@ async def test_killed_at_any_moment(mode: str, alice_key: cp.PrivateKey, exchang
         alice_key.save(folder / "alice.pem")
         exchange_key.public_key.save(folder / "exchange.pub")
         arguments = (folder / "alice.pem", folder / "exchange.pub", folder)
-        async with (
-            Exchange(private_key=exchange_key) as exchange,
-            Lives.of("tests.support.client_process", *arguments) as bot,
-        ):
-            exchange.register("alice", alice_key.public_key, RICH)
-            exchange.register("bob", cp.PrivateKey.generate().public_key, {"BTC": "1000"})
-            exchange.venue.submit("bob", 1, encode(PlaceSellLimitOrder("BTC_USD", 1000, 100)))
-            for _ in range(KILLS // 2):
-                await bot.begin(exchange.url, mode, choice.choice(("never", "once")), choice.getrandbits(32), 0)
-                await asyncio.sleep(choice.uniform(0.0, 0.2))
-                if choice.random() < 0.3:
-                    exchange.disconnect("alice", choice.choice((1001, 1012, 4001)))
-                    await asyncio.sleep(choice.uniform(0.0, 0.1))
-                await bot.kill()
-            link = exchange._by_client.get("alice")
-            if link is not None:
-                await link.wait_closed()  # what the last one sent has been read then
-            await bot.begin(exchange.url, mode, "never", 1, Truth.of(exchange).ids[-1])
-            assert await bot.gone() == 0
-            truth = Truth.of(exchange)
-        lines = read_log(folder / "log")
+        with Log.at(folder / "log") as log:
+            lines = log.lines
+            async with (
+                Exchange(private_key=exchange_key) as exchange,
+                Lives.of("tests.support.client_process", *arguments) as bot,
+            ):
+                exchange.register("alice", alice_key.public_key, RICH)
+                exchange.register("bob", cp.PrivateKey.generate().public_key, {"BTC": "1000"})
+                exchange.venue.submit("bob", 1, encode(PlaceSellLimitOrder("BTC_USD", 1000, 100)))
+                for _ in range(KILLS // 2):
+                    await bot.begin(exchange.url, mode, choice.choice(("never", "once")), choice.getrandbits(32), 0)
+                    if choice.random() < 0.3:
+                        await asyncio.sleep(choice.uniform(0.0, 0.2))  # while it starts, or shakes hands, or resumes
+                    else:
+                        await log.grow(choice.randint(1, 120))
+                    if choice.random() < 0.3:
+                        exchange.disconnect("alice", choice.choice((1001, 1012, 4001)))
+                        await asyncio.sleep(choice.uniform(0.0, 0.1))
+                    await bot.kill()
+                link = exchange._by_client.get("alice")
+                if link is not None:
+                    await link.wait_closed()  # what the last one sent has been read then
+                await bot.begin(exchange.url, mode, "never", 1, Truth.of(exchange).ids[-1])
+                assert await bot.gone() == 0
+                truth = Truth.of(exchange)
+            log.drain()
         story = Story(lines)
         handled_again = check_events(mode, folder, lines, truth)
     check_outcomes(story, truth)

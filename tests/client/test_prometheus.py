@@ -109,6 +109,17 @@ async def test_a_busy_loop_gives_the_last_snapshot(monkeypatch: pytest.MonkeyPat
     await asyncio.sleep(0)
 
 
+async def test_a_snapshot_that_fails_fails_the_scrape() -> None:
+    class Faulty:
+        def metrics(self) -> MetricsSnapshot:
+            raise ZeroDivisionError("by design")
+
+    collector = ClientCollector(Faulty())
+    with pytest.raises(ZeroDivisionError):
+        await asyncio.to_thread(lambda: list(collector.collect()))
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
 async def test_a_real_client(alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> None:
     async with Exchange(private_key=exchange_key) as exchange:
         exchange.register("alice", alice_key.public_key, balances={"USD": "1000"})

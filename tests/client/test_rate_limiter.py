@@ -89,6 +89,22 @@ async def test_a_cancelled_turn_goes_to_the_next_at_once() -> None:
 
 
 @virtual
+async def test_a_cancelled_turn_that_was_given_is_saved_if_nobody_waits() -> None:
+    bucket = RateLimiter(1, burst=1)
+    await bucket.turn()
+    only = asyncio.create_task(bucket.turn())
+    await settle()
+    bucket._tokens = 1.0
+    bucket._give()
+    only.cancel()
+    await settle()
+    assert only.cancelled()
+    assert bucket.hold == 0.0
+    await bucket.turn()
+    assert now() == 0
+
+
+@virtual
 async def test_cancelled_at_random_the_rate_is_kept() -> None:
     bucket, choice = RateLimiter(50, burst=5), random.Random(7)
     times: list[float] = []

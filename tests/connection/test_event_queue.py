@@ -10,6 +10,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.connection import event_queue as inbox
 from cryptoproto.connection import options
+from cryptoproto.connection.event_queue import EventQueue
 from tests.support.peer import Peer, Script, settle, until_raised
 from tests.support.virtual_time import virtual
 
@@ -138,7 +139,7 @@ async def test_a_request_before_which_nothing_can_be_written_ends_by_its_deadlin
     async with script.connect(alice_key, protocol=V5) as connection:
         script.peer.client_link.hold_writes = True
         before = loop.time()
-        with pytest.raises(cp.RequestTimeout, match="the network took no more") as caught:
+        with pytest.raises(cp.RequestTimeout, match="the network accepted no more data") as caught:
             await connection.request(BALANCE, timeout=3)
         assert loop.time() - before == pytest.approx(3.0)
         assert caught.value.sent is False
@@ -187,3 +188,101 @@ async def test_cancelling_the_iteration_loses_nothing(script: Script, alice_key:
         while connection.queued:
             taken.append((await anext(connection)).transaction_id)
         assert taken == list(range(1, 101))
+
+
+# The queue alone, as the client's event stream uses it
+
+
+def event(number: int, size: int = 10) -> cp.Event:
+    return cp.Event(number, 0.0, cp.OrderNotFound(number), 5, bytes(size))
+
+
+def queue_of(limit: int) -> EventQueue:
+    return EventQueue(asyncio.get_running_loop(), limit)
+
+
+async def test_many_are_put_as_one_by_one() -> None:
+    single, many = queue_of(10), queue_of(10)
+    for first in range(0, 15, 3):
+        events = [event(number) for number in range(first, first + 3)]
+        stop = [single.put(each) for each in events][-1]
+        assert many.put_all(events) is stop is (first + 3 >= 10)
+        assert (many.waiting_bytes, many.low, many.was_high) == (single.waiting_bytes, single.low, single.was_high)
+    assert list(many.events) == list(single.events)
+    assert many.waiting_bytes == 150
+
+
+async def test_many_wake_the_reader() -> None:
+    queue = queue_of(10)
+    reader = asyncio.create_task(queue.wait())
+    await asyncio.sleep(0)
+    assert queue.put_all([event(1), event(2)]) is False
+    queue.put_all([event(3)])  # the reader is awake already
+    assert await reader is True
+
+
+async def test_the_bytes_of_many_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MAX_QUEUE_BYTES", 100)
+    queue = queue_of(1000)
+    assert queue.put_all([event(1, 60)]) is False
+    assert queue.put_all([event(2, 40)]) is True
+    assert not queue.overflowing
+    queue.put_all([event(3, 300)])
+    assert queue.overflowing
+
+
+async def test_it_becomes_low_once() -> None:
+    queue = queue_of(4)
+    queue.put_all([event(number) for number in range(3)])
+    assert not queue.has_become_low()
+    queue.pop()
+    assert queue.has_become_low()
+    assert not queue.has_become_low()
+
+
+async def test_an_event_that_is_put_back_is_the_next_one() -> None:
+    queue = queue_of(4)
+    queue.put_all([event(1), event(2)])
+    first = queue.pop()
+    queue.put_back(first)
+    assert queue.waiting_bytes == 20
+    assert queue.has_become_low(), "so the position of the reader is looked at again"
+    assert [queue.pop().transaction_id for _ in range(2)] == [1, 2]
+    with pytest.raises(IndexError):
+        queue.pop()
+
+
+async def test_a_queue_that_was_cleared_is_empty() -> None:
+    queue = queue_of(4)
+    queue.put_all([event(1), event(2)])
+    queue.clear()
+    assert (len(queue.events), queue.waiting_bytes) == (0, 0)
+
+
+async def test_the_first_reason_of_the_end_stays() -> None:
+    queue = queue_of(4)
+    queue.put(event(1))
+    queue.end(lambda: cp.ConnectionClosed(1000, "first"))
+    queue.end(None)
+    assert await queue.wait() is True
+    queue.pop()
+    with pytest.raises(cp.ConnectionClosed, match="first"):
+        await queue.wait()
+    ended = queue_of(4)
+    reader = asyncio.create_task(ended.wait())
+    await asyncio.sleep(0)
+    ended.end(None)
+    ended.end(lambda: cp.ConnectionClosed(1000, "second"))  # the reader is awake already
+    assert await reader is False
+
+
+async def test_one_reader_at_a_time() -> None:
+    queue = queue_of(4)
+    first = asyncio.create_task(queue.wait())
+    await asyncio.sleep(0)
+    with pytest.raises(cp.ConfigurationError, match="let one task iterate and pass the events on"):
+        await queue.wait()
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    queue.put(event(1))
+    assert await queue.wait() is True

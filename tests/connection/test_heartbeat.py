@@ -58,7 +58,7 @@ async def test_silence_ends_the_link_after_ten_seconds(script: Script, alice_key
         script.peer.link.pause_reading()
         before = loop.time()
         assert (await anext(connection)).transaction_id == 5
-        with pytest.raises(cp.HeartbeatTimeout, match="nothing was heard from the exchange for 10 s") as caught:
+        with pytest.raises(cp.HeartbeatTimeout, match="nothing was received from the exchange for 10 s") as caught:
             await anext(connection)
         # At least the time that was asked for, at most one ping more.
         assert 10.0 <= loop.time() - before <= 14.0

@@ -101,7 +101,7 @@ def test_options_of_connect(option: dict[str, Any], words: str, arguments: dict[
 
 
 def test_a_tls_context_beside_an_address_without_tls(arguments: dict[str, Any]) -> None:
-    with pytest.raises(cp.ConfigurationError, match="has no effect on a ws:// address; use wss://"):
+    with pytest.raises(cp.ConfigurationError, match="ws://, which does not use it; use wss://"):
         cp.connect("ws://127.0.0.1:1", ssl=ssl.create_default_context(), **arguments)
 
 

@@ -8,6 +8,7 @@ import random
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.connection.requests import RequestTable
 from tests.support.peer import Script, balance, settle
 from tests.support.virtual_time import virtual
 
@@ -76,7 +77,7 @@ async def test_every_call_has_its_own_deadline(script: Script, alice_key: cp.Pri
         before = loop.time()
 
         async def ends_after(timeout: float | None) -> float:
-            with pytest.raises(cp.RequestTimeout, match="no reply to the request within its deadline") as caught:
+            with pytest.raises(cp.RequestTimeout, match="no response to the request before its deadline") as caught:
                 await connection.request(BALANCE, timeout=timeout)
             assert isinstance(caught.value, TimeoutError)
             assert caught.value.sent is True
@@ -128,11 +129,11 @@ async def test_deadlines_of_answered_calls_do_not_pile_up(script: Script, alice_
         script.peer.auto_reply = True
         for _ in range(1000):
             await connection.request(BALANCE)
-        assert len(connection._calls._deadlines) < 100
+        assert len(connection._pump.calls._deadlines) < 100
         script.peer.reply(1)
         await slow
         await asyncio.sleep(3601)  # virtual: the last deadline passes, and takes with it what was left
-        assert connection._calls._deadlines == []
+        assert connection._pump.calls._deadlines == []
 
 
 async def test_a_reply_as_a_dict_and_of_an_unknown_type(script: Script, alice_key: cp.PrivateKey) -> None:
@@ -243,3 +244,32 @@ async def test_sends_wait_while_the_network_takes_no_more(script: Script, alice_
         assert not send.done()
         script.peer.client_link.hold_writes = False
         assert await send == 1
+
+
+# The table alone
+
+
+@virtual
+async def test_the_end_leaves_calls_alone_that_have_ended_already() -> None:
+    loop = asyncio.get_running_loop()
+    table = RequestTable(loop)
+    cancelled, open_ = table.open(1, loop.time() + 5), table.open(2, loop.time() + 5)
+    cancelled.cancel()
+    table.fail_all(lambda number: cp.RequestNotSent(f"{number}"))
+    assert cancelled.cancelled()
+    with pytest.raises(cp.RequestNotSent, match="2"):
+        await open_
+
+
+@virtual
+async def test_a_deadline_passes_over_calls_that_were_cancelled() -> None:
+    loop = asyncio.get_running_loop()
+    table = RequestTable(loop)
+    calls = [table.open(number, loop.time() + 5) for number in (1, 2)]
+    calls[0].cancel()
+    with pytest.raises(cp.RequestTimeout):
+        await calls[1]
+    assert len(table) == 2, "each call is removed by its caller"
+    for number in (1, 2, 3):
+        table.discard(number)
+    assert len(table) == 0

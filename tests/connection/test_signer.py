@@ -158,8 +158,8 @@ def test_a_loop_that_is_closed_in_the_middle_of_a_signature(
 
     async def leave() -> cp.Connection:
         connection = await script.connect(alice_key)
-        assert connection._signer is not None
-        connection._signer.put(connection._session.draft_message(b"{}"))
+        assert connection._pump.signer is not None
+        connection._pump.signer.put(connection._pump.session.draft_message(b"{}"))
         return connection
 
     with asyncio.Runner() as runner:
@@ -171,3 +171,16 @@ def test_a_loop_that_is_closed_in_the_middle_of_a_signature(
         thread.join(20)
         assert not thread.is_alive()
     assert connection.is_open, "nobody told it otherwise"
+
+
+async def test_the_end_passes_over_a_wait_that_was_cancelled_in_the_same_turn(
+    script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    async with script.connect(alice_key) as connection:
+        sends = [asyncio.create_task(connection.send(CANCEL_ALL)) for _ in range(2)]
+        await settle()
+        sends[0].cancel()
+        connection.give_up(cp.SlowConsumer(None, "by design"))
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError, cp.SlowConsumer]
+        slow_key.allow()

@@ -242,3 +242,17 @@ async def test_a_send_after_the_end_is_refused_at_once_even_where_a_hold_lasts(
             await connection.send(CANCEL_ALL)
         assert caught.value.sent is False
         assert loop.time() == before
+
+
+@virtual
+async def test_the_end_passes_over_a_wait_that_was_cancelled_in_the_same_turn() -> None:
+    gate = SendGate(asyncio.get_running_loop())
+    gate.hold(5.0)
+    waits = [asyncio.create_task(gate.wait(urgent=urgent)) for urgent in (False, True)]
+    await asyncio.sleep(0)
+    assert gate.waiting == 2
+    waits[0].cancel()
+    gate.end(lambda: cp.RequestNotSent("over"))
+    results = await asyncio.gather(*waits, return_exceptions=True)
+    assert [type(result) for result in results] == [asyncio.CancelledError, cp.RequestNotSent]
+    assert gate.waiting == 0

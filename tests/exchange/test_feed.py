@@ -15,6 +15,7 @@ from cryptoproto.transport import memory_opener
 from cryptoproto.wire import read_market_frame, read_market_hello
 from tests.support.raw import RawClient
 from tests.support.trading import Clock, Floor, limit, trade
+from tests.support.virtual_time import virtual
 
 V5 = cp.Protocol.V5
 
@@ -81,7 +82,76 @@ async def test_a_slow_reader_of_market_data_is_disconnected(keys: dict[str, cp.P
             await asyncio.sleep(0)
         assert len(link.sent) == before + 9_000, "and comes when it is"
         link.hold_writes = True
-        for _ in range(10_002):
+        exchange._feed.publish(message)
+        size = len(link.sent[-1])
+        for _ in range(2**20 // size):
             exchange._feed.publish(message)
+        assert ends[1]._waiting.size <= 2**20
+        assert not slow.closed.done()
+        exchange._feed.publish(message)
         assert (await slow.closed).reason == "market data was not read fast enough"
         assert not quick.closed.done()
+
+
+@virtual
+async def test_a_silent_reader_is_disconnected_and_one_that_answers_pings_is_not(
+    keys: dict[str, cp.PrivateKey],
+) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    loop = asyncio.get_running_loop()
+    feed = memory_opener(exchange._feed.make_listener)
+    async with RawClient.over(feed) as alive, RawClient.over(feed) as silent:
+        await asyncio.sleep(3600)
+        assert not silent.closed.done(), "it answers pings"
+        silent.link.pause_reading()
+        before = loop.time()
+        async with asyncio.timeout(30):
+            while len(exchange._feed._links) == 2:  # noqa: ASYNC110 - a reader that reads nothing sees no close
+                await asyncio.sleep(0.5)
+        assert loop.time() - before <= 15.0
+        assert not alive.closed.done()
+
+
+async def test_a_slow_reader_gets_only_the_newest_of_each_book(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    ends: list[Any] = []
+
+    def make_listener() -> Any:
+        ends.append(exchange._feed.make_listener())
+        return ends[-1]
+
+    async with RawClient.over(memory_opener(make_listener)) as reader:
+        link = ends[0]._transport
+        link.hold_writes = True
+        exchange._feed.publish(cp.TradesEnabledOnPairs(trade_pairs=["BTC_USD"]))
+        before = len(link.sent)
+        for number in range(100):
+            exchange._feed._send_books({"BTC_USD": b"book %d" % number, "ETH_USD": b"other %d" % number})
+        assert len(link.sent) == before
+        link.hold_writes = False
+        while len(link.sent) < before + 2:  # noqa: ASYNC110 - it drains in its own task
+            await asyncio.sleep(0)
+        assert link.sent[before:] == [b"book 99", b"other 99"]
+        link.hold_writes = True
+        exchange._feed.publish(cp.TradesEnabledOnPairs(trade_pairs=["BTC_USD"]))
+        await exchange._feed.close(1001, "over")
+        assert (await reader.closed).reason == "over"
+        ends[0].send(b"too late")
+        ends[0].close(1001, "again")
+
+
+async def test_a_reader_that_leaves_before_its_books_are_durable(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange._feed._welcome(exchange._feed.make_listener(), {})
+    assert exchange._feed._readers == set()
+
+
+async def test_closing_drops_the_books_that_wait_for_the_interval(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"], book_interval=1000)
+    exchange._feed.books_changed()
+    exchange._feed.books_changed()
+    await asyncio.sleep(0.001)
+    exchange._feed.books_changed()
+    assert exchange._feed._timer is not None
+    await exchange._feed.close(1001, "over")
+    assert exchange._feed._timer is None

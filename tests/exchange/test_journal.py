@@ -12,6 +12,10 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.exchange.commands import Deposit, Register, Submit
+from cryptoproto.exchange.journal import open_journal
+from cryptoproto.exchange.ledger import ClientRecord
+from cryptoproto.messages import CancelOrder, PlaceBuyLimitOrder
 from tests.support.journals import (
     Played,
     begin,
@@ -136,3 +140,85 @@ def test_it_goes_on_after_each_restart_as_if_there_was_none(
     check(path, expected)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*), min(number) FROM snapshots").fetchone() == (3, 0)
+
+
+async def test_what_is_appended_before_the_start_and_after_the_stop_is_durable_at_once(
+    path: Path, tmp_path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey
+) -> None:
+    journal = open_journal(path, private_key=exchange_key, snapshot_every=10_000)
+    one = journaled(journal, keys)
+    assert (journal.last_transaction_id, journal.since_snapshot) == (0, 0)
+    one.give(Register("alice", {"USD": "5"}, 0))
+    called: list[int] = []
+    journal.when_durable(called.append, 1)
+    assert called == [1]
+    with pytest.raises(cp.JournalError, match="the journal is closed"):
+        await journal.read(ClientRecord("alice", keys["alice"]), 0, 1)
+    journal.start(lambda error: pytest.fail(str(error)))
+    one.give(Deposit("alice", "USD", "1", "", [], 0))
+    journal.when_durable(called.append, 2)
+    assert called == [1]
+    assert journal.backlog == 1
+    await asyncio.gather(journal.flush(), journal.flush())
+    assert called == [1, 2]
+    await journal.stop()
+    one.give(Deposit("alice", "USD", "1", "", [], 0))
+    assert (journal.last_transaction_id, journal.since_snapshot, journal.backlog) == (4, 3, 0)
+    journal.close()
+    journal.close()
+    assert journal.closed
+    with pytest.raises(cp.ConfigurationError, match="the exchange and its journal are closed"):
+        one.give(Register("bob", {}, 0))
+    again = reopened(path)
+    assert again.engine.totals() == {"USD": 7}
+    again.close()
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_commit_that_fails_is_the_end(
+    path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey, started: bool
+) -> None:
+    journal = open_journal(path, private_key=exchange_key)
+    one = journaled(journal, keys)
+    one.give(Register("alice", {"USD": "5"}, 0))
+    failures: list[cp.JournalError] = []
+    if started:
+        journal.start(failures.append)
+    journal._file.writer.execute("PRAGMA query_only = ON")
+    called: list[int] = []
+    if started:
+        one.give(Register("bob", {}, 0))
+        journal.when_durable(called.append, 1)
+        with pytest.raises(cp.JournalError, match="cannot be written, and the exchange stops"):
+            await journal.flush()
+        assert [str(error) for error in failures] == [str(journal.failure)]
+    else:
+        with pytest.raises(cp.JournalError, match="cannot be written, and the exchange stops"):
+            one.give(Register("bob", {}, 0))
+    journal.when_durable(called.append, 2)
+    with pytest.raises(cp.JournalError):
+        one.give(Register("carol", {}, 0))
+    with pytest.raises(cp.JournalError):
+        journal.start(failures.append)
+    await journal.stop()
+    journal.close()
+    assert called == []
+    again = reopened(path)
+    assert again.engine.client_ids == ("alice",)
+    again.close()
+
+
+async def test_a_snapshot_waits_for_as_many_commands_as_there_are_open_orders(
+    path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey
+) -> None:
+    journal = open_journal(path, private_key=exchange_key, snapshot_every=2)
+    one = journaled(journal, keys)
+    one.give(Register("alice", {"USD": "500"}, 0))
+    since = []
+    for _ in range(8):
+        one.give(Submit("alice", PlaceBuyLimitOrder("BTC_USD", "1", "1"), 0))
+        since.append(journal.since_snapshot)
+    assert since == list(range(8))
+    one.give(Submit("alice", CancelOrder(1), 0))
+    assert journal.since_snapshot == 0
+    journal.close()

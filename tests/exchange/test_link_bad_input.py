@@ -209,6 +209,10 @@ class Wire:
     async def drain(self) -> None:
         pass
 
+    @property
+    def remote_address(self) -> str:
+        return ""
+
     def pause_reading(self) -> None:
         pass
 

@@ -82,12 +82,21 @@ async def test_no_limit_is_no_limit(keys: dict[str, cp.PrivateKey]) -> None:
 
 
 @virtual
-async def test_requests_do_not_count(keys: dict[str, cp.PrivateKey]) -> None:
-    floor = limited(keys, 1)
+async def test_requests_count(keys: dict[str, cp.PrivateKey]) -> None:
+    levels: list[tuple[int, int]] = []
+
+    def ignore(level: int, request_id: int, order_id: int) -> float:
+        levels.append((level, request_id))
+        return 0.0
+
+    floor = limited(keys, 20, throttle=ignore)
+    answered = 120  # a second's worth, and twice the level at which an obedient client comes to rest
     async with floor.connect("alice") as connection:
-        for _ in range(50):
+        for _ in range(answered):
             await connection.request(cp.UserBalanceRequest())
-        assert connection.hold == 0.0
+        with pytest.raises(cp.RateLimited):
+            await connection.request(cp.UserBalanceRequest())
+    assert levels[0] == (1, 21), "the level, and the id of the request"
 
 
 async def test_over_sockets(keys: dict[str, cp.PrivateKey], kind: Any, protocol: cp.Protocol) -> None:
@@ -103,7 +112,7 @@ async def test_over_sockets(keys: dict[str, cp.PrivateKey], kind: Any, protocol:
         for _ in range(3):
             await connection.send(CANCEL_ALL)
         await connection.request(cp.UserBalanceRequest())
-        assert levels == [1, 2]
+        assert levels == [1, 2, 3]
         (link,) = floor.exchange._links
         assert link._limit is not None
         link._limit._queued = 1e9

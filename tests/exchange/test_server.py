@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.exchange import Exchange
+from cryptoproto.exchange import Exchange, server
+from cryptoproto.messages import encode
 from tests.support.certificates import self_signed
 from tests.support.leaks import loop_reports
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
-from tests.support.trading import Floor, limit, read_until, trade
+from tests.support.trading import Clock, Floor, limit, read_until, trade
 
 BALANCE = cp.UserBalanceRequest()
 
@@ -168,3 +171,104 @@ async def test_over_tls(tmp_path: Path, keys: dict[str, cp.PrivateKey], kind: An
             async with asyncio.timeout(20):
                 while not reports:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0)
+
+
+# Options
+
+
+def test_an_exchange_that_does_not_listen_has_no_address(keys: dict[str, cp.PrivateKey]) -> None:
+    with pytest.raises(cp.ConfigurationError, match="no address before it is started"):
+        _ = Exchange(private_key=keys["exchange"]).url
+
+
+def test_the_longest_list_of_open_orders_fits_a_message(keys: dict[str, cp.PrivateKey]) -> None:
+    """Orders with the largest numbers there are, as many as the options allow."""
+    exchange = Exchange(private_key=keys["exchange"], max_message_size=2**16)
+    most = exchange.venue.engine.max_open_orders
+    assert most == (2**16 - 1024) // 192
+    exchange.register("alice", keys["alice"].public_key, {"USD": "1e18"})
+    for number in range(most):
+        order = cp.PlaceBuyLimitOrder("BTC_USD", "123456789.12345678", "1234567.12345678", -(2**63) + number)
+        assert exchange.venue.submit("alice", number + 1, encode(order)) is None
+    size = len(encode(exchange.open_orders("alice")))
+    assert most * 110 < size < 2**16
+
+
+def test_the_limit_of_open_orders_is_kept_by_the_journal_and_can_be_changed(
+    tmp_path: Path, keys: dict[str, cp.PrivateKey]
+) -> None:
+    path = tmp_path / "exchange.db"
+
+    def limit(**options: Any) -> int:
+        exchange = Exchange(path=path, **options)
+        try:
+            return exchange.venue.engine.max_open_orders
+        finally:
+            asyncio.run(exchange.close())
+
+    assert limit(private_key=keys["exchange"]) == 1000
+    assert limit(max_open_orders=7) == 7
+    assert limit() == 7
+    assert limit(max_open_orders=2000) == 2000
+    assert limit(max_message_size=2**16) == 336
+
+
+@pytest.mark.parametrize("path", [None, "exchange.db"])
+async def test_an_address_that_cannot_be_listened_on_is_explained(
+    path: str | None, tmp_path: Path, keys: dict[str, cp.PrivateKey], kind: Any
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file = None if path is None else tmp_path / path
+        exchange = Exchange(path=file, port=port, private_key=keys["exchange"], transport=kind)
+        with pytest.raises(cp.ConfigurationError, match=f"port {port}: another program uses this port"):
+            await exchange.start()
+        await exchange.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "this host name is not known"),
+        (OSError(errno.EADDRNOTAVAIL, "x"), "this machine does not have this address"),
+        (OSError(errno.EACCES, "x"), "permission denied; choose a port above 1023"),
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+    ],
+)
+async def test_why_it_cannot_listen(
+    error: OSError, words: str, keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(server, "serve", fail)
+    with pytest.raises(cp.ConfigurationError, match=words):
+        await Exchange(private_key=keys["exchange"]).start()
+
+
+async def test_close_takes_a_code_and_a_reason(floor: Floor) -> None:
+    async with floor.connect("alice") as alice:
+        await alice.request(BALANCE)
+        await floor.exchange.close(1012, "back at noon")
+        with pytest.raises(cp.ServerRestart, match="back at noon"):
+            await anext(alice)
+
+
+async def test_without_a_journal_flush_returns_at_once_and_wait_closed_waits(keys: dict[str, cp.PrivateKey]) -> None:
+    async with Exchange(private_key=keys["exchange"], host="::1") as exchange:
+        assert exchange.url.startswith("ws://[::1]:")
+        await exchange.flush()
+        waiting = asyncio.create_task(exchange.wait_closed())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+async def test_orders_expire_by_themselves(keys: dict[str, cp.PrivateKey]) -> None:
+    clock = Clock()
+    async with trade(keys, {}, clock=clock) as floor, floor.connect("alice") as alice:
+        await alice.send(limit("Buy", "1", "100", ttl=60))
+        await read_until(alice, lambda event: isinstance(event.message, cp.BuyOrderPlaced))
+        clock.advance(60)
+        floor.exchange._schedule_expiry()
+        await read_until(alice, lambda event: isinstance(event.message, cp.BuyOrderCancelled))

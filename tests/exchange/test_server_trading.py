@@ -193,7 +193,7 @@ async def test_a_slow_client_stalls_nobody_and_costs_no_memory(keys: dict[str, c
             await bob.request(cp.UserBalanceRequest())
             assert link._cursor == cursor, "what is not read stays in the history, where it is anyway"
             # Broadcasts are in no history: they wait in the link, up to a bound, and then the link goes.
-            for number in range(1100):
+            for number in range(1200):
                 (exchange.enable_pairs if number % 2 else exchange.disable_pairs)(["BTC_USD"])
             assert link._closing
             await bob.request(cp.UserBalanceRequest())

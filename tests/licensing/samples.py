@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
+from cryptoproto.licensing import KeyPair, Keyring, LicenseRequest
 from cryptoproto.licensing.request.codec import Value
 from cryptoproto.licensing.request.layout import LICENSE_REQUEST, Kind
 from cryptoproto.licensing.request.logins import config_hash
+from cryptoproto.licensing.sealing.sealing import seal_request
 from tests.licensing.simulated_time import SECOND, START_NS
 
 PUBLISHED: Final = """
@@ -51,3 +54,17 @@ def full_request(package: str = "roq-deribit", logins: tuple[str, ...] = ("A1", 
         "accounts": len(set(logins)),
         "nonce": bytes(range(16)),
     }
+
+
+PATH = "/v1/license"
+
+
+def fresh_request(gateway: KeyPair, keyring: Keyring, number: int, *logins: str) -> bytes:
+    now = time.time_ns()
+    values = full_request("gw", logins) | {
+        "request_time_utc": now,
+        "token_expiry_time_utc": now + 60 * SECOND,
+        "is_uat": False,
+        "nonce": number.to_bytes(16, "big"),
+    }
+    return seal_request(LicenseRequest(values).encode(), gateway, keyring.active(now)[0].public)

@@ -7,22 +7,19 @@ import os
 import re
 import shlex
 import socket
-from importlib.metadata import entry_points
+import sys
 from pathlib import Path
 
-from tests.support.forks import Forks
+from tests.support.command_line import process_environment
 
 ROOT = Path(__file__).parents[2]
 
 
-def cryptoproto(python: Forks) -> list[str]:
-    """What the installed command runs."""
-    (script,) = entry_points(group="console_scripts", name="cryptoproto")
-    return python.command("-c", f"import sys; from {script.module} import {script.attr}; sys.exit({script.attr}())")
+COMMAND = [sys.executable, "-W", "error", "-m", "cryptoproto"]
 
 
 async def run(folder: Path, *command: str) -> str:
-    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    environment = process_environment() | {"PATH": f"{folder}:{os.environ['PATH']}"}
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -31,9 +28,9 @@ async def run(folder: Path, *command: str) -> str:
     return output.decode()
 
 
-async def test_every_block_of_the_page_runs(tmp_path: Path, commands: Forks) -> None:
+async def test_every_block_of_the_page_runs(tmp_path: Path) -> None:
     executable = tmp_path / "cryptoproto"
-    executable.write_text(f'#!/bin/sh\nexec {shlex.join(cryptoproto(commands))} "$@"\n', encoding="utf-8")
+    executable.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} "$@"\n', encoding="utf-8")
     executable.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
@@ -47,14 +44,16 @@ async def test_every_block_of_the_page_runs(tmp_path: Path, commands: Forks) -> 
         for kind, background, text in blocks:
             if background:
                 server = await asyncio.create_subprocess_exec(
-                    *(*cryptoproto(commands), *text.split()[1:]),
+                    *COMMAND,
+                    *text.split()[1:],
                     cwd=tmp_path,
+                    env=process_environment(),
                     stdout=asyncio.subprocess.PIPE,
                 )
                 assert server.stdout is not None
                 assert port.encode() in await server.stdout.readline()
             elif kind == "python":
-                outputs.append(await run(tmp_path, *commands.command("-c", text)))
+                outputs.append(await run(tmp_path, sys.executable, "-W", "error", "-c", text))
             elif kind == "sh":
                 outputs.append(await run(tmp_path, "bash", "-euo", "pipefail", "-c", text))
     finally:

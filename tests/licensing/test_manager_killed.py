@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import signal
 import socket
 from pathlib import Path
@@ -12,27 +10,11 @@ import httpx
 import pytest
 
 from cryptoproto.licensing import KeyPair, Keyring, LicenseManager
-from tests.licensing.test_server import PATH, fresh_request
-from tests.support.forks import Forks
+from tests.licensing.samples import PATH, fresh_request
+from tests.support.command_line import start
 
 
-async def start(commands: Forks, folder: Path, port: int) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        *commands.command(
-            *("-m", "cryptoproto", "license", "serve", "--database", folder / "db", "--keys", folder / "manager.json"),
-            *("--port", str(port), "--json"),
-        ),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    line = await process.stdout.readline()
-    assert json.loads(line)["url"] == f"http://127.0.0.1:{port}"
-    return process
-
-
-async def test_a_killed_manager_comes_back_with_everything(
-    tmp_path: Path, gateway: KeyPair, keyring: Keyring, commands: Forks
-) -> None:
+async def test_a_killed_manager_comes_back_with_everything(tmp_path: Path, gateway: KeyPair, keyring: Keyring) -> None:
     keyring.save(tmp_path / "manager.json")
     with LicenseManager(tmp_path / "db", keyring, actor="tester") as manager:
         agreement = manager.administration.add_agreement(gateway.public_key, "*", licenses=3)
@@ -40,31 +22,30 @@ async def test_a_killed_manager_comes_back_with_everything(
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}{PATH}"
 
-    process = await start(commands, tmp_path, port)
+    serve = ("license", "serve", "--database", tmp_path / "db", "--keys", tmp_path / "manager.json")
     answered: list[int] = []
+    with start(*serve, "--port", str(port), "--json") as server:
+        assert f"http://127.0.0.1:{port}" in server.first_line
 
-    async def ask_until_it_dies(http: httpx.AsyncClient) -> None:
-        for number in range(10_000):
-            body = fresh_request(gateway, keyring, number, f"A{number % 5}")
-            reply = await http.post(url, content=body)
-            answered.append(reply.status_code)
-            if len(answered) == 12:
-                process.send_signal(signal.SIGKILL)
+        async def ask_until_it_dies(http: httpx.AsyncClient) -> None:
+            for number in range(10_000):
+                body = fresh_request(gateway, keyring, number, f"A{number % 5}")
+                reply = await http.post(url, content=body)
+                answered.append(reply.status_code)
+                if len(answered) == 12:
+                    server.process.kill()
 
-    async with httpx.AsyncClient() as http:
-        with pytest.raises(httpx.TransportError):
-            await ask_until_it_dies(http)
-    assert await process.wait() == -signal.SIGKILL
-    assert process.stdout is not None
-    await process.stdout.read()  # which the manager itself holds open
+        async with httpx.AsyncClient() as http:
+            with pytest.raises(httpx.TransportError):
+                await ask_until_it_dies(http)
+        assert server.kill(signal.SIGKILL) == -signal.SIGKILL
 
     with LicenseManager(tmp_path / "db", keyring) as manager:
         locks = {lock.binding.config_hash: lock for lock in manager.administration.locks()}
         assert len(locks) == 3
         assert manager.administration.agreements() == [agreement]
 
-    process = await start(commands, tmp_path, port)
-    try:
+    with start(*serve, "--port", str(port), "--json") as server:
         async with httpx.AsyncClient() as http:
             outcomes = [
                 (await http.post(url, content=fresh_request(gateway, keyring, 20_000 + number, f"A{number}")))
@@ -73,9 +54,7 @@ async def test_a_killed_manager_comes_back_with_everything(
             replayed = await http.post(url, content=fresh_request(gateway, keyring, 0, "A0"))
         assert [outcome.status_code for outcome in outcomes] == [200, 200, 200, 400, 400]
         assert replayed.json()["reason"] == "stale"
-    finally:
-        process.terminate()
-        assert await process.wait() == 0
+        assert server.kill(signal.SIGTERM) == 0
     with LicenseManager(tmp_path / "db", keyring) as manager:
         again = {lock.binding.config_hash: lock.acquired_ns for lock in manager.administration.locks()}
         assert again == {key: lock.acquired_ns for key, lock in locks.items()}

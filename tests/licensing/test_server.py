@@ -12,25 +12,10 @@ import httpx
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, LicenseRequest, Schedule
+from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, Schedule
 from cryptoproto.licensing.manager.reply import LARGEST_BODY
-from cryptoproto.licensing.sealing.sealing import seal_request
-from tests.licensing.samples import full_request
-from tests.licensing.simulated_time import SECOND
+from tests.licensing.samples import PATH, fresh_request
 from tests.support.leaks import loop_reports
-
-PATH = "/v1/license"
-
-
-def fresh_request(gateway: KeyPair, keyring: Keyring, number: int, *logins: str) -> bytes:
-    now = time.time_ns()
-    values = full_request("gw", logins) | {
-        "request_time_utc": now,
-        "token_expiry_time_utc": now + 60 * SECOND,
-        "is_uat": False,
-        "nonce": number.to_bytes(16, "big"),
-    }
-    return seal_request(LicenseRequest(values).encode(), gateway, keyring.active(now)[0].public)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -172,3 +173,9 @@ def test_an_error_does_not_repeat_a_long_number() -> None:
     with pytest.raises(cp.ConfigurationError) as caught:
         exact("-" + "9" * 100_000, "price")
     assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(("value", "kind"), [(True, "bool"), (None, "NoneType"), (b"1", "bytes"), ([1], "list")])
+def test_exact_names_the_type_that_it_rejects(value: Any, kind: str) -> None:
+    with pytest.raises(cp.ConfigurationError, match=f"price must be a Decimal, a string or an int, not {kind}"):
+        exact(value, "price")

@@ -79,7 +79,7 @@ def run(
         sys.stderr.flush()
         written = out.getvalue().decode(), err.getvalue().decode()
     assert isinstance(code, int), f"{arguments} ended with {code!r}"
-    return Result(code, *written)
+    return Result(int(code), *written)
 
 
 class Shell:

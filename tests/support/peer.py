@@ -12,7 +12,7 @@ import cryptoproto as cp
 from cryptoproto.transport import Closed, MemoryLink, OpenOptions, Transport, TransportOpener, memory_opener
 from cryptoproto.wire import ClientHello, MessageFrame, Proven, RequestFrame, ServerSession
 
-__all__ = ["Peer", "Script", "balance", "changed", "settle", "until_raised"]
+__all__ = ["Peer", "Script", "balance", "changed", "ids", "settle", "until_raised"]
 
 DEADLINE_S = 20.0
 
@@ -31,6 +31,11 @@ def balance(account_id: int) -> bytes:
 def changed(number: int) -> bytes:
     """An event's JSON, told from others by *number*."""
     return b'{"@type":"OrderNotFound","order_id":%d}' % number
+
+
+def ids(events: list[cp.Event]) -> list[int | None]:
+    """The transaction ids of *events*."""
+    return [event.transaction_id for event in events]
 
 
 async def until_raised(connection: cp.Connection) -> tuple[list[cp.Event], cp.CryptoprotoError]:

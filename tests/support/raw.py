@@ -80,6 +80,7 @@ class RawClient:
         *,
         protocol: cp.Protocol = cp.Protocol.SIGNED,
         version: int | None = None,
+        resume_from: int = 0,
     ) -> ClientSession:
         """Say hello as alice, with any *version*."""
         session = ClientSession(
@@ -88,6 +89,7 @@ class RawClient:
             server_key=keys["exchange"].public_key,
             random=os.urandom,
             protocol=protocol,
+            resume_from=resume_from,
         )
         if version is None:
             self.link.send(session.hello())
@@ -95,9 +97,11 @@ class RawClient:
             self.link.send(client_hello(ClientHello("alice", 0, bytes(32), version), keys["exchange"].public_key))
         return session
 
-    async def shake_hands(self, keys: dict[str, cp.PrivateKey], protocol: cp.Protocol) -> ClientSession:
+    async def shake_hands(
+        self, keys: dict[str, cp.PrivateKey], protocol: cp.Protocol, resume_from: int = 0
+    ) -> ClientSession:
         """A session as alice."""
-        session = self.hello(keys, protocol=protocol)
+        session = self.hello(keys, protocol=protocol, resume_from=resume_from)
         opened = session.receive(await self.message())
         assert isinstance(opened, Opened)
         self.link.send(opened.proof)

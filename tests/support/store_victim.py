@@ -1,4 +1,4 @@
-"""A process that forks others, which use a store, and kills them at random moments; see test_store.py.
+"""A process that forks others, which use a store, and kills them at random moments; see test_killed.py.
 
 Each line of its input is ``seed path``; for each it answers with one line of JSON: what the killed process had begun
 and what had returned, in order.

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -14,6 +15,15 @@ from cryptoproto.sync.exchange import Exchange
 from tests.support.sync_client import client_of
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, even if the suite runs in the background, where shells ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_the_wait_and_nothing_else(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with client_of(exchange, alice_key) as alice:
         events = alice.events()

@@ -1,10 +1,10 @@
-"""What events tell about a client's orders and balances. No I/O, no event loop."""
+"""A client's orders and balances, updated by its events. No I/O, no event loop."""
 
 from __future__ import annotations
 
 from .account import Account
 from .balances import BalanceDifference
-from .order import Order, OrderStatus, Side, TimeInForce
+from .order import Order, OrderStatus, Side, TimeInForce, check_id, to_side, to_time_in_force
 from .order_table import OrderDifference, OrderTable
 
 __all__ = [
@@ -16,4 +16,7 @@ __all__ = [
     "OrderTable",
     "Side",
     "TimeInForce",
+    "check_id",
+    "to_side",
+    "to_time_in_force",
 ]

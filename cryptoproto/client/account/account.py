@@ -1,4 +1,4 @@
-"""What events tell of a client's orders and balances: each event taken in once, and handed to who it is for."""
+"""A client's orders and balances, updated by its events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .order_table import MAX_CLOSED, OrderTable
 __all__ = ["Account"]
 
 Handler: TypeAlias = Callable[[Any, int, int], None]
-"""Takes in a message, with the transaction id of its event and the unix nanoseconds at which that was read."""
+"""Applies a message; also receives the transaction id of its event and when it was read, in unix nanoseconds."""
 
 
 class Account:
@@ -22,17 +22,17 @@ class Account:
 
     Args:
         max_closed: how many closed orders to remember; the oldest are forgotten first.
-        clock: unix nanoseconds, for what becomes known by other means than events.
+        clock: unix nanoseconds, for changes that no event reports.
 
     Attributes:
-        orders: every order that is not at its end, and the latest of those that are.
+        orders: all orders that have not ended, and the latest that have.
         balances: what is available and what is on hold.
-        position: the transaction id of the last event that was taken in, -1 before the first.
-        heard: how many events were taken in, replays included.
-        broadcasts: how many broadcasts came between them.
+        position: the transaction id of the last event that was applied, -1 before the first.
+        heard: how many events were received, including replays.
+        broadcasts: how many broadcasts were received.
     """
 
-    __slots__ = ("_take_in", "balances", "broadcasts", "heard", "orders", "position")
+    __slots__ = ("_handlers", "balances", "broadcasts", "heard", "orders", "position")
 
     def __init__(self, *, max_closed: int = MAX_CLOSED, clock: Callable[[], int] = time.time_ns) -> None:
         self.orders = OrderTable(max_closed=max_closed, clock=clock)
@@ -40,17 +40,17 @@ class Account:
         self.position = -1
         self.heard = 0
         self.broadcasts = 0
-        self._take_in = _Handlers(self.orders.handlers())
-        self._take_in.update(self.balances.handlers())
-        self._take_in[OwnTrade] = self._on_trade
+        self._handlers = _Handlers(self.orders.handlers())
+        self._handlers.update(self.balances.handlers())
+        self._handlers[OwnTrade] = self._on_trade
 
     def apply(self, events: list[Event]) -> None:
-        """Take in what one read has brought, in order of transaction id. Broadcasts change nothing here.
+        """Apply the events of one read, in order of transaction id. Broadcasts change nothing here.
 
-        An event whose transaction id is not higher than the last one is ignored, so replays do no harm. One call takes
-        many, because a call for each event would cost as much as the work itself.
+        Events whose transaction id is not higher than the last one are ignored, so replays are harmless. It takes a
+        list, because a call for each event would double the cost.
         """
-        position, take_in = self.position, self._take_in
+        position, handlers = self.position, self._handlers
         broadcasts = 0
         for event in events:
             transaction_id = event.transaction_id
@@ -59,7 +59,7 @@ class Account:
             elif transaction_id > position:
                 position = transaction_id
                 message = event.message
-                take_in[type(message)](message, transaction_id, event.received_ns)
+                handlers[type(message)](message, transaction_id, event.received_ns)
         self.position = position
         self.broadcasts += broadcasts
         self.heard += len(events) - broadcasts
@@ -70,12 +70,12 @@ class Account:
 
 
 class _Handlers(dict[type[Any], Handler]):
-    """Who takes in which type of message. One look finds everybody whom it is for: this is done for every event."""
+    """The handler of each type of message. Other types are added on first use, so no lookup fails."""
 
     def __missing__(self, kind: type[Any]) -> Handler:
-        self[kind] = _not_for_us
-        return _not_for_us
+        self[kind] = _ignore
+        return _ignore
 
 
-def _not_for_us(_message: Any, _transaction_id: int, _received_ns: int) -> None:
-    """Messages that change neither orders nor balances."""
+def _ignore(_message: Any, _transaction_id: int, _received_ns: int) -> None:
+    """For messages that change neither orders nor balances."""

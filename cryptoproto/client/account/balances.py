@@ -1,4 +1,4 @@
-"""The client's balances, kept by events alone and compared with the exchange's own."""
+"""The client's balances, updated by events and compared with the exchange's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _down_to: Final = Context(prec=200, rounding=ROUND_FLOOR, traps=[]).quantize
 
 
 class BalanceDifference(msgspec.Struct, frozen=True):
-    """A balance that the exchange states otherwise than the events did; it has been corrected."""
+    """A difference between the exchange's statement of a balance and the events; it has been corrected."""
 
     currency: str
     here: Balance
@@ -29,7 +29,7 @@ class BalanceDifference(msgspec.Struct, frozen=True):
 
 
 class _Funds:
-    """One currency; *available* is ``None`` until it is told, *compared* says whether *on_hold* was ever stated."""
+    """One currency. *available* is ``None`` until it is known; *compared* says whether *on_hold* was ever stated."""
 
     __slots__ = ("available", "compared", "on_hold")
 
@@ -42,30 +42,30 @@ class _Funds:
 class BalanceTable:
     """What is available, and what is on hold, by currency.
 
-    **Available** is what the last ``SetBalance`` says. No event tells of the balances that an account was opened with,
-    so a currency that was never touched is not known before :meth:`adopt`.
+    **Available** is the value of the last ``SetBalance``. No event contains the balances that an account was opened
+    with, so a currency that was never used is not known before :meth:`adopt`.
 
-    **On hold** is in no event; it is worked out. Taking and releasing a hold is a ``SetBalance`` with the reason
-    ``on_hold``, whose change is the opposite of that of the hold; what a fill pays out of the hold is the amount of
-    the ``OwnTrade`` for a seller, and price × amount rounded down to eight decimals for a buyer (rules of the exchange,
-    "Numbers"). That is exact where every event since the account was opened, or since :meth:`adopt`, was applied, at
-    an exchange that rounds this way. Without either, as after a restart, it lacks what was on hold before.
+    **On hold** is in no event; it is computed. A hold is taken and released by a ``SetBalance`` with the reason
+    ``on_hold``, which changes the hold by the opposite amount. A fill is paid out of the hold: the amount of the
+    ``OwnTrade`` for a seller, and price × amount, rounded down to eight decimals, for a buyer (rules of the exchange,
+    "Numbers"). The result is exact if every event since the account was opened, or since :meth:`adopt`, was applied,
+    and the exchange rounds this way. Otherwise, as after a restart, earlier holds are missing from it.
     """
 
     def __init__(self) -> None:
         self._funds: dict[str, _Funds] = {}
 
     def get(self, currency: str) -> Balance:
-        """The balance of *currency*; zero where nothing is known of it."""
+        """The balance of *currency*; zero if it is not known."""
         funds = self._funds.get(currency)
         return Balance(_ZERO, _ZERO) if funds is None else _shown(funds)
 
     def all(self) -> dict[str, Balance]:
-        """The balance of every currency that is known."""
+        """The balances of all known currencies."""
         return {currency: _shown(funds) for currency, funds in self._funds.items() if funds.available is not None}
 
     def handlers(self) -> dict[type[Any], Callable[[Any, int, int], None]]:
-        """Who takes in what; an :class:`~cryptoproto.client.account.Account` sees to it that each event comes once."""
+        """The handler of each message; an :class:`~cryptoproto.client.account.Account` passes each event on once."""
         return {SetBalance: self._on_set_balance}
 
     def _on_set_balance(self, message: SetBalance, _transaction_id: int, _now_ns: int) -> None:
@@ -77,7 +77,7 @@ class BalanceTable:
             funds.on_hold = _subtract(funds.on_hold, message.change)
 
     def on_trade(self, trade: OwnTrade) -> None:
-        """A fill pays out of the hold."""
+        """A fill, which is paid out of the hold."""
         base, _, quote = trade.trade_pair.partition("_")
         currency, paid = base, trade.amount
         if trade.maker == trade.maker_buy:  # the client was the buyer
@@ -88,13 +88,13 @@ class BalanceTable:
         funds.on_hold = _subtract(funds.on_hold, paid)
 
     def adopt(self, response: UserBalanceResponse) -> list[BalanceDifference]:
-        """Compare with the balances that the exchange states, report what differs, and take them over.
+        """Compare with the exchange's balances, return the differences, and adopt them.
 
-        What could not be known is no difference: a currency of which no event has told, and what is on hold where it
-        was not stated before.
+        What could not be known is not a difference: a currency that was in no event, and the amount on hold if it was
+        never stated before.
 
         Args:
-            response: the balances. All events that came before it must have been taken in, and none that came behind.
+            response: the balances. All events before it must have been applied, and none after it.
         """
         differences: list[BalanceDifference] = []
         for currency, there in response.balances.items():
@@ -107,5 +107,5 @@ class BalanceTable:
 
 
 def _shown(funds: _Funds) -> Balance:
-    # Below zero is only what lacks the holds from before a restart.
+    # It is negative only if holds from before a restart are missing.
     return Balance(_ZERO if funds.available is None else funds.available, EXACT.max(funds.on_hold, _ZERO))

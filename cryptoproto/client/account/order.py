@@ -1,4 +1,4 @@
-"""One order, as this process knows it: its terms, what became of it, and milestones to wait for."""
+"""One order as this process knows it: its terms, its status, and milestones to wait for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Context, Decimal
 from typing import Any, Final, Self
 
-from ...exceptions import OrderNotFilled, OutcomeUnknown, RequestTimeout
+from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
 from ...messages import (
     AmountLike,
     OwnTrade,
@@ -25,15 +25,25 @@ from ...messages import (
     plain,
 )
 
-__all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
+__all__ = [
+    "EXACT",
+    "Order",
+    "OrderStatus",
+    "Side",
+    "TimeInForce",
+    "check_id",
+    "place_message",
+    "to_side",
+    "to_time_in_force",
+]
 
 EXACT: Final = Context(prec=200, traps=[])
-"""Sums and products of amounts, without rounding for anything an exchange sends, whatever the global context is."""
+"""For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
 _multiply: Final = EXACT.multiply
-# A quotient has to end somewhere: forty digits are twelve more than Python's default.
+# A quotient may have no end. Forty digits are twelve more than Python's default.
 _QUOTIENT: Final = Context(prec=40, traps=[])
 _ZERO: Final = Decimal(0)
 
@@ -46,35 +56,35 @@ class Side(enum.Enum):
 
 
 class TimeInForce(enum.Enum):
-    """What becomes of the part of an order that is not filled at once."""
+    """What happens to the part of an order that is not filled immediately."""
 
     GTC = "gtc"
-    """Good till cancelled: it rests in the book, until its ttl is over if it has one."""
+    """Good till cancelled: it rests in the book, until its ttl expires if it has one."""
     FOK = "fok"
-    """Fill or kill: all is filled at once, or nothing."""
+    """Fill or kill: all of it is filled immediately, or nothing."""
     IOC = "ioc"
-    """Immediate or cancel: what is not filled at once is cancelled."""
+    """Immediate or cancel: what is not filled immediately is cancelled."""
 
 
 class OrderStatus(enum.Enum):
-    """Where an order stands."""
+    """The status of an order."""
 
     PENDING = "pending"
-    """Sent, or waiting to be; the exchange has not answered."""
+    """Sent, or waiting to be sent; the exchange has not answered."""
     OPEN = "open"
-    """Accepted, and not at its end."""
+    """Accepted by the exchange, and not closed."""
     FILLED = "filled"
-    """Filled whole."""
+    """Completely filled."""
     CANCELLED = "cancelled"
-    """Cancelled, expired, or never to rest; a part of it may have been filled."""
+    """Cancelled, expired, or not meant to rest; a part of it may have been filled."""
     REJECTED = "rejected"
-    """Refused by the exchange; :attr:`Order.error` says why."""
+    """Rejected by the exchange; :attr:`Order.error` says why."""
     NOT_SENT = "not_sent"
     """It never reached the exchange."""
     UNKNOWN = "unknown"
-    """Not known at present, while the link is lost: it turns into one of the others once the exchange tells.
+    """Not known, because the connection was lost. It changes to another status once the exchange reports the outcome.
 
-    An order that was open, and of which the exchange only says that it no longer is, is closed in this status.
+    An order that was open, and is missing from the exchange's list of open orders, is closed with this status.
     """
 
 
@@ -90,56 +100,118 @@ _KINDS: Final[dict[tuple[Side, TimeInForce], type[PlaceOrder]]] = {
 _TERMS: Final = {kind: terms for terms, kind in _KINDS.items()}
 
 
+_SIDES: Final = {side.value: side for side in Side}
+_TIMES_IN_FORCE: Final = {each.value: each for each in TimeInForce}
+
+
+def to_side(side: Side | str) -> Side:
+    """*side* as a :class:`Side`; strings in any case are accepted.
+
+    Raises:
+        OrderInvalid: it is something else.
+    """
+    if isinstance(side, Side):
+        return side
+    found = _SIDES.get(side.lower()) if isinstance(side, str) else None
+    if found is None:
+        raise OrderInvalid(f'side={side!r:.40} must be "buy" or "sell", or a Side')
+    return found
+
+
+def to_time_in_force(time_in_force: TimeInForce | str) -> TimeInForce:
+    """*time_in_force* as a :class:`TimeInForce`; strings in any case are accepted.
+
+    Raises:
+        OrderInvalid: it is something else.
+    """
+    if isinstance(time_in_force, TimeInForce):
+        return time_in_force
+    found = _TIMES_IN_FORCE.get(time_in_force.lower()) if isinstance(time_in_force, str) else None
+    if found is None:
+        raise OrderInvalid(
+            f'time_in_force={time_in_force!r:.40} must be "gtc" (good till cancelled), "fok" (fill or kill) or "ioc" '
+            f"(immediate or cancel), or a TimeInForce"
+        )
+    return found
+
+
+def check_id(value: object, name: str) -> int:
+    """*value* as an order id or client order id, called *name* in an error.
+
+    Raises:
+        OrderInvalid: it is not an int (bools are not accepted), or does not fit into 64 bits.
+    """
+    if type(value) is not int:
+        raise OrderInvalid(f"{name}={value!r:.40} must be an int, not {type(value).__name__}")
+    if not -(2**63) <= value < 2**63:
+        raise OrderInvalid(f"{name}={value!r:.40} does not fit into 64 bits")
+    return value
+
+
 def place_message(
     trade_pair: str,
-    side: Side,
+    side: Side | str,
     *,
     amount: AmountLike,
     price: AmountLike,
-    time_in_force: TimeInForce = TimeInForce.GTC,
+    time_in_force: TimeInForce | str = TimeInForce.GTC,
     ttl: int = 0,
     client_order_id: int | None,
 ) -> PlaceOrder:
-    """The one of the six order messages that says this.
+    """The message that places this order: one of six, for each side and time in force.
+
+    Args:
+        trade_pair: base and quote currency, ``"BTC_USD"``.
+        side: ``"buy"`` or ``"sell"``, in any case, or a :class:`Side`.
+        amount: how much of the base currency.
+        price: the limit, in the quote currency.
+        time_in_force: ``"gtc"``, ``"fok"`` or ``"ioc"``, in any case, or a :class:`TimeInForce`.
+        ttl: seconds until the exchange cancels the remainder, in whole minutes; 0 = never.
+        client_order_id: the client's own number for the order.
 
     Raises:
-        ConfigurationError: an amount or price is a float, no number, or not greater than zero.
-        ValueError: *ttl* is negative.
+        OrderInvalid: an argument has the wrong type or a value that is not listed above, or an amount or price is a
+            float, not a number, or not greater than zero.
     """
+    if type(side) is not Side:
+        side = to_side(side)
+    if type(time_in_force) is not TimeInForce:
+        time_in_force = to_time_in_force(time_in_force)
+    if client_order_id is not None and type(client_order_id) is not int:
+        check_id(client_order_id, "client_order_id")
     return _KINDS[side, time_in_force](trade_pair, amount, price, client_order_id, ttl)
 
 
 class Order:
-    """One order; kept up to date by the client that placed it. Read its attributes, don't set them.
+    """One order, kept up to date by the client. Read its attributes, do not set them.
 
-    Everything is as of the last event that the client has received, and nothing is rounded.
+    Everything is as of the last event that the client has received. Nothing is rounded.
 
     Attributes:
-        client_order_id: the client's own number for it; ``None`` for one that was placed elsewhere without.
-        order_id: the exchange's number for it, ``None`` until it tells.
+        client_order_id: the client's own number for it; ``None`` if it was placed elsewhere without one.
+        order_id: the number that the exchange assigned; ``None`` until it is known.
         trade_pair: base and quote currency.
-        side: bought or sold.
-        time_in_force: ``None`` for one that was placed elsewhere: no event tells.
-        amount: how much of the base currency the order was for.
+        side: buy or sell.
+        time_in_force: ``None`` if it was placed elsewhere, because no event contains it.
+        amount: how much of the base currency was ordered.
         price: the limit.
-        ttl: seconds until the exchange cancels it, 0 = for ever; 0 too for one that was placed elsewhere.
-        terms_known: whether *amount* and *price* are those of the order. They are not for one whose placement lies
-            before the position that the client resumed from: until it is compared with the exchange its price is
-            0, and its amount is what is left and what was seen filled.
-        status: where it stands.
-        remaining: how much is not filled; for a cancelled order, how much never was.
+        ttl: seconds until the exchange cancels it, 0 = never; also 0 if it was placed elsewhere.
+        terms_known: whether *amount* and *price* are those of the order. They are not if the order was placed before
+            the position that the client resumed from. Until it is compared with the exchange's list, its price is 0,
+            and its amount is the sum of what is left and the fills that were received.
+        status: see :class:`OrderStatus`.
+        remaining: how much is not filled; for a cancelled order, how much was never filled.
         fees: what was charged, in the currency received: base for a buyer, quote for a seller.
-        trades: its executions, oldest first.
+        trades: its fills, oldest first.
         error: why it was rejected or not sent, or that its outcome is unknown; ``None`` otherwise.
-        created_ns: when it was made here, in unix nanoseconds.
-        acknowledged_ns: when the exchange's word came that it was accepted, ``None`` until then.
-        closed_ns: when the word came that it is at its end, ``None`` until then.
+        created_ns: when it was created here, in unix nanoseconds.
+        acknowledged_ns: when the news was received that the exchange had accepted it; ``None`` until then.
+        closed_ns: when the news was received that it was closed; ``None`` until then.
         changed_by: the transaction id of the last event about it, -1 before the first.
-        waiters: the futures of those who wait for its status to change; for the order table.
+        waiters: the futures of callers that wait for its status to change; for the order table.
     """
 
-    # Most orders never have most of these. They stand on the class, where they cost nothing for each order that events
-    # tell of.
+    # Most orders never change most of these. As class attributes they cost nothing when an event creates an order.
     order_id: int | None = None
     time_in_force: TimeInForce | None = None
     ttl: int = 0
@@ -160,19 +232,19 @@ class Order:
         *,
         client_order_id: int | None,
         trade_pair: str,
-        side: Side,
+        side: Side | str,
         amount: AmountLike,
         price: AmountLike,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
         ttl: int = 0,
         created_ns: int | None = None,
     ) -> None:
-        self.client_order_id = client_order_id
+        self.client_order_id = None if client_order_id is None else check_id(client_order_id, "client_order_id")
         self.trade_pair = trade_pair
-        self.side = side
-        self.time_in_force = time_in_force
-        self.amount = self.remaining = exact(amount, "amount")
-        self.price = exact(price, "price")
+        self.side = to_side(side)
+        self.time_in_force = to_time_in_force(time_in_force)
+        self.amount = self.remaining = exact(amount, "amount", OrderInvalid)
+        self.price = exact(price, "price", OrderInvalid)
         self.ttl = ttl
         self.status = OrderStatus.PENDING
         self.trades: list[OwnTrade] = []
@@ -182,12 +254,12 @@ class Order:
     def of(cls, message: PlaceOrder, *, created_ns: int | None = None) -> Self:
         """The order that *message* places."""
         side, time_in_force = _TERMS[type(message)]
-        order = cls.__new__(cls)  # not __init__(): the message has validated everything
+        order = cls.__new__(cls)  # without __init__(): the message has validated everything
         order.client_order_id = message.client_order_id
         order.trade_pair = message.trade_pair
         order.side = side
         order.time_in_force = time_in_force
-        amount: Any = message.amount  # exact from here on, whatever it was made from
+        amount: Any = message.amount  # a Decimal, whatever it was created from
         price: Any = message.price
         order.amount = order.remaining = amount
         order.price = price
@@ -201,7 +273,7 @@ class Order:
     def elsewhere(
         cls, order_id: int, trade_pair: str, side: Side, client_order_id: int | None, *, created_ns: int
     ) -> Self:
-        """An order that this process did not place, and that the exchange has accepted; its terms come later."""
+        """An order that this process did not place and the exchange has accepted. Its terms are set later."""
         order = cls.__new__(cls)
         order.order_id = order_id
         order.client_order_id = client_order_id
@@ -216,12 +288,12 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """Whether the exchange has accepted it and it is not at its end."""
+        """Whether the exchange has accepted it and it is not closed."""
         return self.status is OrderStatus.OPEN
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether it has ended, in whatever way."""
         return self.closed_ns is not None
 
     @property
@@ -231,7 +303,7 @@ class Order:
 
     @property
     def average_price(self) -> Decimal | None:
-        """The mean price of :attr:`trades`, weighted by amount, to forty digits; ``None`` before the first."""
+        """The mean price of :attr:`trades`, weighted by amount, to forty digits; ``None`` before the first trade."""
         self._count_trades()
         return _QUOTIENT.divide(self._cost, self._traded) if self._traded else None
 
@@ -248,30 +320,30 @@ class Order:
         )
 
     async def wait_acknowledged(self, timeout: float | None = None) -> Self:
-        """Wait until the exchange has accepted the order; returns the order. Cancelling forgets the wait alone.
+        """Wait until the exchange has accepted the order; returns the order. Cancelling ends only the wait.
 
         Raises:
-            OrderRejected, ServerError: the exchange refused it.
+            OrderRejected, ServerError: the exchange rejected it.
             RequestNotSent: it never reached the exchange.
-            OutcomeUnknown: the link was lost, and whether the order was received is not known by its deadline. Call
-                again to wait for the truth.
-            RequestTimeout: none of this within *timeout* seconds.
-            ConnectionClosed: the client was closed before.
+            OutcomeUnknown: the connection was lost, and by the deadline it was not known whether the exchange had
+                received the order. Call again to wait for the outcome.
+            RequestTimeout: nothing of this happened within *timeout* seconds.
+            ConnectionClosed: the client was closed first.
         """
-        unknown = self.status is OrderStatus.UNKNOWN  # was so before: who asks again wants to know how it turns out
+        unknown = self.status is OrderStatus.UNKNOWN  # a caller who knows that waits for the outcome
         await self._wait(lambda: self._is_answered(unknown), timeout, "answered by the exchange")
         if self.acknowledged_ns is None:
             self._raise_error()
         return self
 
     async def wait_filled(self, timeout: float | None = None) -> Self:
-        """Wait until the order is filled whole; returns the order. Cancelling forgets the wait alone.
+        """Wait until the order is completely filled; returns the order. Cancelling ends only the wait.
 
         Raises:
-            OrderNotFilled: it was cancelled, expired, or its end is not known.
+            OrderNotFilled: it was cancelled, it expired, or how it ended is not known.
             OrderRejected, ServerError, RequestNotSent: it was never accepted.
-            RequestTimeout: none of this within *timeout* seconds.
-            ConnectionClosed: the client was closed before.
+            RequestTimeout: nothing of this happened within *timeout* seconds.
+            ConnectionClosed: the client was closed first.
         """
         await self._wait(lambda: self.is_closed, timeout, "filled")
         if self.status is not OrderStatus.FILLED:
@@ -281,19 +353,19 @@ class Order:
         return self
 
     async def wait_closed(self, timeout: float | None = None) -> Self:
-        """Wait until nothing more will happen to the order, whatever its end; returns the order.
+        """Wait until the order has ended, in whatever way; returns the order.
 
-        Look at :attr:`status` for how it ended. Cancelling forgets the wait alone.
+        :attr:`status` says how it ended. Cancelling ends only the wait.
 
         Raises:
-            RequestTimeout: it goes on after *timeout* seconds.
-            ConnectionClosed: the client was closed before.
+            RequestTimeout: it has not ended within *timeout* seconds.
+            ConnectionClosed: the client was closed first.
         """
         await self._wait(lambda: self.is_closed, timeout, "closed")
         return self
 
     def add_trade(self, trade: OwnTrade) -> None:
-        """Count an execution in; called by the order table, once for each."""
+        """Add a fill; called by the order table, once for each."""
         self.trades.append(trade)
         if self.terms_known:
             remaining = _subtract(self.remaining, trade.amount)
@@ -302,25 +374,25 @@ class Order:
             self.set_remaining(self.remaining)
 
     def set_remaining(self, remaining: Decimal) -> None:
-        """Take over how much is left; called by the order table."""
+        """Set how much is left; called by the order table."""
         self.remaining = remaining
         if not self.terms_known:
             self._count_trades()
             self.amount = _add(self._traded, remaining)
 
     def add_fee(self, fee: Decimal) -> None:
-        """Count a fee in; called by the order table."""
+        """Add a fee; called by the order table."""
         self.fees = _add(self.fees, fee)
 
     def wake(self) -> None:
-        """Let those who wait look again; called by the order table after each change of the status."""
+        """Wake all callers that wait; called by the order table after each change of the status."""
         waiters, self.waiters = self.waiters or [], None
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
     def end(self, error: Exception) -> None:
-        """No more is heard of it; called by the order table. Those who wait, now or later, get a copy of *error*."""
+        """No more events come; called by the order table. Present and future waits raise a copy of *error*."""
         self._ended = error
         self.wake()
 
@@ -332,7 +404,7 @@ class Order:
         )
 
     def _count_trades(self) -> None:
-        """Add up the trades that were not added up yet: when somebody asks, for most never do."""
+        """Add up the new trades. This is done on demand, because few programs ask."""
         for trade in self.trades[self._counted :]:
             self._cost = _add(self._cost, _multiply(trade.price, trade.amount))
             self._traded = _add(self._traded, trade.amount)
@@ -346,8 +418,8 @@ class Order:
         return self.status in _ENDED_UNPLACED
 
     def _raise_error(self) -> None:
-        error = self.error or OutcomeUnknown(f"what became of {self!r} is not known")
-        # A copy for each: an exception that is raised twice collects the tracebacks, and so the variables, of both.
+        error = self.error or OutcomeUnknown(f"the outcome of {self!r} is not known")
+        # A copy for each: an exception that is raised twice keeps the tracebacks, and so the variables, of both.
         raise copy.copy(error)
 
     async def _wait(self, reached: Callable[[], bool], timeout: float | None, what: str) -> None:

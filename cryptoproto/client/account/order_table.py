@@ -1,4 +1,4 @@
-"""All orders of the client, kept by events alone and compared with the exchange's own list."""
+"""All orders of the client, updated by events and compared with the exchange's list."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ from .order import Order, OrderStatus, Side
 __all__ = ["MAX_CLOSED", "OrderDifference", "OrderTable"]
 
 MAX_CLOSED: Final = 1_000
-"""How many closed orders are remembered. Ten thousand and their trades do not fit into a processor's cache, of which
-each event takes notice: it costs a tenth more."""
+"""How many closed orders are remembered. Ten thousand and their trades do not fit into a processor's cache, and cache
+misses make each event 10 % slower."""
 
 _ZERO: Final = Decimal(0)
 _FREE: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT))
 
 
 class OrderDifference(msgspec.Struct, frozen=True):
-    """Something that the exchange's list of open orders says otherwise than the events did.
+    """A difference between the exchange's list of open orders and the events.
 
     Attributes:
         order: the order, which has been corrected.
-        what: ``"not_known_here"``: it is open, and no event had told of it;
-            ``"not_open_here"``: it is open, and was not here; ``"not_open_there"``: it was open here, and no longer
-            is; ``"remaining"``, ``"price"``: another number.
-        here: the status or the number before the correction; ``None`` where there was none.
-        there: what the exchange says.
+        what: ``"not_known_here"``: the order is open, but no event reported it; ``"not_open_here"``: it is open at the
+            exchange, but was not open here; ``"not_open_there"``: it was open here, but is not open at the exchange;
+            ``"remaining"``, ``"price"``: the number differs.
+        here: the status or the number before the correction; ``None`` if there was none.
+        there: the status or the number at the exchange.
     """
 
     order: Order
@@ -60,13 +60,13 @@ class OrderDifference(msgspec.Struct, frozen=True):
 
 
 class OrderTable:
-    """Every order that is not at its end, and the last *max_closed* that are.
+    """All orders that have not ended, and the last *max_closed* that have.
 
-    Constant time for each event, and no memory that grows with the number of orders that there ever were.
+    Each event takes constant time, and memory does not grow with the total number of orders.
 
     Args:
         max_closed: how many closed orders to remember; the oldest are forgotten first.
-        clock: unix nanoseconds, for the times at which things became known here.
+        clock: unix nanoseconds, for changes that no event reports.
     """
 
     def __init__(self, *, max_closed: int = MAX_CLOSED, clock: Callable[[], int] = time.time_ns) -> None:
@@ -81,34 +81,38 @@ class OrderTable:
         self._compared = False
 
     def __len__(self) -> int:
-        """How many orders are known, closed ones included."""
+        """How many orders are known, including closed ones."""
         return len(self._live) + len(self._closed)
 
     def __iter__(self) -> Iterator[Order]:
-        """Every order that is known: closed ones first."""
+        """All known orders, closed ones first."""
         yield from self._closed
         yield from self._live
 
     def get(self, order_id: int) -> Order | None:
-        """The order with the exchange's number *order_id*, if it is known."""
+        """The order to which the exchange assigned *order_id*, if it is known."""
         return self._by_order_id.get(order_id)
 
     def by_client_order_id(self, client_order_id: int) -> Order | None:
-        """The order with the client's own number *client_order_id*, if it is known."""
+        """The order that was placed with *client_order_id*, if it is known."""
         return self._by_client_order_id.get(client_order_id)
 
     def open_orders(self) -> list[Order]:
-        """The orders that the exchange has accepted and that are not at their end, in order of id."""
+        """The orders that the exchange has accepted and that have not ended, in order of id."""
         return sorted((order for order in self._live if order.is_open), key=lambda order: order.order_id or 0)
 
-    # What the client does
+    def __repr__(self) -> str:
+        open_orders = sum(order.is_open for order in self._live)
+        return f"<OrderTable: {open_orders} open, {len(self)} known>"
+
+    # Changes by the client
 
     def add(self, order: Order) -> None:
-        """Take up an order that is about to be sent.
+        """Add an order that is about to be sent.
 
         Raises:
-            DuplicateClientOrderId: another order that is known has used its client order id. One that was refused
-                with an error, or not sent, has not.
+            DuplicateClientOrderId: another known order has used its client order id. Orders that were not sent, or
+                were rejected by an error message, do not use up their id.
         """
         client_order_id = order.client_order_id
         if client_order_id is not None:
@@ -123,17 +127,17 @@ class OrderTable:
         self._live[order] = None
 
     def withdraw(self, order: Order) -> None:
-        """Forget an order that was added and could not be sent after all."""
+        """Remove an order that was added but could not be sent."""
         self._live.pop(order, None)
         self._forget(order)
 
     def reject(self, order: Order, error: Exception, *, order_id: int | None = None) -> None:
-        """The exchange refused *order*. Without effect where an event has told that it was accepted.
+        """The exchange rejected *order*. Ignored if an event has reported that it was accepted.
 
         Args:
-            order: one that was added.
-            error: why; what waits for the order's acknowledgement gets it.
-            order_id: the id that InsufficientFunds says the order got.
+            order: an order that was added.
+            error: why; raised to callers that wait for the acknowledgement.
+            order_id: the id that the exchange assigned to it, according to InsufficientFunds.
         """
         if order.acknowledged_ns is None:
             if order_id is not None:
@@ -142,29 +146,29 @@ class OrderTable:
             self._close(order, OrderStatus.REJECTED, self._clock())
 
     def mark_not_sent(self, order: Order, error: Exception | None = None) -> None:
-        """*order* never reached the exchange, for certain; without effect where an event has told otherwise."""
+        """*order* certainly never reached the exchange. Ignored if an event has reported that it did."""
         if order.acknowledged_ns is None:
             order.error = error or RequestNotSent(f"{order!r} never reached the exchange")
             self._close(order, OrderStatus.NOT_SENT, self._clock())
 
     def mark_unknown(self, order: Order, error: Exception | None = None) -> None:
-        """Whether *order* reached the exchange is not known by its deadline; without effect once it is."""
+        """It is not known by the deadline whether *order* reached the exchange. Ignored once it is known."""
         if order.status is OrderStatus.PENDING:
             order.error = error or OutcomeUnknown(f"whether {order!r} reached the exchange is not known yet")
             order.status = OrderStatus.UNKNOWN
             order.wake()
 
     def end(self, error: Exception) -> None:
-        """No more events come, because the client is closed: those who wait for an order get a copy of *error*."""
+        """No more events come, because the client is closed. Waits for an order raise a copy of *error*."""
         for order in list(self._live):
             order.end(error)
 
-    # What events do
+    # Changes by events
 
     def handlers(self) -> dict[type[Any], Callable[[Any, int, int], None]]:
-        """Who takes in what; an :class:`~cryptoproto.client.account.Account` sees to it that each event comes once.
+        """The handler of each message; an :class:`~cryptoproto.client.account.Account` passes each event on once.
 
-        Trades are not among them: they are for the balances, too, and come to :meth:`on_trade`.
+        Trades also change balances, so the account calls :meth:`on_trade` itself.
         """
         return {
             **dict.fromkeys((BuyOrderPlaced, SellOrderPlaced), self._on_placed),
@@ -173,11 +177,11 @@ class OrderTable:
             **dict.fromkeys((BuyOrderClosed, SellOrderClosed), self._on_closed),
         }
 
-    # Each of these runs for every event of its kind: the order is looked up in place, because a call costs as much as
-    # the rest, and only what is not known by the exchange's number is searched for.
+    # Each of these runs for every event of its kind. They look the order up inline, because a call would double their
+    # cost, and call _identify() only for an order id that is new.
 
     def on_trade(self, message: OwnTrade, transaction_id: int, now_ns: int) -> None:
-        """A fill: of a taker before the order's placement is told, of a maker after."""
+        """A fill: a taker's comes before the event that reports the placement, a maker's after it."""
         order = self._by_order_id.get(message.order_id)
         if order is None:
             order = self._identify(message, message.trade_pair, Side.BUY if message.bought else Side.SELL, now_ns)
@@ -233,12 +237,12 @@ class OrderTable:
         self._close(order, OrderStatus.FILLED, now_ns)
 
     def _identify(self, told: Any, trade_pair: str, side: Side, now_ns: int) -> Order:
-        """The order with an id that is new here, by the client's own number; another one where there is none."""
+        """The order with an order id that is new, found by its client order id, or else created."""
         order_id, client_order_id = told.order_id, told.client_order_id
         if client_order_id is not None:
             order = self._by_client_order_id.get(client_order_id)
-            # The rest of the terms is looked at because the number may be one that somebody else has used before, and
-            # our order the one to be refused for it.
+            # The other terms are compared because somebody else may have used the same number before, in which case
+            # the exchange will reject our order.
             if order is not None and order.trade_pair == trade_pair and order.side is side:
                 if order.order_id is None:
                     order.order_id = order_id
@@ -260,7 +264,7 @@ class OrderTable:
         self._by_order_id[order_id] = order
 
     def _acknowledge(self, order: Order, now_ns: int) -> None:
-        """The exchange has accepted *order*, whatever was thought of it here."""
+        """The exchange has accepted *order*, whatever its status was."""
         order.acknowledged_ns = now_ns
         if order.closed_ns is not None or order.waiters or order.error is not None:
             self._reopen(order)
@@ -295,17 +299,18 @@ class OrderTable:
         if order.client_order_id is not None and self._by_client_order_id.get(order.client_order_id) is order:
             del self._by_client_order_id[order.client_order_id]
 
-    # What the exchange's list does
+    # Changes by the exchange's list
 
     def adopt(self, response: UserOrdersResponse, *, whole: bool = True) -> list[OrderDifference]:
-        """Compare with the exchange's list of open orders, report what differs, and take the list over.
+        """Compare with the exchange's list of open orders, return the differences, and adopt the list.
 
-        An order that waits for its answer and is not in the list is left alone: how it ended is told otherwise.
+        An order that still waits for its answer and is not in the list is left as it is: its outcome is decided
+        elsewhere.
 
         Args:
-            response: the list. All events that came before it must have been taken in, and none that came behind.
-            whole: whether every event since the account was opened was taken in. If not, what the first list tells of
-                orders that are not known here is no difference but news.
+            response: the list. All events before it must have been applied, and none after it.
+            whole: whether every event since the account was opened was applied. If not, orders in the first list that
+                are not known here are not reported as differences.
         """
         differences: list[OrderDifference] = []
         expected, self._compared = whole or self._compared, True
@@ -315,7 +320,7 @@ class OrderTable:
                 for row in rows:
                     listed.add(self._adopt_one(row, trade_pair, side, differences))
         for order in [order for order in self._live if order.is_open and order not in listed]:
-            order.error = OutcomeUnknown(f"{order!r} is no longer open, and nothing told how it ended")
+            order.error = OutcomeUnknown(f"{order!r} is no longer open, and no event reported how it ended")
             self._close(order, OrderStatus.UNKNOWN, self._clock())
             differences.append(OrderDifference(order, "not_open_there", OrderStatus.OPEN, OrderStatus.UNKNOWN))
         return [each for each in differences if expected or each.what != "not_known_here"]

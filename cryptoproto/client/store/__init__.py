@@ -1,4 +1,4 @@
-"""Where a client keeps its position and its outbox: the interface, one in memory, one in SQLite."""
+"""Stores for a client's position and outbox: the interface, one in memory, one in SQLite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["MemoryStore", "OutboxEntry", "OutboxKind", "SqliteStore", "Store", "
 
 
 def open_store(store: str | os.PathLike[str] | Store | None) -> Store:
-    """The store that *store* stands for: a path for :class:`SqliteStore`, ``None`` for :class:`MemoryStore`.
+    """The store for the argument *store*: a path gives a :class:`SqliteStore`, ``None`` a :class:`MemoryStore`.
 
     Raises:
         ConfigurationError: it is none of these.

@@ -1,4 +1,4 @@
-"""What a client remembers: the interface of a store, and the entry of its outbox."""
+"""The interface of a store, and the entry of its outbox."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ OutboxKind: TypeAlias = Literal["place", "cancel", "cancel_all"]
 
 
 class OutboxEntry(msgspec.Struct, kw_only=True):
-    """One unconfirmed message.
+    """One message whose outcome is not known yet.
 
     Attributes:
         kind: what it asks for.
         payload: the message as JSON.
-        created_ns: when it was handed over, in unix nanoseconds.
-        client_order_id: of the order that it places or cancels, ``None`` where it has none.
-        sequence: the sequence that it was sent with, ``None`` until it was.
-        key: the store's number for it: set by ``put()``, never used twice, the same after a restart.
+        created_ns: when the client was called, in unix nanoseconds.
+        client_order_id: of the order that it places or cancels; ``None`` if there is none.
+        sequence: the sequence that it was sent with; ``None`` until it was sent.
+        key: the store's number for it. Set by ``put()``, never used twice, the same after a restart.
     """
 
     kind: OutboxKind
@@ -35,10 +35,10 @@ class OutboxEntry(msgspec.Struct, kw_only=True):
 
 @runtime_checkable
 class Store(Protocol):
-    """What a client remembers. All methods are for one thread and return at once."""
+    """What a client keeps across connections and restarts. Call all methods from one thread; none of them waits."""
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
-        """Get ready for one client at one exchange, to which the store belongs from its first use on.
+        """Prepare the store for one client at one exchange. It belongs to them from its first use on.
 
         Raises:
             ConfigurationError: it belongs to another client or exchange, is in use, or cannot be used.
@@ -46,47 +46,47 @@ class Store(Protocol):
 
     @property
     def position(self) -> int | None:
-        """The highest transaction id that was advanced to; ``None`` before the first."""
+        """The highest transaction id passed to :meth:`advance`; ``None`` before the first."""
 
     def outbox(self) -> list[OutboxEntry]:
-        """What is unconfirmed, in the order in which it was put."""
+        """The entries, in the order in which they were added."""
 
     @property
     def commit_every(self) -> int:
-        """After how many events at the most the position is to be stored; sooner from a timer."""
+        """After how many events, at most, the position is stored; a timer may store it earlier."""
 
     def watch(self, handling: Callable[[], int | None]) -> None:
-        """*handling* tells which event the user's code has been given and is not done with, by its transaction id.
+        """Set a function that returns the transaction id of the event that the user's code is handling.
 
-        This is what lets a store commit the position together with what the user makes of the event. It gives
-        ``None`` where there is none: between events, and where the user's code has failed.
+        With it, a store can commit the position together with the user's own changes. The function returns ``None``
+        between events, and after the user's code has failed.
         """
 
     def advance(self, transaction_id: int) -> None:
-        """All events up to this transaction id are done with. Never goes backwards; :meth:`flush` makes it durable."""
+        """All events up to this transaction id were handled. Lower ids are ignored. :meth:`flush` makes it durable."""
 
     def put(self, entry: OutboxEntry) -> int:
-        """Add *entry*, give it its key, and return that. Durable when the call returns."""
+        """Add *entry*, set its key, and return the key. Durable when the call returns."""
 
     def remove(self, key: int, settled_through: int) -> None:
-        """The outcome of the entry is known, from the events up to *settled_through*. Keeps both, or neither."""
+        """The outcome of an entry is known from the events up to *settled_through*. Stores both changes, or neither."""
 
     @property
     def settled_through(self) -> int:
-        """The highest transaction id from which an outcome was concluded, -1 before the first.
+        """The highest transaction id that an outcome was derived from, -1 before the first.
 
-        The position may be behind it. Events up to here that are delivered again settle nothing: they have had their
-        effect, and a rejection without a client order id would be taken for that of another order.
+        It may be higher than the position. Events up to here that are delivered again decide no outcome: they did so
+        before, and a rejection without a client order id would now be attributed to another order.
         """
 
     def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
-        """Add *report*, and remove the outbox entry *key* if there is one, as :meth:`remove` does; both or neither.
+        """Add *report*, and remove the outbox entry *key*, if given, as :meth:`remove` does; both or neither.
 
         Returns the key of the report. Durable when the call returns.
         """
 
     def late_reports(self) -> list[tuple[int, bytes]]:
-        """The reports that nobody has read, with their keys, oldest first."""
+        """The reports that were not read, with their keys, oldest first."""
 
     def remove_late_report(self, key: int) -> None:
         """A report was read."""
@@ -95,4 +95,4 @@ class Store(Protocol):
         """Make the position durable."""
 
     def close(self) -> None:
-        """Flush, and let go of everything. Idempotent; the store can be opened again."""
+        """Flush and release everything. Idempotent. The store can be opened again."""

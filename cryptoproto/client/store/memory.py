@@ -13,7 +13,7 @@ __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """A store that lives as long as its process; a client that gets it again goes on where the last one was.
+    """A store that lasts as long as its process. The next client that uses it continues where the last one stopped.
 
     Attributes:
         position: see :attr:`Store.position`.
@@ -34,7 +34,7 @@ class MemoryStore:
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """See :meth:`Store.open`."""
         if self._is_open:
-            raise ConfigurationError("this store is in use by another client; give each a store of its own")
+            raise ConfigurationError("this store is in use by another client; give each client its own store")
         owner = (client_id, server_fingerprint)
         if self._owner not in (None, owner):
             raise ConfigurationError(f"this store belongs to {_owner(self._owner)}, not to {_owner(owner)}")
@@ -46,7 +46,7 @@ class MemoryStore:
         return [msgspec.structs.replace(entry) for entry in self._outbox.values()]
 
     def watch(self, handling: Callable[[], int | None]) -> None:
-        """See :meth:`Store.watch`; without effect here."""
+        """See :meth:`Store.watch`; does nothing here."""
 
     def advance(self, transaction_id: int) -> None:
         """See :meth:`Store.advance`."""
@@ -82,7 +82,7 @@ class MemoryStore:
         self._late_reports.pop(key, None)
 
     def flush(self) -> None:
-        """See :meth:`Store.flush`; without effect here."""
+        """See :meth:`Store.flush`; does nothing here."""
 
     def close(self) -> None:
         """See :meth:`Store.close`."""

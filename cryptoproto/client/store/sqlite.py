@@ -12,65 +12,33 @@ from typing import Any, Final, Literal
 
 from ...exceptions import ConfigurationError, StoreError
 from .interface import OutboxEntry
+from .sqlite_file import StoreFile
 
 __all__ = ["SqliteStore"]
 
-_APPLICATION_ID: Final = 0x43505354  # "CPST"
-_SCHEMA_VERSION: Final = 2
-_MAGIC: Final = b"SQLite format 3\x00"
-_LATE_REPORTS: Final = "CREATE TABLE cryptoproto_late_report (key INTEGER PRIMARY KEY, report BLOB NOT NULL)"
-_SCHEMA: Final = (
-    """CREATE TABLE cryptoproto_store (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        client_id TEXT NOT NULL,
-        server_fingerprint TEXT NOT NULL,
-        position INTEGER,
-        settled_through INTEGER NOT NULL
-    )""",
-    """CREATE TABLE cryptoproto_outbox (
-        key INTEGER PRIMARY KEY AUTOINCREMENT,
-        kind TEXT NOT NULL,
-        payload BLOB NOT NULL,
-        created_ns INTEGER NOT NULL,
-        client_order_id INTEGER,
-        sequence INTEGER
-    )""",
-    _LATE_REPORTS,
-    f"PRAGMA application_id = {_APPLICATION_ID}",
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
-)
-_FROM_VERSION_1: Final = (
-    _LATE_REPORTS,
-    "ALTER TABLE cryptoproto_outbox DROP COLUMN deadline_ns",
-    "ALTER TABLE cryptoproto_outbox DROP COLUMN resend",
-    f"PRAGMA user_version = {_SCHEMA_VERSION}",
-)
 _COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence"
-# A checkpoint waits for the disk twice, so it is made in a thread. That cannot catch up with commits that follow each
-# other without a pause; then, at 16 MiB of log, a commit makes one itself.
-_CHECKPOINT_COMMITS: Final = 1000
-_BACKSTOP_PAGES: Final = 4096
-# How long a commit waits for another program that writes, against our advice, before it fails.
-_PATIENCE_S: Final = 0.25
+_CHECKPOINT_COMMITS: Final = 1000  # a checkpoint waits for the disk twice, so it is made in a thread
+_BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if SQLite's message about damage is damaged, too
 
 
 class SqliteStore:
-    """Keeps the position and the outbox in the SQLite file *path*, which is made where there is none (mode 0600).
+    """Keeps the position and the outbox in the SQLite file *path*, which is created if it does not exist (mode 0600).
 
-    **After ``kill -9``** everything is there that a call had returned from, up to the group of positions that was not
-    flushed yet: the events after the last one are delivered again. **After a loss of power** the file is intact, but
-    with ``synchronous="NORMAL"`` the last commits before it may be missing, outbox entries included; ``"FULL"`` waits
-    for the disk with each commit, milliseconds in place of 50 µs, and then nothing is missing. The position never
-    moves backwards otherwise.
+    **After ``kill -9``**, everything that a call wrote before it returned is there, except the last group of positions
+    if it was not flushed: the events after the last stored position are delivered again. **After a loss of power**, the
+    file is intact, but with ``synchronous="NORMAL"`` the last commits before it may be missing, including outbox
+    entries. With ``"FULL"`` each commit waits for the disk, for milliseconds instead of 50 µs, and nothing is missing.
+    In no other case does the position move backwards.
 
-    **Exactly once**: tables of one's own in the same file, changed in :meth:`transaction`, move with the position.
+    **Exactly once**: your own tables in the same file, changed in :meth:`transaction`, are committed together with the
+    position.
 
-    One writer: a second store on the same file, in this process or another, is refused for as long as the first is
-    open; a lock on ``path`` + ``-lock`` sees to that, and vanishes with its process. Other programs can read.
+    One writer: while the store is open, a second one on the same file is rejected, in this process or another, under
+    the same name, a symbolic link or a hard link. The lock ends with the process. Other programs can read the file.
 
     Args:
         path: the file, in a folder that exists.
-        commit_every: how many events make a group. The client stores one that is not full from a timer.
+        commit_every: after how many events the position is committed. The client commits smaller groups on a timer.
         synchronous: see above.
     """
 
@@ -82,7 +50,7 @@ class SqliteStore:
         synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
     ) -> None:
         if os.fspath(path) == ":memory:":
-            raise ConfigurationError("a store in memory is a MemoryStore, or store=None")
+            raise ConfigurationError("for a store in memory use MemoryStore, or store=None")
         if commit_every < 1:
             raise ConfigurationError(f"commit_every={commit_every} must be 1 or more")
         if synchronous not in ("NORMAL", "FULL"):
@@ -90,13 +58,12 @@ class SqliteStore:
         self.path = Path(path)
         self.commit_every = commit_every
         self._synchronous = synchronous
-        self._lock: sqlite3.Connection | None = None
-        self._connection: sqlite3.Connection | None = None
+        self._file: StoreFile | None = None
         self._process = 0
         self._position: int | None = None
         self._settled_through = -1
         self._last_report = 0
-        self._is_behind = False  # the file, behind the position
+        self._is_behind = False  # whether the file is behind the position
         self._handling: Callable[[], int | None] = lambda: None
         self._in_transaction = False
         self._postponed: list[Callable[[], None]] = []
@@ -107,29 +74,18 @@ class SqliteStore:
         """See :meth:`~cryptoproto.client.store.Store.open`.
 
         Raises:
-            ConfigurationError: the file belongs to another client or exchange, is in use, is no file of this kind,
-                is damaged, or cannot be opened. It is as it was before.
+            ConfigurationError: the file belongs to another client or exchange, is in use, is not a store, is damaged,
+                or cannot be opened. It was not changed.
         """
-        if self._connection is not None:
-            raise ConfigurationError(f"{self.path} is in use by another client; give each a store of its own")
+        if self._file is not None:
+            raise ConfigurationError(f"{self.path} is in use by another client; give each client its own store")
         try:
             path = self.path.resolve()
-            _check_magic(path)
-            self._lock = _locked(path)
-            _create_file(path)
-            self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
-            self._position, self._settled_through = _prepare(
-                self._connection, path, client_id, server_fingerprint, self._synchronous
-            )
-            self._last_report = self._connection.execute(
-                "SELECT coalesce(max(key), 0) FROM cryptoproto_late_report"
-            ).fetchone()[0]
-        except (sqlite3.Error, OSError) as error:
-            self._release()
+            self._file = file = StoreFile(path, (client_id, server_fingerprint), synchronous=self._synchronous)
+        except (*_BROKEN, OSError) as error:
             raise ConfigurationError(f"{self.path} cannot be used as a store: {error}") from error
-        except ConfigurationError:
-            self._release()
-            raise
+        self._position, self._settled_through = file.position, file.settled_through
+        self._last_report = file.last_report
         self._process = os.getpid()
         self._is_behind = False
 
@@ -167,13 +123,13 @@ class SqliteStore:
         """See :meth:`~cryptoproto.client.store.Store.put`.
 
         Raises:
-            ConfigurationError: a :meth:`transaction` is open, and what belongs to it could still be undone.
-            StoreError: it could not be written.
+            ConfigurationError: a :meth:`transaction` is open; its changes could still be undone.
+            StoreError: the entry could not be written.
         """
         if self._in_transaction:
             raise ConfigurationError(
-                "an order cannot be sent while store.transaction() is open, because it could be undone after the order "
-                "has left; leave the transaction first, and don't wait for anything within it"
+                "an order cannot be sent while store.transaction() is open: the transaction could be undone after the "
+                "order was sent. Leave the transaction first, and do not await anything inside it"
             )
         cursor = self._execute(
             f"INSERT INTO cryptoproto_outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
@@ -187,7 +143,7 @@ class SqliteStore:
         return entry.key
 
     def remove(self, key: int, settled_through: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.remove`; waits for the end of an open :meth:`transaction`."""
+        """See :meth:`~cryptoproto.client.store.Store.remove`; an open :meth:`transaction` ends first."""
         if self._in_transaction:
             self._postponed.append(lambda: self.remove(key, settled_through))
             return
@@ -204,7 +160,7 @@ class SqliteStore:
         return self._settled_through
 
     def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
-        """See :meth:`~cryptoproto.client.store.Store.put_late_report`; waits as :meth:`remove` does."""
+        """See :meth:`~cryptoproto.client.store.Store.put_late_report`; an open :meth:`transaction` ends first."""
         self._last_report += 1
         self._put_late_report(self._last_report, report, key, settled_through)
         return self._last_report
@@ -226,25 +182,28 @@ class SqliteStore:
         return self._read("SELECT key, report FROM cryptoproto_late_report ORDER BY key")
 
     def remove_late_report(self, key: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.remove_late_report`; waits as :meth:`remove` does."""
+        """See :meth:`~cryptoproto.client.store.Store.remove_late_report`; an open :meth:`transaction` ends first."""
         if self._in_transaction:
             self._postponed.append(lambda: self.remove_late_report(key))
             return
         self._execute("DELETE FROM cryptoproto_late_report WHERE key = ?", key)
 
     def flush(self) -> None:
-        """Make the position durable; left to the end of a :meth:`transaction` that is open.
+        """Make the position durable. While a :meth:`transaction` is open, its end does that.
 
         Raises:
-            StoreError: it could not be written; it is not lost, the next call tries again.
+            StoreError: the position could not be written; the next call tries again.
         """
-        if self._is_behind and not self._in_transaction:
+        if self._in_transaction:
+            return
+        self._run_postponed()
+        if self._is_behind:
             self._execute("UPDATE cryptoproto_store SET position = ?", self._position)
             self._is_behind = False
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Change tables of one's own and the position together, or neither.
+        """Change your own tables and the position together, or neither.
 
         ::
 
@@ -252,27 +211,29 @@ class SqliteStore:
                 with store.transaction() as db:
                     db.execute("INSERT INTO fills VALUES (?, ?)", (event.transaction_id, ...))
 
-        When the block is left, the changes are committed together with the position of the event that is being
-        handled; after an exception they are undone, the position stays, and the event comes again after a restart. So
-        each event takes effect exactly once. Once for an event, in the task that handles it, without ``await`` in the
-        block. Outside of the handling of an event it is a transaction like any other, for making tables.
+        At the end of the block, the changes are committed together with the position of the event that is being
+        handled. After an exception they are undone, the position stays, and the event is delivered again after a
+        restart. So each event takes effect exactly once. Use it once for each event, in the task that handles it,
+        without ``await`` inside the block. Between events it is an ordinary transaction, for example to create tables.
+
+        Errors of your own statements are raised as they are (:class:`sqlite3.Error`).
 
         Raises:
-            ConfigurationError: it was left in another state than it was entered (``commit()``, ``executescript()``),
-                is open already, or the store is not open.
+            ConfigurationError: the transaction was ended inside the block (``commit()``, ``executescript()``), another
+                one is open, or the store is not open.
             StoreError: the changes could not be committed, and were undone.
         """
         connection = self._open()
         if self._in_transaction:
-            raise ConfigurationError("store.transaction() is open already; one at a time")
+            raise ConfigurationError("another store.transaction() is open; one at a time")
         self._execute("BEGIN IMMEDIATE")
         self._in_transaction = True
         try:
             yield connection
             if not connection.in_transaction:
                 raise ConfigurationError(
-                    "the transaction was ended within store.transaction(), by commit(), rollback() or executescript(); "
-                    "leave that to the end of the block"
+                    "the transaction was ended inside the block, by commit(), rollback() or executescript(); "
+                    "store.transaction() commits at the end of the block"
                 )
             self._commit_with_position(connection)
         finally:
@@ -280,17 +241,16 @@ class SqliteStore:
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
-            postponed, self._postponed = self._postponed, []
-            for operation in postponed:
-                operation()
+            self._run_postponed()
 
     def close(self) -> None:
         """See :meth:`~cryptoproto.client.store.Store.close`.
 
         Raises:
-            StoreError: the last group of positions could not be written; the file is closed all the same.
+            StoreError: the last group of positions could not be written, and the file was closed; or this is not the
+                thread that opened the store.
         """
-        if self._connection is None:
+        if self._file is None:
             return
         try:
             if self._process == os.getpid():
@@ -299,10 +259,20 @@ class SqliteStore:
             if self._checkpointer is not None and self._process == os.getpid():
                 self._checkpointer.join()
             self._checkpointer = None
-            self._release()
+            try:
+                self._file.close()
+            except sqlite3.Error as error:
+                raise StoreError(f"cannot close {self.path}: {error}") from error
+            self._file = None
 
     def __repr__(self) -> str:
-        return f"<SqliteStore {self.path}, {'closed' if self._connection is None else 'open'} at {self._position}>"
+        return f"<SqliteStore {self.path}, {'closed' if self._file is None else 'open'} at {self._position}>"
+
+    def _run_postponed(self) -> None:
+        """Do what had to wait for the end of a transaction; what fails is tried again by the next call."""
+        while self._postponed:
+            self._postponed[0]()
+            del self._postponed[0]
 
     def _commit_with_position(self, connection: sqlite3.Connection) -> None:
         position, handling = self._position, self._handling()
@@ -335,22 +305,23 @@ class SqliteStore:
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
             raise StoreError(f"cannot write to {self.path}: {error}") from error
         self._count_commit()
 
     def _read(self, statement: str) -> list[Any]:
         try:
             return self._open().execute(statement).fetchall()
-        except sqlite3.Error as error:
+        except _BROKEN as error:
             raise StoreError(f"cannot read {self.path}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self._file is None:
             raise ConfigurationError(f"the store {self.path} is not open; a client opens and closes it")
         if self._process != os.getpid():
             raise ConfigurationError(f"{self.path} was opened before a fork; open it in the process that uses it")
-        return self._connection
+        return self._file.connection
 
     def _count_commit(self) -> None:
         self._commits += 1
@@ -362,99 +333,9 @@ class SqliteStore:
         )
         self._checkpointer.start()
 
-    def _release(self) -> None:
-        for connection in (self._connection, self._lock):
-            if connection is not None:
-                connection.close()
-        self._connection = self._lock = None
-
-
-def _check_magic(path: Path) -> None:
-    """Refuse what is no SQLite file before SQLite sees it."""
-    if not path.exists():
-        if not path.parent.is_dir():
-            raise ConfigurationError(f"{path} cannot be made: there is no folder {path.parent}")
-        return
-    if not path.is_file():
-        raise ConfigurationError(f"{path} is no file")
-    with path.open("rb") as file:
-        start = file.read(len(_MAGIC))
-    if start and start != _MAGIC:
-        raise ConfigurationError(f"{path} is no store but another kind of file; it was left as it is")
-
-
-def _create_file(path: Path) -> None:
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
-def _locked(path: Path) -> sqlite3.Connection:
-    """Hold a lock for as long as the connection that is returned is open; the file stays empty.
-
-    SQLite's own locks, on a file beside the store: they work on every system and vanish with the process that holds
-    them, and others can go on reading the store.
-    """
-    beside = path.with_name(path.name + "-lock")
-    _create_file(beside)
-    connection = sqlite3.connect(beside, timeout=0, isolation_level=None)
-    try:
-        connection.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        raise ConfigurationError(
-            f"{path} is in use: another client has it open, in this process or another ({error})"
-        ) from None
-    return connection
-
-
-def _prepare(
-    connection: sqlite3.Connection, path: Path, client_id: str, server_fingerprint: str, synchronous: str
-) -> tuple[int | None, int]:
-    """Check the file, make its tables where it is empty, and return position and settled_through in it."""
-    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
-    is_empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if application_id != _APPLICATION_ID and not (is_empty and application_id == 0):
-        raise ConfigurationError(
-            f"{path} is a database of something else and was left as it is; let the client make a file of its own, "
-            f"and your tables in it with store.transaction()"
-        )
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > _SCHEMA_VERSION:
-        raise ConfigurationError(f"{path} was written by a newer version of this package")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {_BACKSTOP_PAGES}")
-    if is_empty:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            connection.execute(statement)
-        connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL, -1)", (client_id, server_fingerprint))
-        connection.execute("COMMIT")
-        return None, -1
-    if version == 1:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in _FROM_VERSION_1:
-            connection.execute(statement)
-        connection.execute("COMMIT")
-    for table in ("cryptoproto_store", "cryptoproto_outbox", "cryptoproto_late_report"):
-        verdict = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
-        if verdict != "ok":
-            raise ConfigurationError(f"{path} is damaged: {verdict}")
-    row = connection.execute(
-        "SELECT client_id, server_fingerprint, position, settled_through FROM cryptoproto_store"
-    ).fetchone()
-    if row is None:
-        raise ConfigurationError(f"{path} is damaged: it does not say whose it is")
-    if (row[0], row[1]) != (client_id, server_fingerprint):
-        raise ConfigurationError(
-            f"{path} belongs to client {row[0]!r} at the exchange with the key {row[1]}, not to client {client_id!r} "
-            f"at the exchange with the key {server_fingerprint}; give each a file of its own"
-        )
-    return row[2], row[3]
-
 
 def _checkpoint(path: Path) -> None:
-    """Bring the log into the file, beside those who write, so that they need not."""
-    # What goes wrong here is tried again later, and a commit that cannot be made says so itself.
+    """Move the log into the file, so that no commit has to."""
+    # A failure here is harmless: the next checkpoint tries again, and a commit that fails raises its own error.
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

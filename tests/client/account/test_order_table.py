@@ -1,126 +1,38 @@
-"""Orders: what is sent, what events make of them, and who waits for what."""
+"""All orders: what events, the client and the exchange's list make of them."""
 
 from __future__ import annotations
 
-import asyncio
-import decimal
 import gc
 from decimal import Decimal
-from fractions import Fraction
-from typing import Any
 
 import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.account.account import Account
-from cryptoproto.client.account.order import Order, OrderStatus, Side, TimeInForce, place_message
+from cryptoproto.client.account.order import Order, OrderStatus, Side
 from cryptoproto.client.account.order_table import OrderTable
 from cryptoproto.messages import (
-    BuyOrderAmountChanged,
     BuyOrderCancelled,
     BuyOrderClosed,
-    BuyOrderPlaced,
-    InsufficientFunds,
     OpenOrder,
-    OpenOrders,
-    OrderNotFound,
     OwnTrade,
-    PlaceBuyFoKOrder,
-    PlaceBuyIoCOrder,
-    PlaceBuyLimitOrder,
-    PlaceSellFoKOrder,
-    PlaceSellIoCOrder,
-    PlaceSellLimitOrder,
-    SetBalance,
-    Unknown,
-    UserOrdersResponse,
     decode,
     encode,
 )
-from tests.support.told import feed, told
-
-TIME = (1, 0)
-NONE, ONE, PRICE = Decimal(0), Decimal(1), Decimal(100)
-
-
-def an_order(client_order_id: int | None = 7, amount: str = "1", **terms: Any) -> Order:
-    return Order(
-        client_order_id=client_order_id, trade_pair="BTC_USD", side=Side.BUY, amount=amount, price="100", **terms
-    )
-
-
-def placed(order_id: int = 1, client_order_id: int | None = 7, left: str = "1", amount: str = "1") -> BuyOrderPlaced:
-    return BuyOrderPlaced(
-        order_id,
-        "BTC_USD",
-        TIME,
-        client_order_id,
-        price=Decimal(100),
-        initial_amount=Decimal(amount),
-        amount=Decimal(left),
-        closed_inline=not Decimal(left),
-    )
-
-
-def traded(amount: str, price: str = "100", *, maker: bool = False, order_id: int = 1, mine: int = 7) -> OwnTrade:
-    return OwnTrade(order_id, "BTC_USD", Decimal(amount), Decimal(price), maker, maker, TIME, mine)
-
-
-def changed(left: str, fee: str = "0", order_id: int = 1, client_order_id: int = 7) -> BuyOrderAmountChanged:
-    return BuyOrderAmountChanged(order_id, "BTC_USD", TIME, client_order_id, amount=Decimal(left), fee=Decimal(fee))
-
-
-def cancelled(order_id: int = 1, client_order_id: int | None = 7) -> BuyOrderCancelled:
-    return BuyOrderCancelled(order_id, "BTC_USD", TIME, client_order_id)
-
-
-def a_list(*rows: OpenOrder) -> UserOrdersResponse:
-    return UserOrdersResponse({"BTC_USD": OpenOrders(buy=list(rows))} if rows else {})
-
-
-@pytest.fixture
-def account() -> Account:
-    return Account(clock=lambda: 5)
-
-
-@pytest.fixture
-def table(account: Account) -> OrderTable:
-    return account.orders
-
-
-@pytest.fixture
-def order(table: OrderTable) -> Order:
-    order = an_order()
-    table.add(order)
-    return order
-
-
-@pytest.mark.parametrize(
-    ("side", "time_in_force", "kind"),
-    [
-        (Side.BUY, TimeInForce.GTC, PlaceBuyLimitOrder),
-        (Side.SELL, TimeInForce.GTC, PlaceSellLimitOrder),
-        (Side.BUY, TimeInForce.FOK, PlaceBuyFoKOrder),
-        (Side.SELL, TimeInForce.FOK, PlaceSellFoKOrder),
-        (Side.BUY, TimeInForce.IOC, PlaceBuyIoCOrder),
-        (Side.SELL, TimeInForce.IOC, PlaceSellIoCOrder),
-    ],
+from tests.support.orders import (
+    NONE,
+    ONE,
+    PRICE,
+    TIME,
+    a_list,
+    an_order,
+    cancelled,
+    changed,
+    placed,
+    placed_quickly,
+    traded,
 )
-def test_the_right_one_of_the_six_messages(side: Side, time_in_force: TimeInForce, kind: type[cp.PlaceOrder]) -> None:
-    message = place_message(
-        "BTC_USD", side, amount="1.50", price=3, time_in_force=time_in_force, ttl=60, client_order_id=9
-    )
-    assert message == kind("BTC_USD", "1.5", 3, 9, 60)
-    order = Order.of(message, created_ns=4)
-    assert (order.side, order.time_in_force, order.created_ns) == (side, time_in_force, 4)
-    assert order.message() == message
-
-
-def test_floats_are_refused_with_the_reason() -> None:
-    with pytest.raises(cp.ConfigurationError, match="float"):
-        place_message("BTC_USD", Side.BUY, amount=0.1, price="1", client_order_id=1)  # type: ignore[arg-type]
-    with pytest.raises(cp.ConfigurationError, match=r"price=.*float"):
-        Order(client_order_id=1, trade_pair="BTC_USD", side=Side.BUY, amount="1", price=0.1)  # type: ignore[arg-type]
+from tests.support.told import feed, told
 
 
 def test_an_order_that_is_filled_at_once(account: Account, table: OrderTable, order: Order) -> None:
@@ -159,27 +71,6 @@ def test_a_fill_or_kill_order_that_is_killed(account: Account, order: Order) -> 
     feed(account, placed(), cancelled())
     assert order.status is OrderStatus.CANCELLED
     assert (order.filled, order.remaining) == (NONE, ONE)
-
-
-def test_what_was_taken_in_already_is_ignored(account: Account, order: Order) -> None:
-    account.apply([told(5, traded("0.5")), told(5, traded("0.5")), told(None, cancelled()), told(4, cancelled())])
-    feed(account, traded("0.5"), after=4)
-    assert order.filled == Decimal("0.5")
-    assert order.status is OrderStatus.PENDING
-    assert (account.position, account.heard) == (5, 4)
-
-
-def test_what_is_about_no_order_moves_the_position_alone(account: Account, order: Order) -> None:
-    feed(
-        account,
-        SetBalance("USD", Decimal(1), Decimal(1), "trade", TIME),
-        OrderNotFound(1),
-        InsufficientFunds(3, "USD"),
-        Unknown("Novelty", {}),
-        OrderNotFound(2),
-    )
-    assert account.position == 4
-    assert order.status is OrderStatus.PENDING
 
 
 def test_an_order_that_was_placed_elsewhere(account: Account, table: OrderTable) -> None:
@@ -325,124 +216,6 @@ def test_a_list_completes_the_terms(account: Account, table: OrderTable) -> None
     assert (order.terms_known, order.price, order.amount, order.filled) == (True, PRICE, ONE, Decimal("0.4"))
 
 
-async def test_waiting_for_milestones(account: Account, order: Order) -> None:
-    waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
-    await asyncio.sleep(0)
-    feed(account, placed())
-    assert await order.wait_acknowledged() is order
-    await asyncio.sleep(0.001)
-    assert [wait.done() for wait in waits] == [True, False, False]
-    feed(account, traded("1", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
-    assert await asyncio.gather(*waits) == [order, order, order]
-    assert await order.wait_filled(timeout=0) is order
-
-
-async def test_many_wait_and_some_give_up(account: Account, order: Order) -> None:
-    waits = [asyncio.create_task(order.wait_acknowledged()) for _ in range(100)]
-    await asyncio.sleep(0)
-    for wait in waits[::2]:
-        wait.cancel()
-    await asyncio.sleep(0)
-    assert len(order.waiters or ()) == 50  # those who have left are forgotten at once
-    feed(account, placed())
-    assert not order.waiters
-    results = await asyncio.gather(*waits, return_exceptions=True)
-    assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 50
-
-
-async def test_a_wait_ends_by_its_deadline(order: Order) -> None:
-    for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed):
-        with pytest.raises(cp.RequestTimeout, match="within"):
-            await wait(timeout=0.001)
-        with pytest.raises(TimeoutError):
-            await wait(timeout=0)
-    async with asyncio.timeout(5):
-        with pytest.raises(TimeoutError):  # of another one's making, which stays what it is
-            async with asyncio.timeout(0.001):
-                await order.wait_closed()
-
-
-async def test_those_who_wait_for_a_rejected_order_get_the_reason(table: OrderTable, order: Order) -> None:
-    waits = [asyncio.create_task(order.wait_acknowledged()) for _ in range(2)]
-    closed = asyncio.create_task(order.wait_closed())
-    await asyncio.sleep(0)
-    table.reject(order, cp.TradesDisabled(3, "closed for today"))
-    errors = await asyncio.gather(*waits, return_exceptions=True)
-    assert [str(error) for error in errors] == [str(order.error)] * 2
-    assert len({id(error) for error in (*errors, order.error)}) == 3
-    assert order.error is not None
-    assert order.error.__traceback__ is None
-    assert await closed is order
-    with pytest.raises(cp.TradesDisabled):
-        await order.wait_filled()
-
-
-async def test_waiting_through_an_unknown_outcome(account: Account, table: OrderTable, order: Order) -> None:
-    first = asyncio.create_task(order.wait_acknowledged())
-    await asyncio.sleep(0)
-    table.mark_unknown(order)
-    with pytest.raises(cp.OutcomeUnknown):
-        await first
-    truth = asyncio.create_task(order.wait_acknowledged())
-    await asyncio.sleep(0)
-    assert not truth.done()
-    feed(account, placed())
-    assert await truth is order
-
-
-async def test_nobody_waits_for_a_client_that_is_closed(account: Account, table: OrderTable, order: Order) -> None:
-    done = an_order(8)
-    table.add(done)
-    feed(account, placed(2, 8, "0"))
-    waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
-    await asyncio.sleep(0)
-    table.end(cp.ConnectionClosed(1000, "the client is closed"))
-    waits.append(asyncio.create_task(order.wait_closed()))
-    errors = await asyncio.gather(*waits, return_exceptions=True)
-    assert [type(error) for error in errors] == [cp.ConnectionClosed] * 4
-    assert len({id(error) for error in errors}) == 4
-    assert await done.wait_filled() is done
-
-
-async def test_an_order_that_ends_unfilled(account: Account, table: OrderTable, order: Order) -> None:
-    wait = asyncio.create_task(order.wait_filled())
-    await asyncio.sleep(0)
-    feed(account, placed(), cancelled())
-    with pytest.raises(cp.OrderNotFilled, match=r"cancelled, 1 of it not filled"):
-        await wait
-    gone = an_order(8)
-    table.add(gone)
-    feed(account, placed(2, 8))
-    table.adopt(a_list())
-    assert await gone.wait_closed() is gone
-    assert await gone.wait_acknowledged() is gone
-    with pytest.raises(cp.OrderNotFilled, match="unknown"):
-        await gone.wait_filled()
-
-
-def fraction(amount: str, price: str) -> Fraction:
-    return Fraction(amount) * Fraction(price)
-
-
-def test_no_global_context_is_touched_or_needed(account: Account, order: Order) -> None:
-    before = decimal.getcontext().copy()
-    with decimal.localcontext(prec=2):
-        feed(account, traded("0.12345678", "15000.12345678"), traded("0.33333333", "15001.00000001"))
-        assert order.filled == Decimal("0.45679011")
-        assert order.average_price is not None
-        exact = (fraction("0.12345678", "15000.12345678") + fraction("0.33333333", "15001.00000001")) / fraction(
-            "0.45679011", "1"
-        )
-        assert abs(Fraction(order.average_price) - exact) < Fraction(1, 10**34)
-    assert str(decimal.getcontext()) == str(before)
-
-
-def test_an_order_says_what_it_is(account: Account, order: Order) -> None:
-    assert repr(order) == "<order of 7: buy 1 BTC_USD at 100, pending, 0 filled>"
-    feed(account, traded("0.5"))
-    assert repr(order) == "<order 1: buy 1 BTC_USD at 100, pending, 0.5 filled>"
-
-
 def test_events_survive_json(account: Account, order: Order) -> None:
     feed(account, *(decode(encode(message)) for message in (traded("0.5"), changed("0.5"), placed(left="0.5"))))
     assert order.remaining == Decimal("0.5")
@@ -476,19 +249,6 @@ def test_closed_orders_age_out_and_memory_stays_flat() -> None:
     assert table.get(49_999) is not None
 
 
-def placed_quickly(number: int) -> BuyOrderPlaced:
-    return BuyOrderPlaced(
-        number,
-        "BTC_USD",
-        TIME,
-        number,
-        price=Decimal(100),
-        initial_amount=Decimal(1),
-        amount=Decimal(0),
-        closed_inline=True,
-    )
-
-
 def test_forgetting_none_and_all(account: Account) -> None:
     with pytest.raises(cp.ConfigurationError, match="max_closed"):
         Account(max_closed=-1)
@@ -498,3 +258,48 @@ def test_forgetting_none_and_all(account: Account) -> None:
     feed(account, placed(left="0"))
     assert len(account.orders) == 0
     assert order.status is OrderStatus.FILLED
+
+
+def test_a_table_says_how_many_orders_are_open_and_known(account: Account, table: OrderTable, order: Order) -> None:
+    assert repr(table) == "<OrderTable: 0 open, 1 known>"
+    feed(account, placed(), cancelled(2, None))
+    assert repr(table) == "<OrderTable: 1 open, 2 known>"
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [(cancelled(), OrderStatus.CANCELLED), (BuyOrderClosed(1, "BTC_USD", TIME, 7), OrderStatus.FILLED)],
+    ids=["cancelled", "closed"],
+)
+def test_the_end_of_an_order_says_that_it_was_accepted(
+    account: Account, order: Order, end: BuyOrderCancelled | BuyOrderClosed, status: OrderStatus
+) -> None:
+    """The event that reported its placement lies before the position that a new process resumed from."""
+    feed(account, end)
+    assert (order.status, order.acknowledged_ns, order.order_id) == (status, 5, 1)
+
+
+def test_an_order_that_was_withdrawn_is_not_known(table: OrderTable, order: Order) -> None:
+    other = an_order(8)
+    table.withdraw(other)  # it was never added
+    assert list(table) == [order]
+    table.withdraw(order)
+    assert list(table) == []
+    assert table.by_client_order_id(7) is None
+    table.add(an_order())
+
+
+def test_an_order_that_the_exchange_numbers_anew(account: Account, table: OrderTable, order: Order) -> None:
+    feed(account, placed(1), placed(2))
+    assert table.get(1) is None
+    assert table.get(2) is order
+    assert len(table) == 1
+
+
+def test_a_forgotten_order_does_not_take_the_number_of_another(table: OrderTable) -> None:
+    first, second = an_order(), an_order()
+    table.add(first)
+    table.reject(first, cp.TradesDisabled(3, ""))
+    table.add(second)
+    table.withdraw(first)
+    assert table.by_client_order_id(7) is second

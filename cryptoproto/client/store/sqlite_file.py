@@ -1,0 +1,188 @@
+"""The file of a SQLite store: created for its owner only, locked, checked, and migrated from older versions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from ...exceptions import ConfigurationError
+from ...file_lock import FileInUse, FileLock
+
+__all__ = ["StoreFile"]
+
+_APPLICATION_ID: Final = 0x43505354  # "CPST"
+_SCHEMA_VERSION: Final = 2
+_MAGIC: Final = b"SQLite format 3\x00"
+_LATE_REPORTS: Final = "CREATE TABLE cryptoproto_late_report (key INTEGER PRIMARY KEY, report BLOB NOT NULL)"
+_SCHEMA: Final = (
+    """CREATE TABLE cryptoproto_store (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        client_id TEXT NOT NULL,
+        server_fingerprint TEXT NOT NULL,
+        position INTEGER,
+        settled_through INTEGER NOT NULL
+    )""",
+    """CREATE TABLE cryptoproto_outbox (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        payload BLOB NOT NULL,
+        created_ns INTEGER NOT NULL,
+        client_order_id INTEGER,
+        sequence INTEGER
+    )""",
+    _LATE_REPORTS,
+    f"PRAGMA application_id = {_APPLICATION_ID}",
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_FROM_VERSION_1: Final = (
+    _LATE_REPORTS,
+    "ALTER TABLE cryptoproto_outbox DROP COLUMN deadline_ns",
+    "ALTER TABLE cryptoproto_outbox DROP COLUMN resend",
+    f"PRAGMA user_version = {_SCHEMA_VERSION}",
+)
+_TABLES: Final = {
+    1: ("cryptoproto_store", "cryptoproto_outbox"),
+    2: ("cryptoproto_store", "cryptoproto_outbox", "cryptoproto_late_report"),
+}
+# Checkpoints are made in a thread, which falls behind if commits follow each other without a pause. At 16 MiB of log, a
+# commit makes one itself.
+_BACKSTOP_PAGES: Final = 4096
+# How long a commit waits for another program that writes to the file, contrary to the documentation.
+_BUSY_TIMEOUT_S: Final = 0.25
+
+
+class StoreFile:
+    """The open file of one client at one exchange. It is created if it does not exist, with mode 0600.
+
+    Args:
+        path: the file, with symbolic links resolved.
+        owner: client id, and fingerprint of the exchange's key.
+        synchronous: SQLite's setting of that name.
+
+    Attributes:
+        connection: for reading and writing, in autocommit mode.
+        position: the stored position.
+        settled_through: the stored value of that name.
+        last_report: the highest key of a late report, 0 if there is none.
+
+    Raises:
+        ConfigurationError: the file belongs to another client or exchange, is in use, is not a store, is damaged, or
+            was written by a newer version. It was not changed.
+        sqlite3.Error, UnicodeDecodeError, OSError: it cannot be opened or read.
+    """
+
+    __slots__ = ("_lock", "connection", "last_report", "position", "settled_through")
+
+    def __init__(self, path: Path, owner: tuple[str, str], *, synchronous: str) -> None:
+        _check_path(path)
+        self._lock = _locked(path)
+        connection: sqlite3.Connection | None = None
+        try:
+            # Only now: opening a file that this process has open would end SQLite's locks on it when it is closed.
+            _check_magic(path)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            self._lock.follow()
+            self.connection = connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            _prepare(connection, path, owner, synchronous)
+            self.position: int | None
+            self.settled_through: int
+            self.position, self.settled_through = _row(
+                connection, "SELECT position, settled_through FROM cryptoproto_store"
+            )
+            self.last_report: int = _row(connection, "SELECT coalesce(max(key), 0) FROM cryptoproto_late_report")[0]
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            self._lock.release()
+            raise
+
+    def close(self) -> None:
+        """Close the file and release its lock.
+
+        Raises:
+            sqlite3.ProgrammingError: called in another thread than the one that opened it.
+        """
+        self.connection.close()
+        self._lock.release()
+
+
+def _check_path(path: Path) -> None:
+    if path.exists():
+        if not path.is_file():
+            raise ConfigurationError(f"{path} is not a regular file")
+    elif not path.parent.is_dir():
+        raise ConfigurationError(f"{path} cannot be created: there is no folder {path.parent}")
+
+
+def _locked(path: Path) -> FileLock:
+    try:
+        return FileLock(path)
+    except FileInUse as error:
+        raise ConfigurationError(
+            f"{path} is in use by another client, in {error.user}; give each client its own store"
+        ) from None
+    except NotImplementedError as error:
+        raise ConfigurationError(f"{path} cannot be used as a store: {error}; use a MemoryStore") from None
+
+
+def _check_magic(path: Path) -> None:
+    """Reject a file of another kind before SQLite opens it."""
+    if path.exists():
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+        if start and start != _MAGIC:
+            raise ConfigurationError(f"{path} is not a store but another kind of file; it was not changed")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, owner: tuple[str, str], synchronous: str) -> None:
+    """Check an existing store and migrate it, or create the tables in an empty file."""
+    (application_id,) = _row(connection, "PRAGMA application_id")
+    is_empty = not _row(connection, "SELECT count(*) FROM sqlite_master")[0]
+    if application_id != _APPLICATION_ID and not (is_empty and application_id == 0):
+        raise ConfigurationError(
+            f"{path} is the database of another program and was not changed; let the client create its own file, "
+            f"and create your tables in it with store.transaction()"
+        )
+    (version,) = _row(connection, "PRAGMA user_version")
+    if version > _SCHEMA_VERSION:
+        raise ConfigurationError(f"{path} was written by a newer version of this package; update the package")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_BACKSTOP_PAGES}")
+    if is_empty:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _SCHEMA:
+            connection.execute(statement)
+        connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL, -1)", owner)
+        connection.execute("COMMIT")
+        return
+    _check_store(connection, path, owner, version)
+    if version == 1:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _FROM_VERSION_1:
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def _check_store(connection: sqlite3.Connection, path: Path, owner: tuple[str, str], version: int) -> None:
+    """Reject a store that is damaged or belongs to somebody else."""
+    for table in _TABLES.get(version, ()):
+        (verdict,) = _row(connection, f"PRAGMA quick_check({table})")
+        if verdict != "ok":
+            raise ConfigurationError(f"{path} is damaged: {verdict}")
+    found = connection.execute("SELECT client_id, server_fingerprint FROM cryptoproto_store").fetchone()
+    if found is None:
+        raise ConfigurationError(f"{path} is damaged: it does not say which client it belongs to")
+    if found != owner:
+        raise ConfigurationError(
+            f"{path} belongs to client {found[0]!r} at the exchange with the key {found[1]}, not to client "
+            f"{owner[0]!r} at the exchange with the key {owner[1]}; give each client its own file"
+        )
+
+
+def _row(connection: sqlite3.Connection, query: str) -> Any:
+    return connection.execute(query).fetchone()

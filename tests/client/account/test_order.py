@@ -1,0 +1,270 @@
+"""One order: the message that places it, its numbers, and who waits for what."""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.client.account.account import Account
+from cryptoproto.client.account.order import (
+    Order,
+    Side,
+    TimeInForce,
+    check_id,
+    place_message,
+    to_side,
+    to_time_in_force,
+)
+from cryptoproto.client.account.order_table import OrderTable
+from cryptoproto.messages import (
+    BuyOrderClosed,
+    PlaceBuyFoKOrder,
+    PlaceBuyIoCOrder,
+    PlaceBuyLimitOrder,
+    PlaceSellFoKOrder,
+    PlaceSellIoCOrder,
+    PlaceSellLimitOrder,
+)
+from tests.support.orders import (
+    TIME,
+    a_list,
+    an_order,
+    cancelled,
+    changed,
+    placed,
+    traded,
+)
+from tests.support.told import feed
+
+
+@pytest.mark.parametrize(
+    ("side", "time_in_force", "kind"),
+    [
+        (Side.BUY, TimeInForce.GTC, PlaceBuyLimitOrder),
+        (Side.SELL, TimeInForce.GTC, PlaceSellLimitOrder),
+        (Side.BUY, TimeInForce.FOK, PlaceBuyFoKOrder),
+        (Side.SELL, TimeInForce.FOK, PlaceSellFoKOrder),
+        (Side.BUY, TimeInForce.IOC, PlaceBuyIoCOrder),
+        (Side.SELL, TimeInForce.IOC, PlaceSellIoCOrder),
+    ],
+)
+def test_the_right_one_of_the_six_messages(side: Side, time_in_force: TimeInForce, kind: type[cp.PlaceOrder]) -> None:
+    message = place_message(
+        "BTC_USD", side, amount="1.50", price=3, time_in_force=time_in_force, ttl=60, client_order_id=9
+    )
+    assert message == kind("BTC_USD", "1.5", 3, 9, 60)
+    order = Order.of(message, created_ns=4)
+    assert (order.side, order.time_in_force, order.created_ns) == (side, time_in_force, 4)
+    assert order.message() == message
+
+
+def test_floats_are_refused_with_the_reason() -> None:
+    with pytest.raises(cp.ConfigurationError, match="float"):
+        place_message("BTC_USD", Side.BUY, amount=0.1, price="1", client_order_id=1)  # type: ignore[arg-type]
+    with pytest.raises(cp.ConfigurationError, match=r"price=.*float"):
+        Order(client_order_id=1, trade_pair="BTC_USD", side=Side.BUY, amount="1", price=0.1)  # type: ignore[arg-type]
+
+
+async def test_waiting_for_milestones(account: Account, order: Order) -> None:
+    waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
+    await asyncio.sleep(0)
+    feed(account, placed())
+    assert await order.wait_acknowledged() is order
+    await asyncio.sleep(0.001)
+    assert [wait.done() for wait in waits] == [True, False, False]
+    feed(account, traded("1", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
+    assert await asyncio.gather(*waits) == [order, order, order]
+    assert await order.wait_filled(timeout=0) is order
+
+
+async def test_many_wait_and_some_give_up(account: Account, order: Order) -> None:
+    waits = [asyncio.create_task(order.wait_acknowledged()) for _ in range(100)]
+    await asyncio.sleep(0)
+    for wait in waits[::2]:
+        wait.cancel()
+    await asyncio.sleep(0)
+    assert len(order.waiters or ()) == 50  # those who have left are forgotten at once
+    feed(account, placed())
+    assert not order.waiters
+    results = await asyncio.gather(*waits, return_exceptions=True)
+    assert [isinstance(result, asyncio.CancelledError) for result in results] == [True, False] * 50
+
+
+async def test_a_wait_ends_by_its_deadline(order: Order) -> None:
+    for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed):
+        with pytest.raises(cp.RequestTimeout, match="within"):
+            await wait(timeout=0.001)
+        with pytest.raises(TimeoutError):
+            await wait(timeout=0)
+    async with asyncio.timeout(5):
+        with pytest.raises(TimeoutError):  # of another one's making, which stays what it is
+            async with asyncio.timeout(0.001):
+                await order.wait_closed()
+
+
+async def test_those_who_wait_for_a_rejected_order_get_the_reason(table: OrderTable, order: Order) -> None:
+    waits = [asyncio.create_task(order.wait_acknowledged()) for _ in range(2)]
+    closed = asyncio.create_task(order.wait_closed())
+    await asyncio.sleep(0)
+    table.reject(order, cp.TradesDisabled(3, "closed for today"))
+    errors = await asyncio.gather(*waits, return_exceptions=True)
+    assert [str(error) for error in errors] == [str(order.error)] * 2
+    assert len({id(error) for error in (*errors, order.error)}) == 3
+    assert order.error is not None
+    assert order.error.__traceback__ is None
+    assert await closed is order
+    with pytest.raises(cp.TradesDisabled):
+        await order.wait_filled()
+
+
+async def test_waiting_through_an_unknown_outcome(account: Account, table: OrderTable, order: Order) -> None:
+    first = asyncio.create_task(order.wait_acknowledged())
+    await asyncio.sleep(0)
+    table.mark_unknown(order)
+    with pytest.raises(cp.OutcomeUnknown):
+        await first
+    truth = asyncio.create_task(order.wait_acknowledged())
+    await asyncio.sleep(0)
+    assert not truth.done()
+    feed(account, placed())
+    assert await truth is order
+
+
+async def test_nobody_waits_for_a_client_that_is_closed(account: Account, table: OrderTable, order: Order) -> None:
+    done = an_order(8)
+    table.add(done)
+    feed(account, placed(2, 8, "0"))
+    waits = [asyncio.create_task(wait()) for wait in (order.wait_acknowledged, order.wait_filled, order.wait_closed)]
+    await asyncio.sleep(0)
+    table.end(cp.ConnectionClosed(1000, "the client is closed"))
+    waits.append(asyncio.create_task(order.wait_closed()))
+    errors = await asyncio.gather(*waits, return_exceptions=True)
+    assert [type(error) for error in errors] == [cp.ConnectionClosed] * 4
+    assert len({id(error) for error in errors}) == 4
+    assert await done.wait_filled() is done
+
+
+async def test_an_order_that_ends_unfilled(account: Account, table: OrderTable, order: Order) -> None:
+    wait = asyncio.create_task(order.wait_filled())
+    await asyncio.sleep(0)
+    feed(account, placed(), cancelled())
+    with pytest.raises(cp.OrderNotFilled, match=r"cancelled, 1 of it not filled"):
+        await wait
+    gone = an_order(8)
+    table.add(gone)
+    feed(account, placed(2, 8))
+    table.adopt(a_list())
+    assert await gone.wait_closed() is gone
+    assert await gone.wait_acknowledged() is gone
+    with pytest.raises(cp.OrderNotFilled, match="unknown"):
+        await gone.wait_filled()
+
+
+def fraction(amount: str, price: str) -> Fraction:
+    return Fraction(amount) * Fraction(price)
+
+
+def test_no_global_context_is_touched_or_needed(account: Account, order: Order) -> None:
+    before = decimal.getcontext().copy()
+    with decimal.localcontext(prec=2):
+        feed(account, traded("0.12345678", "15000.12345678"), traded("0.33333333", "15001.00000001"))
+        assert order.filled == Decimal("0.45679011")
+        assert order.average_price is not None
+        exact = (fraction("0.12345678", "15000.12345678") + fraction("0.33333333", "15001.00000001")) / fraction(
+            "0.45679011", "1"
+        )
+        assert abs(Fraction(order.average_price) - exact) < Fraction(1, 10**34)
+    assert str(decimal.getcontext()) == str(before)
+
+
+def test_an_order_says_what_it_is(account: Account, order: Order) -> None:
+    assert repr(order) == "<order of 7: buy 1 BTC_USD at 100, pending, 0 filled>"
+    feed(account, traded("0.5"))
+    assert repr(order) == "<order 1: buy 1 BTC_USD at 100, pending, 0.5 filled>"
+
+
+@pytest.mark.parametrize("side", ["buy", "BUY", "Buy", Side.BUY])
+@pytest.mark.parametrize("time_in_force", ["ioc", "IOC", TimeInForce.IOC])
+def test_strings_are_accepted_for_side_and_time_in_force(side: Side | str, time_in_force: TimeInForce | str) -> None:
+    terms: dict[str, Any] = {"amount": "1", "price": "2", "time_in_force": time_in_force, "client_order_id": 3}
+    assert place_message("BTC_USD", side, **terms) == PlaceBuyIoCOrder("BTC_USD", "1", "2", 3)
+    order = Order(trade_pair="BTC_USD", side=side, **terms)
+    assert (order.side, order.time_in_force) == (Side.BUY, TimeInForce.IOC)
+
+
+def test_every_name_of_a_side_and_a_time_in_force() -> None:
+    assert [to_side(name) for name in ("buy", "sell")] == list(Side)
+    assert [to_time_in_force(name) for name in ("gtc", "fok", "ioc")] == list(TimeInForce)
+
+
+WRONG_SIDES: list[object] = ["", "bid", 1, None, b"buy", [], TimeInForce.GTC]
+WRONG_TIMES: list[object] = ["", "day", 1, None, b"gtc", {}, Side.BUY]
+WRONG_SIDE = r'side=.* must be "buy" or "sell", or a Side'
+WRONG_TIME = r'time_in_force=.* must be "gtc" \(good till cancelled\), "fok" \(fill or kill\) or "ioc" \(immediate'
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        *(("side", side, WRONG_SIDE) for side in WRONG_SIDES),
+        *(("time_in_force", time, WRONG_TIME) for time in WRONG_TIMES),
+        ("client_order_id", True, "client_order_id=True must be an int, not bool"),
+        ("client_order_id", 1.0, r"client_order_id=1\.0 must be an int, not float"),
+        ("client_order_id", "1", "client_order_id='1' must be an int, not str"),
+        ("amount", "-1", "amount=-1 must be a finite number greater than zero"),
+        ("price", 0, "price=0 must be a finite number greater than zero"),
+        ("price", 0.1, "price=0.1 is a float"),
+    ],
+)
+def test_terms_that_can_never_be_valid(name: str, value: object, words: str) -> None:
+    terms: dict[str, Any] = {"trade_pair": "BTC_USD", "side": "buy", "amount": "1", "price": "2", "client_order_id": 3}
+    terms[name] = value
+    with pytest.raises(cp.OrderInvalid, match=words) as caught:
+        Order(**terms)
+    assert caught.value.sent is False
+    trade_pair, side = terms.pop("trade_pair"), terms.pop("side")
+    with pytest.raises(cp.OrderInvalid, match=words):
+        place_message(trade_pair, side, **terms)
+
+
+def test_errors_do_not_repeat_what_is_very_long() -> None:
+    with pytest.raises(cp.OrderInvalid) as caught:
+        to_side("x" * 10**6)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.mark.parametrize("value", [-(2**63), -1, 0, 7, 2**63 - 1])
+def test_ids(value: int) -> None:
+    assert check_id(value, "order_id") == value
+
+
+@pytest.mark.parametrize("value", [True, 7.0, "7", None, Decimal(7), -(2**63) - 1, 2**63])
+def test_what_is_not_an_id(value: object) -> None:
+    with pytest.raises(cp.OrderInvalid, match=r"order_id=.* (must be an int, not|does not fit into 64 bits)"):
+        check_id(value, "order_id")
+
+
+async def test_waking_passes_over_a_wait_that_was_cancelled_in_the_same_turn(account: Account, order: Order) -> None:
+    waits = [asyncio.create_task(order.wait_acknowledged()) for _ in range(2)]
+    await asyncio.sleep(0)
+    waits[0].cancel()
+    feed(account, placed())
+    assert await waits[1] is order
+    with pytest.raises(asyncio.CancelledError):
+        await waits[0]
+
+
+async def test_a_wait_that_ends_as_its_deadline_passes_returns_the_order(account: Account, order: Order) -> None:
+    loop = asyncio.get_running_loop()
+    wait = asyncio.create_task(order.wait_acknowledged(timeout=60))
+    await asyncio.sleep(0)
+    time = loop.time
+    loop.time = lambda: time() + 61  # type: ignore[method-assign]
+    loop.call_at(0, feed, account, placed())  # due earlier, so it runs first, in the same turn
+    assert await wait is order

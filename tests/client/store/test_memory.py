@@ -1,0 +1,32 @@
+"""The store in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.client.store.memory import MemoryStore
+from tests.support.stores import ALICE, entry
+
+
+def test_another_client_of_the_process_continues_where_the_last_one_stopped() -> None:
+    store = MemoryStore()
+    store.open(*ALICE)
+    store.watch(lambda: 3)
+    store.advance(3)
+    key = store.put(entry())
+    store.flush()
+    store.close()
+    store.open(*ALICE)
+    assert store.position == 3
+    assert store.outbox() == [entry(key=key)]
+
+
+def test_it_can_be_used_by_one_client_at_a_time() -> None:
+    store = MemoryStore()
+    store.open(*ALICE)
+    with pytest.raises(cp.ConfigurationError, match="in use by another client; give each client its own store"):
+        store.open(*ALICE)
+    store.close()
+    with pytest.raises(cp.ConfigurationError, match="belongs to client 'alice' at the exchange with the key aa:bb"):
+        store.open("bob", "aa:bb")

@@ -1,0 +1,37 @@
+"""An event: its payload and its time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+import cryptoproto as cp
+
+
+def event(timestamp: float | None, raw: bytes = b'{"@type":"Note","colour":"red"}') -> cp.Event:
+    return cp.Event(1, timestamp, cp.Unknown("Note", {}), 5, raw)
+
+
+def test_the_payload_has_all_fields() -> None:
+    assert event(0.0).payload == {"@type": "Note", "colour": "red"}
+    with pytest.raises(cp.DecodeError):
+        _ = event(0.0, b"[]").payload
+
+
+@pytest.mark.parametrize("timestamp", [0.0, -1.5, 1.7e9 + 0.25, 253_402_300_799.0])
+def test_the_time_is_in_utc(timestamp: float) -> None:
+    at = event(timestamp).at
+    assert at == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=timestamp)
+    assert at.tzinfo is UTC
+
+
+def test_a_broadcast_has_no_time() -> None:
+    assert event(None).at is None
+
+
+def test_an_event_does_not_change() -> None:
+    with pytest.raises(AttributeError):
+        event(0.0).timestamp = 1.0  # type: ignore[misc]
+    assert not msgspec.structs.asdict(event(None))["timestamp"]
