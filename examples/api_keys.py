@@ -1,7 +1,6 @@
-"""Both flows of API keys, end to end on loopback: our gateway, signed requests, a session, STOMP.
+"""Both flows of API keys, end to end on loopback: a gateway, signed requests, a session, STOMP.
 
-Run it with ``make demo-apikeys``. It checks what it shows, and ends with exit code 0 only if everything was as
-expected.
+Run it with ``make demo-apikeys``. It checks what it shows, and exits with code 0 only if everything was as expected.
 """
 
 from __future__ import annotations
@@ -40,18 +39,18 @@ security:
 
 
 class Unexpected(Exception):
-    """The demonstration did not go as it should."""
+    """A result was not as expected."""
 
 
 def show(what: str, expected: object, seen: object) -> None:
-    """Print a line; stop if *seen* is not what was expected."""
+    """Print a line. Stop if *seen* is not *expected*."""
     print(f"  {what}: {seen}")
     if seen != expected:
         raise Unexpected(f"{what}: expected {expected}, saw {seen}")
 
 
 def gatekeeper_of(folder: Path, key: cp.PrivateKey, *, sessions: bool) -> Gatekeeper:
-    """A gateway's configuration, written as its documentation prints it."""
+    """A gatekeeper with a configuration as the gateway's documentation prints it."""
     path = folder / f"application-{sessions}.yaml"
     public_key = base64.b64encode(key.public_key.to_der()).decode()
     path.write_text(APPLICATION_YAML.format(sessions=str(sessions).lower(), public_key=public_key))
@@ -59,7 +58,7 @@ def gatekeeper_of(folder: Path, key: cp.PrivateKey, *, sessions: bool) -> Gateke
 
 
 async def topic(url: str, auth: ApiKeyAuth | SessionAuth, http: httpx.AsyncClient) -> None:
-    """Subscribe, make something happen over REST, and hear of it."""
+    """Subscribe, add a stream over REST, and receive its announcement."""
     async with (
         StompConnection.connect(url.replace("http", "ws", 1) + "/stomp/v0", auth=auth) as stomp,
         await stomp.subscribe("/topic/streams", receipt=True) as subscription,
@@ -71,13 +70,17 @@ async def topic(url: str, auth: ApiKeyAuth | SessionAuth, http: httpx.AsyncClien
 
 
 async def basic_flow(gatekeeper: Gatekeeper) -> None:
-    """A key and its secret sign every request by itself."""
+    """Every request is signed with a key and its secret."""
     print("Basic flow")
     async with running(demonstration_app(gatekeeper)) as url:
         auth = ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET")
         async with httpx.AsyncClient(auth=auth, base_url=url) as http:
             response = await http.get("/api/v0/streams", params={"symbols": "AAPL", "maxPoints": "6000"})
             show("GET /api/v0/streams", 200, response.status_code)
+            response = await http.post("/api/v0/bars1min/goog/select", data={"rows": "10", "from": "0"})
+            show("a form, signed as parameters", 200, response.status_code)
+            response = await http.get("/api/v0/streams?symbols=AAPL&symbols=MSFT")
+            show("a repeated parameter", 400, response.status_code)
             await topic(url, auth, http)
         forger = ApiKeyAuth("TEST_API_KEY", "a guess")
         async with httpx.AsyncClient(auth=forger, base_url=url) as http:
@@ -86,7 +89,7 @@ async def basic_flow(gatekeeper: Gatekeeper) -> None:
 
 
 async def session_flow(gatekeeper: Gatekeeper, key: cp.PrivateKey) -> None:
-    """A login makes a secret that both ends know; the gateway holds nothing but public keys."""
+    """A login gives both ends a common secret. The gateway stores public keys only."""
     print("Session flow")
     async with running(demonstration_app(gatekeeper)) as url:
         async with await SessionAuth.login(url, "TEST_SESSION_API_KEY", key) as auth:
@@ -96,7 +99,7 @@ async def session_flow(gatekeeper: Gatekeeper, key: cp.PrivateKey) -> None:
                 await topic(url, auth, http)
                 gatekeeper.sessions.end(auth.session.session_id)
                 response = await http.get("/api/v0/streams")
-                show("after the gateway has forgotten the session", 200, response.status_code)
+                show("after the gateway lost the session", 200, response.status_code)
             async with httpx.AsyncClient(base_url=url) as plain:
                 headers = auth.headers("GET", "/api/v0/streams")
                 show("headers used once", 200, (await plain.get("/api/v0/streams", headers=headers)).status_code)

@@ -1,8 +1,8 @@
-"""The whole story of a license on this machine, with real processes and sockets: ``make demo-license``.
+"""A demonstration of licenses on this machine, with real processes and sockets: ``make demo-license``.
 
-Keys, an agreement for one license, two gateways of which one is refused, an outage of the manager that the licensed
-gateway survives, even a restart of it, the manager's return, and the license's passing to the gateway that waited.
-The exit code is 0 only if every step went as it should.
+It makes keys and an agreement for one license, and starts two gateways, of which one is refused. The licensed gateway
+survives an outage of the manager and a restart during the outage. When it stops, the waiting gateway gets the license.
+The exit code is 0 only if every step succeeded.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-PERIOD_S = 12.0  # the life of a token; hours in earnest
+PERIOD_S = 12.0  # the life of a token; in production it has hours
 PATIENCE_S = 30.0  # a step that takes longer has failed
 CLI = (sys.executable, "-c", "from cryptoproto.cli import main; main()", "license")
 GATEWAY = Path(__file__).with_name("licensed_gateway.py")
 
 
 class StepFailed(Exception):
-    """A step of the story went wrong."""
+    """A step of the demonstration failed."""
 
 
 class Process:
-    """A process of the story, whose lines of JSON are awaited."""
+    """A process that writes lines of JSON."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
@@ -33,7 +33,7 @@ class Process:
 
     @classmethod
     async def start(cls, name: str, *command: object, folder: Path) -> Process:
-        """Start it in *folder*; what it says on standard error goes to a file there."""
+        """Start it in *folder*. Its standard error goes to a file there."""
         errors = (folder / f"{name.replace(' ', '-')}.log").open("ab")
         with errors:
             process = await asyncio.create_subprocess_exec(
@@ -52,7 +52,7 @@ class Process:
         return content
 
     async def until(self, event: str) -> dict[str, str]:
-        """The next line with that event; what comes before it is passed over."""
+        """The next line with that event; earlier lines are skipped."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
@@ -63,7 +63,7 @@ class Process:
             raise StepFailed(f"{self.name}: no {event!r} within {PATIENCE_S:.0f} s") from None
 
     async def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Signal it, unless it has ended, and wait for its end."""
+        """Send it a signal, unless it has ended, and wait until it has ended."""
         if self._process.returncode is None:
             self._process.send_signal(how)
         await self._process.wait()
@@ -123,29 +123,29 @@ async def story(folder: Path, running: list[Process]) -> None:
     refusal = await second.until("refused")
     if "no_free_license" not in refusal["why"]:
         raise StepFailed(f"gateway 2 was refused for another reason: {refusal['why']}")
-    say("6. gateway 2 (login A2) is refused:           no free license; it waits")
+    say("6. gateway 2 (login A2) is refused:           there is no free license; it waits")
     renewed = (await first.until("renewed"))["token"]
-    say(f"7. gateway 1 renews in good time:             token {renewed[:8]}")
+    say(f"7. gateway 1 renews early:                    token {renewed[:8]}")
 
     await server.end(signal.SIGKILL)
     say("8. the manager is killed")
     trouble = await first.until("trouble")
     if trouble["state"] != "licensed":
         raise StepFailed(f"gateway 1 did not survive the outage: {trouble}")
-    say("9. gateway 1 cannot renew, and works on:      licensed until its token ends")
+    say("9. gateway 1 cannot renew, but works on:      licensed until its token expires")
     await first.end()
     first = await gateway(folder, 1, "A1", port)
     running.append(first)
     if (await first.until("started"))["state"] != "licensed":
         raise StepFailed("gateway 1 did not find its cached token")
-    say("10. gateway 1 restarts without a manager:     licensed by its cached token")
+    say("10. gateway 1 restarts without a manager:     licensed with its cached token")
 
     server, _ = await manager(folder, port)
     running.append(server)
     locks = json.loads(await command(folder, "locks", "--json"))
     if len(locks) != 1:
         raise StepFailed(f"the manager came back with {len(locks)} locks")
-    say("11. the manager is back, its one lock intact")
+    say("11. the manager is back, with its one lock")
     token = (await first.until("renewed"))["token"]
     say(f"12. gateway 1 renews:                         token {token[:8]}")
 
@@ -154,7 +154,7 @@ async def story(folder: Path, running: list[Process]) -> None:
     say(f"13. gateway 1 stops; when its lock ends, gateway 2 has the license: token {resumed[:8]}")
     usage = json.loads(await command(folder, "usage", "--json"))
     granted, refused = (sum(int(row[name]) for row in usage) for name in ("granted", "refused"))
-    say(f"14. the manager's books:                      {granted} tokens, {refused} refusals, {len(usage)} runs")
+    say(f"14. the manager's usage records:              {granted} tokens, {refused} refusals, {len(usage)} runs")
 
 
 def show_logs(folder: Path) -> None:

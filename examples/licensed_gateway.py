@@ -1,11 +1,11 @@
-"""A gateway that works only while it is licensed: the smallest process around a LicenseAgent.
+"""A gateway that works only while it is licensed: a minimal process with a LicenseAgent.
 
-Run by ``make demo-license``; by hand:
+``make demo-license`` runs it. By hand:
 
     python examples/licensed_gateway.py http://127.0.0.1:8390 --keys keys.json --manager-key manager.pub.json \
         --login A1 --cache-dir cache
 
-It prints one line of JSON whenever something changes: its state, its token, or why an attempt failed.
+It prints one line of JSON when something changes: its state, its token, or the error of an attempt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def tell(**facts: object) -> None:
 
 
 async def work(agent: LicenseAgent) -> None:
-    """Stands for trading: looks at the license before every step, and waits when it is gone."""
+    """Stands for trading: checks the license before every step, and waits without one."""
     token_id, failure = "", ""
     while True:
         try:
@@ -60,7 +60,7 @@ async def main() -> None:
         deployment=Deployment(package_version="1.0", api="demo"),
         schedule=Schedule(lock_period_s=options.period, retry_interval_s=options.retry),
     ) as agent:
-        tell(event="started", state=agent.state)  # licensed at once where a cached token is still valid
+        tell(event="started", state=agent.state)  # licensed at once if a cached token is still valid
         try:
             await agent.ready()
         except LicenseExpired as error:

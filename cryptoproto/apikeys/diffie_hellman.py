@@ -1,6 +1,6 @@
-"""Diffie-Hellman in the manner of the gateways: numbers as Java's ``BigInteger.toByteArray`` writes them.
+"""Diffie-Hellman as the gateways use it: numbers have the form of Java's ``BigInteger.toByteArray``.
 
-Pure functions over integers. Which numbers a peer may send is decided here, once for both ends.
+Pure functions over integers. They decide which numbers a peer may send, for both ends.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 RandomBelow = Callable[[int], int]
-"""``secrets.randbelow``, or a stand-in of a test: a random integer from 0 to its argument, exclusive."""
+"""``secrets.randbelow`` or a replacement: a random integer from 0 to its argument, exclusive."""
 
-_WINDOW: Final = 5  # bits per step of power(): 2**5 products are made beforehand, the usual choice for 2048 bits
+_WINDOW: Final = 5  # bits per step of power(), which precomputes 2**5 products: the usual choice for 2048 bits
 _WITNESSES: Final = (2, 3, 5, 7, 11, 13, 17, 19)  # of Miller-Rabin: a random composite survives each with < 1/4
 
 
@@ -39,9 +39,9 @@ class GroupLimits:
     """How long a modulus may be, in bits."""
 
     minimum_bits: int = 1024
-    """Shorter ones can be broken by anyone; 1024 is kept for older gateways, the usual group has 2048."""
+    """Shorter ones are easily broken. 1024 is allowed for older gateways; the usual group has 2048."""
     maximum_bits: int = 8192
-    """The cost of one exponentiation grows with the third power: about 1.5 s at 8192 bits in this implementation."""
+    """The time of an exponentiation grows with the third power: about 1.5 s at 8192 bits."""
 
 
 DEFAULT_LIMITS: Final = GroupLimits()
@@ -49,15 +49,15 @@ DEFAULT_LIMITS: Final = GroupLimits()
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A base and a modulus that both ends use."""
+    """A base and a modulus, the same at both ends."""
 
     base: int
     modulus: int
 
     def check(self, limits: GroupLimits = DEFAULT_LIMITS) -> None:
-        """Refuse a group in which the secret would be weak, or the arithmetic absurdly long.
+        """Refuse a group that would make the secret weak or the arithmetic too slow.
 
-        Takes as long as a few exponentiations for a modulus that was not seen before: not for the event loop.
+        For a new modulus it takes as long as a few exponentiations, so do not call it on the event loop.
 
         Raises:
             DecodeError: the modulus is too short, too long or not prime, or the base is outside 2…p−2.
@@ -65,18 +65,18 @@ class Group:
         bits = self.modulus.bit_length()
         if self.modulus < 0 or bits < limits.minimum_bits:
             raise DecodeError(
-                f"a Diffie-Hellman modulus of {bits} bits is too weak, {limits.minimum_bits} is the minimum"
+                f"a Diffie-Hellman modulus of {bits} bits is too weak; the minimum is {limits.minimum_bits}"
             )
         if bits > limits.maximum_bits:
             raise DecodeError(
-                f"a Diffie-Hellman modulus of {bits} bits is absurdly large, {limits.maximum_bits} is the maximum"
+                f"a Diffie-Hellman modulus of {bits} bits is too long; the maximum is {limits.maximum_bits}"
             )
         if not _is_prime(self.modulus):
-            raise DecodeError("the Diffie-Hellman modulus is not a prime number, so it protects nothing")
+            raise DecodeError("the Diffie-Hellman modulus is not a prime number, so it offers no protection")
         self.check_public(self.base, "base")
 
     def check_public(self, value: int, what: str = "public value") -> None:
-        """Refuse 0, 1, p−1 and everything outside the group: with these the secret would be known beforehand.
+        """Refuse 0, 1, p−1 and everything outside the group, which would make the secret predictable.
 
         Raises:
             DecodeError: *value* is outside 2…p−2.
@@ -87,7 +87,7 @@ class Group:
 
 DEFAULT_GROUP: Final = Group(
     base=2,
-    # The 2048-bit group of RFC 3526, section 3, which the gateways have as their default.
+    # The 2048-bit group of RFC 3526, section 3, the default of the gateways.
     modulus=int(
         "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404dd"
         "ef9519b3cd3a431b302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7ed"
@@ -114,12 +114,12 @@ def to_base64(number: int) -> str:
 
 
 def from_base64(text: str, what: str, *, maximum_bits: int = DEFAULT_LIMITS.maximum_bits) -> int:
-    """Read a number that a peer sent: two's complement, or unsigned as some write it.
+    """Read a number that a peer sent, in two's complement or unsigned, as some peers write it.
 
     Raises:
         DecodeError: not base64, empty, or longer than *maximum_bits*.
     """
-    # 4 characters for 3 bytes; a few to spare for the leading zero and the padding.
+    # 4 characters for 3 bytes, and some for the leading zero and the padding.
     if len(text) > maximum_bits // 6 + 8:
         raise DecodeError(f"{what} is longer than {maximum_bits} bits")
     try:
@@ -128,7 +128,7 @@ def from_base64(text: str, what: str, *, maximum_bits: int = DEFAULT_LIMITS.maxi
         raise DecodeError(f"{what} is not base64") from None
     if not data:
         raise DecodeError(f"{what} is empty")
-    # Negative numbers do not occur, so a set top bit means that the writer left the leading zero out.
+    # Negative numbers do not occur, so a set top bit means that the leading zero was omitted.
     return int.from_bytes(data, "big")
 
 
@@ -136,10 +136,10 @@ def private_exponent(group: Group, random_below: RandomBelow, *, size_bytes: int
     """A random exponent from 2 to p−2.
 
     Args:
-        group: whose modulus bounds it.
+        group: its modulus is the bound.
         random_below: the source of randomness.
-        size_bytes: an upper bound in bytes, where the configuration has one. Exponents are the same modulo p−1,
-            so a bound above the modulus changes nothing but the time.
+        size_bytes: another upper bound, in bytes. Exponents are equivalent modulo p−1, so a bound above the modulus
+            has no effect.
     """
     choices = group.modulus - 3
     if size_bytes is not None:
@@ -150,8 +150,8 @@ def private_exponent(group: Group, random_below: RandomBelow, *, size_bytes: int
 def power(base: int, exponent: int, modulus: int) -> int:
     """``pow(base, exponent, modulus)`` for a worker thread, at the same speed.
 
-    The built-in holds the interpreter lock to the end, so a thread of its own would not free the event loop. This
-    one works in small steps, between which other threads run.
+    The built-in holds the interpreter lock until it is done, so it would block the event loop even from another
+    thread. This one works in small steps, and other threads run in between.
     """
     # The window method (Handbook of Applied Cryptography, algorithm 14.82): five squarings and one product a step.
     products = [1 % modulus]
@@ -167,10 +167,10 @@ def power(base: int, exponent: int, modulus: int) -> int:
 
 
 def shared_secret(group: Group, peer_public: int, exponent: int) -> bytes:
-    """The session secret: what both ends arrive at, in the form in which it keys the HMAC.
+    """The session secret that both ends compute, in the form that is the key of the HMAC.
 
     Raises:
-        DecodeError: the peer's value is outside 2…p−2, or leads to a secret that anyone could guess.
+        DecodeError: the peer's value is outside 2…p−2, or the secret would be predictable.
     """
     group.check_public(peer_public)
     secret = power(peer_public, exponent, group.modulus)
@@ -183,11 +183,11 @@ def shared_secret(group: Group, peer_public: int, exponent: int) -> bytes:
 def _is_prime(number: int) -> bool:
     """Miller-Rabin with the first primes as witnesses, after trial division by them.
 
-    Fixed witnesses are enough here: who can choose the modulus to fool them sits where the secret is known anyway;
-    the check is there for corrupted and careless moduli.
+    Fixed witnesses are enough: a peer that chooses a modulus to pass them knows the secret anyway. The check finds
+    corrupted and careless moduli.
     """
     if number == DEFAULT_GROUP.modulus:
-        return True  # a test has done the work
+        return True  # as a test shows
     if number < 2:
         return False
     for prime in _WITNESSES:

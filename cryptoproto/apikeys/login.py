@@ -1,7 +1,7 @@
-"""The client's half of a login, without any I/O: replies in, requests and the session's secret out.
+"""The client's half of a login, without I/O: replies in, requests and the session's secret out.
 
-The steps that compute (:meth:`ClientLogin.answer` and :meth:`ClientLogin.finish`) take tens of milliseconds with the
-customary group; run them in a worker thread.
+:meth:`ClientLogin.answer` and :meth:`ClientLogin.finish` compute for tens of milliseconds with the customary group. Run
+them in a worker thread.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .diffie_hellman import (
 __all__ = ["MINIMUM_KEY_BITS", "ClientLogin", "LoginOutcome", "api_private_key", "attempt_body"]
 
 MINIMUM_KEY_BITS: Final = 1024
-"""API keys that gateways handed out years ago are RSA-1024; new ones should have 2048 bits or more."""
+"""Old API keys have 1024 bits. New ones should have 2048 or more."""
 
 _MAXIMUM_CHALLENGE: Final = 65_536  # bytes; the customary challenge has 2048
 _MAXIMUM_REPLY: Final = 262_144  # characters: room for the challenge and numbers of 8192 bits, in base64
-# What fits into a header of HTTP and of STOMP as it is.
+# Characters that headers of HTTP and STOMP carry without escapes.
 _SESSION_ID: Final = re.compile(r"[\x21-\x7e]{1,256}")
 
 
@@ -70,22 +70,22 @@ def attempt_body(api_key: str) -> bytes:
 
 
 def api_private_key(key: PrivateKey | str | bytes) -> PrivateKey:
-    """The private key of an API key: as it is, or read from base64 of DER as gateways hand it out.
+    """The private key of an API key: a ``PrivateKey``, PEM, DER, or base64 of DER as gateways issue it.
 
     Raises:
-        ConfigurationError: it holds no RSA private key of at least 1024 bits.
+        ConfigurationError: it is not an RSA private key of at least 1024 bits.
     """
     if isinstance(key, PrivateKey):
         return key
     if not isinstance(key, str | bytes):
-        raise ConfigurationError("the private key is a PrivateKey, base64 text or DER bytes")
+        raise ConfigurationError("the private key must be a PrivateKey, base64 text or DER bytes")
     if "-----BEGIN" in (key if isinstance(key, str) else key.decode("latin-1")):
         return PrivateKey.from_pem(key.encode() if isinstance(key, str) else key)
     return PrivateKey.from_der(key, minimum_bits=MINIMUM_KEY_BITS)
 
 
 class ClientLogin:
-    """One login, from the reply to the attempt on.
+    """One login, starting with the reply to the attempt.
 
     Args:
         attempt_reply: the body of the gateway's answer to the attempt.
@@ -107,7 +107,7 @@ class ClientLogin:
     ) -> None:
         reply = _decode(attempt_reply, _AttemptReply, "the reply to the login attempt")
         if not _SESSION_ID.fullmatch(reply.session_id):
-            raise DecodeError("the reply to the login attempt names a session that fits into no header")
+            raise DecodeError("the reply to the login attempt has a session id that no header can carry")
         self._session_id = reply.session_id
         self._challenge = _challenge(reply.challenge)
         self._limits = limits
@@ -118,10 +118,10 @@ class ClientLogin:
         self._exponent = private_exponent(self._group, random_below)
 
     def answer(self, key: PrivateKey) -> bytes:
-        """The JSON of the confirmation: the signed challenge and our public value. Computes.
+        """The JSON of the confirmation: the signed challenge and our public value. Slow, see the module.
 
         Raises:
-            DecodeError: the gateway's group is refused; see :class:`~cryptoproto.apikeys.GroupLimits`.
+            DecodeError: the gateway's group is unsafe; see :class:`~cryptoproto.apikeys.GroupLimits`.
         """
         self._group.check(self._limits)
         public = power(self._group.base, self._exponent, self._group.modulus)
@@ -131,7 +131,7 @@ class ClientLogin:
         )
 
     def finish(self, confirm_reply: bytes) -> LoginOutcome:
-        """The session, from the body of the gateway's answer to the confirmation. Computes.
+        """The session, from the gateway's reply to the confirmation. Slow, see the module.
 
         Raises:
             DecodeError: the reply is unreadable, or the gateway's public value is outside 2…p−2.
@@ -150,7 +150,7 @@ class ClientLogin:
 
 def _decode(body: bytes, kind: type[Any], what: str) -> Any:
     if len(body) > _MAXIMUM_REPLY:
-        raise DecodeError(f"{what} has {len(body)} bytes, {_MAXIMUM_REPLY} is the maximum")
+        raise DecodeError(f"{what} has {len(body)} bytes; the maximum is {_MAXIMUM_REPLY}")
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -162,18 +162,18 @@ def _challenge(text: str) -> bytes:
         challenge = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         raise DecodeError("the challenge is not base64") from None
-    # A short one could be a message in disguise, which our key would sign.
+    # A short challenge could be a meaningful message, which our key would sign.
     if not 16 <= len(challenge) <= _MAXIMUM_CHALLENGE:
         raise DecodeError(f"the challenge has {len(challenge)} bytes, expected 16 to {_MAXIMUM_CHALLENGE}")
     return challenge
 
 
 def _milliseconds(value: float | str, what: str) -> float:
-    """A number that gateways write as a JSON number or as a string."""
+    """A number, which some gateways write as a JSON number and others as a string."""
     try:
         number = float(value)
     except ValueError:
-        raise DecodeError(f"{what} is no number") from None
+        raise DecodeError(f"{what} is not a number") from None
     if not 1 <= number <= 1e12:  # also false for NaN
         raise DecodeError(f"{what} of {number:g} ms is out of bounds")
     return number

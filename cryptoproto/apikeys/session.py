@@ -1,6 +1,6 @@
-"""A session that both ends know: its secret, its nonce, and the headers that they make.
+"""A session that both ends know: its secret, its nonce, and the headers made from them.
 
-No I/O except :meth:`Session.save` and :meth:`Session.load`, which keep a session over a restart.
+No I/O except :meth:`Session.save` and :meth:`Session.load`, which keep a session across restarts.
 """
 
 from __future__ import annotations
@@ -42,11 +42,10 @@ class Session:
     """One session with a gateway. Safe to use from several threads.
 
     Args:
-        outcome: what the login gave.
-        wall_clock_ns: nanoseconds since 1970, from which the nonce starts. It only ever grows, so a process that
-            goes on with a stored session is above everything that it has sent before, and a clock that is set
-            back does no harm while the process runs.
-        nonce: the highest nonce that was used before.
+        outcome: the result of the login.
+        wall_clock_ns: nanoseconds since 1970, where the nonce starts. So a process that continues a stored session
+            starts above every nonce used before. The nonce never decreases, even if the clock is set back.
+        nonce: the highest nonce used before.
     """
 
     __slots__ = ("_lock", "_nonce", "_secret", "_wall_clock_ns", "keepalive_s", "session_id")
@@ -62,23 +61,34 @@ class Session:
         self._lock = threading.Lock()
 
     def next_nonce(self) -> int:
-        """A nonce above every earlier one: the clock in microseconds, or one more than the last."""
+        """A nonce above every earlier one: the time in microseconds, or the last nonce plus one."""
         with self._lock:
             self._nonce = max(self._nonce + 1, self._wall_clock_ns() // 1000)
             if self._nonce > _MAXIMUM_NONCE:
-                raise ConfigurationError("the nonce has run out; is the clock of this machine right?")
+                raise ConfigurationError("the nonce exceeds 64 bits; is the clock of this machine right?")
             return self._nonce
 
-    def headers(self, method: str, url: str, body: bytes = b"", *, path_prefix: str = "") -> dict[str, str]:
-        """The three headers of one request, with a nonce of its own: for one sending, not to be sent again."""
+    def headers(
+        self, method: str, url: str, body: bytes = b"", *, content_type: str = "", path_prefix: str = ""
+    ) -> dict[str, str]:
+        """The three headers of one request, with a new nonce. Send them once.
+
+        Args:
+            method: as it will be sent.
+            url: the whole URL, or path and query, exactly as it will be sent.
+            body: exactly the bytes that will be sent.
+            content_type: the ``Content-Type`` header that will be sent. The body of a form is signed as parameters.
+            path_prefix: what a proxy removes from the front of the path.
+        """
         nonce = str(self.next_nonce())
+        session_headers = session_headers_payload(nonce, self.session_id)
         payload = payload_of_url(
-            method, url, body, headers=session_headers_payload(nonce, self.session_id), path_prefix=path_prefix
+            method, url, body, content_type=content_type, headers=session_headers, path_prefix=path_prefix
         )
         return self._headers(nonce, sign(payload, self._secret))
 
     def stomp_headers(self) -> dict[str, str]:
-        """The three headers of one STOMP CONNECT, with a nonce of its own."""
+        """The three headers of one STOMP CONNECT, with a new nonce."""
         nonce = str(self.next_nonce())
         return self._headers(nonce, sign(session_connect_payload(nonce, self.session_id), self._secret))
 
@@ -97,7 +107,7 @@ class Session:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, wall_clock_ns: Callable[[], int] = time.time_ns) -> Session:
-        """Go on with a stored session; whether the gateway still knows it shows with the first request.
+        """Continue a stored session. Only the first request shows whether the gateway still knows it.
 
         Raises:
             ConfigurationError: the file is missing, open to others, or holds no session.

@@ -1,4 +1,4 @@
-"""The session flow: log in once, sign with the session's secret, stay logged in."""
+"""The session flow: log in once, sign with the session's secret, keep the session alive."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ logger = logging.getLogger("cryptoproto.apikeys")
 _KEEP_ALIVE_SHARE: Final = 3  # a keep-alive after a third of the time leaves room for two that get lost
 _RETRY_SHARE: Final = 10  # after a failed keep-alive, how much of the session's time to wait
 
-# RFC 9110, section 9.2.2. Only these are repeated when it is not certain that the first one was turned away unread.
+# RFC 9110, section 9.2.2. Only these are repeated if it is uncertain whether the first one was processed.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-# The words with which gateways turn away a session that they do not know (any more), before they look at the request.
+# What gateways answer, before they look at the request, if they do not know the session or no longer know it.
 _SESSION_GONE: Final = re.compile(
     r"\b(unknown|expired|no such|invalid) session\b|\bsession\b.{0,80}\b(not found|unknown|expired|has gone)\b",
     re.IGNORECASE | re.DOTALL,
@@ -45,16 +45,16 @@ class _Refusal(msgspec.Struct):
 
 
 class SessionAuth(httpx.Auth):
-    """Signs requests with the secret of a session, keeps the session alive and logs in again when it has gone.
+    """Signs requests with the secret of a session, keeps the session alive, and logs in again if the gateway loses it.
 
-    Made by :meth:`login`; belongs to the event loop in which it was made. Ends with :meth:`logout`, or ``async with``.
+    Made by :meth:`login`; belongs to the event loop in which it was made. :meth:`close` stops it and leaves the session
+    to the gateway; :meth:`logout` and leaving ``async with`` end the session at the gateway as well.
 
-    One request at a time is under way on a session, until the first byte of its response: the gateway takes only
-    nonces that grow, and nothing else makes two requests arrive in the order in which they were signed. For slow
-    requests side by side, log in several times.
+    A session has one request in flight, until the first byte of its response: the gateway accepts increasing nonces
+    only, and concurrent requests may arrive in any order. For slow concurrent requests, log in several times.
 
-    A request is repeated in one case alone, once and with a fresh nonce: when the gateway has turned it away because
-    the session has gone. After an error of the network nothing is repeated.
+    A request is repeated in one case only, once and with a new nonce: if the gateway refused it because it does not
+    know the session. Nothing is repeated after a network error.
     """
 
     requires_request_body = True
@@ -112,18 +112,19 @@ class SessionAuth(httpx.Auth):
     ) -> Self:
         """Log in: attempt, signed challenge, Diffie-Hellman, confirmation; then keep the session alive.
 
-        Cancelling it leaves nothing behind but an unconfirmed session, which the gateway drops by itself.
+        If it is cancelled, an unconfirmed login may remain, which the gateway drops after its time.
 
         Args:
-            base_url: of the gateway, such as ``https://host``; a path in it is taken for a proxy's prefix.
+            base_url: the gateway, such as ``https://host``. A path in it is a proxy's prefix.
             api_key: the name of the key.
             private_key: a :class:`~cryptoproto.PrivateKey`, or base64 of DER (PKCS#8).
-            root: where the login calls are: ``/api/v1/login``, ``/api/v0``, ``/session/login`` are in use.
-            path_prefix: what a proxy takes from the front of the path before the gateway sees it; by default the
+            root: the path of the login calls. ``/api/v1/login``, ``/api/v0`` and ``/session/login`` are in use.
+            path_prefix: what a proxy removes from the front of the path before the gateway sees it. The default is the
                 path of *base_url*.
-            http: a client for the login calls and keep-alives, without ``auth``; stays open. By default an own one.
-            timeout: seconds for each of those calls; for an own client only.
-            limits: the lengths of modulus that are accepted.
+            http: a client for the login calls and keep-alives, without ``auth``. It stays open. The default is a new
+                client, which is closed with this object.
+            timeout: seconds for each of those calls, if *http* is not given.
+            limits: the accepted lengths of the modulus.
             random_below: the source of the private exponent.
             clock: seconds, for the keep-alive.
             wall_clock_ns: nanoseconds since 1970, where the nonce starts.
@@ -131,7 +132,7 @@ class SessionAuth(httpx.Auth):
 
         Raises:
             ConfigurationError: an argument or the key cannot be used.
-            LoginRefused: the gateway turned us away, or its numbers are not to be trusted.
+            LoginRefused: the gateway refused the login, or its numbers are unsafe.
             httpx.TransportError: the gateway cannot be reached.
         """
         auth = cls(
@@ -158,45 +159,51 @@ class SessionAuth(httpx.Auth):
 
     @property
     def session(self) -> Session:
-        """The session as it is now; another one after a login of its own accord.
+        """The current session. A new login replaces it.
 
         Raises:
-            RequestNotSent: it was logged out.
+            RequestNotSent: it was closed.
         """
         if self._session is None or self._closed:
-            raise RequestNotSent("this session was logged out; log in again with SessionAuth.login()")
+            raise RequestNotSent("this session was closed; log in again with SessionAuth.login()")
         return self._session
 
-    def headers(self, method: str, url: str, body: bytes = b"") -> dict[str, str]:
-        """The three headers of one request, for any HTTP library; to be sent once, and before the next are made.
+    def headers(self, method: str, url: str, body: bytes = b"", *, content_type: str = "") -> dict[str, str]:
+        """The three headers of one request, for any HTTP library. Send them once, and before the next are made.
+
+        Args:
+            method: as it will be sent.
+            url: the whole URL, or path and query, exactly as it will be sent.
+            body: exactly the bytes that will be sent.
+            content_type: the ``Content-Type`` header that will be sent. The body of a form is signed as parameters.
 
         Raises:
-            RequestNotSent: the session was logged out.
+            RequestNotSent: the session was closed.
         """
-        headers = self.session.headers(method, url, body, path_prefix=self._path_prefix)
+        headers = self.session.headers(method, url, body, content_type=content_type, path_prefix=self._path_prefix)
         self._used_at = self._clock()
         return headers
 
     def stomp_headers(self) -> dict[str, str]:
-        """The three headers of one STOMP CONNECT; to be sent once, and before the next headers are made.
+        """The three headers of one STOMP CONNECT. Send them once, and before the next are made.
 
         Raises:
-            RequestNotSent: the session was logged out.
+            RequestNotSent: the session was closed.
         """
         return self.session.stomp_headers()
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Hold every other signed request back: for a signed exchange that does not go through httpx."""
+        """Hold back every other signed request, for a signed exchange that does not go through httpx."""
         async with self._turn:
             yield
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Refuse a client without an event loop: it could not log in again, nor keep requests in order."""
-        raise ConfigurationError("SessionAuth belongs to an event loop: use it with httpx.AsyncClient")
+        """Refuse a client without an event loop, which could neither log in again nor keep requests in order."""
+        raise ConfigurationError("SessionAuth needs an event loop; use it with httpx.AsyncClient")
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Sign, send, and once more with a new session if the old one has gone."""
+        """Sign and send, and once more with a new session if the gateway does not know the old one."""
         await request.aread()
         async with self._turn:
             self._sign(request)
@@ -207,7 +214,7 @@ class SessionAuth(httpx.Auth):
             await response.aread()
             if not await self._has_gone(request.method, response):
                 return
-            logger.info("the session has gone, logging in again")
+            logger.info("the gateway does not know the session any more, logging in again")
             await self._log_in()
             self._sign(request)
             yield request
@@ -215,24 +222,27 @@ class SessionAuth(httpx.Auth):
 
     def _sign(self, request: httpx.Request) -> None:
         target = request.url.raw_path.decode("ascii")
-        headers = self.session.headers(request.method, target, request.content, path_prefix=self._path_prefix)
+        content_type = request.headers.get("content-type", "")
+        headers = self.session.headers(
+            request.method, target, request.content, content_type=content_type, path_prefix=self._path_prefix
+        )
         request.headers.update(headers)
 
     async def _has_gone(self, method: str, response: httpx.Response) -> bool:
-        """Whether the response means that the session has gone and the request was not processed."""
+        """Whether the response means that the session is unknown and the request was not processed."""
         try:
             refusal = msgspec.json.decode(response.content, type=_Refusal)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return False  # not how a gateway refuses: the application's own answer
+            return False  # gateways refuse in JSON, so this is the application's answer
         said = _SESSION_GONE.search(refusal.error_description or "") is not None
-        # In other words than these, a refusal may come from the application, which has processed the request.
+        # Any other text may come from the application, after it has processed the request.
         if not said and method not in _IDEMPOTENT:
             return False
-        alive = await self._ask_alive()  # the application may speak of sessions of its own
+        alive = await self._ask_alive()  # the application may have sessions of its own
         return said if alive is None else not alive
 
     async def _ask_alive(self) -> bool | None:
-        """Send a keep-alive; whether the session is known, ``None`` if the gateway has no such call.
+        """Send a keep-alive. Return whether the session is known, or ``None`` if the gateway has no such call.
 
         The caller holds the turn.
         """
@@ -248,7 +258,7 @@ class SessionAuth(httpx.Auth):
         return await self._http.send(request, auth=None, follow_redirects=False)
 
     async def _log_in(self) -> None:
-        """Make a session. The caller holds the turn, or is the only one to know this object."""
+        """Create a session. The caller holds the turn, or is the only one with this object."""
         try:
             login = ClientLogin(
                 await self._login_call("attempt", attempt_body(self._api_key)),
@@ -259,7 +269,7 @@ class SessionAuth(httpx.Auth):
             reply = await self._login_call("confirm", answer)
             outcome: LoginOutcome = await asyncio.to_thread(login.finish, reply)
         except DecodeError as error:
-            raise LoginRefused(f"the gateway's part of the login cannot be accepted: {error}") from error
+            raise LoginRefused(f"the login was given up, because the gateway's reply is unusable: {error}") from error
         previous = self._session
         nonce = 0 if previous is None else previous.next_nonce()
         self._session = Session(outcome, wall_clock_ns=self._wall_clock_ns, nonce=nonce)
@@ -273,10 +283,10 @@ class SessionAuth(httpx.Auth):
             return response.content
         roots = "/api/v1/login, /api/v0 and /session/login are in use"
         hint = {
-            400: "is the private key the one that belongs to this API key?",
-            401: f"are sessions enabled there, is the key's name right, and the login root? {roots}",
+            400: "does the private key belong to this API key?",
+            401: f"are sessions enabled there, and are the name of the key and the login root right? {roots}",
             404: f"is it the gateway's login root? {roots}",
-        }.get(response.status_code, "ask whoever runs the gateway")
+        }.get(response.status_code, "ask the operator of the gateway")
         raise LoginRefused(
             f"login {name} at {url} was answered with status {response.status_code}{_reason(response)}; {hint}",
             status=response.status_code,
@@ -293,7 +303,7 @@ class SessionAuth(httpx.Auth):
             try:
                 async with self._turn:
                     if self._session is session and await self._ask_alive() is False:
-                        logger.info("the session has gone, logging in again")
+                        logger.info("the gateway does not know the session any more, logging in again")
                         await self._log_in()
             except (httpx.HTTPError, LoginRefused) as error:
                 logger.warning("keep-alive failed, trying again: %s", error)
@@ -303,7 +313,7 @@ class SessionAuth(httpx.Auth):
         """End the session at the gateway, then :meth:`close`. Calling it again does nothing.
 
         Raises:
-            httpx.TransportError: the gateway cannot be reached; the session ends by itself after its time.
+            httpx.TransportError: the gateway cannot be reached. The session ends after its time without a request.
         """
         if self._closed or self._session is None:
             await self.close()
@@ -315,14 +325,17 @@ class SessionAuth(httpx.Auth):
             await self.close()
 
     async def close(self) -> None:
-        """Stop the keep-alive and close the own client, without a word to the gateway."""
+        """Stop the keep-alive and close the HTTP client, unless it was given. The session at the gateway goes on.
+
+        Calling it again does nothing.
+        """
         self._closed = True
         keeper, self._keeper = self._keeper, None
         if keeper is not None:
             keeper.cancel()
             await asyncio.wait([keeper])
             if not keeper.cancelled() and (error := keeper.exception()) is not None:
-                logger.error("the keep-alive had ended before: %s", error)
+                logger.error("the keep-alive had failed before: %s", error)
         if self._owns_http:
             await self._http.aclose()
 
@@ -333,7 +346,7 @@ class SessionAuth(httpx.Auth):
         try:
             await self.logout()
         except httpx.HTTPError as error:
-            logger.warning("the logout did not arrive: %s", error)
+            logger.warning("the logout failed: %s", error)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -346,12 +359,12 @@ def _checked_base(base_url: str) -> httpx.URL:
     except httpx.InvalidURL as error:
         raise ConfigurationError(f"the gateway's address is not a URL: {error}") from None
     if base.scheme not in ("http", "https") or not base.host or base.query or base.fragment:
-        raise ConfigurationError("the gateway's address is http:// or https://, a host, and perhaps a path")
+        raise ConfigurationError("the gateway's address must have http:// or https://, a host, and perhaps a path")
     return base
 
 
 def _reason(response: httpx.Response) -> str:
-    """The gateway's own words, where it has the customary ones; shortened, for they end up in logs."""
+    """The gateway's own text, if it has the customary form. Shortened, because it is logged."""
     try:
         refusal = msgspec.json.decode(response.content, type=_Refusal)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,11 +1,10 @@
-"""STOMP over WebSocket: one connection of a client, with either flow's headers in its CONNECT."""
+"""STOMP over WebSocket: one connection of a client, with the headers of either flow in its CONNECT."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import itertools
-import logging
 import ssl as ssl_module
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -41,17 +40,15 @@ from .stomp_subscription import AckMode, StompMessage, Subscription
 
 __all__ = ["StompConnection"]
 
-logger = logging.getLogger("cryptoproto.apikeys")
-
 _ROOM_FOR_HEADERS: Final = 131_072  # in bytes; twice what the parser accepts
-_SILENT_CLOSE_S: Final = 1.0  # for a gateway that says nothing any more to answer a close
+_SILENT_CLOSE_S: Final = 1.0  # for a silent gateway to answer a close
 _GRACE: Final = 2.0  # how many times its interval a heart-beat may take; networks delay
 
 
 class StompConnection:
     """A STOMP connection. Made by :meth:`connect`; belongs to one event loop.
 
-    When it ends, for whatever reason, every subscription and every waiting call ends with the same error.
+    When it ends, every subscription and every waiting call ends with the same error.
 
     Attributes:
         version: of STOMP, as agreed: ``1.1`` or ``1.2``.
@@ -66,6 +63,7 @@ class StompConnection:
         heart_beat_ms: tuple[int, int],
         *,
         max_queue: int,
+        max_queue_bytes: int,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
@@ -74,6 +72,7 @@ class StompConnection:
         self._link = link
         self._parser = parser
         self._max_queue = max_queue
+        self._max_queue_bytes = max_queue_bytes
         self._clock = clock
         self._sleep = sleep
         self._ids = itertools.count(1)
@@ -102,6 +101,7 @@ class StompConnection:
         ssl: ssl_module.SSLContext | None = None,
         open_timeout: float | None = 10.0,
         max_queue: int = 4096,
+        max_queue_bytes: int = 64 * 1024 * 1024,
         max_body: int = DEFAULT_MAXIMUM_BODY,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -110,15 +110,15 @@ class StompConnection:
 
         Args:
             url: such as ``wss://host/stomp/v0``; ``ws://`` shows the credentials to the network.
-            auth: whose headers the CONNECT frame carries.
+            auth: signs the CONNECT frame.
             headers: more headers for the CONNECT frame.
-            versions: of STOMP, of which the gateway chooses.
-            heart_beat_ms: how often we can send, and how often we want to hear, in milliseconds; 0 for not at all.
-            transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows where it is installed), or an opener of
-                one's own.
-            ssl: for ``wss://``; the default checks the gateway's certificate.
+            versions: the versions of STOMP to offer.
+            heart_beat_ms: how often we can send, and how often we want to receive, in milliseconds; 0 for never.
+            transport: ``"websockets"``, ``"picows"``, ``"auto"`` (picows if it is installed), or a custom opener.
+            ssl: for ``wss://``. The default checks the gateway's certificate.
             open_timeout: seconds until CONNECTED.
-            max_queue: messages that may wait in one subscription; one more ends the connection.
+            max_queue: how many messages may wait in one subscription. One more ends the connection.
+            max_queue_bytes: how many bytes may wait in one subscription.
             max_body: bytes of the longest message accepted.
             clock: seconds, for the heart-beats.
             sleep: waits between heart-beats.
@@ -126,13 +126,15 @@ class StompConnection:
         Raises (when awaited or entered):
             ConfigurationError: an argument cannot be used.
             LoginRefused: the gateway answered the CONNECT with an ERROR frame.
-            HandshakeError: what answered does not speak STOMP, or no version that we do.
+            HandshakeError: the answer is not STOMP, or has none of *versions*.
             OSError: nothing answered; TimeoutError after *open_timeout*.
         """
         if not versions or any(version not in VERSIONS for version in versions):
-            raise ConfigurationError(f"versions are among {', '.join(VERSIONS)}")
-        if max_queue < 1 or max_body < 0 or min(heart_beat_ms) < 0:
-            raise ConfigurationError("max_queue is positive, max_body and heart_beat_ms are not negative")
+            raise ConfigurationError(f"versions must be among {', '.join(VERSIONS)}")
+        if max_queue < 1 or max_queue_bytes < 1 or max_body < 0 or min(heart_beat_ms) < 0:
+            raise ConfigurationError(
+                "max_queue and max_queue_bytes must be positive, max_body and heart_beat_ms not negative"
+            )
 
         async def run() -> StompConnection:
             parser = FrameParser(maximum_body=max_body)
@@ -141,7 +143,16 @@ class StompConnection:
                 async with asyncio.timeout(open_timeout):
                     await link.open(timeout=open_timeout, max_message_bytes=max_body + _ROOM_FOR_HEADERS)
                     connected = await introduce(link, parser, url, auth, headers or {}, versions, heart_beat_ms)
-                return cls(link, parser, connected, heart_beat_ms, max_queue=max_queue, clock=clock, sleep=sleep)
+                return cls(
+                    link,
+                    parser,
+                    connected,
+                    heart_beat_ms,
+                    max_queue=max_queue,
+                    max_queue_bytes=max_queue_bytes,
+                    clock=clock,
+                    sleep=sleep,
+                )
             except CryptoprotoError:
                 link.close()
                 await link.wait_closed()
@@ -166,13 +177,13 @@ class StompConnection:
             destination: such as ``/topic/streams``.
             ack: ``auto``, or ``client`` (one ACK for all messages so far), or ``client-individual``.
             headers: more headers for the frame.
-            receipt: whether to wait until the gateway confirms. Not every gateway does.
+            receipt: whether to wait until the gateway confirms. Some gateways never do.
 
         Returns:
             An async iterator of messages, and an async context manager that unsubscribes.
         """
         name = f"sub-{next(self._ids)}"
-        subscription = Subscription(self, name, destination, ack, self._max_queue)
+        subscription = Subscription(self, name, destination, ack, self._max_queue, self._max_queue_bytes)
         self._subscriptions[name] = subscription
         try:
             frame_headers = {**(headers or {}), "id": name, "destination": destination, "ack": ack}
@@ -209,7 +220,7 @@ class StompConnection:
         await self._command(Frame("SEND", frame_headers, data), receipt=receipt)
 
     async def acknowledge(self, message: StompMessage, *, positive: bool = True) -> None:
-        """Send ACK, or NACK where *positive* is false, for *message*; see also :meth:`StompMessage.ack`."""
+        """Send ACK for *message*, or NACK if *positive* is false. See also :meth:`StompMessage.ack`."""
         if self.version == "1.2":
             headers = {"id": message.headers.get("ack", "")}
         else:
@@ -218,11 +229,13 @@ class StompConnection:
                 "subscription": message.headers.get("subscription", ""),
             }
         if not all(headers.values()):
-            raise ConfigurationError("this message asks for no acknowledgement; subscribe with ack='client-individual'")
+            raise ConfigurationError(
+                "this message does not ask for an acknowledgement; subscribe with ack='client-individual'"
+            )
         await self._command(Frame("ACK" if positive else "NACK", headers))
 
     async def unsubscribe(self, subscription: Subscription) -> None:
-        """Take nothing more from *subscription*; its iterator ends after what it already has."""
+        """End *subscription*. Its iterator ends after the messages that have arrived."""
         if self._subscriptions.pop(subscription.id, None) is None:
             return
         subscription._finish(None)
@@ -250,7 +263,7 @@ class StompConnection:
         try:
             await self._link.send(data)
         except ConnectionClosed as error:
-            if self._ended is None:  # the reader hears of it in a moment
+            if self._ended is None:  # the reader reports it in a moment
                 raise
             raise _again(self._ended, sent=bool(error.sent)) from None
 
@@ -267,11 +280,11 @@ class StompConnection:
     def _take(self, frame: Frame) -> None:
         if frame.command == "MESSAGE":
             subscription = self._subscriptions.get(frame.headers.get("subscription", ""))
-            if subscription is not None and not subscription._offer(frame):  # else unsubscribed a moment ago
+            if subscription is not None and not subscription._offer(frame):  # otherwise it has just been unsubscribed
                 raise SlowConsumer(
                     None,
-                    f"{self._max_queue} messages wait in a subscription to "
-                    f"{subscription.destination}; take them faster or raise max_queue",
+                    f"more than {self._max_queue} messages or {self._max_queue_bytes} bytes wait in the subscription "
+                    f"to {subscription.destination}; read faster, or raise max_queue or max_queue_bytes",
                 )
         elif frame.command == "RECEIPT":
             waiting = self._receipts.get(frame.headers.get("receipt-id", ""))
@@ -294,10 +307,10 @@ class StompConnection:
     async def _watch(self, patience_s: float) -> None:
         while (left := self._heard_at + patience_s - self._clock()) > 0:
             await self._sleep(left)
-        self._end(HeartbeatTimeout(None, f"nothing was heard from the gateway for {patience_s:g} s"))
+        self._end(HeartbeatTimeout(None, f"the gateway sent nothing for {patience_s:g} s"))
 
     def _end(self, error: CryptoprotoError) -> None:
-        """Remember why, wake everyone who waits, close. State first, waiters second."""
+        """Store the reason, wake all waiters, close. State first, waiters second."""
         if self._ended is not None:
             return
         self._ended = error
@@ -308,7 +321,7 @@ class StompConnection:
         for waiting in self._receipts.values():
             if not waiting.done():
                 waiting.set_exception(_again(error, sent=True))
-                waiting.exception()  # whose caller may hear it from the link first, and never look here
+                waiting.exception()  # marks it as retrieved: the caller may have got the error from the link
         current = asyncio.current_task()
         for task in self._tasks:
             if task is not current:
@@ -319,7 +332,7 @@ class StompConnection:
             self._link.close()
 
     async def close(self) -> None:
-        """DISCONNECT, wait for its receipt (a second at the most), close. Calling it again does nothing."""
+        """Send DISCONNECT, wait for its receipt for up to one second, and close. Calling it again does nothing."""
         if self._ended is None:
             self._leaving = True
             with contextlib.suppress(CryptoprotoError, TimeoutError):
@@ -340,7 +353,7 @@ class StompConnection:
 
 
 class _Connecting:
-    """What :meth:`StompConnection.connect` returns: to be awaited, or entered with ``async with``."""
+    """The result of :meth:`StompConnection.connect`: await it, or enter it with ``async with``."""
 
     def __init__(self, run: Callable[[], Awaitable[StompConnection]]) -> None:
         self._run = run
@@ -361,7 +374,7 @@ class _Connecting:
 
 
 def _again(error: CryptoprotoError, *, sent: bool) -> CryptoprotoError:
-    """The reason for the end, as an error of one call: a fresh object, so that tracebacks do not pile up."""
+    """The reason of the end as a new error for one call, so that tracebacks do not grow."""
     if isinstance(error, StompError):
         fresh: CryptoprotoError = StompError(error.message, error.text)
     elif isinstance(error, ConnectionClosed):

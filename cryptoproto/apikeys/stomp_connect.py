@@ -1,4 +1,4 @@
-"""CONNECT and CONNECTED: how a STOMP connection begins."""
+"""CONNECT and CONNECTED: the beginning of a STOMP connection."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ async def introduce(
     versions: tuple[str, ...],
     heart_beat_ms: tuple[int, int],
 ) -> Frame:
-    """CONNECT and CONNECTED; the parser reads the agreed version's escapes afterwards."""
+    """Send CONNECT and return CONNECTED. The parser reads the escapes of the agreed version from then on."""
     about = {
         "accept-version": ",".join(sorted(versions)),
         "host": urlsplit(url).hostname or "",
         "heart-beat": f"{heart_beat_ms[0]},{heart_beat_ms[1]}",
         **headers,
     }
-    # A session's nonces have to arrive in order, so its other requests wait until this one was answered.
+    # The nonces of a session have to arrive in order, so its other requests wait until this one is answered.
     async with auth.turn() if isinstance(auth, SessionAuth) else _no_turn():
         credentials = {} if auth is None else auth.stomp_headers()
         connect = encode_frame(Frame("CONNECT", {**about, **credentials}))
@@ -41,7 +41,7 @@ async def introduce(
         except ConnectionClosed as error:
             raise HandshakeError(f"the gateway closed the connection instead of answering CONNECT: {error}") from error
         except DecodeError as error:
-            raise HandshakeError(f"what answered CONNECT does not speak STOMP: {error}") from error
+            raise HandshakeError(f"the answer to CONNECT is not STOMP: {error}") from error
     if frame.command == "ERROR":
         reason = frame.headers.get("message", "") or frame.body.decode(errors="replace")[:1000]
         raise LoginRefused(
@@ -50,7 +50,9 @@ async def introduce(
         )
     version = frame.headers.get("version", "1.0")
     if frame.command != "CONNECTED" or version not in versions:
-        raise HandshakeError(f"the gateway answered CONNECT with {frame.command} {version}; we speak {versions}")
+        raise HandshakeError(
+            f"the gateway answered CONNECT with {frame.command} {version}; supported versions are {', '.join(versions)}"
+        )
     parser.version = version
     return frame
 

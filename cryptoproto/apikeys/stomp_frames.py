@@ -1,8 +1,8 @@
 """STOMP 1.1 and 1.2 frames to bytes and back, without any I/O.
 
-Published codecs were looked at first. stomp.py has none that stands alone, and lets undefined escapes through;
-stomper ends at STOMP 1.1; stompman loses carriage returns, reads over malformed headers, unescapes CONNECTED, and
-drops values with a colon, which CONNECTED carries unescaped. All of these read without a limit.
+No published codec fits: stomp.py has none of its own and accepts undefined escapes; stomper ends at STOMP 1.1; stompman
+loses carriage returns, ignores malformed headers, unescapes CONNECTED, and drops values with a colon, which CONNECTED
+carries unescaped. None of them limits what it reads.
 
 STOMP 1.2 specification: https://stomp.github.io/stomp-specification-1.2.html
 """
@@ -16,11 +16,20 @@ from typing import Final
 
 from ..exceptions import ConfigurationError, DecodeError
 
-__all__ = ["HEARTBEAT", "VERSIONS", "Frame", "FrameParser", "encode_frame", "heart_beats", "parse_heart_beat"]
+__all__ = [
+    "HEARTBEAT",
+    "VERSIONS",
+    "Frame",
+    "FrameParser",
+    "encode_frame",
+    "encode_head",
+    "heart_beats",
+    "parse_heart_beat",
+]
 
 HEARTBEAT: Final = b"\n"
 VERSIONS: Final = ("1.2", "1.1")
-"""What is spoken, the better one first."""
+"""The versions that are supported, the preferred one first."""
 
 _COMMANDS: Final = frozenset(
     {
@@ -31,7 +40,7 @@ _COMMANDS: Final = frozenset(
 )
 _LONGEST_COMMAND: Final = max(map(len, _COMMANDS))
 _WITH_BODY: Final = frozenset({"SEND", "MESSAGE", "ERROR"})
-_UNESCAPED: Final = frozenset({"CONNECT", "CONNECTED"})  # for the sake of STOMP 1.0, which knew no escapes
+_UNESCAPED: Final = frozenset({"CONNECT", "CONNECTED"})  # STOMP 1.0 had no escapes
 
 _ESCAPES: Final = {
     "1.1": str.maketrans({"\\": "\\\\", "\n": "\\n", ":": "\\c"}),
@@ -44,7 +53,7 @@ _UNESCAPES: Final = {
 _ESCAPE: Final = re.compile(r"\\.?", re.DOTALL)
 
 _MAXIMUM_HEADERS: Final = 128
-_MAXIMUM_HEAD: Final = 65_536  # bytes from the command to the blank line; what HTTP servers customarily allow
+_MAXIMUM_HEAD: Final = 65_536  # bytes from the command to the blank line, as HTTP servers customarily allow
 DEFAULT_MAXIMUM_BODY: Final = 1 << 20
 
 
@@ -54,8 +63,8 @@ class Frame:
 
     Attributes:
         command: such as ``MESSAGE``.
-        headers: by name, unescaped; of a header that came twice the first, as the specification has it.
-        body: the bytes, whatever their ``content-type`` says.
+        headers: by name, unescaped. If a header came twice, the first value, as the specification says.
+        body: the bytes, whatever ``content-type`` says.
     """
 
     command: str
@@ -68,21 +77,30 @@ class Frame:
 
 
 def encode_frame(frame: Frame, version: str = "1.2") -> bytes:
-    """The bytes of *frame*; ``content-length`` is added where there is a body.
+    """The bytes of *frame*. ``content-length`` is added if there is a body.
 
     Raises:
-        ConfigurationError: the frame cannot be written: an unknown command, a body where none belongs, or a header
-            whose characters have no escape.
+        ConfigurationError: the frame cannot be written: the command is unknown or has no body, or a header has
+            characters without an escape.
+    """
+    return b"%b%b\0" % (encode_head(frame, version), frame.body)
+
+
+def encode_head(frame: Frame, version: str = "1.2") -> bytes:
+    """The bytes of *frame* up to its body, which a NUL byte follows.
+
+    Raises:
+        ConfigurationError: as for :func:`encode_frame`.
     """
     if frame.command not in _COMMANDS:
-        raise ConfigurationError(f"{frame.command!r} is no STOMP command")
+        raise ConfigurationError(f"{frame.command!r} is not a STOMP command")
     if frame.body and frame.command not in _WITH_BODY:
         raise ConfigurationError(f"a {frame.command} frame has no body")
     lines = [frame.command]
     escapes = _ESCAPES[version]
     for name, value in frame.headers.items():
         if not name:
-            raise ConfigurationError("a STOMP header has a name")
+            raise ConfigurationError("a STOMP header must have a name")
         if frame.command in _UNESCAPED:
             if any(character in name + value for character in "\r\n\0") or ":" in name:
                 raise ConfigurationError(
@@ -98,37 +116,38 @@ def encode_frame(frame: Frame, version: str = "1.2") -> bytes:
     try:
         head = "\n".join(lines).encode()
     except UnicodeEncodeError:
-        raise ConfigurationError("a STOMP header is text that UTF-8 can carry") from None
-    return b"%b\n\n%b\0" % (head, frame.body)
+        raise ConfigurationError("a STOMP header contains text that UTF-8 cannot encode") from None
+    return head + b"\n\n"
 
 
 class FrameParser:
-    """Takes bytes in pieces of any size, gives frames and heart-beats.
+    """Reads bytes in pieces of any size into frames and heart-beats.
 
     Args:
         maximum_body: the longest body accepted, in bytes.
 
     Attributes:
-        version: whose escapes are read. To be set when CONNECTED has been sent or received.
+        maximum_body: the longest body accepted, in bytes. It may change between frames.
+        version: whose escapes are read. Set it when CONNECTED was sent or received.
     """
 
-    __slots__ = ("_buffer", "_head", "_maximum_body", "_scanned", "version")
+    __slots__ = ("_buffer", "_head", "_scanned", "maximum_body", "version")
 
     def __init__(self, *, maximum_body: int = DEFAULT_MAXIMUM_BODY) -> None:
         self.version = "1.2"
         self._buffer = bytearray()
         self._head: tuple[str, dict[str, str], int | None] | None = None
         self._scanned = 0  # how far the buffer has been searched, so that each byte is searched once
-        self._maximum_body = maximum_body
+        self.maximum_body = maximum_body
 
     def feed(self, data: bytes | str) -> list[Frame | None]:
         """Take the next piece.
 
         Returns:
-            The frames that it completed, and ``None`` for each heart-beat between them.
+            The frames that are complete now, and ``None`` for each heart-beat between them.
 
         Raises:
-            DecodeError: the bytes are no STOMP, or too many of them; the connection is of no more use.
+            DecodeError: the bytes are not STOMP, or too many. The connection cannot be used any more.
         """
         self._buffer += data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
         found: list[Frame | None] = []
@@ -155,12 +174,12 @@ class FrameParser:
         return False
 
     def _read_head(self) -> bool:
-        """Whether a head is complete now; it is kept in ``_head``."""
+        """Whether a head is complete now. It is kept in ``_head``."""
         match = _BLANK_LINE.search(self._buffer, max(0, self._scanned - 3), _MAXIMUM_HEAD)
         if match is None:
             line = self._buffer.find(b"\n", 0, _LONGEST_COMMAND + 2)
             if line < 0 and len(self._buffer) > _LONGEST_COMMAND + 1:
-                raise DecodeError("this is no STOMP frame: it begins with no command")
+                raise DecodeError("not a STOMP frame: it does not begin with a command")
             if len(self._buffer) >= _MAXIMUM_HEAD:
                 raise DecodeError(f"the headers of a STOMP frame are longer than {_MAXIMUM_HEAD} bytes")
             self._scanned = len(self._buffer)
@@ -178,7 +197,7 @@ class FrameParser:
             raise DecodeError("the headers of a STOMP frame are not UTF-8") from None
         command = command.removesuffix("\r")
         if command not in _COMMANDS:
-            raise DecodeError("this is no STOMP frame: it begins with no command")
+            raise DecodeError("not a STOMP frame: it does not begin with a command")
         if len(lines) > _MAXIMUM_HEADERS:
             raise DecodeError(f"a STOMP frame has more than {_MAXIMUM_HEADERS} headers")
         headers: dict[str, str] = {}
@@ -196,17 +215,17 @@ class FrameParser:
         if text is None:
             return None
         if not (text.isascii() and text.isdigit() and len(text) < 16):
-            raise DecodeError("the content-length of a STOMP frame is no number")
+            raise DecodeError("the content-length of a STOMP frame is not a number")
         length = int(text)
-        if length > self._maximum_body:
-            raise DecodeError(f"a STOMP frame announces {length} bytes, {self._maximum_body} is the maximum")
+        if length > self.maximum_body:
+            raise DecodeError(f"a STOMP frame announces {length} bytes; the maximum is {self.maximum_body}")
         if length and command not in _WITH_BODY:
             raise DecodeError(f"a {command} frame has no body")
         return length
 
     def _unescape(self, text: str) -> str:
         if "\\" not in text:
-            return text  # a colon should have been escaped, but older brokers write it as it is
+            return text  # a colon should be escaped, but older brokers do not
         table = _UNESCAPES[self.version]
 
         def replace(match: re.Match[str]) -> str:
@@ -224,8 +243,8 @@ class FrameParser:
         if length is None:
             end = self._buffer.find(b"\0", self._scanned)
             if end < 0:
-                if len(self._buffer) > self._maximum_body:
-                    raise DecodeError(f"the body of a STOMP frame is longer than {self._maximum_body} bytes")
+                if len(self._buffer) > self.maximum_body:
+                    raise DecodeError(f"the body of a STOMP frame is longer than {self.maximum_body} bytes")
                 self._scanned = len(self._buffer)
                 return None
         else:
@@ -237,8 +256,8 @@ class FrameParser:
         body = bytes(self._buffer[:end])
         if body and command not in _WITH_BODY:
             raise DecodeError(f"a {command} frame has no body")
-        if len(body) > self._maximum_body:
-            raise DecodeError(f"the body of a STOMP frame is longer than {self._maximum_body} bytes")
+        if len(body) > self.maximum_body:
+            raise DecodeError(f"the body of a STOMP frame is longer than {self.maximum_body} bytes")
         del self._buffer[: end + 1]
         self._head = None
         self._scanned = 0
@@ -249,10 +268,10 @@ _BLANK_LINE: Final = re.compile(rb"\r?\n\r?\n")
 
 
 def parse_heart_beat(text: str | None) -> tuple[int, int]:
-    """The ``heart-beat`` header: what its sender can do, and what it wants, in milliseconds.
+    """Read the ``heart-beat`` header: what its sender can do, and what it wants, in milliseconds.
 
     Raises:
-        DecodeError: not two numbers.
+        DecodeError: it is not two numbers.
     """
     if text is None:
         return 0, 0
@@ -264,7 +283,7 @@ def parse_heart_beat(text: str | None) -> tuple[int, int]:
 
 
 def heart_beats(ours: tuple[int, int], theirs: tuple[int, int]) -> tuple[float, float]:
-    """The seconds between beats that we send, and between beats that we expect; 0 where there are none.
+    """The seconds between beats that we send, and between beats that we expect; 0 for none.
 
     Each direction runs at the slower of what one side can do and what the other wants, if neither is 0.
     """

@@ -1,4 +1,4 @@
-"""The WebSocket below a STOMP connection: what the transport calls on one side, messages to await on the other."""
+"""The WebSocket below a STOMP connection: turns the callbacks of a transport into messages to await."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["StompLink"]
 
 _SUBPROTOCOLS: Final = ("v12.stomp", "v11.stomp")
 _CLOSE_TIMEOUT_S: Final = 5.0
-# The reader takes all that has come in one turn of the event loop, so messages wait where nobody reads yet: a gateway
-# that talks before it was asked has to stop there.
+# The reader takes everything that arrived in one turn of the event loop, so messages wait here only before somebody
+# reads: a gateway that sends too early has to stop.
 _HIGH_MESSAGES: Final = 16
 _LOW_MESSAGES: Final = 4
 
 
 class StompLink:
-    """One WebSocket, to be opened once. A :class:`~cryptoproto.transport.Listener` that keeps what it is told.
+    """One WebSocket, which can be opened once. A :class:`~cryptoproto.transport.Listener` that queues messages.
 
     Args:
         url: of the gateway.
-        transport: which library, or an opener of one's own.
-        ssl: a TLS context for ``wss://``; the system's certificates by default.
+        transport: which library, or a custom opener.
+        ssl: a TLS context for ``wss://``. The default uses the system's certificates.
 
     Raises:
-        ConfigurationError: the address is no WebSocket URL, or an argument cannot be used.
+        ConfigurationError: the address is not a WebSocket URL, or an argument cannot be used.
     """
 
     __slots__ = (
@@ -55,8 +55,8 @@ class StompLink:
         """Open the WebSocket. Cancelling leaves nothing behind.
 
         Raises:
-            HandshakeError: something answered, but with no WebSocket, or another subprotocol than STOMP.
-            OSError: nothing answered; a TimeoutError when it took longer than *timeout* seconds.
+            HandshakeError: the answer was not a WebSocket, or had another subprotocol than STOMP.
+            OSError: nothing answered; a TimeoutError after *timeout* seconds.
         """
         options = OpenOptions(
             ssl=self._ssl, max_message_bytes=max_message_bytes, timeout=timeout, subprotocols=_SUBPROTOCOLS
@@ -64,16 +64,16 @@ class StompLink:
         try:
             await self._open(self._url.geturl(), self, options)
         except HandshakeError as error:
-            # A name and a password may stand in the address.
+            # The address may contain a name and a password.
             place = self._url._replace(netloc=self._url.netloc.rpartition("@")[2]).geturl()
             raise HandshakeError(f"no WebSocket at {place}: {error}; is the path right?") from error
 
     async def send(self, data: bytes) -> None:
-        """Send one message, as text where it is UTF-8 and in binary otherwise; wait while the network is slow.
+        """Send one message, as text if it is UTF-8, otherwise as binary. Wait while the network is slow.
 
         Raises:
-            ConnectionClosed: the link has ended; ``sent`` says whether the message had left. Cancelling while the
-                network is slow does not call the message back.
+            ConnectionClosed: the link has ended. ``sent`` says whether the message was sent. Cancelling while the
+                network is slow does not withdraw the message.
         """
         transport = self._transport
         if transport is None or self._leaving or self._closed is not None:
@@ -90,7 +90,7 @@ class StompLink:
                 raise self._ending(sent=True)
 
     async def receive(self) -> bytes | str:
-        """The next message, also of those that came before the link has ended. Raises ConnectionClosed."""
+        """The next message. Messages that arrived before the link ended come first. Raises ConnectionClosed."""
         while not self._waiting:
             if self._leaving or self._closed is not None:
                 raise self._ending()
@@ -103,19 +103,19 @@ class StompLink:
         return message
 
     def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> None:
-        """Close with code 1000; the gateway has *timeout* seconds to do the same. What still comes is dropped."""
+        """Close with code 1000. The gateway has *timeout* seconds to answer. Later messages are dropped."""
         self._leave()
         if self._transport is not None:
             self._transport.close(1000, "", timeout)
 
     def abort(self) -> None:
-        """Cut the link, if there is one."""
+        """Abort the link, if there is one."""
         self._leave()
         if self._transport is not None:
             self._transport.abort()
 
     async def wait_closed(self) -> None:
-        """Wait until the link is gone, or return at once where it never was open."""
+        """Wait until the link has ended. Returns at once if it was never open."""
         if self._transport is not None:
             await self._gone.wait()
 
@@ -134,7 +134,7 @@ class StompLink:
         self._keep(text)
 
     def on_heard(self) -> None:
-        """Nothing: STOMP has heart-beats of its own, and only what STOMP says counts for them."""
+        """Ignored: only STOMP's own frames and heart-beats count as signs of life."""
 
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
@@ -171,10 +171,12 @@ class StompLink:
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no port
-        _ = (parts.hostname or "").encode("idna")  # raises where the name could not be looked up
+        _ = parts.port  # raises ValueError if it is not a port
+        _ = (parts.hostname or "").encode("idna")  # raises ValueError if it is not a host name
     except ValueError as error:
-        raise ConfigurationError(f"the address is no ws:// or wss:// URL: {error}") from None
+        raise ConfigurationError(f"the address is not a ws:// or wss:// URL: {error}") from None
     if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ConfigurationError(f"the address is no ws:// or wss:// URL: {url!r}; write it like wss://host/stomp/v0")
+        raise ConfigurationError(
+            f"the address is not a ws:// or wss:// URL: {url!r}; write it like wss://host/stomp/v0"
+        )
     return parts

@@ -1,19 +1,22 @@
-"""``cryptoproto apikeys``: a gateway to try on, keys, and signed requests by hand.
+"""``cryptoproto apikeys``: a gateway to try clients on, keys, and signed requests by hand.
 
-Secrets come from files, the environment or a prompt; none is needed among the arguments, where every user of the
-machine can read it.
+Secrets come from files, the environment or a prompt. Arguments never contain one, because every user of the machine
+can read them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import importlib.util
 import json
+import logging
 import os
 import secrets
+import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,7 +63,9 @@ SecretFile = Annotated[
     ),
 ]
 Body = Annotated[str, typer.Option("--data", "-d", help="The body; @file reads one, @- standard input.")]
-Root = Annotated[str, typer.Option(help="Where the login calls are.")]
+Root = Annotated[str, typer.Option(help="The path of the login calls.")]
+ContentType = Annotated[str, typer.Option(help="The body's type; a form is signed as parameters.")]
+Prefix = Annotated[str, typer.Option(help="What a proxy removes from the front of the path.")]
 
 
 @app.command(epilog="Example: cryptoproto apikeys serve --config application.yaml --port 8099")
@@ -70,25 +75,46 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")] = 8099,
     path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
     max_body: Annotated[int, typer.Option(min=0, help="Bytes of the longest body that is accepted.")] = 1 << 20,
+    both_flows: Annotated[
+        bool, typer.Option("--both-flows", help="With sessions enabled, accept keys with a secret as well.")
+    ] = False,
+    allow_repeated: Annotated[
+        bool,
+        typer.Option(
+            "--allow-repeated-parameters", help="Accept repeated parameters, of which only the first is signed."
+        ),
+    ] = False,
+    tls_cert: Annotated[Path | None, typer.Option(help="A PEM file with a certificate: serve https and wss.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="A PEM file with the certificate's private key.")] = None,
+    access_log: Annotated[bool, typer.Option(help="Log each request.")] = True,
 ) -> None:
-    """Run a gateway with a small demonstration API: /api/v0/streams, and /topic/streams at /stomp/v0."""
+    """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0."""
     _require("httpx", "yaml", "starlette", "uvicorn")
     from ..apikeys.server import Gatekeeper, load_config
     from ..apikeys.server.demonstration import demonstration_app, running
 
-    gatekeeper = Gatekeeper(load_config(config))
-    application = demonstration_app(gatekeeper, path_prefix=path_prefix, max_body=max_body)
+    if tls_key is not None and tls_cert is None:
+        raise typer.BadParameter("give the certificate as well", param_hint="--tls-cert")
 
-    async def run() -> None:
-        async with running(application, host=host, port=port) as address:
-            flow = "session flow" if gatekeeper.config.sessions.enabled else "basic flow"
+    async def run(gatekeeper: Gatekeeper) -> None:
+        application = demonstration_app(gatekeeper, path_prefix=path_prefix, max_body=max_body)
+        stop = asyncio.Event()
+        with contextlib.suppress(NotImplementedError, RuntimeError):  # on Windows, or beside the main thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+        async with running(application, host=host, port=port, tls_cert=tls_cert, tls_key=tls_key) as address:
+            sessions = gatekeeper.config.sessions.enabled
+            flow = "both flows" if sessions and both_flows else "session flow" if sessions else "basic flow"
             _say(f"serving at {address}, {flow}, API keys: {len(gatekeeper.config.keys)}; end with Ctrl-C")
-            await asyncio.Event().wait()
+            await stop.wait()
 
-    try:
-        _run(run())
-    except OSError as error:
-        raise ConfigurationError(f"cannot listen on {host} port {port}: {error.strerror}; try another --port") from None
+    with _logs_on_stderr(access=access_log):
+        keys = load_config(config, both_flows=both_flows)
+        try:
+            _run(run(Gatekeeper(keys, allow_repeated_parameters=allow_repeated)))
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {host} port {port}: {error.strerror}; try another --port"
+            ) from None
 
 
 @app.command(epilog="Example: cryptoproto apikeys keygen session --name TRADER --out trader.pem")
@@ -96,11 +122,11 @@ def keygen(
     kind: Annotated[KeyKind, typer.Argument(help="A secret for the basic flow, or an RSA key for sessions.")],
     name: Annotated[str, typer.Option(help="The name of the API key.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the secret or the private key goes, mode 0600.")],
-    user: Annotated[str, typer.Option(help="Whom the key acts for.")] = "admin",
-    bits: Annotated[int, typer.Option(help="Of the RSA key.")] = 2048,
+    user: Annotated[str, typer.Option(help="The user on whose behalf the key acts.")] = "admin",
+    bits: Annotated[int, typer.Option(help="Bits of the RSA key.")] = 2048,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make an API key: the client's half goes to a file, the gateway's entry to standard output."""
+    """Make an API key. The client's half is written to a file, the gateway's entry to standard output."""
     entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
     if kind is KeyKind.SESSION:
         key = PrivateKey.generate(bits)
@@ -108,8 +134,8 @@ def keygen(
         entry["key"] = base64.b64encode(key.public_key.to_der()).decode()
     else:
         _write_new_secret(out, secrets.token_urlsafe(36))
-        entry["key"] = ""  # a gateway refuses an empty key, so this cannot be forgotten and become the secret
-        _say(f"the secret is in {out} alone; copy it from there into the `key` of this entry")
+        entry["key"] = ""  # a gateway refuses an empty key, so it cannot become the secret by mistake
+        _say(f"the secret is only in {out}; copy it from there into the `key` of this entry")
     if as_json:
         typer.echo(json.dumps({"apiKeys": [entry]}, indent=2))
         return
@@ -125,7 +151,8 @@ def sign(
     key: Name,
     secret_file: SecretFile = None,
     data: Body = "",
-    path_prefix: Annotated[str, typer.Option(help="What a proxy takes from the front of the path.")] = "",
+    content_type: ContentType = "application/json",
+    path_prefix: Prefix = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Show what is signed, and the headers to send, for one request of the basic flow."""
@@ -134,12 +161,14 @@ def sign(
     from ..apikeys.canonical import payload_of_url
 
     body = _body(data)
-    headers = ApiKeyAuth(key, _secret(secret_file), path_prefix=path_prefix).headers(method, url, body)
-    payload = payload_of_url(method, url, body, path_prefix=path_prefix.rstrip("/")).decode(errors="replace")
+    auth = ApiKeyAuth(key, _secret(secret_file), path_prefix=path_prefix)
+    headers = auth.headers(method, url, body, content_type=content_type)
+    payload = payload_of_url(method, url, body, content_type=content_type, path_prefix=path_prefix.rstrip("/"))
+    text = payload.decode(errors="replace")
     if as_json:
-        typer.echo(json.dumps({"payload": payload, "headers": headers}, ensure_ascii=False))
+        typer.echo(json.dumps({"payload": text, "headers": headers}, ensure_ascii=False))
         return
-    _say(f"payload: {payload}")
+    _say(f"payload: {text}")
     for name, value in headers.items():
         typer.echo(f"{name}: {value}")
 
@@ -164,7 +193,7 @@ def login(
         try:
             return auth.session
         finally:
-            await auth.close()  # without a logout: the session is to go on
+            await auth.close()  # without a logout, because the session goes on
 
     session = _run(run())
     session.save(out)
@@ -182,10 +211,10 @@ def request(
     url: Url,
     key: Annotated[str | None, typer.Option("--key", "-k", help="The name of an API key of the basic flow.")] = None,
     secret_file: SecretFile = None,
-    session: Annotated[Path | None, typer.Option(help="A session that `login` has written.")] = None,
+    session: Annotated[Path | None, typer.Option(help="A session file that `login` wrote.")] = None,
     data: Body = "",
-    content_type: Annotated[str, typer.Option(help="Of the body.")] = "application/json",
-    path_prefix: Annotated[str, typer.Option(help="What a proxy takes from the front of the path.")] = "",
+    content_type: ContentType = "application/json",
+    path_prefix: Prefix = "",
     as_json: JsonFlag = False,
 ) -> None:
     """Send one signed request and print the answer; exit code 0 for a status below 400."""
@@ -201,10 +230,13 @@ def request(
     target = message.url.raw_path.decode("ascii")
     if key is not None:
         signer = ApiKeyAuth(key, _secret(secret_file), path_prefix=path_prefix)
-        message.headers.update(signer.headers(message.method, target, body))
+        message.headers.update(signer.headers(message.method, target, body, content_type=content_type))
     elif session is not None:
         stored = Session.load(session)
-        message.headers.update(stored.headers(message.method, target, body, path_prefix=path_prefix.rstrip("/")))
+        prefix = path_prefix.rstrip("/")
+        message.headers.update(
+            stored.headers(message.method, target, body, content_type=content_type, path_prefix=prefix)
+        )
         stored.save(session)  # with the nonce that this request uses up
     if body:
         message.headers["Content-Type"] = content_type
@@ -223,6 +255,25 @@ def request(
         raise typer.Exit(1)
 
 
+@contextlib.contextmanager
+def _logs_on_stderr(*, access: bool) -> Iterator[None]:
+    """Show the logs of the gateway and of uvicorn while it runs."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [logging.getLogger("cryptoproto.apikeys"), logging.getLogger("uvicorn.error")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    loggers[0].setLevel(logging.INFO)
+    logging.getLogger("cryptoproto.apikeys.access").setLevel(logging.INFO if access else logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        for name in ("cryptoproto.apikeys", "cryptoproto.apikeys.access"):
+            logging.getLogger(name).setLevel(logging.NOTSET)
+
+
 def _require(*modules: str) -> None:
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
@@ -235,11 +286,13 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
     try:
         return asyncio.run(work)
     except httpx.UnsupportedProtocol:
-        raise ConfigurationError("the address begins with http:// or https://") from None
+        raise ConfigurationError("the address must begin with http:// or https://") from None
     except httpx.ConnectError as error:
         raise RequestNotSent(f"cannot connect: {error}; is the address right?") from None
     except httpx.HTTPError as error:
-        raise OutcomeUnknown(f"no whole answer came ({type(error).__name__}); it may have been processed") from None
+        raise OutcomeUnknown(
+            f"no complete answer arrived ({type(error).__name__}); the request may have been processed"
+        ) from None
 
 
 def _secret(file: Path | None) -> bytes:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import signal
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated
@@ -115,7 +117,6 @@ def exchange(
         note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
 
     async def main() -> int:
-        _log_to_standard_error(verbose=verbose)
         terminated = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
         async with made:
@@ -136,7 +137,8 @@ def exchange(
             await made.close(CloseCode.SERVER_RESTART, "the exchange was stopped; it may be back soon")
         return _TERMINATED
 
-    run(main())
+    with _log_to_standard_error(verbose=verbose):
+        run(main())
 
 
 def _split(text: str, separator: str, option: str, example: str) -> tuple[str, str]:
@@ -192,11 +194,18 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def _log_to_standard_error(*, verbose: bool) -> None:
+@contextmanager
+def _log_to_standard_error(*, verbose: bool) -> Iterator[None]:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _public_file(key: PublicKey, beside: Path | None) -> Path:

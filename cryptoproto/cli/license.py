@@ -35,7 +35,7 @@ from .license_options import (
 )
 
 if TYPE_CHECKING:
-    from ..licensing import KeyPair, LicenseToken, TokenBinding
+    from ..licensing import KeyPair, LicenseAgent, LicenseToken, TokenBinding
     from ..licensing.agent.token_cache import TokenCache
 
 __all__ = ["license_app"]
@@ -203,36 +203,38 @@ def acquire(
         instance=instance,
     )
 
-    async def run() -> LicenseToken:
-        agent = LicenseAgent(
-            urls,
-            keys=keys,
-            manager_key=manager_key,
-            package=package,
-            logins=chosen_logins(logins, config),
-            cache_dir=cache_dir,
-            deployment=deployment,
-            withhold=withhold or (),
-            schedule=Schedule(lock_period_s=seconds(period)),
-            verify=(not insecure) if ca is None else ca,
-            insecure=insecure,
-        )
-        try:
-            token = await agent.renew()
-            if agent.cache_error is not None:
-                raise agent.cache_error
-            return token
-        finally:
-            await agent.close()
-
-    pair, binding = _identity(keys, package, chosen_logins(logins, config), uat=uat)
+    chosen = chosen_logins(logins, config)
+    pair, binding = _identity(keys, package, chosen, uat=uat)
     earlier = None
     with contextlib.suppress(TokenCacheError):  # whatever is wrong with it, a new token replaces it
         earlier = _cache(cache_dir, binding, pair, manager_key).read()
-    token = asyncio.run(run())
+    agent = LicenseAgent(
+        urls,
+        keys=pair,
+        manager_key=manager_key,
+        package=package,
+        logins=chosen,
+        cache_dir=cache_dir,
+        deployment=deployment,
+        withhold=withhold or (),
+        schedule=Schedule(lock_period_s=seconds(period)),
+        verify=(not insecure) if ca is None else ca,
+        insecure=insecure,
+    )
+    token = asyncio.run(_renewed(agent))
     if token == earlier:
         typer.echo("note: the cached token lasts longer than the new one, and was kept", err=True)
     _print_token(token, as_json)
+
+
+async def _renewed(agent: LicenseAgent) -> LicenseToken:
+    try:
+        token = await agent.renew()
+        if agent.cache_error is not None:
+            raise agent.cache_error
+        return token
+    finally:
+        await agent.close()
 
 
 @license_app.command()

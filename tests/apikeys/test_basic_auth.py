@@ -11,7 +11,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.apikeys import ApiKeyAuth
-from cryptoproto.apikeys.canonical import payload_of_url
+from cryptoproto.apikeys.canonical import payload_of_url, sign
 from tests.support.apikeys.samples import AUTH
 
 BBO = (
@@ -64,7 +64,7 @@ def test_the_python_sample() -> None:
     assert headers["X-Deltix-Signature"] == base64.b64encode(digest).decode()
 
 
-def test_every_connect_has_a_payload_of_its_own() -> None:
+def test_every_connect_has_another_payload() -> None:
     assert len({AUTH.stomp_headers()["X-Deltix-Payload"] for _ in range(100)}) == 100
 
 
@@ -93,7 +93,7 @@ async def test_async_client_signs_streamed_bodies_too() -> None:
 
 
 @pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "a\r\nX-Evil: 1", "ключ", "a" * 257])
-def test_names_that_fit_into_no_header_are_refused(name: str) -> None:
+def test_names_that_no_header_can_carry_are_refused(name: str) -> None:
     with pytest.raises(cp.ConfigurationError, match="printable ASCII"):
         ApiKeyAuth(name, "secret")
 
@@ -101,7 +101,7 @@ def test_names_that_fit_into_no_header_are_refused(name: str) -> None:
 def test_other_arguments_that_cannot_be_used() -> None:
     with pytest.raises(cp.ConfigurationError, match="secret of an API key cannot be empty"):
         ApiKeyAuth("name", "")
-    with pytest.raises(cp.ConfigurationError, match="begins with a slash"):
+    with pytest.raises(cp.ConfigurationError, match="begin with a slash"):
         ApiKeyAuth("name", "secret", path_prefix="timebase")
     with pytest.raises(cp.ConfigurationError, match="payload of a CONNECT"):
         AUTH.stomp_headers("a\nb")
@@ -109,6 +109,18 @@ def test_other_arguments_that_cannot_be_used() -> None:
 
 def test_a_key_name_may_have_spaces_and_secrets_may_be_bytes() -> None:
     assert ApiKeyAuth("api key name", b"\xff\x00").headers("GET", "/")["X-Deltix-ApiKey"] == "api key name"
+
+
+def test_a_proxy_prefix_is_not_signed() -> None:
+    behind = ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET", path_prefix="/timebase/")
+    assert behind.headers("GET", "https://h/timebase/api") == AUTH.headers("GET", "https://h/api")
+
+
+def test_a_form_of_httpx_is_signed_as_parameters() -> None:
+    with httpx.Client(auth=AUTH, transport=httpx.MockTransport(_echo)) as http:
+        sent = http.post("http://h/a", data={"b": "1", "a": "2"}).json()
+    assert sent["body"] == "b=1&a=2"
+    assert sent["x-deltix-signature"] == sign(b"POST/aa=2&b=1", b"TEST_API_SECRET")
 
 
 def test_nothing_of_the_secret_is_shown() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cryptoproto as cp
-from cryptoproto.apikeys import Group
+from cryptoproto.apikeys import Group, GroupLimits
 from cryptoproto.apikeys.diffie_hellman import (
     DEFAULT_GROUP,
     from_base64,
@@ -56,12 +56,12 @@ def test_every_number_survives(number: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "?", "AAA", "A===", "AA==\n", "ÄÄÄÄ", "AA=A"])
-def test_what_is_no_number(text: str) -> None:
+def test_invalid_numbers(text: str) -> None:
     with pytest.raises(cp.DecodeError, match="dh_key is"):
         from_base64(text, "dh_key")
 
 
-def test_an_endless_number_is_refused_before_it_is_decoded() -> None:
+def test_a_number_that_is_too_long_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(cp.DecodeError, match="longer than 64 bits"):
         from_base64("A" * 100, "dh_key", maximum_bits=64)
 
@@ -77,7 +77,7 @@ def test_power_is_pow(base: int, exponent: int, modulus: int) -> None:
 
 
 def test_the_default_group_is_a_safe_prime() -> None:
-    """A Fermat test with other means than the package's own check, which takes this group as known."""
+    """A Fermat test, because the package's own check accepts this group without a test."""
     modulus = DEFAULT_GROUP.modulus
     for number in (modulus, (modulus - 1) // 2):
         assert pow(3, number - 1, number) == 1
@@ -91,7 +91,7 @@ def test_the_default_group_is_a_safe_prime() -> None:
         (Group(2, 23), "5 bits is too weak"),
         (Group(2, 2**521 - 1), "521 bits is too weak"),
         (Group(2, 0), "too weak"),
-        (Group(2, 2**9689 - 1), "absurdly large"),
+        (Group(2, 2**9689 - 1), "too long"),
         (Group(2, 2**1279 - 3), "not a prime"),
         (Group(2, 2**2048 - 2), "not a prime"),
         (Group(2, (2**607 - 1) * (2**521 - 1)), "not a prime"),
@@ -106,7 +106,13 @@ def test_groups_that_are_refused(group: Group, complaint: str) -> None:
         group.check()
 
 
-def test_a_prime_of_1279_bits_is_taken() -> None:
+@pytest.mark.parametrize("modulus", [0, 1, 2, 4, 9])
+def test_tiny_moduli_are_refused_whatever_the_limits(modulus: int) -> None:
+    with pytest.raises(cp.DecodeError, match=r"not a prime|outside 2 to p-2"):
+        Group(2, modulus).check(GroupLimits(minimum_bits=0))
+
+
+def test_a_prime_of_1279_bits_is_accepted() -> None:
     Group(3, 2**1279 - 1).check()
 
 

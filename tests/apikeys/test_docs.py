@@ -1,4 +1,4 @@
-"""Every block of the documentation runs as it stands there, and so do the commands and the example."""
+"""The code on the documentation page runs as printed, and so do its commands and the example."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_commands_are_spelled_right() -> None:
         command.make_context(name, arguments)  # raises for an option that does not exist
 
 
-async def test_the_example_ends_well() -> None:
+async def test_the_example_succeeds() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-W",

@@ -1,4 +1,4 @@
-"""Our ends against ends that others could have written from the protocol's document, over real HTTP."""
+"""Our ends against independent ones, written from the protocol's document, over real HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cryptoproto.apikeys import ApiKeyAuth, SessionAuth
 from cryptoproto.apikeys.server import ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
 from tests.support.apikeys.samples import base64_of
-from tests.support.apikeys.seed_client import RsaNumbers, SeedClient
+from tests.support.apikeys.seed_client import FORM, RsaNumbers, SeedClient, signature
 from tests.support.apikeys.seed_server import SeedServer, seed_server
 
 
@@ -35,13 +35,13 @@ def _client(url: str) -> SeedClient:
     return SeedClient(parts.hostname, parts.port)
 
 
-async def test_a_basic_client_of_others_is_accepted(basic_gatekeeper: Gatekeeper) -> None:
+async def test_a_foreign_basic_client_is_accepted(basic_gatekeeper: Gatekeeper) -> None:
     def others(client: SeedClient) -> list[int]:
         return [
             client.basic("TEST_API_KEY", secret, method, target, body)[0]
             for secret, method, target, body in [
                 ("TEST_API_SECRET", "GET", "/api/v0/streams", b""),
-                ("TEST_API_SECRET", "GET", "/api/v0/streams?b=x+y&A=%C3%BC&b=2&c", b""),
+                ("TEST_API_SECRET", "GET", "/api/v0/streams?b=x+y&A=%C3%BC&c", b""),
                 ("TEST_API_SECRET", "POST", "/api/v0/streams", '{"key": "ü"}'.encode()),
                 ("TEST_API_SECRET", "POST", "/api/v0/bars1min/goog/select", b'{"from":null}'),
                 ("guess", "GET", "/api/v0/streams", b""),
@@ -54,7 +54,7 @@ async def test_a_basic_client_of_others_is_accepted(basic_gatekeeper: Gatekeeper
 
 @pytest.mark.parametrize("unsigned_numbers", [False, True])
 @pytest.mark.parametrize("root", ["/api/v1/login", "/api/v0", "/session/login"])
-async def test_a_session_client_of_others_is_accepted(
+async def test_a_foreign_session_client_is_accepted(
     keys: KeyStore, alice_key: cp.PrivateKey, root: str, unsigned_numbers: bool
 ) -> None:
     numbers = _numbers(alice_key)
@@ -81,7 +81,7 @@ async def test_a_session_client_of_others_is_accepted(
         assert await asyncio.to_thread(others, _client(url)) == [200, 201, 200, 400, 200, 400]
 
 
-async def test_our_client_is_accepted_by_a_gateway_of_others(alice_key: cp.PrivateKey) -> None:
+async def test_our_client_is_accepted_by_a_foreign_gateway(alice_key: cp.PrivateKey) -> None:
     gateway = SeedServer({"TEST_API_KEY": "TEST_API_SECRET"}, _numbers(alice_key).public_numbers.n)
     target = "/Api/v0/streams"
     parameters = {"b": "x y", "A": "ü&=", "c": ""}
@@ -103,7 +103,30 @@ async def test_our_client_is_accepted_by_a_gateway_of_others(alice_key: cp.Priva
         assert not gateway.sessions
 
 
-async def test_our_client_is_refused_by_a_gateway_of_others(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
+async def test_forms_of_our_client_are_accepted_by_a_foreign_gateway(alice_key: cp.PrivateKey) -> None:
+    gateway = SeedServer({"TEST_API_KEY": "TEST_API_SECRET"}, _numbers(alice_key).public_numbers.n)
+    with seed_server(gateway) as url:
+        basic = ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET")
+        async with await SessionAuth.login(url, "TEST_SESSION_API_KEY", alice_key) as session:
+            for auth in (basic, session):
+                async with httpx.AsyncClient(auth=auth, base_url=url) as http:
+                    for method in ("POST", "PUT"):
+                        response = await http.request(method, "/a?c=3", data={"b": "x y", "A": "ü&="})
+                        assert (response.status_code, response.json()["method"]) == (200, method)
+
+
+async def test_a_foreign_form_is_accepted(basic_gatekeeper: Gatekeeper) -> None:
+    def others(client: SeedClient) -> int:
+        form = b"b=x+y&A=%C3%BC%26%3D"
+        signed = signature(b"POST/api/v0/bars1min/goog/selecta=\xc3\xbc&=&b=x y&c=3", b"TEST_API_SECRET")
+        headers = {"X-Deltix-ApiKey": "TEST_API_KEY", "X-Deltix-Signature": signed, "Content-Type": FORM}
+        return client.call("POST", "/api/v0/bars1min/goog/select?c=3", form, headers)[0]
+
+    async with running(demonstration_app(basic_gatekeeper)) as url:
+        assert await asyncio.to_thread(others, _client(url)) == 200
+
+
+async def test_our_client_is_refused_by_a_foreign_gateway(alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
     gateway = SeedServer({}, _numbers(alice_key).public_numbers.n)
     with seed_server(gateway) as url, pytest.raises(cp.LoginRefused, match="wrong signature"):
         await SessionAuth.login(url, "TEST_SESSION_API_KEY", bob_key)

@@ -61,14 +61,14 @@ def test_numbers_come_as_numbers_or_strings(alice_key: cp.PrivateKey, timeout: A
     ("changes", "complaint"),
     [
         ({"session_id": None}, "unreadable: Object missing required field `session_id`"),
-        ({"session_id": "two words"}, "fits into no header"),
-        ({"session_id": "a\r\nX-Evil: 1"}, "fits into no header"),
-        ({"session_id": ""}, "fits into no header"),
+        ({"session_id": "two words"}, "no header can carry"),
+        ({"session_id": "a\r\nX-Evil: 1"}, "no header can carry"),
+        ({"session_id": ""}, "no header can carry"),
         ({"challenge": "?"}, "challenge is not base64"),
         ({"challenge": ""}, "challenge has 0 bytes"),
         ({"challenge": "AAAA"}, "challenge has 3 bytes"),
         ({"challenge": "A" * 100_000}, "challenge has 75000 bytes"),
-        ({"challenge": "A" * 400_000}, "262144 is the maximum"),
+        ({"challenge": "A" * 400_000}, "the maximum is 262144"),
         ({"dh_base": ""}, "dh_base is empty"),
         ({"dh_modulus": "?"}, "dh_modulus is not base64"),
         ({"dh_modulus": "A" * 20_000}, "dh_modulus is longer"),
@@ -94,7 +94,7 @@ def test_weak_moduli_are_refused(alice_key: cp.PrivateKey, modulus: int) -> None
         ({"dh_key": to_base64(SMALL_GROUP.modulus - 1)}, "outside 2 to p-2"),
         ({"dh_key": to_base64(SMALL_GROUP.modulus)}, "outside 2 to p-2"),
         ({"dh_key": "no base64"}, "dh_key is not base64"),
-        ({"keepalive_timeout": "soon"}, "keepalive_timeout is no number"),
+        ({"keepalive_timeout": "soon"}, "keepalive_timeout is not a number"),
         ({"keepalive_timeout": 0}, "out of bounds"),
         ({"keepalive_timeout": -5}, "out of bounds"),
         ({"keepalive_timeout": "nan"}, "out of bounds"),
@@ -109,7 +109,7 @@ def test_confirm_replies_that_are_refused(alice_key: cp.PrivateKey, changes: dic
 
 
 @pytest.mark.parametrize("reply", [b"", b"{", b"[]", b"\xff", b"null"])
-def test_what_is_no_json_object(reply: bytes) -> None:
+def test_replies_that_are_not_json_objects(reply: bytes) -> None:
     with pytest.raises(cp.DecodeError, match="unreadable"):
         ClientLogin(reply)
 
@@ -137,16 +137,16 @@ def test_keys_as_short_as_the_printed_one_are_for_api_keys_alone() -> None:
 
 
 @pytest.mark.parametrize("rubbish", ["", "?", "AAAA", "schlüssel", SEED_PUBLIC_KEY, b"", b"\x30"])
-def test_what_is_no_private_key(rubbish: str | bytes) -> None:
+def test_invalid_private_keys(rubbish: str | bytes) -> None:
     with pytest.raises(cp.ConfigurationError, match="the given private key") as caught:
         api_private_key(rubbish)
     assert "MIGf" not in str(caught.value)
 
 
-def test_a_private_key_is_no_public_one(alice_key: cp.PrivateKey) -> None:
+def test_a_private_key_is_not_a_public_key(alice_key: cp.PrivateKey) -> None:
     with pytest.raises(cp.ConfigurationError, match="no DER public key"):
         cp.PublicKey.from_der(alice_key.to_der())
-    with pytest.raises(cp.ConfigurationError, match="is a PrivateKey, base64 text or DER bytes"):
+    with pytest.raises(cp.ConfigurationError, match="must be a PrivateKey, base64 text or DER bytes"):
         api_private_key(None)  # type: ignore[arg-type]
 
 

@@ -25,7 +25,7 @@ BASE = "http://gateway"
 
 
 class Gateway:
-    """Our own middleware in front of a resource that counts what reaches it, without a socket."""
+    """Our middleware in front of a resource that records requests, without a socket."""
 
     def __init__(self, gatekeeper: Gatekeeper, key: cp.PrivateKey, clock: Clock, sleeper: Sleeper) -> None:
         self.gatekeeper = gatekeeper
@@ -118,7 +118,7 @@ async def test_many_requests_at_once_never_disorder_their_nonces(gateway: Gatewa
     assert nonces == sorted(set(nonces))
 
 
-async def test_a_session_that_has_gone_is_logged_in_again_once(gateway: Gateway) -> None:
+async def test_a_lost_session_is_logged_in_again_once(gateway: Gateway) -> None:
     async with gateway.login() as auth, gateway.http(auth) as http:
         first = auth.session
         gateway.forget_session(auth)
@@ -131,7 +131,7 @@ async def test_a_session_that_has_gone_is_logged_in_again_once(gateway: Gateway)
 
 @pytest.mark.parametrize("keepalive", [400, 404])
 async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepalive: int) -> None:
-    """Also where the gateway has no keep-alive call, and its words are all there is to go by."""
+    """Even if the gateway has no keep-alive call, so that only its text shows that the session is lost."""
     gone = httpx.Response(400, json={"error": "Bad Request", "error_description": "Session not found: abc"})
 
     def refuse(request: httpx.Request) -> httpx.Response | None:
@@ -147,7 +147,7 @@ async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepaliv
     assert nonces[0] < nonces[1]
 
 
-async def test_an_application_may_speak_of_sessions_of_its_own(gateway: Gateway) -> None:
+async def test_an_application_may_have_sessions_of_its_own(gateway: Gateway) -> None:
     own = httpx.Response(400, json={"error": "Bad Request", "error_description": "trading session not found"})
     gateway.before = lambda request: own if request.url.path == "/a" else None
     async with gateway.login() as auth, gateway.http(auth) as http:
@@ -167,7 +167,7 @@ async def test_an_answer_of_the_application_is_left_alone(gateway: Gateway) -> N
 
 
 async def test_unclear_words_repeat_only_what_is_idempotent(gateway: Gateway) -> None:
-    """A refusal in unknown words, while the session has in fact gone: a POST may have been processed."""
+    """The session is lost, but the refusal has an unknown text: a POST may have been processed."""
     unclear = httpx.Response(400, json={"error": "Bad Request", "error_description": "nope"})
     async with gateway.login() as auth, gateway.http(auth) as http:
         for method, expected in (("POST", 400), ("GET", 200)):
@@ -180,7 +180,7 @@ async def test_unclear_words_repeat_only_what_is_idempotent(gateway: Gateway) ->
     assert gateway.processed == ["GET /a"]
 
 
-async def test_nothing_is_repeated_after_an_error_of_the_network(gateway: Gateway) -> None:
+async def test_nothing_is_repeated_after_a_network_error(gateway: Gateway) -> None:
     def cut(request: httpx.Request) -> None:
         if request.url.path == "/a":
             raise httpx.ReadError("cut")
@@ -215,7 +215,7 @@ async def test_cancelling_a_request_lets_the_next_one_through(gateway: Gateway) 
         assert (await quick).status_code == 200
 
 
-async def test_keep_alive_comes_in_good_time(gateway: Gateway) -> None:
+async def test_keep_alives_are_sent_in_time(gateway: Gateway) -> None:
     async with gateway.login() as auth, gateway.http(auth) as http:
         first = auth.session
         for _ in range(5):
@@ -237,7 +237,7 @@ async def test_requests_make_keep_alives_unnecessary(gateway: Gateway) -> None:
     assert gateway.calls("keepalive") == 0
 
 
-async def test_keep_alive_logs_in_again_and_survives_trouble(
+async def test_a_keep_alive_logs_in_again_and_survives_errors(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with gateway.login() as auth:
@@ -261,9 +261,9 @@ async def test_logout_ends_the_session_at_the_gateway(gateway: Gateway) -> None:
         session = auth.session
         await auth.logout()
         assert gateway.gatekeeper.sessions.session_count == 0
-        with pytest.raises(cp.RequestNotSent, match="logged out"):
+        with pytest.raises(cp.RequestNotSent, match="was closed"):
             await http.get("/a")
-        with pytest.raises(cp.RequestNotSent, match="logged out"):
+        with pytest.raises(cp.RequestNotSent, match="was closed"):
             auth.stomp_headers()
         await auth.logout()
         assert (await http.get("/a", headers=session.headers("GET", "/a"), auth=None)).status_code == 400
@@ -282,13 +282,13 @@ async def test_a_logout_that_does_not_arrive_is_only_logged(gateway: Gateway, ca
 
     async with gateway.login() as auth, auth:
         gateway.before = cut
-    assert "the logout did not arrive: no route" in caplog.text
+    assert "the logout failed: no route" in caplog.text
 
 
 async def test_the_wrong_key_and_an_unknown_name(gateway: Gateway, bob_key: cp.PrivateKey) -> None:
     refusals: list[tuple[dict[str, Any], int, str]] = [
-        ({"key": bob_key}, 400, r"\(the signature is wrong\); is the private key the one that belongs"),
-        ({"name": "NOBODY"}, 401, r"\(unknown API key\); .*is the key's name right"),
+        ({"key": bob_key}, 400, r"\(the signature is wrong\); does the private key belong"),
+        ({"name": "NOBODY"}, 401, r"\(unknown API key\); .*are the name of the key and the login root right"),
     ]
     for options, status, words in refusals:
         with pytest.raises(cp.LoginRefused, match=f"status {status} {words}") as caught:
@@ -298,7 +298,7 @@ async def test_the_wrong_key_and_an_unknown_name(gateway: Gateway, bob_key: cp.P
         assert isinstance(caught.value, cp.HandshakeError)
 
 
-@pytest.mark.parametrize(("status", "hint"), [(404, "login root"), (401, "sessions enabled"), (503, "whoever runs")])
+@pytest.mark.parametrize(("status", "hint"), [(404, "login root"), (401, "sessions enabled"), (503, "the operator")])
 async def test_refusals_say_what_to_try(gateway: Gateway, status: int, hint: str) -> None:
     gateway.before = lambda request: httpx.Response(status, text="<html>")
     with pytest.raises(cp.LoginRefused, match=hint):
@@ -343,7 +343,7 @@ async def test_the_arithmetic_runs_off_the_event_loop(gateway: Gateway, monkeypa
 
 
 async def test_a_base_url_with_a_path_is_a_proxys_prefix(gateway: Gateway) -> None:
-    """The proxy takes the prefix away; signatures are made without it."""
+    """The proxy removes the prefix, so signatures do not cover it."""
     inner = gateway._handle
 
     async def proxy(request: httpx.Request) -> httpx.Response:
@@ -366,3 +366,35 @@ def test_a_client_without_an_event_loop_is_refused(alice_key: cp.PrivateKey) -> 
 async def test_addresses_that_cannot_be_used(base: str, alice_key: cp.PrivateKey) -> None:
     with pytest.raises(cp.ConfigurationError, match="gateway's address"):
         await SessionAuth.login(base, "k", alice_key)
+
+
+async def test_a_refusal_that_is_not_json_is_the_applications(gateway: Gateway) -> None:
+    gateway.before = lambda request: httpx.Response(400, text="session not found") if request.url.path == "/a" else None
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        assert (await http.get("/a")).text == "session not found"
+    assert gateway.calls("attempt") == 1
+
+
+async def test_a_form_is_signed_as_parameters(gateway: Gateway) -> None:
+    async with gateway.login() as auth, gateway.http(auth) as http:
+        assert (await http.post("/a?c=3", data={"b": "1", "a": "2"})).status_code == 200
+        headers = auth.headers("POST", "/a", b"b=1&a=2", content_type="application/x-www-form-urlencoded")
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        async with gateway.http() as plain:
+            assert (await plain.post("/a", content=b"a=2&b=1", headers=headers)).status_code == 200
+
+
+async def test_a_keep_alive_that_failed_for_good_is_reported(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise LookupError("a fault of ours")
+
+    async with gateway.login() as auth:
+        gateway.before = broken
+        await gateway.sleeper.pass_one()
+        keeper = next(task for task in asyncio.all_tasks() if task.get_name() == "cryptoproto-apikeys-keepalive")
+        await asyncio.wait([keeper])
+        assert repr(auth) == "<SessionAuth TEST_SESSION_API_KEY open>"
+    assert "the keep-alive had failed before: a fault of ours" in caplog.text
+    assert repr(auth) == "<SessionAuth TEST_SESSION_API_KEY closed>"

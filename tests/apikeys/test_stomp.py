@@ -119,7 +119,7 @@ async def test_a_silent_gateway_is_given_up(wire: Wire, clock: Clock, sleeper: S
     waiting.set_result(None)
     wire.link.ping()
     assert await sleeper.pass_one() == 5.0  # twice 3 s after the last sign of life
-    with pytest.raises(cp.HeartbeatTimeout, match="nothing was heard from the gateway for 6 s"):
+    with pytest.raises(cp.HeartbeatTimeout, match="the gateway sent nothing for 6 s"):
         await anext(subscription)
     await stomp.close()
 
@@ -174,4 +174,36 @@ async def test_what_waits_for_a_slow_network_ends_for_the_reason_of_the_connecti
     with pytest.raises(cp.StompError, match="enough") as caught:
         await sending
     assert caught.value.sent is True
+    await stomp.close()
+
+
+async def test_a_connection_that_was_awaited_is_a_context_manager(wire: Wire) -> None:
+    async with await connected(wire) as stomp:
+        subscription = await stomp.subscribe("/q")
+        await wire.heard("SUBSCRIBE")
+        wire.hangs_up()
+        with pytest.raises(cp.ConnectionClosed):
+            await anext(subscription)
+        await stomp.unsubscribe(subscription)
+
+
+@pytest.mark.parametrize("receipt", [False, True])
+async def test_a_call_after_a_protocol_error_says_whether_it_was_sent(wire: Wire, receipt: bool) -> None:
+    stomp = await connected(wire)
+    subscription = await stomp.subscribe("/q")
+    sending = asyncio.create_task(stomp.send("/x", receipt=True)) if receipt else None
+    await wire.heard("SUBSCRIBE")
+    if sending is not None:
+        await wire.heard("SEND")
+    wire.says("SEND")
+    with pytest.raises(cp.DecodeError):
+        await anext(subscription)
+    if sending is None:
+        with pytest.raises(cp.RequestNotSent, match="does not send SEND") as refused:
+            await stomp.send("/x")
+        assert refused.value.sent is False
+    else:
+        with pytest.raises(cp.ConnectionClosed, match="does not send SEND") as lost:
+            await sending
+        assert lost.value.sent is True
     await stomp.close()

@@ -57,7 +57,7 @@ async def test_no_answer_to_connect(wire: Wire) -> None:
         await connecting(wire, open_timeout=0)
     await wire.closed.wait()
     wire.says_bytes(b"HTTP/1.1 400\n\n")
-    with pytest.raises(cp.HandshakeError, match="does not speak STOMP"):
+    with pytest.raises(cp.HandshakeError, match="is not STOMP"):
         await connecting(wire)
 
 
@@ -69,3 +69,17 @@ async def test_a_cancelled_connect_cuts_the_link(wire: Wire) -> None:
         await attempt
     await wire.closed.wait()
     assert wire.code is None
+
+
+async def test_heart_beats_before_connected_and_too_many_frames(wire: Wire) -> None:
+    wire.beats()
+    wire.says("CONNECTED", {"version": "1.2"})
+    async with connecting(wire) as stomp:
+        assert stomp.version == "1.2"
+        wire.hangs_up()
+    await wire.closed.wait()
+    await wire.heard("CONNECT")
+    wire.says_bytes(b"CONNECTED\nversion:1.2\n\n\0CONNECTED\nversion:1.2\n\n\0")
+    with pytest.raises(cp.HandshakeError, match="more than one frame"):
+        await connecting(wire)
+    await wire.closed.wait()

@@ -1,4 +1,4 @@
-"""STOMP frames: escapes of both versions, pieces of any size, limits, and everything that is no frame."""
+"""STOMP frames: escapes of both versions, pieces of any size, limits, and invalid frames."""
 
 from __future__ import annotations
 
@@ -74,9 +74,9 @@ def test_a_connect_frame_cannot_be_made_to_carry_more_headers(value: str) -> Non
 @pytest.mark.parametrize(
     ("frame", "complaint"),
     [
-        (Frame("HELLO"), "no STOMP command"),
+        (Frame("HELLO"), "not a STOMP command"),
         (Frame("SUBSCRIBE", {}, b"body"), "has no body"),
-        (Frame("SEND", {"": "x"}), "has a name"),
+        (Frame("SEND", {"": "x"}), "must have a name"),
         (Frame("SEND", {"a": "\0"}), "NUL"),
         (Frame("SEND", {"a": "\ud800"}), "UTF-8"),
     ],
@@ -139,18 +139,18 @@ def test_colons_in_values_are_read_even_if_they_should_have_been_escaped() -> No
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", "begins with no command"),
-        (b"x" * 20, "begins with no command"),
-        (b"send\n\n\0", "begins with no command"),
+        (b"GET / HTTP/1.1\r\n\r\n", "does not begin with a command"),
+        (b"x" * 20, "does not begin with a command"),
+        (b"send\n\n\0", "does not begin with a command"),
         (b"SEND\nno colon\n\n\0", "no name or no colon"),
         (b"SEND\n:value\n\n\0", "no name or no colon"),
         (b"SEND\na:\\t\n\n\0", "escape that is not defined"),
         (b"SEND\na:b\\\n\n\0", "escape that is not defined"),
         (b"SEND\na:\xff\n\n\0", "not UTF-8"),
-        (b"SEND\ncontent-length:x\n\n\0", "is no number"),
-        (b"SEND\ncontent-length:-1\n\n\0", "is no number"),
-        (b"SEND\ncontent-length:\xc2\xb2\n\n\0", "is no number"),
-        (b"SEND\ncontent-length:2000\n\n", "announces 2000 bytes, 1000 is the maximum"),
+        (b"SEND\ncontent-length:x\n\n\0", "is not a number"),
+        (b"SEND\ncontent-length:-1\n\n\0", "is not a number"),
+        (b"SEND\ncontent-length:\xc2\xb2\n\n\0", "is not a number"),
+        (b"SEND\ncontent-length:2000\n\n", "announces 2000 bytes; the maximum is 1000"),
         (b"SEND\ncontent-length:1\n\nab\0", "longer than its content-length"),
         (b"SEND\n\n" + b"a" * 1001, "longer than 1000 bytes"),
         (b"SEND\n\n" + b"a" * 1001 + b"\0", "longer than 1000 bytes"),
@@ -160,7 +160,7 @@ def test_colons_in_values_are_read_even_if_they_should_have_been_escaped() -> No
         (b"SEND\na:" + b"b" * 70_000, "longer than 65536 bytes"),
     ],
 )
-def test_what_is_no_frame(data: bytes, complaint: str) -> None:
+def test_invalid_frames(data: bytes, complaint: str) -> None:
     with pytest.raises(cp.DecodeError, match=complaint):
         _parse(data, maximum_body=1000)
 

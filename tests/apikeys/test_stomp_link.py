@@ -1,4 +1,4 @@
-"""The STOMP client on real sockets, over both libraries, and the link below it."""
+"""The STOMP client on real sockets with both libraries, and the link below it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.peer import settle
 
 @contextlib.asynccontextmanager
 async def _on_a_socket(wire: Wire, **options: Any) -> AsyncIterator[str]:
-    """*wire* behind a server of ours, which knows no subprotocols, like some gateways."""
+    """*wire* behind a server that supports no subprotocols, like some gateways."""
     server = await serve(lambda: wire, "127.0.0.1", 0, kind="websockets", **options)
     try:
         yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}/stomp/v0"
@@ -120,11 +120,11 @@ async def test_a_gateway_of_another_subprotocol(kind: TransportKind) -> None:
 @pytest.mark.parametrize(
     ("url", "options", "words"),
     [
-        ("http://host/stomp", {}, "no ws:// or wss:// URL: 'http://host/stomp'"),
-        ("ws:///stomp", {}, "no ws:// or wss:// URL"),
-        ("ws://[::1/stomp", {}, "no ws:// or wss:// URL: Invalid IPv6"),
-        ("ws://host:port/stomp", {}, "no ws:// or wss:// URL: Port"),
-        (f"ws://{'x' * 64}/stomp", {}, "no ws:// or wss:// URL"),
+        ("http://host/stomp", {}, "not a ws:// or wss:// URL: 'http://host/stomp'"),
+        ("ws:///stomp", {}, "not a ws:// or wss:// URL"),
+        ("ws://[::1/stomp", {}, "not a ws:// or wss:// URL: Invalid IPv6"),
+        ("ws://host:port/stomp", {}, "not a ws:// or wss:// URL: Port"),
+        (f"ws://{'x' * 64}/stomp", {}, "not a ws:// or wss:// URL"),
         ("ws://host/#part", {}, "fragment"),
         ("ws://host/stomp", {"ssl": ssl.create_default_context()}, "the address is ws://"),
         ("wss://host/stomp", {"ssl": True}, r"must be an ssl\.SSLContext"),
@@ -136,7 +136,7 @@ async def test_addresses_that_cannot_be_used(url: str, options: dict[str, Any], 
         await StompConnection.connect(url, **options)
 
 
-async def test_a_gateway_that_talks_before_it_is_asked_has_to_stop() -> None:
+async def test_a_gateway_that_sends_too_early_is_paused() -> None:
     wire = Wire()
     link = StompLink(URL, wire.opener, None)
     await link.open(timeout=None, max_message_bytes=1000)

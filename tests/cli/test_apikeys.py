@@ -1,45 +1,48 @@
-"""The command line: what it prints, what it writes, and how it ends."""
+"""``cryptoproto apikeys``: what it prints, what it writes, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
 import json
+import os
 import signal
+import ssl
 import stat
-import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from cryptoproto.apikeys import ApiKeyAuth
 from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
-from tests.support.command_line import run, start
+from tests.support.certificates import self_signed
+from tests.support.command_line import Program, Result, run, start
+
+SECRET = {"CRYPTOPROTO_API_SECRET": "TEST_API_SECRET"}
 
 
-class Shell:
-    """Runs commands in this process, in a thread: they have their own event loop."""
-
-    async def __call__(self, *arguments: str, secret: str | None = None, stdin: bytes = b"") -> tuple[int, str, str]:
-        environment = {"COLUMNS": "200", "CRYPTOPROTO_API_SECRET": secret}
-        result = await asyncio.to_thread(run, "apikeys", *arguments, env=environment, stdin=stdin)
-        return result.code, result.out, result.err
+def apikeys(*arguments: str | Path, **options: Any) -> Result:
+    return run("apikeys", *arguments, **options)
 
 
-@pytest.fixture
-def shell() -> Shell:
-    return Shell()
+async def beside(*arguments: str | Path, **options: Any) -> Result:
+    """The command in a thread, because it brings an event loop of its own."""
+    return await asyncio.to_thread(apikeys, *arguments, **options)
 
 
-async def test_every_command_has_help_with_an_example(shell: Shell) -> None:
-    for command in ("serve", "keygen", "sign", "login", "request"):
-        code, out, _ = await shell(command, "--help")
-        assert code == 0
-        assert "Example: cryptoproto apikeys" in out
+@pytest.mark.parametrize("command", ["serve", "keygen", "sign", "login", "request"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = apikeys(command, "--help", env={"COLUMNS": "200"})
+    assert result.code == 0
+    assert "Example: cryptoproto apikeys" in result.out
 
 
-async def test_sign_shows_the_seeds_signature(tmp_path: Path, shell: Shell) -> None:
+def test_sign_shows_the_seeds_signature(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("TEST_API_SECRET\n")
     body = tmp_path / "body.json"
@@ -48,58 +51,70 @@ async def test_sign_shows_the_seeds_signature(tmp_path: Path, shell: Shell) -> N
         b'"types":["deltix.timebase.api.messages.BarMessage"]}'
     )
     arguments = ["sign", "POST", "http://localhost:8099/api/v0/bars1min/goog/select", "-k", "TEST_API_KEY"]
-    code, out, err = await shell(*arguments, "--secret-file", str(secret), "--data", f"@{body}")
-    assert code == 0
-    assert "X-Deltix-Signature: DtMdHJ4vc0LYx9H0YB80dICiah10x/i1KFrJ+Ba+RyOw5wc+6WcXdxCHA3GFYrIe" in out
-    assert 'payload: POST/api/v0/bars1min/goog/select{"from":null' in err
-    code, _, err = await shell(*arguments)
-    assert (code, "no secret: give --secret-file" in err) == (2, True)
-    code, out, _ = await shell(*arguments, "--data", "@-", "--json", secret="TEST_API_SECRET", stdin=body.read_bytes())
-    assert code == 0
-    assert json.loads(out)["headers"]["X-Deltix-Signature"].startswith("DtMdHJ4vc0LY")
+    result = apikeys(*arguments, "--secret-file", secret, "--data", f"@{body}")
+    assert result.code == 0
+    assert "X-Deltix-Signature: DtMdHJ4vc0LYx9H0YB80dICiah10x/i1KFrJ+Ba+RyOw5wc+6WcXdxCHA3GFYrIe" in result.out
+    assert 'payload: POST/api/v0/bars1min/goog/select{"from":null' in result.err
+    result = apikeys(*arguments)
+    assert (result.code, "no secret: give --secret-file" in result.err) == (2, True)
+    result = apikeys(*arguments, "--data", "@-", "--json", env=SECRET, stdin=body.read_bytes())
+    assert result.code == 0
+    assert json.loads(result.out)["headers"]["X-Deltix-Signature"].startswith("DtMdHJ4vc0LY")
 
 
-async def test_keygen_login_request(tmp_path: Path, shell: Shell) -> None:
+def test_sign_takes_forms_and_refuses_urls_without_a_scheme() -> None:
+    arguments = ["sign", "POST", "-k", "TEST_API_KEY", "-d", "b=1&a=2", "--json"]
+    form = ["--content-type", "application/x-www-form-urlencoded"]
+    result = apikeys(*arguments, "http://h/a", *form, env=SECRET)
+    assert json.loads(result.out)["payload"] == "POST/aa=2&b=1"
+    result = apikeys(*arguments, "localhost:8099/a", env=SECRET)
+    assert (result.code, "the URL must be complete" in result.err) == (2, True)
+
+
+async def test_keygen_login_request(tmp_path: Path) -> None:
     private_key, session = tmp_path / "trader.pem", tmp_path / "session.json"
-    code, out, _ = await shell("keygen", "session", "--name", "TRADER", "--out", str(private_key))
-    assert code == 0
+    result = await beside("keygen", "session", "--name", "TRADER", "--out", private_key)
+    assert result.code == 0
     assert stat.S_IMODE(private_key.stat().st_mode) == 0o600
-    entry = yaml.safe_load(out)["security"]["api-keys-provider"]["api-keys"][0]
+    entry = yaml.safe_load(result.out)["security"]["api-keys-provider"]["api-keys"][0]
     assert (entry["name"], entry["user"]) == ("TRADER", "admin")
     store = KeyStore.of(ApiKey.parse(entry["name"], entry["key"], entry["user"], entry["authorities"]))
     gatekeeper = Gatekeeper(ApiKeysConfig(store, SessionSettings(enabled=True)))
     async with running(demonstration_app(gatekeeper)) as url:
-        code, out, _ = await shell(
-            "login", url, "-k", "TRADER", "--private-key", str(private_key), "-o", str(session), "--json"
-        )
-        assert code == 0
-        assert json.loads(out)["keepalive_s"] == 100.0
+        login: list[str | Path] = ["login", url, "--private-key", private_key]
+        result = await beside(*login, "-k", "TRADER", "-o", session, "--json")
+        assert result.code == 0, result.err
+        assert json.loads(result.out)["keepalive_s"] == 100.0
         assert stat.S_IMODE(session.stat().st_mode) == 0o600
+        result = await beside(*login, "-k", "TRADER", "-o", session)
+        assert "it ends after 100 s without a request" in result.err
         streams = f"{url}/api/v0/streams"
-        code, out, err = await shell("request", "GET", streams, "--session", str(session))
-        assert (code, json.loads(out)[0]["key"], err) == (0, "bars1min", "200 OK\n")
-        code, out, _ = await shell("request", "post", streams, "--session", str(session), "-d", '{"key":"x"}', "--json")
-        assert (code, json.loads(out)["status"]) == (0, 201)
-        code, out, err = await shell("request", "GET", f"{url}/none", "--session", str(session))
-        assert (code, err) == (1, "404 Not Found\n")
-        code, _, err = await shell(
-            "login", url, "-k", "NOBODY", "--private-key", str(private_key), "-o", str(tmp_path / "no.json")
-        )
-        assert (code, "unknown API key" in err) == (3, True)
+        signed: list[str | Path] = ["--session", session]
+        result = await beside("request", "GET", streams, *signed)
+        assert (result.code, json.loads(result.out)[0]["key"], result.err) == (0, "bars1min", "200 OK\n")
+        result = await beside("request", "post", streams, *signed, "-d", '{"key":"x"}', "--json")
+        assert (result.code, json.loads(result.out)["status"]) == (0, 201)
+        form = ["--content-type", "application/x-www-form-urlencoded", "-d", "b=1&a=2"]
+        result = await beside("request", "POST", f"{url}/api/v0/x/y/select", *signed, *form)
+        assert (result.code, result.err) == (0, "200 OK\n")
+        result = await beside("request", "GET", f"{url}/none", *signed, "--json")
+        assert (result.code, json.loads(result.out)["status"]) == (1, 404)
+        result = await beside(*login, "-k", "NOBODY", "-o", tmp_path / "no.json")
+        assert (result.code, "unknown API key" in result.err) == (3, True)
         assert not (tmp_path / "no.json").exists()
 
 
-async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: Shell) -> None:
+def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path) -> None:
     path = tmp_path / "secret"
-    code, out, err = await shell("keygen", "basic", "--name", "B", "--out", str(path), "--json")
-    assert code == 0
-    assert json.loads(out)["apiKeys"][0]["name"] == "B"
+    result = apikeys("keygen", "basic", "--name", "B", "--out", path, "--json")
+    assert result.code == 0
+    assert json.loads(result.out)["apiKeys"][0]["name"] == "B"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     secret = path.read_text().strip()
     assert len(secret) == 48
-    assert secret not in out + err
-    code, _, err = await shell("keygen", "basic", "--name", "B", "--out", str(path))
-    assert (code, "already exists" in err) == (2, True)
+    assert secret not in result.out + result.err
+    result = apikeys("keygen", "basic", "--name", "B", "--out", path)
+    assert (result.code, "exists" in result.err) == (2, True)
     assert path.read_text().strip() == secret
 
 
@@ -107,54 +122,114 @@ async def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path, shell: 
     ("arguments", "code", "words"),
     [
         (["request", "GET", "http://127.0.0.1:1/"], 2, "either --key or --session"),
-        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "begins with http://"),
+        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "the URL must be complete"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right?"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 2, "log in first"),
-        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "no such private"),
+        (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "none.pem"),
         (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "gateway's address"),
         (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "the given private key"),
+        (["login", "http://h", "-k", "T", "--private-key", "{binary}", "-o", "s.json"], 2, "neither PEM nor base64"),
         (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 2, "chmod 600"),
         (["serve", "--config", "none.yaml"], 2, "cannot be read"),
+        (["serve", "--config", "{keys}", "--tls-key", "{rubbish}"], 2, "give the certificate as well"),
+        (["serve", "--config", "{keys}", "--tls-cert", "{rubbish}"], 2, "not a PEM certificate"),
+        (["serve", "--config", "{keys}", "--tls-cert", "none.pem"], 2, "cannot be read"),
+        (["serve", "--config", "{keys}", "--host", "192.0.2.1"], 2, "try another --port"),
         (["keygen", "session", "--name", "a", "--out", "/nowhere/a.pem"], 2, "cannot be written"),
     ],
 )
-async def test_mistakes_are_one_sentence(
-    tmp_path: Path, shell: Shell, arguments: list[str], code: int, words: str
-) -> None:
-    session, rubbish, world = tmp_path / "session.json", tmp_path / "rubbish", tmp_path / "open"
-    session.write_text('{"session_id": "s", "secret": "AAAA", "keepalive_ms": 1000, "nonce": 1}')
-    for file, mode in ((session, 0o600), (rubbish, 0o600), (world, 0o644)):
-        if file is not session:
-            file.write_text("rubbish")
-        file.chmod(mode)
-    places = {"session": str(session), "rubbish": str(rubbish), "open": str(world)}
-    ended, _, err = await shell(*(argument.format(**places) for argument in arguments))
-    assert ended == code, err
-    assert words in err
-    assert "Traceback" not in err
+def test_mistakes_are_one_sentence(tmp_path: Path, arguments: list[str], code: int, words: str) -> None:
+    contents = {
+        "session": b'{"session_id": "s", "secret": "AAAA", "keepalive_ms": 1000, "nonce": 1}',
+        "rubbish": b"rubbish",
+        "binary": b"\xff",
+        "open": b"rubbish",
+        "keys": b'{"apiKeys": [{"name": "a", "key": "b"}]}',
+    }
+    places = {name: tmp_path / f"{name}.json" for name in contents}
+    for name, content in contents.items():
+        places[name].write_bytes(content)
+        places[name].chmod(0o644 if name == "open" else 0o600)
+    result = apikeys(*(argument.format(**places) for argument in arguments), cwd=tmp_path, env={"COLUMNS": "200"})
+    assert result.code == code, result.err
+    assert words in result.err
+    assert "Traceback" not in result.err
 
 
-async def test_serve_runs_until_it_is_interrupted(tmp_path: Path, shell: Shell) -> None:
+CONFIGURATION = """\
+security:
+  api-keys: {{sessions: {{enabled: {sessions}}}}}
+  api-keys-provider:
+    api-keys:
+      - {{name: TEST_API_KEY, key: TEST_API_SECRET, user: c, authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE]}}
+"""
+
+
+def _get(url: str, target: str, context: ssl.SSLContext | None = None) -> int:
+    request = urllib.request.Request(f"{url}{target}")
+    for name, value in ApiKeyAuth("TEST_API_KEY", "TEST_API_SECRET").headers("GET", target).items():
+        request.add_header(name, value)
+    try:
+        with urllib.request.urlopen(request, context=context) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def _line(server: Program, words: str) -> str:
+    """The next line of the log with these words."""
+    assert server.process.stderr is not None
+    for line in server.process.stderr:
+        if words in line:
+            return str(line)
+    raise AssertionError(f"no line with {words!r}")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_serve_shows_its_logs_until_it_is_stopped(tmp_path: Path, number: signal.Signals, code: int) -> None:
     config = tmp_path / "application.yaml"
-    config.write_text("security:\n  api-keys-provider:\n    api-keys:\n      - {name: a, key: b, user: c}\n")
+    config.write_text(CONFIGURATION.format(sessions="false"))
     with start("apikeys", "serve", "--config", config, "--port", "0", stream="stderr") as server:
         assert "basic flow, API keys: 1; end with Ctrl-C" in server.first_line
         url = server.first_line.split()[2].rstrip(",")
-        code, _, err = await shell("request", "GET", f"{url}/", "-k", "a", secret="b")
-        assert (code, err) == (1, "404 Not Found\n")
-        assert server.kill(signal.SIGINT) == 130
+        assert _get(url, "/api/v0/streams") == 200
+        assert "INFO 127.0.0.1 GET '/api/v0/streams' 200 in" in _line(server, "GET")
+        assert _get(url, "/api/v0/streams?a=1&a=2") == 400
+        assert "parameter a is given more than once" in _line(server, "refused with status 400")
+        config.write_text("security: [")  # a reload that fails must be seen
+        os.utime(config, ns=(1, 1))
+        while _get(url, "/api/v0/streams") == 200:
+            line = _line(server, "")
+            if "ERROR the API keys were not reloaded" in line:
+                assert "application.yaml: not valid YAML" in line
+                break
+        assert server.kill(number) == code
 
 
-async def test_a_missing_extra_says_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_with_tls_both_flows_and_no_access_log(tmp_path: Path) -> None:
+    config = tmp_path / "application.yaml"
+    config.write_text(CONFIGURATION.format(sessions="true"))
+    certificate, _ = self_signed(tmp_path)
+    together = str(tmp_path / "exchange.pem")
+    options = ["--both-flows", "--allow-repeated-parameters", "--no-access-log", "--tls-cert", together]
+    with start("apikeys", "serve", "--config", config, "--port", "0", *options, stream="stderr") as server:
+        assert "both flows" in server.first_line
+        url = server.first_line.split()[2].rstrip(",")
+        assert url.startswith("https://")
+        context = ssl.create_default_context(cafile=certificate)
+        assert _get(url, "/api/v0/streams?a=1&a=2", context) == 200
+        assert _get(url, "/none", context) == 404
+        assert server.kill(signal.SIGTERM) == 0
+        assert server.process.stderr is not None
+        assert "GET" not in server.process.stderr.read()
+
+
+def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "httpx" else find(name))
-    code, _, err = await shell("sign", "GET", "/", "-k", "a")
-    assert (code, err) == (2, "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n")
-
-
-def test_importing_the_room_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith(("cryptoproto.apikeys", "httpx"))]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'cryptoproto\[apikeys\]'"):
-        __import__("cryptoproto.apikeys")
+    result = apikeys("sign", "GET", "/", "-k", "a")
+    assert (result.code, result.err) == (
+        1,
+        "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n",
+    )

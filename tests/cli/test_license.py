@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.licensing.worlds import InMemory
 
 from cryptoproto.licensing import KeyPair, LicenseManager
 from cryptoproto.licensing.agent import agent, manager_link
 from tests.support.command_line import run
+from tests.support.licensing.worlds import InMemory
 
 Cli = Callable[..., tuple[int, str, str]]
 

@@ -10,8 +10,8 @@ import pytest
 
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, Schedule
 from cryptoproto.licensing.agent import composer
-from tests.licensing.simulated_time import SECOND, START_NS, SimulatedClock
-from tests.licensing.worlds import InMemory
+from tests.support.licensing.simulated_time import SECOND, START_NS, SimulatedClock
+from tests.support.licensing.worlds import InMemory
 
 AGENTS, LICENSES, PERIOD_S = 64, 8, 120.0
 

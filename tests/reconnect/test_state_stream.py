@@ -56,3 +56,18 @@ async def test_a_closed_reader_ends_and_is_forgotten() -> None:
     reader.close()
     states.publish("live")
     assert [state async for state in reader] == ["idle"]
+
+
+async def test_a_stream_can_end_with_the_state_that_it_has() -> None:
+    states = StateStream("idle")
+    reader = states.subscribe()
+    states.publish("live")
+    waiter = asyncio.ensure_future(states.changed())
+    await asyncio.sleep(0)
+    states.end()
+    await waiter
+    states.publish("idle")
+    assert states.ended
+    assert states.current == "live"
+    assert [state async for state in reader] == ["idle", "live"]
+    assert [state async for state in states.subscribe()] == ["live"]

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 try:
     from .config import ApiKeysConfig, SessionSettings, load_config
-    from .gatekeeper import Gatekeeper, Principal
+    from .gatekeeper import Gatekeeper
     from .key_store import ApiKey, KeyStore
     from .middleware import ApiKeysMiddleware
+    from .request_check import Principal, RequestCheck
     from .session_table import SessionTable
     from .stomp_broker import Delivery, StompBroker
     from .stomp_endpoint import StompEndpoint
+    from .stomp_peer import Authorize, allow_by_authorities
 except ModuleNotFoundError as error:
     if error.name is None or error.name.partition(".")[0] not in {"starlette", "yaml", "httpx"}:
         raise
@@ -24,13 +26,16 @@ __all__ = [
     "ApiKey",
     "ApiKeysConfig",
     "ApiKeysMiddleware",
+    "Authorize",
     "Delivery",
     "Gatekeeper",
     "KeyStore",
     "Principal",
+    "RequestCheck",
     "SessionSettings",
     "SessionTable",
     "StompBroker",
     "StompEndpoint",
+    "allow_by_authorities",
     "load_config",
 ]

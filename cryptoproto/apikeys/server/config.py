@@ -1,12 +1,7 @@
-"""``application.yaml`` and the JSON file of keys, as the gateway's documentation prints them.
-
-The keys of a mapping are compared without case, hyphens and underscores, and ``a.b: c`` is ``a: {b: c}``, as Spring
-does. All scalars are read as text: a secret such as ``0123`` or ``yes`` stays what it is.
-"""
+"""``application.yaml`` and the JSON file of keys, as the gateway's documentation prints them."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -15,19 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import yaml
-
 from ...exceptions import ConfigurationError, DecodeError
 from ..diffie_hellman import DEFAULT_GROUP, Group, GroupLimits
+from .config_file import Node, child, folded, get, items, read_json, read_yaml, text_of
 from .key_store import ApiKey, KeyStore
 
 __all__ = ["ApiKeysConfig", "SessionSettings", "load_config"]
 
 logger = logging.getLogger("cryptoproto.apikeys")
 
+_BASIC: Final = frozenset({"basic"})
+_SESSIONS: Final = frozenset({"sessions"})
 _CUSTOMARY_LOGIN_ROOTS: Final = ("/api/v1/login", "/api/v0", "/session/login")
-
-_Node = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +29,13 @@ class SessionSettings:
     """``security.api-keys.sessions``, with the documented defaults.
 
     Attributes:
-        enabled: whether the gateway runs the session flow; otherwise it runs the basic flow.
-        login_root: the path under which the login calls are; ``None`` for all three that are customary.
+        enabled: whether the gateway runs the session flow. Otherwise it runs the basic flow.
+        login_root: the path of the login calls; ``None`` for all three customary ones.
         challenge_size: bytes of a challenge.
         dh_secret_size: the most bytes of a private exponent.
-        keep_alive_ms: after how long without a request a session ends.
+        keep_alive_ms: a session ends after this time without a request.
         keep_alive_login_ms: how long a login may take from attempt to confirmation.
-        keep_alive_timer_ms: how often ended sessions are cleared away.
+        keep_alive_timer_ms: how often ended sessions are removed.
         group: ``dhBase`` and ``dhModulus``, both hexadecimal.
     """
 
@@ -56,7 +50,7 @@ class SessionSettings:
 
     @property
     def login_roots(self) -> tuple[str, ...]:
-        """The paths under which the login calls are."""
+        """The paths of the login calls."""
         return _CUSTOMARY_LOGIN_ROOTS if self.login_root is None else (self.login_root,)
 
 
@@ -68,104 +62,140 @@ class ApiKeysConfig:
         keys: the API keys.
         sessions: the settings of the session flow.
         source: where the keys are from, ``CONFIG`` or ``FILE``.
+        both_flows: with sessions enabled, whether keys with a secret work as well, in the basic flow.
     """
 
     keys: KeyStore
     sessions: SessionSettings = field(default_factory=SessionSettings)
     source: Literal["CONFIG", "FILE"] = "CONFIG"
+    both_flows: bool = False
 
 
 def load_config(
-    path: str | os.PathLike[str], *, clock: Callable[[], float] = time.monotonic, limits: GroupLimits | None = None
+    path: str | os.PathLike[str],
+    *,
+    both_flows: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+    limits: GroupLimits | None = None,
 ) -> ApiKeysConfig:
-    """Read an ``application.yaml``, or a JSON file of keys by itself (which runs the basic flow).
+    """Read an ``application.yaml``, or a JSON file of keys by itself (for the basic flow).
 
-    The keys are read again when their file changes; other settings when the program starts.
+    The keys are read again when their file changes. Other settings are read once. Keys that cannot work in the chosen
+    flow are reported in the log.
 
     Args:
-        path: of the file; names in it are relative to its folder.
+        path: the file. Names in it are relative to its folder.
+        both_flows: if the file enables sessions, let its keys with a secret work as well, in the basic flow.
         clock: seconds, for watching the file.
-        limits: which moduli are accepted; the default is 1024 to 8192 bits.
+        limits: which moduli are accepted. The default is 1024 to 8192 bits.
 
     Raises:
-        ConfigurationError: the file cannot be used; the text says what to change, and shows nothing of the keys.
+        ConfigurationError: the file cannot be used. The text says what to change, and quotes none of the keys.
     """
     file = Path(path)
     if file.suffix.lower() == ".json":
-        return ApiKeysConfig(_keys_of_json(file, clock), source="FILE")
+        return ApiKeysConfig(_keys_of_json(file, clock, _BASIC), source="FILE")
     security = _security(file)
-    settings = _session_settings(_child(_child(security, "api-keys"), "sessions"), file, limits or GroupLimits())
-    authorization = _child(security, "authorization")
-    source = str(_get(authorization, "source", "CONFIG")).upper()
+    settings = _session_settings(child(child(security, "api-keys"), "sessions"), file, limits or GroupLimits())
+    flows = _BASIC if not settings.enabled else _BASIC | _SESSIONS if both_flows else _SESSIONS
+    authorization = child(security, "authorization")
+    source = str(get(authorization, "source", "CONFIG")).upper()
     if source == "CONFIG":
-        keys = KeyStore(lambda: _config_keys(_security(file), file), files=[file], clock=clock)
-        return ApiKeysConfig(keys, settings)
+        keys = KeyStore(lambda: _config_keys(_security(file), file, flows), files=[file], clock=clock)
+        return ApiKeysConfig(keys, settings, both_flows=both_flows)
     if source == "FILE":
-        target = _get(_child(authorization, "file-source"), "path", "")
+        target = get(child(authorization, "file-source"), "path", "")
         if not target:
             raise ConfigurationError(f"{file}: source FILE needs security.authorization.file-source.path")
-        return ApiKeysConfig(_keys_of_json(file.parent / str(target), clock), settings, "FILE")
-    raise ConfigurationError(f"{file}: security.authorization.source is FILE or CONFIG, not {source}")
+        keys = _keys_of_json(file.parent / str(target), clock, flows)
+        return ApiKeysConfig(keys, settings, "FILE", both_flows=both_flows)
+    raise ConfigurationError(f"{file}: security.authorization.source must be FILE or CONFIG, not {source}")
 
 
-def _keys_of_json(file: Path, clock: Callable[[], float]) -> KeyStore:
+def _keys_of_json(file: Path, clock: Callable[[], float], flows: frozenset[str]) -> KeyStore:
     def read() -> Mapping[str, ApiKey]:
-        document = _json_document(file)
-        return _api_keys(_get(document, "apiKeys", []), _users(_get(document, "users", []), file), file)
+        document = read_json(file)
+        return _api_keys(get(document, "apiKeys", []), _users(get(document, "users", []), file), file, flows)
 
     return KeyStore(read, files=[file], clock=clock)
 
 
-def _config_keys(security: _Node, file: Path) -> Mapping[str, ApiKey]:
-    # The documentation prints the provider without its indentation; all places where it could stand are looked at.
-    places = [security, _child(security, "authorization"), _child(security, "api-keys")]
+def _config_keys(security: Node, file: Path, flows: frozenset[str]) -> Mapping[str, ApiKey]:
+    # The documentation prints the provider without its indentation, so look in every place that it could mean.
+    places = [security, child(security, "authorization"), child(security, "api-keys")]
     entries: list[Any] = []
     for place in places:
-        entries += _list(_get(_child(place, "api-keys-provider"), "api-keys", []), file)
+        entries += items(get(child(place, "api-keys-provider"), "api-keys", []), file)
     users: list[Any] = []
-    for place in [*places, _child(security, "oauth2")]:
-        users += _list(_get(place, "users", []), file)
-    return _api_keys(entries, _users(users, file), file)
+    for place in [*places, child(security, "oauth2")]:
+        users += items(get(place, "users", []), file)
+    return _api_keys(entries, _users(users, file), file, flows)
 
 
-def _api_keys(entries: object, users: Mapping[str, frozenset[str]], file: Path) -> Mapping[str, ApiKey]:
+def _api_keys(
+    entries: object, users: Mapping[str, frozenset[str]], file: Path, flows: frozenset[str]
+) -> Mapping[str, ApiKey]:
     keys: dict[str, ApiKey] = {}
-    for entry in _list(entries, file):
+    for entry in items(entries, file):
         if not isinstance(entry, dict):
             raise ConfigurationError(f"{file}: an API key is a mapping with name, key, user and perhaps authorities")
-        name, key, user = (_text(_get(entry, part, "")) for part in ("name", "key", "user"))
-        listed = _get(entry, "authorities", None)
+        name, key, user = (text_of(get(entry, part, "")) for part in ("name", "key", "user"))
+        listed = get(entry, "authorities", None)
         authorities = users.get(user, frozenset()) if listed is None else _words(listed, file)
         try:
             parsed = ApiKey.parse(name, key, user, authorities)
         except ConfigurationError as error:
             raise ConfigurationError(f"{file}: {error}") from None
-        known = keys.setdefault(name, parsed)
-        # The documentation's own example repeats its placeholder; two different keys of one name are a mistake.
+        if name not in keys:
+            keys[name] = parsed
+            _warn_if_unfit(parsed, file, flows)
+            continue
+        # The documentation's own example repeats its placeholder. Two different keys of one name are a mistake.
+        known = keys[name]
         if (known.secret, known.public_key, known.user) != (parsed.secret, parsed.public_key, parsed.user):
-            raise ConfigurationError(f"{file}: two API keys have the name {name}; names are unique")
+            raise ConfigurationError(f"{file}: two API keys have the name {name}; names must be unique")
+        logger.warning("%s: API key %s is listed twice; the first entry and its authorities count", file, name)
     return keys
+
+
+def _warn_if_unfit(key: ApiKey, file: Path, flows: frozenset[str]) -> None:
+    if key.secret is not None and not flows >= _BASIC:
+        logger.warning(
+            "%s: API key %s has a secret and cannot be used while sessions are enabled; give it an RSA public key, "
+            "or allow both flows",
+            file,
+            key.name,
+        )
+    elif key.public_key is not None and not flows >= _SESSIONS:
+        logger.warning(
+            "%s: API key %s has an RSA public key, which works with sessions only; set "
+            "security.api-keys.sessions.enabled to true, or give it a secret",
+            file,
+            key.name,
+        )
 
 
 def _users(entries: object, file: Path) -> Mapping[str, frozenset[str]]:
     users: dict[str, frozenset[str]] = {}
-    for entry in _list(entries, file):
+    for entry in items(entries, file):
         if not isinstance(entry, dict):
             raise ConfigurationError(f"{file}: a user is a mapping with username and authorities")
-        name = _text(_get(entry, "username", _get(entry, "name", "")))
-        users[name] = _words(_get(entry, "authorities", []), file)
+        name = text_of(get(entry, "username", get(entry, "name", "")))
+        authorities = _words(get(entry, "authorities", []), file)
+        if users.setdefault(name, authorities) != authorities:
+            raise ConfigurationError(f"{file}: user {name} is listed twice, with different authorities")
     return users
 
 
-def _session_settings(node: _Node, file: Path, limits: GroupLimits) -> SessionSettings:
+def _session_settings(node: Node, file: Path, limits: GroupLimits) -> SessionSettings:
     known = {
         "enabled", "login-root", "challengeSize", "dhSecretSize", "keepAliveMs", "keepAliveLoginMs",
         "keepAliveTimerMs", "dhBase", "dhModulus",
     }  # fmt: skip
-    for name in node.keys() - {_folded(name) for name in known}:
-        logger.warning("%s: security.api-keys.sessions.%s is not known here and has no effect", file, name)
+    for name in node.keys() - {folded(name) for name in known}:
+        logger.warning("%s: security.api-keys.sessions.%s is not a known setting and has no effect", file, name)
     default = SessionSettings()
-    root = _text(_get(node, "login-root", "")).strip("/")
+    root = text_of(get(node, "login-root", "")).strip("/")
     group = Group(
         base=_hexadecimal(node, "dhBase", default.group.base, file),
         modulus=_hexadecimal(node, "dhModulus", default.group.modulus, file),
@@ -177,7 +207,7 @@ def _session_settings(node: _Node, file: Path, limits: GroupLimits) -> SessionSe
     return SessionSettings(
         enabled=_truth(node, "enabled", file),
         login_root=f"/{root}" if root else None,
-        # A challenge must be too long to guess and to meet twice, and fit into one reply.
+        # Long enough that nobody can guess a challenge or see one twice, short enough for one reply.
         challenge_size=_number(node, "challengeSize", default.challenge_size, 16, 65_536, file),
         dh_secret_size=_number(node, "dhSecretSize", default.dh_secret_size, 16, 4_096, file),
         keep_alive_ms=_number(node, "keepAliveMs", default.keep_alive_ms, 1, 10**12, file),
@@ -187,131 +217,41 @@ def _session_settings(node: _Node, file: Path, limits: GroupLimits) -> SessionSe
     )
 
 
-def _number(node: _Node, name: str, default: int, lowest: int, highest: int, file: Path) -> int:
-    text = _text(_get(node, name, str(default))).replace("_", "")
+def _number(node: Node, name: str, default: int, lowest: int, highest: int, file: Path) -> int:
+    text = text_of(get(node, name, str(default))).replace("_", "")
     if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
-        raise ConfigurationError(f"{file}: security.api-keys.sessions.{name} is a number from {lowest} to {highest}")
+        raise ConfigurationError(
+            f"{file}: security.api-keys.sessions.{name} must be a number from {lowest} to {highest}"
+        )
     return int(text)
 
 
-def _hexadecimal(node: _Node, name: str, default: int, file: Path) -> int:
-    text = "".join(_text(_get(node, name, f"{default:x}")).split())
+def _hexadecimal(node: Node, name: str, default: int, file: Path) -> int:
+    text = "".join(text_of(get(node, name, f"{default:x}")).split())
     try:
         return int(text, 16)
     except ValueError:
-        raise ConfigurationError(f"{file}: security.api-keys.sessions.{name} is a hexadecimal number") from None
+        raise ConfigurationError(f"{file}: security.api-keys.sessions.{name} must be a hexadecimal number") from None
 
 
-def _truth(node: _Node, name: str, file: Path) -> bool:
-    text = _text(_get(node, name, "false")).lower()
+def _truth(node: Node, name: str, file: Path) -> bool:
+    text = text_of(get(node, name, "false")).lower()
     if text not in ("true", "false", "on", "off", "yes", "no"):
-        raise ConfigurationError(f"{file}: security.api-keys.sessions.{name} is true or false")
+        raise ConfigurationError(f"{file}: security.api-keys.sessions.{name} must be true or false")
     return text in ("true", "on", "yes")
 
 
-def _security(file: Path) -> _Node:
-    document = _yaml_document(file)
-    if _folded("security") not in document:
+def _security(file: Path) -> Node:
+    document = read_yaml(file)
+    if folded("security") not in document:
         raise ConfigurationError(f"{file}: has no section `security`; is this the application.yaml?")
-    security = document[_folded("security")]
+    security = document[folded("security")]
     if not isinstance(security, dict):
-        raise ConfigurationError(f"{file}: nothing is inside of `security`; has the file lost its indentation?")
+        raise ConfigurationError(f"{file}: the section `security` is empty; has the file lost its indentation?")
     return security
-
-
-def _yaml_document(file: Path) -> _Node:
-    text = _read(file)
-    try:
-        # The base loader builds nothing but text, lists and mappings: safer than the safe one.
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506
-    except yaml.MarkedYAMLError as error:
-        # Not the error's own text: it quotes the file, and with it perhaps a secret.
-        mark = error.problem_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        raise ConfigurationError(f"{file}: no readable YAML{where}; check the indentation there") from None
-    except yaml.YAMLError:
-        raise ConfigurationError(f"{file}: no readable YAML") from None
-    return _mapping(document, file)
-
-
-def _json_document(file: Path) -> _Node:
-    try:
-        document = json.loads(_read(file))
-    except json.JSONDecodeError as error:
-        raise ConfigurationError(f"{file}: no readable JSON in line {error.lineno}, column {error.colno}") from None
-    except RecursionError:
-        raise ConfigurationError(f"{file}: no readable JSON") from None
-    return _mapping(document, file)
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"{file}: is not UTF-8 text") from None
-
-
-def _mapping(document: object, file: Path) -> _Node:
-    folded = _fold(document)
-    if not isinstance(folded, dict):
-        raise ConfigurationError(f"{file}: is no mapping of names to values")
-    return folded
-
-
-def _folded(name: str) -> str:
-    return name.replace("-", "").replace("_", "").lower()
-
-
-def _fold(node: object) -> object:
-    """*node* with every key folded, and dotted keys taken apart."""
-    if isinstance(node, list):
-        return [_fold(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    result: _Node = {}
-    for key, value in node.items():
-        first, *rest = _folded(str(key)).split(".")
-        item = _fold(value)
-        for part in reversed(rest):
-            item = {part: item}
-        _merge(result, first, item)
-    return result
-
-
-def _merge(node: _Node, name: str, item: object) -> None:
-    present = node.get(name)
-    if isinstance(present, dict) and isinstance(item, dict):
-        for key, value in item.items():
-            _merge(present, key, value)
-    else:
-        node[name] = item
-
-
-def _get(node: _Node, name: str, default: object) -> Any:
-    value = node.get(_folded(name), default)
-    return default if value is None else value
-
-
-def _child(node: _Node, name: str) -> _Node:
-    value = _get(node, name, {})
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object, file: Path) -> list[Any]:
-    if value in ("", None):
-        return []
-    if not isinstance(value, list):
-        raise ConfigurationError(f"{file}: a list was expected where the keys, users or authorities are")
-    return value
 
 
 def _words(value: object, file: Path) -> frozenset[str]:
     if isinstance(value, str):
         value = [word.strip() for word in value.split(",") if word.strip()]
-    return frozenset(_text(word) for word in _list(value, file))
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, list | dict) else str(value)
+    return frozenset(text_of(word) for word in items(value, file))

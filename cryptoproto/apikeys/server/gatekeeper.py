@@ -1,12 +1,13 @@
-"""Who may pass: checks signatures of both flows and conducts logins. No I/O; the shells are in this package."""
+"""Decides which requests may pass: checks signatures of both flows and handles logins. No I/O."""
 
 from __future__ import annotations
 
 import binascii
+import hmac
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,68 +21,28 @@ from ..canonical import (
     SESSION_HEADER,
     SIGNATURE_HEADER,
     basic_connect_payload,
+    body_role,
     canonical_payload,
+    decoded_parameters,
     session_connect_payload,
     session_headers_payload,
-    verify,
 )
 from ..diffie_hellman import RandomBelow, from_base64, power, private_exponent, shared_secret, to_base64
 from .config import ApiKeysConfig
 from .key_store import ApiKey
-from .session_table import LiveSession, PendingLogin, SessionTable
+from .request_check import WRONG_SIGNATURE, Claim, Principal, RequestCheck, accepted
+from .session_table import PendingLogin, SessionTable
 
-__all__ = ["Confirmation", "Gatekeeper", "Principal"]
+__all__ = ["CREDENTIAL_HEADERS", "Confirmation", "Gatekeeper"]
+
+CREDENTIAL_HEADERS: Final = (API_KEY_HEADER, SESSION_HEADER, NONCE_HEADER, SIGNATURE_HEADER, PAYLOAD_HEADER)
 
 _NONCE: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 _MAXIMUM_NONCE: Final = 2**63 - 1
 _SIGNATURE_LENGTH: Final = 64  # base64 of the 48 bytes of HMAC-SHA384
 
-_WRONG_SIGNATURE: Final = "the signature is wrong"
 _UNKNOWN_KEY: Final = "unknown API key"
-_UNKNOWN_SESSION: Final = "unknown session: it has ended or never was; log in again"
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """On whose behalf a request comes; also what Starlette expects as ``request.user``.
-
-    Attributes:
-        key_name: the API key that signed.
-        user: whom the key acts for.
-        authorities: what it may do.
-        session_id: of the session flow, ``None`` in the basic flow.
-    """
-
-    key_name: str
-    user: str
-    authorities: frozenset[str]
-    session_id: str | None = None
-
-    @property
-    def is_authenticated(self) -> bool:
-        """Always true: refused requests get no principal."""
-        return True
-
-    @property
-    def display_name(self) -> str:
-        """The user."""
-        return self.user
-
-    @property
-    def identity(self) -> str:
-        """The user."""
-        return self.user
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Credentials of one request that name something known; their signature is still to be checked."""
-
-    principal: Principal
-    signature: str = field(repr=False)
-    secret: bytes = field(repr=False)
-    session: LiveSession | None = None
-    nonce: str = ""
+_UNKNOWN_SESSION: Final = "unknown session: it has ended or never existed; log in again"
 
 
 class _AttemptRequest(msgspec.Struct):
@@ -96,7 +57,7 @@ class _ConfirmRequest(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """A login whose signature was right; what remains is arithmetic, for a worker thread."""
+    """A login whose signature was right. What remains is arithmetic, for a worker thread."""
 
     login: PendingLogin
     key: ApiKey
@@ -107,27 +68,31 @@ class Confirmation:
 class Gatekeeper:
     """Checks the requests of a gateway, in the flow that its configuration asks for.
 
-    Every refusal is a :class:`~cryptoproto.CredentialsRefused` with the status and the words of the response. An
-    unknown key is told from a wrong signature, as the protocol has it.
+    Every refusal is a :class:`~cryptoproto.CredentialsRefused` with the status and text of the response. An unknown key
+    and a wrong signature are different refusals, as the protocol has it.
 
     Args:
         config: keys and settings.
+        allow_repeated_parameters: accept requests that give a parameter more than once. The signature covers the first
+            value, and most frameworks hand out the last, so anyone could append a value to a signed request.
         clock: seconds.
         random_below: the source of private exponents.
         table: the sessions, for other bounds than the usual ones.
     """
 
-    __slots__ = ("_config", "_random_below", "_table")
+    __slots__ = ("_allow_repeated", "_config", "_random_below", "_table")
 
     def __init__(
         self,
         config: ApiKeysConfig,
         *,
+        allow_repeated_parameters: bool = False,
         clock: Callable[[], float] = time.monotonic,
         random_below: RandomBelow = secrets.randbelow,
         table: SessionTable | None = None,
     ) -> None:
         self._config = config
+        self._allow_repeated = allow_repeated_parameters
         self._random_below = random_below
         self._table = table if table is not None else SessionTable(config.sessions, clock=clock)
 
@@ -144,34 +109,58 @@ class Gatekeeper:
     # --- signed requests --------------------------------------------------------------------------
 
     def claim(self, headers: Mapping[str, str]) -> Claim:
-        """What the headers of a request claim: to be called before its body is read, for it costs little.
+        """Read the credentials of a request. It costs little, so call it before the body is read.
 
         Args:
             headers: names in the protocol's own spelling; see :data:`CREDENTIAL_HEADERS`.
 
         Raises:
-            CredentialsRefused: 401 for no credentials or an unknown key, 400 for an unknown session or a missing
-                or malformed header.
+            CredentialsRefused: 401 for no credentials or an unknown key, 400 for an unknown session, headers of both
+                flows, or a missing or malformed header.
         """
-        if self._config.sessions.enabled:
-            return self._claim_session(headers)
-        return self._claim_key(headers)
+        if not self._config.sessions.enabled:
+            return self._claim_key(headers)
+        if self._config.both_flows and API_KEY_HEADER in headers:
+            if SESSION_HEADER in headers:
+                raise CredentialsRefused(400, f"send either {API_KEY_HEADER} or {SESSION_HEADER}, not both")
+            return self._claim_key(headers)
+        return self._claim_session(headers)
 
-    def check(self, claim: Claim, method: str, path: str, query: str = "", body: bytes = b"") -> Principal:
-        """Check a request's signature, then its nonce.
+    def begin(self, claim: Claim, method: str, path: str, query: str = "", *, content_type: str = "") -> RequestCheck:
+        """Begin the check of a request whose body is still to come.
 
         Args:
             claim: from :meth:`claim`.
-            method: of the request.
-            path: URL-decoded, without a proxy's prefix.
+            method: of the request, in any case.
+            path: from :func:`~cryptoproto.apikeys.canonical.canonical_path`, without a proxy's prefix.
             query: URL-encoded, without the question mark.
-            body: all of it.
+            content_type: the ``Content-Type`` header.
 
         Raises:
-            CredentialsRefused: 400 for a wrong signature or a nonce that is not above the last one.
+            CredentialsRefused: 400 for a parameter that is given more than once.
         """
         headers = "" if claim.session is None else session_headers_payload(claim.nonce, claim.session.session_id)
-        return self._check(claim, canonical_payload(method, path, query, body, headers=headers))
+        role = body_role(method, content_type)
+
+        def start(parameters: Iterable[tuple[str, str]]) -> bytes:
+            return canonical_payload(method, path, parameters, headers=headers, role=role)
+
+        return RequestCheck(
+            claim, self._table, start, decoded_parameters(query), role, allow_repeated=self._allow_repeated
+        )
+
+    def check(
+        self, claim: Claim, method: str, path: str, query: str = "", body: bytes = b"", *, content_type: str = ""
+    ) -> Principal:
+        """Check a request whose body is there: :meth:`begin` and :meth:`RequestCheck.finish` in one.
+
+        Raises:
+            CredentialsRefused: as for these.
+        """
+        check = self.begin(claim, method, path, query, content_type=content_type)
+        if check.role == "signed":
+            check.update(body)
+        return check.finish(body)
 
     def check_connect(self, headers: Mapping[str, str]) -> Principal:
         """Check the headers of a STOMP CONNECT.
@@ -188,7 +177,7 @@ class Gatekeeper:
         return self._check(claim, basic_connect_payload(payload, claim.principal.key_name))
 
     def still_stands(self, principal: Principal) -> bool:
-        """Whether the key of an earlier check is still there, for the same user and with the same authorities."""
+        """Whether the key of an earlier check still exists, with the same user and authorities."""
         key = self._config.keys.get(principal.key_name)
         return key is not None and (key.user, key.authorities) == (principal.user, principal.authorities)
 
@@ -210,7 +199,7 @@ class Gatekeeper:
             )
         session = self._table.find(session_id)
         if session is not None and not self._config.keys.is_current(session.key):
-            self._table.end(session_id)  # the key was taken away or changed since
+            self._table.end(session_id)  # the key was removed or changed since
             session = None
         if session is None:
             raise CredentialsRefused(400, _UNKNOWN_SESSION)
@@ -218,18 +207,13 @@ class Gatekeeper:
         if nonce is None:
             raise CredentialsRefused(400, f"the header {NONCE_HEADER} is missing")
         if not _NONCE.fullmatch(nonce) or not 0 < int(nonce) <= _MAXIMUM_NONCE:
-            raise CredentialsRefused(400, f"{NONCE_HEADER} is a whole number from 1 to {_MAXIMUM_NONCE}")
+            raise CredentialsRefused(400, f"{NONCE_HEADER} must be a whole number from 1 to {_MAXIMUM_NONCE}")
         key = session.key
         principal = Principal(key.name, key.user, key.authorities, session_id)
         return Claim(principal, _signature_of(headers), session.secret, session, nonce)
 
     def _check(self, claim: Claim, payload: bytes) -> Principal:
-        if not verify(claim.signature, payload, claim.secret):
-            raise CredentialsRefused(400, _WRONG_SIGNATURE)
-        # Only now: a forged request must not use up the nonce of an honest one.
-        if claim.session is not None and not self._table.advance(claim.session, int(claim.nonce)):
-            raise CredentialsRefused(400, "the nonce is not above the last one; each request needs a greater nonce")
-        return claim.principal
+        return accepted(claim, self._table, hmac.digest(claim.secret, payload, "sha384"))
 
     # --- logins -----------------------------------------------------------------------------------
 
@@ -254,11 +238,11 @@ class Gatekeeper:
         }
 
     def confirm(self, body: bytes) -> Confirmation:
-        """The first half of a confirmation: everything that is quick. A challenge is answered once, right or wrong.
+        """The first half of a confirmation, which is quick. A challenge makes one session at most.
 
         Raises:
             CredentialsRefused: 400 for an unreadable body, an unknown session, a wrong signature, or a public value
-                outside 2…p−2; 401 for a key that was taken away meanwhile.
+                outside 2…p−2; 401 for a key that was removed in the meantime.
         """
         request = _decode(body, _ConfirmRequest)
         group = self._config.sessions.group
@@ -271,24 +255,29 @@ class Gatekeeper:
             group.check_public(theirs, "value dh_key")
         except DecodeError as error:
             raise CredentialsRefused(400, str(error)) from None
-        login = self._table.take_pending(request.session_id)
-        if login is None:
+        digest = self._table.key_digest(request.session_id)
+        if digest is None:
             raise CredentialsRefused(400, _UNKNOWN_SESSION)
-        key = self._config.keys.get(login.key_name)
+        key = self._config.keys.get_by_digest(digest)
         if key is None or key.public_key is None:
             raise CredentialsRefused(401, _UNKNOWN_KEY)
+        login = self._table.pending(request.session_id, key.name)
+        if login is None:
+            raise CredentialsRefused(400, _UNKNOWN_SESSION)
         if not key.public_key.verify_pkcs1(signature, login.challenge):
-            raise CredentialsRefused(400, _WRONG_SIGNATURE)
+            raise CredentialsRefused(400, WRONG_SIGNATURE)
+        if not self._table.confirm(login):
+            raise CredentialsRefused(503, "too many logins at once; try again in a few seconds")
         exponent = private_exponent(group, self._random_below, size_bytes=self._config.sessions.dh_secret_size)
         return Confirmation(login, key, theirs, exponent)
 
     def exchange(self, confirmation: Confirmation) -> tuple[str, bytes]:
-        """The arithmetic of a confirmation: our public value in base64, and the secret. Takes tens of milliseconds.
+        """Return our public value in base64, and the secret. Takes tens of milliseconds.
 
-        Touches no state, so it can run in any thread.
+        It changes no state, so it can run in any thread.
 
         Raises:
-            CredentialsRefused: 400 when the secret would be one that anyone could guess.
+            CredentialsRefused: 400 if the secret would be predictable.
         """
         group = self._config.sessions.group
         try:
@@ -298,7 +287,7 @@ class Gatekeeper:
         return to_base64(power(group.base, confirmation.exponent, group.modulus)), secret
 
     def establish(self, confirmation: Confirmation, exchanged: tuple[str, bytes]) -> dict[str, str]:
-        """The second half of a confirmation: the session is live; its reply."""
+        """The second half of a confirmation: make the session live and return the reply."""
         public, secret = exchanged
         self._table.establish(confirmation.login.session_id, confirmation.key, secret)
         return {"dh_key": public, "keepalive_timeout": str(self._config.sessions.keep_alive_ms)}
@@ -310,9 +299,6 @@ class Gatekeeper:
 
     def __repr__(self) -> str:
         return f"<Gatekeeper {'sessions' if self._config.sessions.enabled else 'basic'}>"
-
-
-CREDENTIAL_HEADERS: Final = (API_KEY_HEADER, SESSION_HEADER, NONCE_HEADER, SIGNATURE_HEADER, PAYLOAD_HEADER)
 
 
 def _signature_of(headers: Mapping[str, str]) -> str:
@@ -334,4 +320,4 @@ def _decode(body: bytes, kind: type[Any]) -> Any:
     except msgspec.ValidationError as error:
         raise CredentialsRefused(400, f"the request is malformed: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise CredentialsRefused(400, "the request is no readable JSON") from None
+        raise CredentialsRefused(400, "the request is not valid JSON") from None

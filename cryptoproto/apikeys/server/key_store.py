@@ -1,7 +1,8 @@
-"""API keys on the verifying side: what one is, and where they come from, read again when the file changes."""
+"""API keys on the verifying side: one key, and the store that reads them again when their file changes."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -14,7 +15,9 @@ from ...exceptions import ConfigurationError
 from ...keys import PublicKey
 from ..login import MINIMUM_KEY_BITS
 
-__all__ = ["ApiKey", "KeyStore"]
+__all__ = ["NAME_DIGEST_SIZE", "ApiKey", "KeyStore", "name_digest"]
+
+NAME_DIGEST_SIZE: Final = 16
 
 logger = logging.getLogger("cryptoproto.apikeys")
 
@@ -26,10 +29,10 @@ class ApiKey:
     """One API key.
 
     Attributes:
-        name: which requests give.
+        name: the name that requests give.
         secret: for the basic flow; ``None`` for a key of the session flow.
         public_key: for the session flow; ``None`` for a key of the basic flow.
-        user: whom it acts for.
+        user: the user on whose behalf it acts.
         authorities: what it may do.
     """
 
@@ -41,16 +44,16 @@ class ApiKey:
 
     @classmethod
     def parse(cls, name: str, key: str, user: str, authorities: Iterable[str] = ()) -> ApiKey:
-        """An API key as a configuration writes it.
+        """Read an API key as a configuration writes it.
 
-        A *key* that is an RSA public key belongs to the session flow alone. It must never serve as a secret: it is
-        public, so anyone could sign with it.
+        A *key* that is an RSA public key is for the session flow only. It must never serve as a secret: it is public,
+        so anyone could sign with it.
 
         Raises:
             ConfigurationError: the name or the key is empty, or the RSA key too short.
         """
         if not name or not key:
-            raise ConfigurationError("an API key has a name and a key, neither of them empty")
+            raise ConfigurationError("an API key must have a name and a key, and neither may be empty")
         try:
             public_key = _public_key(key)
         except ConfigurationError as error:
@@ -69,7 +72,9 @@ def _public_key(key: str) -> PublicKey | None:
     except ConfigurationError:
         return None
     if parsed.bits < MINIMUM_KEY_BITS:
-        raise ConfigurationError(f"RSA-{parsed.bits} is too short; use {MINIMUM_KEY_BITS} bits, better 2048 or more")
+        raise ConfigurationError(
+            f"RSA-{parsed.bits} is too short; use at least {MINIMUM_KEY_BITS} bits, preferably 2048"
+        )
     return parsed
 
 
@@ -78,21 +83,21 @@ Fingerprint = tuple[tuple[int, int, int] | None, ...]
 
 
 class KeyStore:
-    """The API keys by name. Changes of the files behind it are seen within a second, without a restart.
+    """The API keys by name. Changes of their files take effect within a second, without a restart.
 
-    A file that has become unreadable or wrong is reported in the log, and the keys that were read last stay.
+    If a file becomes unreadable or wrong, the log says so and the keys that were read last stay in use.
 
     Args:
-        read: reads all keys; raises ConfigurationError.
-        files: which files to watch.
+        read: reads all keys, or raises ConfigurationError.
+        files: the files to watch.
         clock: seconds.
-        interval: seconds between two looks at the files.
+        interval: seconds between two checks of the files.
 
     Raises:
         ConfigurationError: the keys cannot be read the first time.
     """
 
-    __slots__ = ("_clock", "_files", "_interval", "_keys", "_looked_at", "_read", "_seen")
+    __slots__ = ("_by_digest", "_clock", "_files", "_interval", "_keys", "_looked_at", "_read", "_seen")
 
     def __init__(
         self,
@@ -109,6 +114,7 @@ class KeyStore:
         self._looked_at = clock()
         self._seen = self._fingerprint()
         self._keys = read()
+        self._by_digest = _by_digest(self._keys)
 
     @classmethod
     def of(cls, *keys: ApiKey) -> KeyStore:
@@ -117,12 +123,17 @@ class KeyStore:
         return cls(lambda: by_name)
 
     def get(self, name: str) -> ApiKey | None:
-        """The key of that name, as the files have it now."""
+        """The key with that name, as the files have it now."""
         self._look()
         return self._keys.get(name)
 
+    def get_by_digest(self, digest: bytes) -> ApiKey | None:
+        """The key whose name has that :func:`name_digest`."""
+        self._look()
+        return self._by_digest.get(digest)
+
     def is_current(self, key: ApiKey) -> bool:
-        """Whether *key* is still what the files have under its name."""
+        """Whether the files still have exactly this key under its name."""
         return self.get(key.name) == key
 
     def _look(self) -> None:
@@ -144,6 +155,7 @@ class KeyStore:
             problem = str(error)
         else:
             self._keys = keys
+            self._by_digest = _by_digest(keys)
             logger.info("read %d API keys", len(keys))
             return
         logger.error("the API keys were not reloaded, the previous ones stay in use: %s", problem)
@@ -156,6 +168,15 @@ class KeyStore:
 
     def __repr__(self) -> str:
         return f"<KeyStore {len(self)} keys>"
+
+
+def name_digest(name: str) -> bytes:
+    """A digest of a key's name, of fixed length."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:NAME_DIGEST_SIZE]
+
+
+def _by_digest(keys: Mapping[str, ApiKey]) -> dict[bytes, ApiKey]:
+    return {name_digest(name): key for name, key in keys.items()}
 
 
 def _stat(path: Path) -> tuple[int, int, int] | None:

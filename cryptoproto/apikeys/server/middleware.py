@@ -1,4 +1,4 @@
-"""ASGI middleware: nothing passes unsigned, and the login calls are answered here."""
+"""ASGI middleware: no request passes unsigned, and the login calls are answered here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 import http
 import logging
 import os
-from collections.abc import Collection, Iterable
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 import msgspec
 from starlette.authentication import AuthCredentials
@@ -15,13 +18,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...exceptions import CredentialsRefused
 from ..basic_auth import checked_prefix
-from ..canonical import SIGNED_BODY_METHODS, without_prefix
+from ..canonical import canonical_path, without_broken_escapes, without_path_noise, without_prefix
 from .config import ApiKeysConfig, load_config
-from .gatekeeper import CREDENTIAL_HEADERS, Gatekeeper, Principal
+from .gatekeeper import CREDENTIAL_HEADERS, Gatekeeper
+from .request_body import BodyBudget, HeldBody
+from .request_check import Principal
 
 __all__ = ["ApiKeysMiddleware"]
 
 logger = logging.getLogger("cryptoproto.apikeys")
+access = logging.getLogger("cryptoproto.apikeys.access")
 
 _LOGIN_CALLS: Final = frozenset({"attempt", "confirm", "keepalive", "logout"})
 _MAXIMUM_LOGIN_BODY: Final = 32_768  # a public value and an RSA signature of 16384 bits each, in base64, fit 5 times
@@ -29,21 +35,27 @@ _HEADER_NAMES: Final = {name.lower().encode("ascii"): name for name in CREDENTIA
 
 
 class ApiKeysMiddleware:
-    """Lets signed requests through to *app* and refuses the others with ``{error, error_description}``.
+    """Passes signed requests on to *app* and refuses others with ``{error, error_description}``.
 
-    The application finds the :class:`Principal` as ``scope["user"]`` and its authorities as ``scope["auth"]``, where
-    Starlette's ``request.user`` and ``@requires`` look for them. With sessions enabled, POST requests to the login
+    The application finds the :class:`Principal` in ``scope["user"]`` and its authorities in ``scope["auth"]``, where
+    Starlette's ``request.user`` and ``@requires`` look for them. It sees only what was signed: matrix parameters,
+    double slashes and parameters with a broken escape are removed. If sessions are enabled, POST requests to the login
     root are answered here.
+
+    The logger ``cryptoproto.apikeys.access`` has a line for each request, at level INFO.
 
     Args:
         app: the application.
         config: keys and settings, a path to them, or a :class:`Gatekeeper` that others share.
-        max_body: bytes of the longest body that is accepted where a signature covers it (POST, PUT, DELETE); it is
-            held in memory while it is checked.
-        path_prefix: what a proxy in front leaves at the front of the path, such as ``/timebase``; signatures do not
-            cover it. ``X-Forwarded-Prefix`` is never read, for anyone can send it.
+        max_body: bytes of the longest body that a signature may cover (POST, PUT, DELETE). A body is held in memory
+            until its signature is checked.
+        max_bodies: bytes of all bodies that are held at the same time.
+        body_timeout: seconds until a body must be complete.
+        path_prefix: what a proxy in front leaves at the front of the path, such as ``/timebase``. Signatures do not
+            cover it. ``X-Forwarded-Prefix`` is ignored, because anyone can send it.
         public_paths: paths that need no signature.
-        stomp_path: of the STOMP endpoint, whose CONNECT frame is signed instead of the WebSocket's handshake.
+        stomp_path: the STOMP endpoint, where the CONNECT frame is signed instead of the WebSocket handshake.
+        clock: seconds, for the times in the access log.
 
     Raises:
         ConfigurationError: the configuration cannot be used.
@@ -55,65 +67,110 @@ class ApiKeysMiddleware:
         config: ApiKeysConfig | Gatekeeper | str | os.PathLike[str],
         *,
         max_body: int = 10 * 1024 * 1024,
+        max_bodies: int = 64 * 1024 * 1024,
+        body_timeout: float = 30.0,
         path_prefix: str = "",
         public_paths: Collection[str] = (),
         stomp_path: str = "/stomp/v0",
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         if isinstance(config, str | os.PathLike):
             config = load_config(config)
         self.app = app
         self.gatekeeper = config if isinstance(config, Gatekeeper) else Gatekeeper(config)
         self._max_body = max_body
+        self._budget = BodyBudget(max_bodies)
+        self._body_timeout = body_timeout
         self._path_prefix = checked_prefix(path_prefix)
         self._public_paths = frozenset(public_paths)
         self._stomp_path = stomp_path
+        self._clock = clock
         sessions = self.gatekeeper.config.sessions
         roots = sessions.login_roots if sessions.enabled else ()
         self._login_calls = {f"{root}/{call}": call for root in roots for call in _LOGIN_CALLS}
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of request bodies that are held now."""
+        return self._budget.used
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "http":
-            await self._http(scope, receive, send)
+            if access.isEnabledFor(logging.INFO):
+                await self._logged(scope, receive, send)
+            else:
+                await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         else:  # lifespan
             await self.app(scope, receive, send)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = without_prefix(scope["path"], self._path_prefix)
-        if path in self._public_paths:
-            await self.app(scope, receive, send)
-            return
-        call = self._login_calls.get(path)
-        try:
-            if call in ("attempt", "confirm"):
-                await self._login(call, scope, receive, send)
-                return
-            claim = self.gatekeeper.claim(_credentials(scope))
-            body = b""
-            if scope["method"] in SIGNED_BODY_METHODS:
-                read = await _read_body(scope, receive, self._max_body)
-                if read is None:
-                    return
-                body = read
-                receive = _replay(body, receive)
-            query = scope.get("query_string", b"").decode("latin-1")
-            principal = self.gatekeeper.check(claim, scope["method"], path, query, body)
-            if call is not None:
-                await self._session_call(call, principal, scope, send)
-                return
-        except CredentialsRefused as refusal:
-            logger.info("%s %r: %s", scope["method"], path, refusal)
-            await _refuse(send, refusal)
-            return
-        await self.app(_with_principal(scope, principal), receive, send)
+    async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started, status = self._clock(), 0
 
-    async def _login(self, call: str, scope: Scope, receive: Receive, send: Send) -> None:
-        _only_post(scope)
-        body = await _read_body(scope, receive, _MAXIMUM_LOGIN_BODY)
-        if body is None:
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._http(scope, receive, noting)
+        finally:
+            address = (scope.get("client") or ("-",))[0]
+            took_ms = (self._clock() - started) * 1000
+            access.info("%s %s %r %s in %.1f ms", address, scope["method"], scope["path"], status or "-", took_ms)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        target = _target(scope, self._path_prefix)
+        if target.path in self._public_paths:
+            await self.app(target.scope, receive, send)
             return
+        call = self._login_calls.get(target.path)
+        with self._budget.open(_MAXIMUM_LOGIN_BODY if call else self._max_body) as held:
+            try:
+                if call in ("attempt", "confirm"):
+                    await self._login(call, scope, receive, send, held)
+                    return
+                checked = await self._checked(target, receive, held)
+                if checked is None:
+                    return
+                principal, scope, receive = checked
+                if call is not None:
+                    await self._session_call(call, principal, scope, send)
+                    return
+            except CredentialsRefused as refusal:
+                logger.info("%s %r: %s", scope["method"], scope["path"], refusal)
+                await _refuse(send, refusal)
+                return
+            await self.app(scope, receive, send)
+
+    async def _checked(
+        self, target: _Target, receive: Receive, held: HeldBody
+    ) -> tuple[Principal, Scope, Receive] | None:
+        """The sender of a signed request, and the request for the application. ``None`` if the client left."""
+        scope = target.scope
+        claim = self.gatekeeper.claim(_credentials(scope))
+        content_type = _header(scope, b"content-type").decode("latin-1")
+        check = self.gatekeeper.begin(claim, scope["method"], target.path, target.query, content_type=content_type)
+        if check.role == "unsigned":
+            principal = check.finish()
+            return principal, _with_principal(scope, principal), receive
+        held.refuse_declared(_header(scope, b"content-length"))
+        if not await held.read(receive, self._body_timeout, check.update if check.role == "signed" else None):
+            return None
+        principal = check.finish(held.data)
+        if check.role == "parameters":
+            scope = _without_broken_parameters(scope, held)
+        return principal, _with_principal(scope, principal), held.replay(receive)
+
+    async def _login(self, call: str, scope: Scope, receive: Receive, send: Send, held: HeldBody) -> None:
+        _only_post(scope)
+        held.refuse_declared(_header(scope, b"content-length"))
+        if not await held.read(receive, self._body_timeout):
+            return
+        body = bytes(held.data)
         if call == "attempt":
             await _respond(send, 200, self.gatekeeper.attempt(body))
             return
@@ -134,24 +191,68 @@ class ApiKeysMiddleware:
         await _respond(send, 200, {"keepalive_timeout": str(self.gatekeeper.config.sessions.keep_alive_ms)})
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = without_prefix(scope["path"], self._path_prefix)
-        if path == self._stomp_path or path in self._public_paths:
-            await self.app(scope, receive, send)
+        target = _target(scope, self._path_prefix)
+        if target.path == self._stomp_path or target.path in self._public_paths:
+            await self.app(target.scope, receive, send)
             return
         try:
-            query = scope.get("query_string", b"").decode("latin-1")
-            principal = self.gatekeeper.check(self.gatekeeper.claim(_credentials(scope)), "GET", path, query)
+            claim = self.gatekeeper.claim(_credentials(scope))
+            principal = self.gatekeeper.check(claim, "GET", target.path, target.query)
         except CredentialsRefused as refusal:
-            logger.info("WebSocket %r: %s", path, refusal)
+            logger.info("WebSocket %r: %s", scope["path"], refusal)
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.description})
             return
-        await self.app(_with_principal(scope, principal), receive, send)
+        await self.app(_with_principal(target.scope, principal), receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What a request asks for.
+
+    Attributes:
+        path: as it is signed, but for its case; without the proxy's prefix.
+        query: URL-encoded.
+        scope: for the application, without anything that is not signed.
+    """
+
+    path: str
+    query: str
+    scope: Scope
+
+
+def _target(scope: Scope, prefix: str) -> _Target:
+    path, query = scope["path"], scope.get("query_string", b"").decode("latin-1")
+    encoded = scope.get("raw_path", b"").decode("latin-1")
+    if unquote(encoded) != path:  # the server does not give it, or somebody in between has changed the path
+        encoded = quote(path, safe="/;", errors="surrogateescape")
+    signed_path, signed_query = canonical_path(encoded), without_broken_escapes(query)
+    if signed_path != path or signed_query != query:
+        raw_path = without_path_noise(encoded).encode("latin-1")
+        query_string = signed_query.encode("latin-1")
+        scope = {**scope, "path": signed_path, "raw_path": raw_path, "query_string": query_string}
+    return _Target(without_prefix(signed_path, prefix), signed_query, scope)
+
+
+def _without_broken_parameters(scope: Scope, held: HeldBody) -> Scope:
+    """Remove what is not signed from a form, and return the scope with the new length."""
+    form = held.data.decode("latin-1")
+    signed = without_broken_escapes(form)
+    if signed == form:
+        return scope
+    held.replace(signed.encode("latin-1"))
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() != b"content-length"]
+    return {**scope, "headers": [*headers, (b"content-length", b"%d" % len(held))]}
 
 
 def _only_post(scope: Scope) -> None:
     if scope["method"] != "POST":
         raise CredentialsRefused(405, "login calls are POST requests")
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes:
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    return next((value for name, value in headers if name.lower() == wanted), b"")
 
 
 def _credentials(scope: Scope) -> dict[str, str]:
@@ -172,36 +273,6 @@ def _with_principal(scope: Scope, principal: Principal) -> Scope:
     return {**scope, "user": principal, "auth": AuthCredentials(sorted(principal.authorities))}
 
 
-async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
-    """The whole body; ``None`` when the client went away meanwhile. Refuses before more than *limit* is held."""
-    declared = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
-    if declared and declared[0].isdigit() and int(declared[0]) > limit:
-        raise CredentialsRefused(413, f"the body is longer than {limit} bytes")
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise CredentialsRefused(413, f"the body is longer than {limit} bytes")
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A ``receive`` that gives *body* once, then goes on with the server's own."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return again
-
-
 async def _refuse(send: Send, refusal: CredentialsRefused) -> None:
     content = {"error": http.HTTPStatus(refusal.status).phrase, "error_description": refusal.description}
     extra: list[tuple[bytes, bytes]] = []
@@ -209,7 +280,7 @@ async def _refuse(send: Send, refusal: CredentialsRefused) -> None:
         extra.append((b"www-authenticate", b'Deltix-ApiKey realm="api"'))  # RFC 9110, section 11.6.1, wants one
     elif refusal.status == 405:
         extra.append((b"allow", b"POST"))
-    elif refusal.status == 413:
+    elif refusal.status in (408, 413, 503):
         extra.append((b"connection", b"close"))  # the rest of the body was not read
     await _respond(send, refusal.status, content, extra)
 

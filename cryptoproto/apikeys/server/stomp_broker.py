@@ -1,4 +1,4 @@
-"""Topics in memory: who listens to which destination."""
+"""Topics in memory: which listeners each destination has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Delivery", "Listener", "StompBroker"]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message on its way to the listeners of a destination."""
+    """One message for the listeners of a destination. All of them share its body."""
 
     destination: str
     message_id: str
@@ -20,11 +20,11 @@ class Delivery:
 
 
 Listener = Callable[[Delivery], None]
-"""Called for each message; must not wait."""
+"""Called for each message. It must not wait."""
 
 
 class StompBroker:
-    """Hands each message to all who listen to its destination at that moment. Belongs to one event loop."""
+    """Passes each message to the current listeners of its destination. Belongs to one event loop."""
 
     __slots__ = ("_ids", "_listeners")
 
@@ -40,7 +40,7 @@ class StompBroker:
         content_type: str = "application/json",
         headers: Mapping[str, str] | None = None,
     ) -> int:
-        """Send a message to a destination; how many listened."""
+        """Send a message to a destination. Return how many listeners it had."""
         delivery = Delivery(
             destination,
             str(next(self._ids)),
@@ -53,18 +53,17 @@ class StompBroker:
         return len(listeners)
 
     def listen(self, destination: str, listener: Listener) -> Callable[[], None]:
-        """Add a listener; what is returned takes it away again."""
+        """Add a listener. Call what is returned to remove it."""
         self._listeners.setdefault(destination, set()).add(listener)
 
         def stop() -> None:
-            listeners = self._listeners.get(destination)
-            if listeners is not None:
-                listeners.discard(listener)
-                if not listeners:
-                    del self._listeners[destination]
+            listeners = self._listeners.get(destination, set())
+            listeners.discard(listener)
+            if not listeners:
+                self._listeners.pop(destination, None)
 
         return stop
 
     def listeners(self, destination: str) -> int:
-        """How many listen to a destination now."""
+        """How many listeners a destination has now."""
         return len(self._listeners.get(destination, ()))

@@ -1,29 +1,36 @@
-"""What a connected STOMP client may say, and what it is answered. No I/O: frames in, bytes into an outbox."""
+"""One connected STOMP client: what its frames do. No I/O: frames in, bytes into an outbox."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
 from ...exceptions import ProtocolError, SlowConsumer
-from ..stomp_frames import Frame, encode_frame
-from .gatekeeper import Principal
+from ..stomp_frames import Frame, encode_head
+from .request_check import Principal
 from .stomp_broker import Delivery, StompBroker
 
-__all__ = ["Outbox", "StompPeer", "StompRefusal"]
+__all__ = ["Authorize", "Outbox", "StompPeer", "StompRefusal", "allow_by_authorities"]
 
-_MAXIMUM_SUBSCRIPTIONS: Final = 1024  # of one connection
-_MAXIMUM_UNACKNOWLEDGED: Final = 65_536  # of one subscription; the oldest are taken for acknowledged
-_REVOKED: Final = "the API key was taken away or changed"
+Action = Literal["subscribe", "send"]
+Authorize = Callable[[Principal, Action, str], bool]
+"""Whether a principal may subscribe or send to a destination."""
+
+_AUTHORITIES: Final[Mapping[Action, str]] = {"subscribe": "TB_ALLOW_READ", "send": "TB_ALLOW_WRITE"}
+_LONGEST_ID: Final = 256  # characters of a subscription's id
+_LONGEST_DESTINATION: Final = 1024  # characters
+_MAXIMUM_UNACKNOWLEDGED: Final = 4096  # of one subscription; older ones count as acknowledged
+_FRAME_OVERHEAD: Final = 128  # bytes that a waiting frame takes in memory beside its head and body
+_REVOKED: Final = "the API key was removed or changed"
 _ACK_MODES: Final = ("auto", "client", "client-individual")
 
 
 class StompRefusal(ProtocolError):
-    """The client said something that ends the connection with an ERROR frame.
+    """The client sent something that ends the connection with an ERROR frame.
 
     Attributes:
         receipt: the receipt that the offending frame asked for.
@@ -34,49 +41,79 @@ class StompRefusal(ProtocolError):
         self.receipt = receipt
 
 
+def allow_by_authorities(principal: Principal, action: Action, destination: str) -> bool:
+    """Allow SUBSCRIBE with the authority ``TB_ALLOW_READ``, and SEND with ``TB_ALLOW_WRITE``."""
+    return _AUTHORITIES[action] in principal.authorities
+
+
 class Outbox:
-    """Frames that wait to be written, up to a limit."""
+    """Frames that wait to be written, up to a limit of frames and of bytes.
 
-    __slots__ = ("_failure", "_limit", "_version", "_waiting", "_wake", "finished")
+    A body that waits for several subscribers is held once: only the heads are copied for each of them.
 
-    def __init__(self, version: str, limit: int) -> None:
+    Args:
+        version: of STOMP.
+        limit: how many frames may wait.
+        limit_bytes: how many bytes the waiting frames may have. A body counts for each frame that has it, because each
+            is to be written.
+    """
+
+    __slots__ = ("_failure", "_limit", "_limit_bytes", "_size", "_version", "_waiting", "_wake", "finished")
+
+    def __init__(self, version: str, limit: int, limit_bytes: int) -> None:
         self._version = version
         self._limit = limit
-        self._waiting: deque[bytes] = deque()
+        self._limit_bytes = limit_bytes
+        self._size = 0
+        self._waiting: deque[tuple[bytes, bytes]] = deque()
         self._failure: ProtocolError | SlowConsumer | None = None
         self._wake = asyncio.Event()
         self.finished = False
 
     def put(self, frame: Frame) -> None:
-        """Add a frame; one beyond the limit is lost, and the connection with it."""
+        """Add a frame. If it exceeds a limit, it is dropped and the connection ends."""
+        if self._failure is not None:
+            return
+        head = encode_head(frame, self._version)
+        size = _size(head, frame.body)
         if len(self._waiting) >= self._limit:
             self.fail(SlowConsumer(1008, f"more than {self._limit} messages waited for this client"))
+        elif self._size + size > self._limit_bytes:
+            self.fail(SlowConsumer(1008, f"more than {self._limit_bytes} bytes waited for this client"))
         else:
-            self._waiting.append(encode_frame(frame, self._version))
+            self._waiting.append((head, frame.body))
+            self._size += size
         self._wake.set()
 
     def fail(self, reason: StompRefusal | SlowConsumer) -> None:
-        """End the connection for this reason."""
+        """End the connection for this reason. Waiting frames are dropped."""
         self._failure = self._failure or reason
+        self._waiting.clear()
         self._wake.set()
 
     def finish(self) -> None:
-        """Nothing will be added any more."""
+        """End the connection when the waiting frames are written."""
         self.finished = True
         self._wake.set()
 
     def pop(self) -> bytes | None:
-        """The next frame's bytes, ``None`` when there is none. Raises what :meth:`fail` was given."""
+        """The next frame's bytes, or ``None`` if there is none. Raises the reason given to :meth:`fail`."""
         if self._failure is not None:
             raise self._failure
         if self._waiting:
-            return self._waiting.popleft()
+            head, body = self._waiting.popleft()
+            self._size -= _size(head, body)
+            return b"%b%b\0" % (head, body)
         self._wake.clear()
         return None
 
     async def wait(self) -> None:
         """Wait until there is something to write."""
         await self._wake.wait()
+
+
+def _size(head: bytes, body: bytes) -> int:
+    return len(head) + len(body) + _FRAME_OVERHEAD
 
 
 @dataclass(slots=True)
@@ -91,18 +128,20 @@ class StompPeer:
     """One connected client: its subscriptions, and the handling of each of its frames.
 
     Args:
-        principal: on whose behalf.
+        principal: the sender of the CONNECT.
         version: of STOMP.
         broker: whose topics are served.
-        authorize: asked for every SUBSCRIBE and SEND.
-        outbox: where answers and messages go.
-        still_stands: whether the credentials of the CONNECT are still good; asked for every frame in and out.
+        authorize: called for every SUBSCRIBE and SEND.
+        outbox: receives answers and messages.
+        still_stands: whether the credentials of the CONNECT are still valid. Called for every frame in and out.
+        max_subscriptions: how many the client may have.
     """
 
     __slots__ = (
         "_ack_ids",
         "_authorize",
         "_broker",
+        "_max_subscriptions",
         "_outbox",
         "_principal",
         "_still_stands",
@@ -115,9 +154,11 @@ class StompPeer:
         principal: Principal,
         version: str,
         broker: StompBroker,
-        authorize: Callable[[Principal, Literal["subscribe", "send"], str], bool],
+        authorize: Authorize,
         outbox: Outbox,
         still_stands: Callable[[], bool],
+        *,
+        max_subscriptions: int,
     ) -> None:
         self._principal = principal
         self._version = version
@@ -125,14 +166,15 @@ class StompPeer:
         self._authorize = authorize
         self._outbox = outbox
         self._still_stands = still_stands
+        self._max_subscriptions = max_subscriptions
         self._subscriptions: dict[str, _Subscription] = {}
         self._ack_ids = itertools.count(1)
 
     def take(self, frame: Frame) -> bool:
-        """Handle one frame; false when it was the last one, a DISCONNECT.
+        """Handle one frame. Return False if it was the last one, a DISCONNECT.
 
         Raises:
-            StompRefusal: it is not allowed, or makes no sense.
+            StompRefusal: the frame is not allowed, or invalid.
         """
         receipt = frame.headers.get("receipt")
         try:
@@ -155,7 +197,7 @@ class StompPeer:
             case "UNSUBSCRIBE":
                 subscription = self._subscriptions.pop(_needed(frame, "id"), None)
                 if subscription is None:
-                    raise StompRefusal("there is no subscription of that id")
+                    raise StompRefusal("there is no subscription with that id")
                 subscription.stop()
             case "ACK" | "NACK":
                 self._acknowledge(frame)
@@ -184,11 +226,13 @@ class StompPeer:
         name, destination = _needed(frame, "id"), _needed(frame, "destination")
         ack_mode = frame.headers.get("ack", "auto")
         if ack_mode not in _ACK_MODES:
-            raise StompRefusal(f"ack is one of {', '.join(_ACK_MODES)}")
+            raise StompRefusal(f"ack must be one of {', '.join(_ACK_MODES)}")
+        if len(name) > _LONGEST_ID or len(destination) > _LONGEST_DESTINATION:
+            raise StompRefusal(f"an id has at most {_LONGEST_ID} characters, a destination {_LONGEST_DESTINATION}")
         if name in self._subscriptions:
-            raise StompRefusal("there is a subscription of that id already")
-        if len(self._subscriptions) >= _MAXIMUM_SUBSCRIPTIONS:
-            raise StompRefusal(f"one connection has at most {_MAXIMUM_SUBSCRIPTIONS} subscriptions")
+            raise StompRefusal("there is already a subscription with that id")
+        if len(self._subscriptions) >= self._max_subscriptions:
+            raise StompRefusal(f"a connection can have {self._max_subscriptions} subscriptions at most")
         if not self._authorize(self._principal, "subscribe", destination):
             raise StompRefusal("this key may not subscribe to that destination")
 
@@ -209,8 +253,8 @@ class StompPeer:
             "destination": delivery.destination,
         }
         if subscription.ack_mode != "auto":
-            # STOMP 1.1 acknowledges by message-id, 1.2 by a header made for that.
-            token = f"{name}-{next(self._ack_ids)}" if self._version == "1.2" else delivery.message_id
+            # STOMP 1.1 acknowledges by message-id, 1.2 by a header for this purpose.
+            token = str(next(self._ack_ids)) if self._version == "1.2" else delivery.message_id
             if self._version == "1.2":
                 headers["ack"] = token
             waiting = subscription.unacknowledged
@@ -234,7 +278,7 @@ class StompPeer:
                         del subscription.unacknowledged[earlier]
                 del subscription.unacknowledged[token]
                 return
-        raise StompRefusal("there is no message of that id to acknowledge")
+        raise StompRefusal("there is no unacknowledged message with that id")
 
     def __enter__(self) -> Self:
         return self

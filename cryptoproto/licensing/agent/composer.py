@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
-from secrets import token_hex
 from typing import Final
 
 from ..request.activity import ActivityRecorder, ActivitySource
@@ -48,7 +46,7 @@ class RequestComposer:
         self._package = package
         self._logins = logins
         self._client = client
-        self._deployment = deployment if deployment.session_id else replace(deployment, session_id=token_hex(16))
+        self._deployment = deployment.with_session_id()
         self._withhold = frozenset(withhold)
         self._desired_period_s = desired_period_s
         self._fixed_facts: dict[str, Value] | None = None

@@ -1,4 +1,4 @@
-"""The license manager's side: agreements, locks, tokens; the HTTP server needs the ``server`` extra."""
+"""The license manager: agreements, locks, usage, audit. Its HTTP server needs the ``server`` extra."""
 
 from __future__ import annotations
 

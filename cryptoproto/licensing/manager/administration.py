@@ -1,4 +1,4 @@
-"""What an administrator does: agreements, locks, tokens by hand. Each change leaves a row in the audit table."""
+"""What administrators do: agreements, locks, tokens by hand. Each change leaves a row in the audit table."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class AuditRow:
     detail: dict[str, Any]
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as plain values for JSON."""
         return {"id": self.id, "at": iso(self.at_ns), "actor": self.actor, "action": self.action, **self.detail}
 
 
 class Administration:
-    """The administrator's verbs on a manager's database. They may be used while a server runs on it.
+    """What administrators can do with a manager's database, also while a server uses it.
 
     Every method raises :class:`LicenseDatabaseError` if the database cannot be used.
     """
@@ -64,10 +64,10 @@ class Administration:
         uat: bool = False,
         note: str = "",
     ) -> Agreement:
-        """Promise *licenses* licenses of the packages that the pattern *package* names to the owner of a key.
+        """Give the owner of a key *licenses* licenses of the packages that match the pattern *package*.
 
         Raises:
-            ConfigurationError: the key or a term cannot be used.
+            ConfigurationError: the key or a term is not valid.
         """
         decode_box_key(public_key)
         check_terms(package, licenses, lock_period_s)
@@ -85,7 +85,7 @@ class Administration:
         return agreement
 
     def agreements(self, *, public_key: str | None = None, revoked: bool = False) -> list[Agreement]:
-        """The agreements that hold, with *revoked* the others too."""
+        """The agreements in force; with *revoked* also the revoked ones."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM agreements ORDER BY id").fetchall()
         return [
@@ -95,10 +95,10 @@ class Administration:
         ]
 
     def revoke_agreement(self, agreement_id: int) -> Agreement:
-        """End an agreement and its locks. Tokens that are out stay valid until their own end; no new ones follow.
+        """Revoke an agreement and end its locks. Tokens that were given out stay valid until they expire.
 
         Raises:
-            LicensingError: there is no such agreement, or it was revoked before.
+            LicensingError: there is no such agreement, or it is already revoked.
         """
         with self._database.transaction() as connection:
             row = connection.execute(
@@ -114,7 +114,7 @@ class Administration:
         return agreement_of(row)
 
     def locks(self, *, ended: bool = False) -> list[Lock]:
-        """The locks in force, with *ended* also the last one of each set of logins that has none now."""
+        """The locks in force; with *ended* also the last lock of each set of logins that has none now."""
         since_ns = 0 if ended else self._clock()
         with self._database.reading() as connection:
             rows = connection.execute(
@@ -125,7 +125,7 @@ class Administration:
     def release(self, binding: TokenBinding) -> None:
         """End a lock early, so that another set of logins can have the license.
 
-        The token that goes with it stays valid until its own end: make sure that the gateway has stopped.
+        Its token stays valid until it expires: first make sure that the gateway has stopped.
 
         Raises:
             LicensingError: there is no such lock.
@@ -143,19 +143,22 @@ class Administration:
     def grant(
         self, generation: Generation, binding: TokenBinding, *, period_s: float, without_lock: bool = False
     ) -> tuple[LicenseToken, bytes]:
-        """A token made by hand, and the sealed box to send to the gateway's owner.
+        """Make a token by hand.
 
-        It takes a lock under the usual rules for as long as it lasts, unless *without_lock*: then it is given out
-        whatever the agreements say.
+        It takes a lock under the usual rules for as long as it lasts. With *without_lock* it takes none, and the
+        agreements are ignored.
+
+        Returns:
+            The token, and the sealed box to send to the gateway's owner.
 
         Raises:
             LicenseRefused: no agreement covers it, or no license is free.
-            ConfigurationError: the key or the period cannot be used.
+            ConfigurationError: the key or the period is not valid.
         """
         decode_box_key(binding.public_key)
         check_terms(binding.package, 1, 1.0)
         if not 1 <= period_s <= _LONGEST_GRANT_S:
-            raise ConfigurationError("a token by hand lasts between 1 second and 366 days")
+            raise ConfigurationError("a token made by hand lasts between 1 second and 366 days")
         now_ns = self._clock()
         expires_ns = now_ns + int(period_s * 1e9)
         token = LicenseToken.issue(binding, now_ns=now_ns, expires_ns=expires_ns, request_nonce=None)
@@ -175,17 +178,17 @@ class Administration:
         return token, box
 
     def note_key_change(self, action: str, detail: dict[str, Any]) -> None:
-        """Record that the manager's keys were made or rotated."""
+        """Record in the audit that the manager's keys were made or rotated."""
         with self._database.transaction() as connection:
             self._audit(connection, action, detail)
 
     def usage(self, *, since: str = "", public_key: str | None = None) -> list[UsageRow]:
-        """What gateways reported, from the day *since* on (``YYYY-MM-DD``)."""
+        """What gateways reported since the day *since* (``YYYY-MM-DD``)."""
         with self._database.reading() as connection:
             return usage.read(connection, since=since, public_key=public_key)
 
     def audit(self) -> list[AuditRow]:
-        """Everything that administrators did, the oldest first."""
+        """All changes by administrators, the oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM audit ORDER BY id").fetchall()
         return [AuditRow(number, at, actor, action, json.loads(detail)) for number, at, actor, action, detail in rows]
@@ -211,7 +214,7 @@ def administer(
         LicenseDatabaseError: there is no such file and *create* is false, or it cannot be used.
     """
     if not create and not os.path.exists(path):
-        raise LicenseDatabaseError(f"{os.fspath(path)}: no such license database; `license agreement add` makes one")
+        raise LicenseDatabaseError(f"{os.fspath(path)}: no such license database; `license agreement add` creates one")
     database = Database(path)
     try:
         yield Administration(database, clock, actor or current_user())
@@ -220,10 +223,10 @@ def administer(
 
 
 def current_user() -> str:
-    """Who runs this process, for the audit rows."""
+    """The user of this process, for the audit rows."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
+    except (OSError, KeyError):  # in a container, a user may have no name
         return f"uid {os.getuid()}"
 
 

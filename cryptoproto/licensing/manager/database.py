@@ -1,4 +1,4 @@
-"""The manager's SQLite file: its tables, and transactions that are on the disk when they end."""
+"""The manager's SQLite file: its tables, and transactions that are on disk when they end."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from ...exceptions import LicenseDatabaseError
 
 __all__ = ["Database"]
 
-_VERSION: Final = 1
-_BUSY_TIMEOUT_MS: Final = 5_000  # how long an administrator's command waits for a running server, and vice versa
+_VERSION: Final = 2
+_BUSY_TIMEOUT_MS: Final = 5_000  # an administrator's command waits this long for a running server, and vice versa
+_REFUSALS: Final = """CREATE TABLE refusals (
+        day TEXT NOT NULL, public_key TEXT NOT NULL, reason TEXT NOT NULL, count INTEGER NOT NULL,
+        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+        PRIMARY KEY (day, public_key, reason)) STRICT, WITHOUT ROWID"""
 _TABLES: Final = (
     """CREATE TABLE agreements (
         id INTEGER PRIMARY KEY AUTOINCREMENT, public_key TEXT NOT NULL, package TEXT NOT NULL,
@@ -39,17 +43,18 @@ _TABLES: Final = (
     """CREATE TABLE audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
         detail TEXT NOT NULL) STRICT""",
+    _REFUSALS,
 )
 
 
 class Database:
     """One connection, used by one thread at a time.
 
-    The file has mode 0600. WAL lets administrators read while the server writes; ``synchronous=FULL`` makes a commit
-    survive the loss of power, not only of the process.
+    The file has mode 0600. With WAL, administrators can read while the server writes. With ``synchronous=FULL``, a
+    commit survives a loss of power as well as the end of the process.
 
     Raises:
-        LicenseDatabaseError: the file cannot be opened, is no such database, or one of a later version.
+        LicenseDatabaseError: the file cannot be opened, is another kind of file, or was written by a later version.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -57,8 +62,7 @@ class Database:
         self._lock = threading.RLock()
         with self._explaining():
             if self._path != ":memory:":
-                # SQLite gives its side files the mode of the database itself.
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+                _check_file(self._path)
             self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
@@ -73,7 +77,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One writer at a time, over all processes; all or nothing, and durable once the block has ended.
+        """All or nothing, and durable when the block has ended. One writer at a time in all processes.
 
         Raises:
             LicenseDatabaseError: the database cannot be written.
@@ -121,14 +125,31 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == 0:
                 self._create(connection)
+            elif version == 1:
+                connection.execute(_REFUSALS)
+                connection.execute(f"PRAGMA user_version = {_VERSION}")
             elif version != _VERSION:
                 raise LicenseDatabaseError(
-                    f"{self._path}: written by version {version} of the manager, this one reads {_VERSION}; upgrade it"
+                    f"{self._path}: has version {version}, but this manager reads up to version {_VERSION}; upgrade it"
                 )
 
     def _create(self, connection: sqlite3.Connection) -> None:
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            raise LicenseDatabaseError(f"{self._path}: a database of something else; choose another file")
+            raise LicenseDatabaseError(f"{self._path}: a database of another program; choose another file")
         for statement in _TABLES:
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _check_file(path: str) -> None:
+    """Create the file if it does not exist, and check that it has one name.
+
+    An existing file is not opened here: closing it would make this process lose the locks that SQLite has on it.
+    """
+    with suppress(FileExistsError):
+        # SQLite gives its side files the mode of the database.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    names = os.stat(path).st_nlink
+    if names > 1:
+        # SQLite names its log after the database, so that processes with different names would not see each other.
+        raise LicenseDatabaseError(f"{path}: has {names} names (hard links), but it must have one; remove the others")

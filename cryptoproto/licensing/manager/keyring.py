@@ -16,13 +16,13 @@ from ..sealing.keypair import KeyPair, ManagerKey, read_json, write_secret_json
 
 __all__ = ["Generation", "Keyring"]
 
-_log = logging.getLogger("cryptoproto.licensing.manager")
+logger = logging.getLogger("cryptoproto.licensing.manager")
 _SECOND: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Generation:
-    """One pair for boxes, one for signatures, and until when they are used (``None``: until a rotation)."""
+    """A key pair for boxes, one for signatures, and when they retire (``None``: not before a rotation)."""
 
     box_keys: KeyPair
     signing_key: SigningKey
@@ -31,7 +31,7 @@ class Generation:
 
     @classmethod
     def generate(cls, now_ns: int) -> Self:
-        """New keys from the system's random source."""
+        """Generate keys from the system's random source."""
         return cls(KeyPair.generate(), SigningKey.generate(), now_ns)
 
     @property
@@ -44,7 +44,7 @@ class Generation:
 
 
 class Keyring:
-    """The generations in use, the newest first. A file of mode 0600 keeps them; ``repr()`` shows no secret."""
+    """The generations in use, the newest first. Stored in a file with mode 0600; ``repr()`` shows no secret."""
 
     def __init__(self, generations: tuple[Generation, ...]) -> None:
         self._generations = generations
@@ -59,7 +59,7 @@ class Keyring:
         """Read a keyring from its file.
 
         Raises:
-            ConfigurationError: the file is missing, unreadable, open to every user, or no such file.
+            ConfigurationError: the file is missing, unreadable, accessible to others, or not a key file.
         """
         source = os.fspath(path)
         content = read_json(path, "manager key", secret=True, remedy="make one with: cryptoproto license manager-key")
@@ -69,7 +69,7 @@ class Keyring:
         return cls(tuple(_generation(entry, source) for entry in entries))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the keyring with mode 0600, whole or not at all.
+        """Write the keyring with mode 0600, atomically.
 
         Raises:
             ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
@@ -86,7 +86,7 @@ class Keyring:
         return {"manager_keys": [{"box_key": key.box_key, "verify_key": key.verify_key} for key in publics]}
 
     def rotated(self, now_ns: int, overlap_s: float) -> Keyring:
-        """A keyring with a new generation in front; those before it go on for *overlap_s* at most."""
+        """A keyring with a new generation first. The earlier ones stay for at most *overlap_s* seconds."""
         end = now_ns + int(overlap_s * _SECOND)
         kept = (
             replace(each, retires_ns=end if each.retires_ns is None else min(end, each.retires_ns))
@@ -95,7 +95,7 @@ class Keyring:
         return Keyring((Generation.generate(now_ns), *(each for each in kept if (each.retires_ns or 0) > now_ns)))
 
     def __reduce__(self) -> str:
-        raise TypeError("a Keyring is not pickled; save() it to a file of mode 0600")
+        raise TypeError("a Keyring cannot be pickled; save() it to a file of mode 0600")
 
     def __repr__(self) -> str:
         return f"<Keyring of {len(self._generations)}>"
@@ -110,14 +110,14 @@ class KeyringFile:
         self._keyring = Keyring.load(path)
 
     def current(self) -> Keyring:
-        """The keyring, read again if its file was replaced; one that cannot be read leaves the last one in use."""
+        """The keyring, read again if its file was replaced. If the new file cannot be read, the last keyring stays."""
         stamp = self._stamp()
         if stamp != self._seen:
             self._seen = stamp
             try:
                 self._keyring = Keyring.load(self._path)
             except ConfigurationError as error:
-                _log.error("the manager's keys stay as they were: %s", error)
+                logger.warning("the manager's key file cannot be read, so its last keys stay in use: %s", error)
         return self._keyring
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -145,5 +145,5 @@ def _generation(entry: Any, source: str) -> Generation:
         raise ConfigurationError(f"{source}: verify_key and signing_key do not belong together")
     created, retires = entry.get("created_utc_ns"), entry.get("retires_utc_ns")
     if not isinstance(created, int) or not isinstance(retires, int | None):
-        raise ConfigurationError(f"{source}: created_utc_ns and retires_utc_ns are whole numbers")
+        raise ConfigurationError(f"{source}: created_utc_ns and retires_utc_ns must be whole numbers")
     return Generation(KeyPair.from_fields(entry, source), signing_key, created, retires)

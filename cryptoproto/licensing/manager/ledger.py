@@ -1,4 +1,4 @@
-"""Agreements and locks: who may run how much, and who does. Every decision is made inside one transaction."""
+"""Agreements and locks: who may run how much, and who does. Each decision is made inside one transaction."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from ..request.logins import config_hash
 from ..request.refusal import Refusal
 from ..sealing.token import TokenBinding
 
-__all__ = ["SHORTEST_PERIOD_S", "Agreement", "Lock", "decide", "public_key_known"]
+__all__ = ["MOST_ENDED_LOCKS", "SHORTEST_PERIOD_S", "Agreement", "Lock", "decide", "public_key_known"]
 
 _SECOND: Final = 1_000_000_000
 SHORTEST_PERIOD_S: Final = 1.0
 _LONGEST_PERIOD_S: Final = 31 * 86_400.0
+MOST_ENDED_LOCKS: Final = 1000  # of one licensee, who could otherwise fill the disk with new sets of logins
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class Agreement:
         id: its number.
         public_key: the licensee's X25519 key.
         package: a package name, or a pattern with ``*``, ``?`` and ``[…]``; case matters.
-        licenses: how many different sets of logins may run at once.
+        licenses: how many different sets of logins may run at the same time.
         lock_period_s: the life of a lock and of a token.
-        uat: whether it is for test environments. An agreement covers one environment: requests with the same flag.
-        note: the licensor's own words.
-        created_ns: when it was made, UTC.
-        revoked_ns: when it was revoked, ``None`` while it holds.
+        uat: whether it is for test environments. An agreement covers only requests with the same flag.
+        note: a note of the licensor.
+        created_ns: when it was added, UTC.
+        revoked_ns: when it was revoked, ``None`` if it is in force.
     """
 
     id: int
@@ -47,7 +48,7 @@ class Agreement:
     revoked_ns: int | None
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as plain values for JSON."""
         return {
             "id": self.id,
             "public_key": self.public_key,
@@ -73,7 +74,7 @@ class Lock:
     session_id: str
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The fields as plain values for JSON."""
         return {
             "public_key": self.binding.public_key,
             "package": self.binding.package,
@@ -88,7 +89,7 @@ class Lock:
 
 
 def public_key_known(connection: sqlite3.Connection, public_key: str) -> bool:
-    """Whether any agreement holds for the key; asked before anything that it sent is opened."""
+    """Whether any agreement is in force for the key. Checked before anything from it is opened."""
     query = "SELECT 1 FROM agreements WHERE public_key = ? AND revoked_ns IS NULL LIMIT 1"
     return connection.execute(query, (public_key,)).fetchone() is not None
 
@@ -101,10 +102,13 @@ def decide(
     now_ns: int,
     session_id: str = "",
 ) -> int | Refusal:
-    """Lock a license, or renew the lock that this very binding holds; when the token ends, or why there is none.
+    """Lock a license, or renew the lock that this binding has.
 
-    An empty set of logins needs an agreement and no lock. A lock lasts at least as long as any token that was given
-    out for it, so a token's end never outlives the lock behind it, except one that an administrator released.
+    An empty set of logins needs an agreement but no lock. A lock lasts at least as long as each token that was given
+    out for it, so a token never outlives its lock, unless an administrator releases the lock.
+
+    Returns:
+        When the token expires, UTC in nanoseconds; or the refusal.
     """
     agreements = _matching(connection, binding)
     if not agreements:
@@ -126,7 +130,20 @@ def decide(
         "INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*_key(binding), chosen.id, acquired_ns, now_ns, lasts_ns, session_id),
     )
+    if held is None:
+        _forget_ended(connection, binding.public_key, now_ns)
     return expires_ns
+
+
+def _forget_ended(connection: sqlite3.Connection, public_key: str, now_ns: int) -> None:
+    """Keep the newest :data:`MOST_ENDED_LOCKS` of a licensee's locks that have ended."""
+    query = (
+        "SELECT expires_ns FROM locks WHERE public_key = ? AND expires_ns <= ? "
+        "ORDER BY expires_ns DESC LIMIT 1 OFFSET ?"
+    )
+    oldest = connection.execute(query, (public_key, now_ns, MOST_ENDED_LOCKS)).fetchone()
+    if oldest is not None:
+        connection.execute("DELETE FROM locks WHERE public_key = ? AND expires_ns <= ?", (public_key, oldest[0]))
 
 
 def _none_free(connection: sqlite3.Connection, agreements: list[Agreement], now_ns: int) -> Refusal:
@@ -141,7 +158,7 @@ def _none_free(connection: sqlite3.Connection, agreements: list[Agreement], now_
     return Refusal(
         400,
         "no_free_license",
-        f"other sets of logins hold all licenses of the agreement ({total}); wait for a lock to end or a release",
+        f"other sets of logins hold all licenses of the agreement ({total}); wait until a lock ends or is released",
         None if first is None else (first - now_ns) / _SECOND,
     )
 
@@ -166,7 +183,7 @@ def _used(connection: sqlite3.Connection, agreement: Agreement, now_ns: int) -> 
 
 
 def _life_ns(period_s: float, desired_s: float) -> int:
-    """What the agreement gives, or the shorter time that was asked for."""
+    """The period of the agreement, or the shorter time that was asked for."""
     return int(max(min(period_s, desired_s), SHORTEST_PERIOD_S) * _SECOND)
 
 
@@ -187,19 +204,19 @@ def lock_of(row: tuple[Any, ...]) -> Lock:
 
 
 def check_terms(package: str, licenses: int, lock_period_s: float) -> None:
-    """Refuse terms of an agreement that cannot be meant.
+    """Check the terms of an agreement.
 
     Raises:
-        ConfigurationError: they cannot.
+        ConfigurationError: a term is not valid.
     """
     if not 0 < len(package) <= 256 or not package.isprintable():
-        raise ConfigurationError("package: a name or a pattern of 1 to 256 printable characters")
+        raise ConfigurationError("package: must be a name or a pattern of 1 to 256 printable characters")
     if not 0 <= licenses <= 1_000_000:
-        raise ConfigurationError("licenses: between 0 (market data alone) and a million")
+        raise ConfigurationError("licenses: must be between 0 (market data only) and a million")
     if not SHORTEST_PERIOD_S <= lock_period_s <= _LONGEST_PERIOD_S:
-        raise ConfigurationError("lock period: between 1 second and 31 days")
+        raise ConfigurationError("lock period: must be between 1 second and 31 days")
 
 
 def iso(time_ns: int) -> str:
-    """A moment for people and for JSON."""
+    """A time as text, such as ``2026-09-21T14:13:20Z``."""
     return dt.datetime.fromtimestamp(time_ns // _SECOND, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -46,6 +46,22 @@ class _Opened:
     generation: Generation
 
 
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """A token, and the request that it answers."""
+
+    token: LicenseToken
+    opened: _Opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """A request that names a licensee's key, and was refused before it could be decided."""
+
+    public_key: str
+    refusal: Refusal
+
+
 class LicenseManager:
     """Keeps agreements and locks, and answers gateways.
 
@@ -158,51 +174,60 @@ class LicenseManager:
             with self._database.transaction() as connection:
                 connection.execute("DELETE FROM nonces WHERE seen_ns < ?", (now_ns - 2 * self._freshness_ns,))
                 usage.prune(connection, now_ns)
-                outcomes = [
-                    each if isinstance(each, Refusal) else self._decide(connection, each, now_ns) for each in opened
-                ]
+                outcomes = [self._settle(connection, each, now_ns) for each in opened]
         except LicenseDatabaseError:
             logger.exception("requests are answered with 503")
             trouble = Refusal(
                 503, "unavailable", "the manager's database cannot be used at the moment; try another manager"
             )
             return [Reply.no(trouble) for _ in bodies]
-        return [self._reply(each, outcome) for each, outcome in zip(opened, outcomes, strict=True)]
+        return [self._reply(outcome) for outcome in outcomes]
 
     def _open(
         self, connection: sqlite3.Connection, body: bytes, generations: Sequence[Generation], now_ns: int
-    ) -> _Opened | Refusal:
+    ) -> _Opened | _Unread | Refusal:
         if len(body) > LARGEST_BODY:
             return Refusal(413, "too_large", f"{len(body)} bytes; a request has at most {LARGEST_BODY}")
         try:
             public_key, box = split_request(body)
-            if not public_key_known(connection, public_key):
-                return Refusal(400, "no_agreement", "no agreement is known for this public key")
+        except SealBroken as error:
+            return Refusal(400, "malformed", str(error))
+        if not public_key_known(connection, public_key):
+            return Refusal(400, "no_agreement", "no agreement is known for this public key")
+        try:
             generation, channel, message = _unseal(public_key, box, generations)
             request = LicenseRequest.decode(message)
         except (SealBroken, MalformedMessage) as error:
-            return Refusal(400, "malformed", str(error))
+            return _Unread(public_key, Refusal(400, "malformed", str(error)))
         off_ns = request.time_utc_ns - now_ns
         if abs(off_ns) > self._freshness_ns:
             direction = "ahead of" if off_ns > 0 else "behind"
-            return Refusal(
-                400,
-                "stale",
-                f"the request's time is {abs(off_ns) / 1e9:.0f} s {direction} the manager's; set the clock",
-            )
+            text = f"the request's time is {abs(off_ns) / 1e9:.0f} s {direction} the manager's; set the clock"
+            return _Unread(public_key, Refusal(400, "stale", text))
         # Only now the sender is proven. If anybody could use up the permits of a key, its owner would be locked out.
         wait_s = self._throttle.wait_s(public_key, now_ns)
         if wait_s:
-            return Refusal(429, "too_many_requests", "this key asks too often", wait_s)
+            return _Unread(public_key, Refusal(429, "too_many_requests", "this key asks too often", wait_s))
         binding = TokenBinding(public_key, request.package, request.config_hash, request.is_uat)
         return _Opened(request, binding, channel, generation)
 
-    def _decide(self, connection: sqlite3.Connection, opened: _Opened, now_ns: int) -> LicenseToken | Refusal:
+    def _settle(
+        self, connection: sqlite3.Connection, each: _Opened | _Unread | Refusal, now_ns: int
+    ) -> _Granted | Refusal:
+        if isinstance(each, Refusal):
+            return each
+        if isinstance(each, _Unread):
+            usage.count_refusal(connection, each.public_key, each.refusal.reason, now_ns)
+            return each.refusal
+        return self._decide(connection, each, now_ns)
+
+    def _decide(self, connection: sqlite3.Connection, opened: _Opened, now_ns: int) -> _Granted | Refusal:
         request, binding = opened.request, opened.binding
         added = connection.execute(
             "INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (binding.public_key, request.nonce, now_ns)
         ).rowcount
         if not added:
+            usage.count_refusal(connection, binding.public_key, "stale", now_ns)
             return Refusal(400, "stale", "this request was already sent; each request can be sent only once")
         outcome = decide(
             connection,
@@ -215,16 +240,15 @@ class LicenseManager:
         usage.keep(connection, binding.public_key, request, reason, now_ns)
         if isinstance(outcome, Refusal):
             return outcome
-        return LicenseToken.issue(binding, now_ns=now_ns, expires_ns=outcome, request_nonce=request.nonce)
+        token = LicenseToken.issue(binding, now_ns=now_ns, expires_ns=outcome, request_nonce=request.nonce)
+        return _Granted(token, opened)
 
-    def _reply(self, opened: _Opened | Refusal, outcome: LicenseToken | Refusal) -> Reply:
+    def _reply(self, outcome: _Granted | Refusal) -> Reply:
         if isinstance(outcome, Refusal):
             return Reply.no(outcome)
-        if isinstance(opened, Refusal):
-            return Reply.no(opened)
         # Sealed and signed by the generation that the request was sealed for, because the agent has pinned that one.
-        signed = sign_token(outcome.encode(), opened.generation.signing_key)
-        return Reply(200, opened.channel.seal(signed))
+        signed = sign_token(outcome.token.encode(), outcome.opened.generation.signing_key)
+        return Reply(200, outcome.opened.channel.seal(signed))
 
 
 def _unseal(public_key: str, box: bytes, generations: Sequence[Generation]) -> tuple[Generation, Channel, bytes]:

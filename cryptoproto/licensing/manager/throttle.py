@@ -1,4 +1,4 @@
-"""How often somebody may ask: a bucket of permits per name that refills with time."""
+"""How often a name may ask: a token bucket for each."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Final
 
 __all__ = ["Throttle"]
 
-_MOST_NAMES: Final = 10_000  # the least recently seen is forgotten; a flood of addresses must not fill the memory
+_MOST_NAMES: Final = 10_000  # the least recently used is forgotten, so that a flood of addresses cannot fill the memory
 
 
 class Throttle:
-    """Lets each name through *per_second* times a second on average, *burst* times at once."""
+    """Allows each name *per_second* requests per second on average, and *burst* at once."""
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second = per_second
@@ -19,7 +19,7 @@ class Throttle:
         self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
     def wait_s(self, name: str, now_ns: int) -> float:
-        """0.0 if the name may pass now, which costs a permit; else in how many seconds it may."""
+        """0.0 if the name may ask now, which uses a permit; otherwise the seconds until it may."""
         permits, seen_ns = self._buckets.get(name, (float(self._burst), now_ns))
         permits = min(self._burst, permits + max(now_ns - seen_ns, 0) / 1e9 * self._per_second)
         passes = permits >= 1

@@ -1,7 +1,7 @@
 """What a gateway counts: requests by kind, sizes, two latency histograms.
 
-The agent reads whatever is shaped like :class:`ActivitySource`: a ``Client`` of this package, through
-``ClientActivity``, or the :class:`ActivityRecorder` below, which any process can feed by hand.
+The agent reads any object with the shape of :class:`ActivitySource`: a ``Client`` of this package, through
+``ClientActivity``, or an :class:`ActivityRecorder`, which any process can fill in by hand.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ _KINDS: Final[tuple[RequestKind, ...]] = get_args(RequestKind)
 
 
 class LatencyReading(Protocol):
-    """A histogram as read: *counts* are cumulative, one per bound and a last one for ``+Inf``; *sum_ns* is a sum."""
+    """A histogram: cumulative counts, one for each bound and a last one for ``+Inf``, and the sum of all durations."""
 
     @property
     def sum_ns(self) -> int:
-        """The sum of everything observed, in nanoseconds."""
+        """The sum of all durations, in nanoseconds."""
 
     @property
     def counts(self) -> Sequence[int]:
-        """For each bound, how many observations were at or below it; last, how many there were."""
+        """For each bound, the number of durations at or below it; last, the number of all."""
 
 
 class ActivityReading(Protocol):
-    """What ``metrics()`` gives: counts since the process started, and the two histograms.
+    """What ``metrics()`` returns: counts since the process started, and two histograms.
 
-    ``internal_latency`` is observed with :data:`INTERNAL_BOUNDS_NS` (from an event's arrival to its delivery, or from
-    a call to the hand-over to the network), ``external_latency`` with :data:`EXTERNAL_BOUNDS_NS` (from a request to
-    its acknowledgement).
+    ``internal_latency`` has the bounds :data:`INTERNAL_BOUNDS_NS` (from the arrival of an event to its delivery, or
+    from a call to the network), ``external_latency`` has :data:`EXTERNAL_BOUNDS_NS` (from a request to its
+    acknowledgement).
     """
 
     @property
@@ -106,14 +106,14 @@ class ActivityReading(Protocol):
 
 
 class ActivitySource(Protocol):
-    """Anything with a ``metrics()`` that gives an :class:`ActivityReading`; called once per license request."""
+    """Anything with a ``metrics()`` that returns an :class:`ActivityReading`. Called once for each license request."""
 
     def metrics(self) -> ActivityReading:
-        """The counts as they stand; must not raise."""
+        """The current counts. Must not raise."""
 
 
 class LatencyHistogram:
-    """Durations counted into buckets; observing one costs a binary search and two additions."""
+    """Counts durations in buckets. Observing one costs a binary search and two additions."""
 
     __slots__ = ("_bounds", "_buckets", "sum_ns")
 
@@ -125,14 +125,14 @@ class LatencyHistogram:
         self.sum_ns = 0
 
     def observe(self, duration_ns: int) -> None:
-        """Count one duration; a negative one, from a clock that stepped back, counts as zero."""
+        """Count one duration. A negative one, from a clock that jumped back, counts as zero."""
         duration_ns = max(duration_ns, 0)
         self._buckets[bisect_left(self._bounds, duration_ns)] += 1
         self.sum_ns += duration_ns
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Cumulative: for each bound, how many durations were at or below it; last, all of them."""
+        """For each bound, the number of durations at or below it; last, the number of all."""
         total = 0
         return tuple(total := total + bucket for bucket in self._buckets)
 
@@ -160,16 +160,16 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class FrozenLatency:
-    """A histogram at one moment: the sum, and cumulative counts as in :class:`LatencyReading`."""
+    """A histogram at one moment; see :class:`LatencyReading`."""
 
     sum_ns: int
     counts: tuple[int, ...]
 
 
 class ActivityRecorder:
-    """Counts kept by hand, for a process that does not trade through a ``Client`` of this package.
+    """Counts that are filled in by hand, for a process that does not trade through a ``Client`` of this package.
 
-    Not thread-safe: feed it from one thread.
+    Not thread-safe: use it from one thread.
     """
 
     def __init__(self) -> None:
@@ -186,7 +186,7 @@ class ActivityRecorder:
         self._requests[kind] = self._requests.get(kind, 0) + by
 
     def metrics(self) -> Activity:
-        """The counts as they stand."""
+        """The current counts."""
         sizes = {name: getattr(self, name) for name in ("symbols", "total_symbols", "accounts", "users")}
         requests = {kind: self._requests.get(kind, 0) for kind in _KINDS}
         return Activity(

@@ -1,4 +1,4 @@
-"""Messages to bytes and back, through the generated FlatBuffers code, never before the structure check."""
+"""Messages to bytes and back, through the generated FlatBuffers code, and only after the structure check."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ CpuidRegisters = tuple[int, int, int, int, int]
 """Leaf, eax, ebx, ecx, edx."""
 
 Value = bool | int | str | bytes | tuple[int, ...] | tuple[CpuidRegisters, ...] | None
-"""What a field holds; ``None`` is an absent string or byte vector."""
+"""The value of a field; ``None`` is an absent string or byte vector."""
 
 _GENERATED: Final = "cryptoproto.licensing.fbs"
 _CPUID_LEAF: Final[Any] = import_module(f"{_GENERATED}.CpuidLeaf")
 
 
 def encode(layout: Layout, values: Mapping[str, Value]) -> bytes:
-    """The message as bytes; fields that *values* lacks, or gives as ``None``, are absent.
+    """The message as bytes. Fields that are missing in *values*, or ``None``, are absent.
 
     Raises:
         ConfigurationError: a value does not fit its field.
@@ -49,7 +49,7 @@ def encode(layout: Layout, values: Mapping[str, Value]) -> bytes:
     try:
         check_structure(message, layout)
     except MalformedMessage as error:
-        raise ConfigurationError(f"a {layout.table} cannot be written: {error}") from None
+        raise ConfigurationError(f"this {layout.table} cannot be encoded: {error}") from None
     return message
 
 
@@ -62,14 +62,14 @@ def _naming(field: Field) -> Iterator[None]:
 
 
 def _behind_offset(builder: Any, generated: Any, layout: Layout, field: Field, value: Any) -> Any:
-    """Write what stands behind an offset, and return that offset; a plain number is returned as it is."""
+    """Write a string or vector and return its offset. A plain number is returned as it is."""
     if field.kind is Kind.STRING:
         return builder.CreateString(value)
     if field.kind is Kind.BYTES:
         return builder.CreateByteVector(value)
     if field.kind in {Kind.UINT16S, Kind.CPUID}:
         getattr(generated, f"{layout.table}Start{field.accessor}Vector")(builder, len(value))
-        for element in reversed(value):  # a FlatBuffers builder works from the end to the beginning
+        for element in reversed(value):  # a FlatBuffers builder writes from the end to the beginning
             if field.kind is Kind.CPUID:
                 _CPUID_LEAF.CreateCpuidLeaf(builder, *element)
             else:
@@ -79,7 +79,7 @@ def _behind_offset(builder: Any, generated: Any, layout: Layout, field: Field, v
 
 
 def decode(layout: Layout, buffer: bytes) -> dict[str, Value]:
-    """Every field of a message by name, after the structure check.
+    """All fields of a message by name, after the structure check.
 
     Raises:
         MalformedMessage: the structure check failed.
@@ -92,7 +92,7 @@ def decode(layout: Layout, buffer: bytes) -> dict[str, Value]:
 
 @cache
 def _readers(layout: Layout) -> tuple[Any, tuple[tuple[str, Callable[[Any], Value]], ...]]:
-    """The generated class of a table, and for each field what reads it from an instance."""
+    """The generated class of a table, and a reader for each of its fields."""
     generated = getattr(import_module(f"{_GENERATED}.{layout.table}"), layout.table)
     return generated, tuple((field.name, _reader(generated, slot, field)) for slot, field in enumerate(layout.fields))
 
@@ -112,7 +112,7 @@ def _reader(generated: Any, slot: int, field: Field) -> Callable[[Any], Value]:
 
 
 def _read_bytes(table: Any, slot: int) -> bytes | None:
-    # The accessor would give one element at a time; the runtime's own table gives the place of all of them.
+    # The accessor returns one element at a time. The table of the runtime knows where all of them are.
     offset = table._tab.Offset(slot)
     if not offset:
         return None

@@ -1,9 +1,9 @@
-"""CPU identification registers as the Linux kernel shows them. Nothing is executed to get them.
+"""CPU identification registers as the Linux kernel shows them. No instruction is executed to read them.
 
-Two sources, the first that is there: ``/dev/cpu/0/cpuid`` (exact; usually for root alone), and ``/proc/cpuinfo``,
-whose family, model, stepping and feature flags are put back into the bits that they came from. The kernel leaves
-flags out that it has switched off, so the second source can show fewer bits. On other systems and other processors
-all registers are zero.
+There are two sources, and the first that exists is used: ``/dev/cpu/0/cpuid`` (exact; usually only for root), and
+``/proc/cpuinfo``, whose family, model, stepping and feature flags are converted back to register bits. The kernel does
+not list features that it has disabled, so the second source can have fewer bits. On other systems and processors all
+registers are zero.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["LEAVES", "cpu_description", "read_cpuid"]
 LEAVES: Final = (0x1, 0x7, 0x8000_0001)
 """Signature and features, extended features, AMD's features."""
 
-_APIC_ID: Final = 0xFF00_0000  # of leaf 1 ebx: says which core was asked, so it would differ from call to call
+_APIC_ID: Final = 0xFF00_0000  # of leaf 1 ebx: the core that was asked, so it can differ from call to call
 _NOTHING: Final = "-"  # a bit without a flag in /proc/cpuinfo
 
 # Flags of /proc/cpuinfo by bit, from bit 0 up (Linux, arch/x86/include/asm/cpufeatures.h).
@@ -54,7 +54,7 @@ _AMD_ECX: Final = (
 
 
 def read_cpuid(root: Path = Path("/")) -> tuple[CpuidRegisters, ...]:
-    """The registers of :data:`LEAVES`; all zero where the kernel shows none. *root* stands in for ``/`` in tests."""
+    """The registers of :data:`LEAVES`; zero if the kernel does not show them. Tests pass another *root*."""
     try:
         return _from_device(root / "dev/cpu/0/cpuid")
     except (OSError, struct.error):
@@ -62,7 +62,7 @@ def read_cpuid(root: Path = Path("/")) -> tuple[CpuidRegisters, ...]:
 
 
 def cpu_description(root: Path = Path("/")) -> tuple[str | None, str | None]:
-    """Vendor and brand, such as ``GenuineIntel`` and the name on the box; ``None`` where the kernel does not say."""
+    """Vendor and brand, such as ``GenuineIntel`` and the product name; ``None`` if the kernel does not say."""
     facts = _first_processor(root)
     return facts.get("vendor_id"), facts.get("model name")
 
@@ -72,7 +72,7 @@ def _from_device(path: Path) -> tuple[CpuidRegisters, ...]:
     try:
         leaves = []
         for leaf in LEAVES:
-            # The position in the file is the leaf, the subleaf its upper half; each read gives four registers.
+            # The position in the file is the leaf (subleaf in the upper half); each read returns four registers.
             eax, ebx, ecx, edx = struct.unpack("<4I", os.pread(descriptor, 16, leaf))
             leaves.append((leaf, eax, ebx & ~_APIC_ID if leaf == 1 else ebx, ecx, edx))
         return tuple(leaves)
@@ -104,14 +104,14 @@ def _from_cpuinfo(facts: dict[str, str]) -> tuple[CpuidRegisters, ...]:
 
 
 def _signature(facts: dict[str, str]) -> int:
-    """Leaf 1 eax, from the numbers that the kernel computed out of it."""
+    """Leaf 1 eax, from the numbers that the kernel computed from it."""
     family, model, stepping = (_number(facts, name) for name in ("cpu family", "model", "stepping"))
     base = min(family, 15)
     return (stepping & 15) | (model & 15) << 4 | base << 8 | (model >> 4 & 15) << 16 | (family - base & 255) << 20
 
 
 def _clflush(facts: dict[str, str]) -> int:
-    """Leaf 1 ebx: the bytes that CLFLUSH flushes, in units of eight, stand in its second byte."""
+    """Leaf 1 ebx: the second byte is the line size of CLFLUSH in units of eight bytes."""
     return (_number(facts, "clflush size") // 8 & 255) << 8
 
 

@@ -1,6 +1,6 @@
-"""The messages' layouts as data: what the structure check, the reader and the writer go by.
+"""The layouts of the messages as data, for the structure check, the reader and the writer.
 
-One line per field, in the order of the ``.fbs`` files in `cryptoproto/licensing` (a test holds the two together); the
+One line per field, in the order of the ``.fbs`` files in `cryptoproto/licensing` (a test compares the two); the
 position in the list is the slot in the FlatBuffers vtable, so lines are only ever added at the end of a table.
 """
 
@@ -14,7 +14,7 @@ __all__ = ["LICENSE_REQUEST", "LICENSE_TOKEN", "LICENSE_TOKEN_BYTES", "SIGNED_TO
 
 
 class Kind(Enum):
-    """What a field holds: its name in the schema, its bytes inline, the bytes of an element behind its offset."""
+    """The type of a field: its name in the schema, its size inline, and the size of an element behind its offset."""
 
     BOOL = ("bool", 1, 0)
     UINT32 = ("uint32", 4, 0)
@@ -37,9 +37,9 @@ class Field:
 
     Attributes:
         name: as in the schema.
-        kind: what it holds.
+        kind: its type.
         most: the largest number of elements (of a string: bytes) behind its offset.
-        least: the smallest number, where the field is there at all.
+        least: the smallest number, if the field is present.
         required: whether a message without it is refused.
     """
 

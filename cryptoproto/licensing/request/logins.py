@@ -1,4 +1,4 @@
-"""What a license is bound to: one SHA-256 over the package's name and the set of account logins.
+"""The config hash that a license is bound to: a SHA-256 of the package's name and the set of account logins.
 
 Layout, version 1. All lengths and counts are unsigned 32-bit big-endian, all text is UTF-8 as given::
 
@@ -7,9 +7,9 @@ Layout, version 1. All lengths and counts are unsigned 32-bit big-endian, all te
     number of different logins
     for each login, in the order of its UTF-8 bytes:  its length, the login
 
-Every piece is preceded by its length, so no two different inputs give the same bytes. Order and repetition of the
-logins do not matter; symbols, the API in use and everything secret are not part of it. A later layout would carry
-another number in its first line, and so never collide with this one.
+Each text is preceded by its length, so different inputs never give the same bytes. Order and repetition of the logins
+do not matter. Symbols, the API in use and secrets are not part of it. A later layout will have another number in its
+first line, so that its hashes cannot collide with these.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from ...exceptions import ConfigurationError
 
 __all__ = ["LONGEST_NAME", "config_hash", "login_set", "read_logins"]
 
-LONGEST_NAME: Final = 256  # bytes; generous for an e-mail address or a UUID, and keeps requests small
+LONGEST_NAME: Final = 256  # bytes; more than an e-mail address or a UUID needs, and keeps requests small
 _DOMAIN: Final = b"cryptoproto/config-hash/1\x00"
 _MOST_LOGINS: Final = 10_000
 _LARGEST_CONFIG: Final = 16 << 20
 
 
 def config_hash(package: str, logins: Iterable[str]) -> bytes:
-    """The 32 bytes that stand for a package and its set of logins; show them with ``.hex()``.
+    """The 32 bytes that identify a package and its set of logins. Show them with ``.hex()``.
 
-    Logins are text and nothing else: an account object, a mapping from logins to passwords, bytes or a redacted
-    secret are refused by their type.
+    Logins must be text. An account object, a mapping from logins to passwords, bytes or a redacted secret are refused
+    by their type.
 
     Raises:
         ConfigurationError: a name is empty, too long or not text, or *logins* is a single text or a mapping.
@@ -58,17 +58,17 @@ def login_set(logins: Iterable[str]) -> tuple[str, ...]:
         ConfigurationError: as :func:`config_hash`.
     """
     if isinstance(logins, (str, bytes, bytearray, Mapping)) or not isinstance(logins, Iterable):
-        raise ConfigurationError('logins: pass a list of texts, such as ["A1", "A2"], and an empty one for none')
+        raise ConfigurationError('logins: pass a list of texts, such as ["A1", "A2"]; an empty list for none')
     names = {_name(login, "login") for login in logins}
     if len(names) > _MOST_LOGINS:
-        raise ConfigurationError(f"logins: {len(names)} are more than the {_MOST_LOGINS} that a request may stand for")
+        raise ConfigurationError(f"logins: {len(names)} are too many; the limit is {_MOST_LOGINS}")
     return tuple(name.decode() for name in sorted(names))
 
 
 def read_logins(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The logins in a gateway's TOML file: the ``login`` of every ``[accounts.NAME]``, empty if it has no accounts.
+    """The logins in a gateway's TOML file: the ``login`` of each ``[accounts.NAME]``; empty without accounts.
 
-    Nothing else of the file is looked at, kept or shown, in particular not the secrets beside the logins.
+    Nothing else in the file is used, kept or shown, in particular no secret.
 
     Raises:
         ConfigurationError: the file cannot be read, is not TOML, or has an account without a login.
@@ -84,7 +84,7 @@ def read_logins(path: str | os.PathLike[str]) -> tuple[str, ...]:
     try:
         content = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        # The parser's own words could quote a secret; its position cannot.
+        # The message of the parser may quote a secret; its position does not.
         position = re.search(r"at (line \d+, column \d+)", str(error))
         where = f" ({position[1]})" if position else ""
         raise ConfigurationError(f"{source}: not a TOML file{where}") from None
@@ -102,13 +102,13 @@ def read_logins(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
 def _name(text: str, what: str) -> bytes:
     if not isinstance(text, str):
-        raise ConfigurationError(f"{what}: text is needed, not {type(text).__name__}; secrets do not belong here")
+        raise ConfigurationError(f"{what}: must be text, not {type(text).__name__}; do not pass secrets here")
     try:
         encoded = text.encode()
     except UnicodeEncodeError:
         raise ConfigurationError(f"{what}: not valid Unicode") from None
     if not 0 < len(encoded) <= LONGEST_NAME:
-        raise ConfigurationError(f"{what}: {len(encoded)} bytes; between 1 and {LONGEST_NAME} are usable")
+        raise ConfigurationError(f"{what}: has {len(encoded)} bytes; must have between 1 and {LONGEST_NAME}")
     return encoded
 
 

@@ -1,4 +1,4 @@
-"""Facts about the machine and the process, in the words of the request; read from the kernel, nothing executed."""
+"""Facts about the machine and the process, by their names in the request. No program is executed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SECOND: Final = 1_000_000_000
 
 
 def fixed_facts() -> dict[str, Value]:
-    """What does not change while the process lives. Reads files below ``/proc``, ``/sys`` and ``/etc``."""
+    """Facts that do not change during the process. Reads files in ``/proc``, ``/sys`` and ``/etc``."""
     system = os.uname()
     vendor, brand = cpu_description()
     facts: dict[str, Value] = {
         "process_start_time_utc": _asked(lambda: int(psutil.Process().create_time() * _SECOND)),
         "hostname": socket.gethostname(),
-        # The name on the network as uname(2) gives it. A name server is not asked: that would take time and tell it.
+        # The network name from uname(2). A name server is not asked: it takes time, and it would learn of the request.
         "network_hostname": system.nodename,
         "machine_id": _line("/etc/machine-id"),
         "machine": system.machine,
@@ -44,7 +44,7 @@ def fixed_facts() -> dict[str, Value]:
 
 
 def moving_facts(time_utc_ns: int) -> dict[str, Value]:
-    """What does change; *time_utc_ns* is now. What a sandbox hides is absent."""
+    """Facts that change; *time_utc_ns* is now. A fact that a sandbox hides is ``None``."""
     process = psutil.Process()
     return {
         "system_uptime": _asked(lambda: max(time_utc_ns - int(psutil.boot_time() * _SECOND), 0)),
@@ -58,7 +58,7 @@ def moving_facts(time_utc_ns: int) -> dict[str, Value]:
 
 
 def printable(text: str, most: int = 256) -> str:
-    """The text as the manager accepts it: valid UTF-8, no control characters, at most *most* bytes."""
+    """The text as the manager accepts it: valid UTF-8 without control characters, at most *most* bytes."""
     clean = "".join(character if character.isprintable() else " " for character in text)
     return clean.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
 
@@ -86,7 +86,7 @@ def _cache_line_size() -> int:
 
 
 def _max_rss() -> int:
-    import resource  # not on Windows, where the rest of this module is not either
+    import resource  # POSIX only, like the rest of this module
     import sys
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""What the manager says instead of a token: HTTP status, a word for programs, a sentence for people."""
+"""The manager's refusal: an HTTP status, a reason for programs and a message for people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_WAIT_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A refusal on the wire is JSON: ``{"reason", "message"}``, and ``"retry_after_s"`` where a time is known."""
+    """A refusal. On the wire it is JSON: ``{"reason", "message"}``, and ``"retry_after_s"`` if a time is known."""
 
     status: int
     reason: str
@@ -38,13 +38,13 @@ class Refusal:
         return json.dumps(content).encode()
 
     def error(self) -> LicenseRefused:
-        """The exception that stands for it."""
+        """The refusal as an exception."""
         kind = _ERRORS.get(self.reason, LicenseRefused)
         return kind(self.reason, self.message, retry_after_s=self.retry_after_s)
 
 
 def refusal_error(status: int, body: bytes) -> LicenseRefused:
-    """The exception for a reply of the manager, which is not trusted: anything but the expected JSON is survived."""
+    """The exception for a reply of the manager. The reply is not trusted: it can be anything."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):
@@ -53,7 +53,7 @@ def refusal_error(status: int, body: bytes) -> LicenseRefused:
         content = {}
     reason, message, retry = content.get("reason"), content.get("message"), content.get("retry_after_s")
     if not isinstance(reason, str) or not reason.isidentifier():
-        reason, message = f"status_{status}", "the reply does not say why; is this the license manager's address?"
+        reason, message = f"status_{status}", "the reply has no reason; is this the address of a license manager?"
     text = message if isinstance(message, str) else "no reason given"
     wait_s = float(retry) if isinstance(retry, (int, float)) and 0 <= retry <= _LONGEST_WAIT_S else None
     clean = "".join(character for character in text[:500] if character.isprintable())

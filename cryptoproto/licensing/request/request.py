@@ -1,4 +1,4 @@
-"""The license request: what a gateway says about itself, put together and taken apart."""
+"""The license request: what a gateway says about itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -20,7 +20,7 @@ from .machine import fixed_facts, moving_facts, printable
 __all__ = ["WITHHOLDABLE", "Deployment", "LicenseRequest", "activity_facts", "check_withheld", "preview_request"]
 
 WITHHOLDABLE: Final = frozenset({"service_name", "hostname", "network_hostname", "package_build_host"})
-"""The fields that a gateway's owner may keep to himself."""
+"""The fields that the owner of a gateway can withhold."""
 
 _INTERNAL: Final = ("500ns", "1us", "2us", "5us", "10us", "20us", "inf")
 _EXTERNAL: Final = ("10us", "100us", "1ms", "10ms", "100ms", "1s", "inf")
@@ -39,10 +39,10 @@ _ACTIVITY_COUNTS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """How a gateway was built and is run, and which of its features are on. Every field is optional.
+    """How a gateway was built and is run, and which of its features are on. All fields are optional.
 
-    ``api`` is the exchange API in use and ``api_name`` its product name; two gateways that differ in these alone
-    share a license. ``session_id`` tells one run from another; the agent makes one up if it is empty.
+    ``api`` is the exchange API in use and ``api_name`` its product name. Gateways that differ only in these share a
+    license. ``session_id`` identifies one run; without one, the agent uses a random id.
     """
 
     package_version: str = ""
@@ -66,21 +66,25 @@ class Deployment:
         for field in fields(self):
             value = getattr(self, field.name)
             if not isinstance(value, type(field.default)):
-                raise ConfigurationError(f"{field.name}: {type(field.default).__name__} is needed")
+                raise ConfigurationError(f"{field.name}: must be of type {type(field.default).__name__}")
             most = 64 if field.name == "session_id" else LONGEST_NAME
             if isinstance(value, str) and printable(value, most) != value:
-                raise ConfigurationError(f"{field.name}: at most {most} bytes of printable text are usable")
+                raise ConfigurationError(f"{field.name}: must be printable text of at most {most} bytes")
+
+    def with_session_id(self) -> Self:
+        """This deployment; if it has no session id, with a random one."""
+        return self if self.session_id else replace(self, session_id=secrets.token_hex(16))
 
     def facts(self) -> dict[str, Value]:
-        """The fields by their names in the request; an empty text is absent."""
+        """The fields by their names in the request. An empty text is absent."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: None if value == "" else value for name, value in values.items()}
 
 
 class LicenseRequest:
-    """A license request: a value per field of the schema, and typed access to those that decide.
+    """A license request: a value for each field of the schema, and typed access to those that matter for a decision.
 
-    Instances are immutable. ``fields`` maps every name in the schema to its value, ``None`` where it is absent.
+    Instances are immutable. ``fields`` maps each name in the schema to its value, ``None`` if it is absent.
     """
 
     __slots__ = ("fields",)
@@ -101,10 +105,10 @@ class LicenseRequest:
         desired_period_s: float,
         withhold: Collection[str] = (),
     ) -> Self:
-        """A new request with a fresh nonce, from the facts about machine, deployment and activity.
+        """A request with a fresh nonce, from the facts about machine, deployment and activity.
 
         Raises:
-            ConfigurationError: a name in *withhold* may not be withheld, or a name does not fit.
+            ConfigurationError: a field in *withhold* cannot be withheld, or a name is not valid.
         """
         check_withheld(withhold)
         values = {name: value for name, value in facts.items() if name not in withhold}
@@ -115,7 +119,7 @@ class LicenseRequest:
             "token_expiry_time_utc": time_utc_ns + int(desired_period_s * 1e9),
             "package_name": package,
             "config_hash": config_hash(package, logins),
-            # An attached client may trade for an account that logins= forgot: say so, and let the manager object.
+            # A client may trade for an account that is missing in logins=. Say so, and the manager refuses it.
             "accounts": max(different, seen) if isinstance(seen, int) else different,
             "nonce": secrets.token_bytes(16),
         }
@@ -123,10 +127,10 @@ class LicenseRequest:
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        """A request from its bytes, structure and meaning checked.
+        """A request from its bytes, after checks of its structure and meaning.
 
         Raises:
-            MalformedMessage: the bytes are no LicenseRequest, or one that contradicts itself.
+            MalformedMessage: the bytes are not a LicenseRequest, or its fields contradict each other.
         """
         request = cls(decode(LICENSE_REQUEST, message))
         request._check_meaning()
@@ -141,21 +145,21 @@ class LicenseRequest:
         return encode(LICENSE_REQUEST, self.fields)
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """Everything that is sent, by the names of the schema; bytes as hex, absent fields as ``null``."""
+        """All fields by their names in the schema. Bytes are hex, absent fields are ``null``."""
         return json.dumps(self.to_plain(), indent=indent)
 
     def to_plain(self) -> dict[str, Any]:
-        """As :meth:`to_json`, before it becomes text."""
+        """The fields as plain values: bytes as hex, absent fields as ``None``."""
         return {name: value.hex() if isinstance(value, bytes) else value for name, value in self.fields.items()}
 
     @property
     def time_utc_ns(self) -> int:
-        """When the gateway wrote it, by the gateway's clock."""
+        """When the gateway composed it, by the gateway's clock."""
         return self._number("request_time_utc")
 
     @property
     def desired_expiry_utc_ns(self) -> int:
-        """Until when the gateway would like its token to last."""
+        """Until when the gateway asks its token to last."""
         return self._number("token_expiry_time_utc")
 
     @property
@@ -165,12 +169,12 @@ class LicenseRequest:
 
     @property
     def config_hash(self) -> bytes:
-        """The hash of package and logins."""
+        """The hash of the package and its logins."""
         return self._bytes("config_hash")
 
     @property
     def nonce(self) -> bytes:
-        """Sixteen bytes that no other request has."""
+        """Sixteen random bytes, unique to this request."""
         return self._bytes("nonce")
 
     @property
@@ -180,12 +184,12 @@ class LicenseRequest:
 
     @property
     def session_id(self) -> str:
-        """Which run of which gateway this is."""
+        """Identifies one run of one gateway."""
         return str(self.fields["session_id"] or "")
 
     @property
     def needs_lock(self) -> bool:
-        """Whether it names any login; a gateway for market data alone does not, and needs no free license."""
+        """Whether it has logins. A gateway for market data only has none, and needs no free license."""
         return self.config_hash != config_hash(self.package, ())
 
     def _number(self, name: str) -> int:
@@ -198,16 +202,18 @@ class LicenseRequest:
 
     def _check_meaning(self) -> None:
         if self.time_utc_ns <= 0 or self.desired_expiry_utc_ns < self.time_utc_ns:
-            raise MalformedMessage("request_time_utc or token_expiry_time_utc: not a time that can be meant")
-        if self.needs_lock != (self._number("accounts") > 0):
+            raise MalformedMessage("request_time_utc, token_expiry_time_utc: not valid times")
+        accounts = self._number("accounts")
+        if self.needs_lock != (accounts > 0):
+            has = "logins" if self.needs_lock else "no logins"
             raise MalformedMessage(
-                "accounts: does not go with config_hash; a gateway with accounts names their logins, one without "
-                "names none"
+                f"accounts: {accounts}, but config_hash has {has}; accounts must be above 0 if and only if config_hash "
+                f"has logins: pass the logins of all accounts that the gateway trades for"
             )
         for name, bounds in (("internal", _INTERNAL), ("external", _EXTERNAL)):
             counts = [self._number(f"{name}_latency_count_{bound}") for bound in bounds]
             if counts != sorted(counts):
-                raise MalformedMessage(f"{name}_latency: the counts of a cumulative histogram never fall")
+                raise MalformedMessage(f"{name}_latency: the counts of a cumulative histogram must not decrease")
 
     def __repr__(self) -> str:
         return f"<LicenseRequest {self.package} {self.config_hash.hex()[:16]}…>"
@@ -221,13 +227,15 @@ def preview_request(
     desired_period_s: float = 7200.0,
     withhold: Collection[str] = (),
 ) -> LicenseRequest:
-    """What a gateway on this machine would send now, with counts of zero; for its owner to look at.
+    """The request that a gateway on this machine would send now, with counts of zero, for its owner to look at.
+
+    As in the agent, a *deployment* without a session id gets a random one.
 
     Raises:
-        ConfigurationError: an argument cannot be used.
+        ConfigurationError: an argument is not valid.
     """
     now_ns = time.time_ns()
-    facts = fixed_facts() | moving_facts(now_ns) | (deployment or Deployment()).facts()
+    facts = fixed_facts() | moving_facts(now_ns) | (deployment or Deployment()).with_session_id().facts()
     facts |= activity_facts(ActivityRecorder().metrics()) | {"please_report": 0}
     return LicenseRequest.compose(
         facts,
@@ -240,10 +248,10 @@ def preview_request(
 
 
 def check_withheld(names: Collection[str]) -> None:
-    """Refuse names that may not be withheld.
+    """Check the names of fields to withhold.
 
     Raises:
-        ConfigurationError: one of them may not.
+        ConfigurationError: one of them cannot be withheld.
     """
     unknown = sorted(set(names) - WITHHOLDABLE)
     if unknown:
@@ -253,10 +261,10 @@ def check_withheld(names: Collection[str]) -> None:
 
 
 def activity_facts(reading: ActivityReading) -> dict[str, Value]:
-    """A reading by the names of the request.
+    """A reading by the names of the fields in the request.
 
     Raises:
-        ConfigurationError: a histogram has other buckets than the request.
+        ConfigurationError: a histogram does not have the buckets of the request.
     """
     facts: dict[str, Value] = {name: getattr(reading, name) for name in _ACTIVITY_COUNTS}
     facts["accounts"] = reading.accounts
@@ -270,6 +278,8 @@ def _latency_facts(
 ) -> dict[str, Value]:
     counts = tuple(latency.counts)
     if len(counts) != len(suffixes):
-        raise ConfigurationError(f"{name}: {len(counts)} counts; bounds {bounds_ns} ns and +Inf make {len(suffixes)}")
+        raise ConfigurationError(
+            f"{name}: has {len(counts)} counts, but the bounds {bounds_ns} ns and +Inf need {len(suffixes)}"
+        )
     facts: dict[str, Value] = {f"{name}_sum": latency.sum_ns}
     return facts | {f"{name}_count_{suffix}": count for suffix, count in zip(suffixes, counts, strict=True)}

@@ -1,11 +1,11 @@
-"""Whether bytes are the FlatBuffers message that they claim to be, decided before any generated code reads them.
+"""Checks that bytes are a valid FlatBuffers message, before any generated code reads them.
 
-The Python runtime of FlatBuffers trusts its input: an offset out of bounds raises whatever the slice or the struct
-module raises, or silently reads elsewhere (a negative index counts from the end). So everything that an accessor
-would follow is checked here first. The tables hold no tables, so depth is one by construction; the token inside a
-:data:`~cryptoproto.licensing.request.layout.SIGNED_TOKEN` is checked as a message of its own after its signature.
+The Python runtime of FlatBuffers trusts its input: with an offset out of bounds it raises some exception of slices or
+the struct module, or silently reads elsewhere (a negative index counts from the end). So everything that an accessor
+follows is checked here first. The tables contain no tables, so there is only one level. The token inside a
+:data:`~cryptoproto.licensing.request.layout.SIGNED_TOKEN` is checked as a separate message, after its signature.
 
-What the checks rest on: a buffer is ``root offset (u32), identifier (4 bytes), …``; a table begins with a signed
+The format: a buffer is ``root offset (u32), identifier (4 bytes), …``; a table begins with a signed
 offset *back* to its vtable; a vtable is ``own size (u16), table size (u16), one offset into the table per field
 (u16, 0 = absent)``; a string or vector sits behind an unsigned forward offset and begins with its length (u32);
 a string is followed by a zero byte. Everything is little-endian and aligned to its own size.
@@ -26,14 +26,14 @@ _HEADER: Final = 8  # root offset and identifier
 _U32: Final = struct.Struct("<I")
 _I32: Final = struct.Struct("<i")
 _VTABLE_HEAD: Final = struct.Struct("<HH")
-_LARGEST_VTABLE: Final = 4 + 2 * 1024  # fields that later versions add are passed over, up to this many
+_LARGEST_VTABLE: Final = 4 + 2 * 1024  # fields of later versions are skipped, up to this many
 
 
 def check_structure(buffer: bytes, layout: Layout) -> None:
-    """Return if every accessor of the layout's table can be called on *buffer*; reads nothing that it did not check.
+    """Check that every accessor of the layout's table can be called on *buffer*. Reads nothing unchecked.
 
     Raises:
-        MalformedMessage: it cannot.
+        MalformedMessage: *buffer* is not a valid message.
     """
     size = len(buffer)
     if not _HEADER + 4 <= size <= layout.largest:

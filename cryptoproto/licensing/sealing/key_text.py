@@ -1,4 +1,4 @@
-"""Public keys as text: base64url with padding, 44 characters for 32 bytes, one spelling only."""
+"""Public keys as text: base64url with padding, 44 characters for 32 bytes, in exactly one spelling."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _ANY_SCALAR: Final = b"\x01" * KEY_BYTES
 
 
 def encode_key(raw: bytes) -> str:
-    """The 44 characters for 32 bytes."""
+    """32 bytes as 44 characters of base64url."""
     return base64.urlsafe_b64encode(raw).decode("ascii")
 
 
 def decode_key(text: object, what: str) -> bytes:
-    """The 32 bytes behind 44 characters; *what* names the key in an error, which never shows the text.
+    """The 32 bytes of a key. Errors name it as *what* and never show the text.
 
     Raises:
         ConfigurationError: the text is not exactly what :func:`encode_key` writes.
@@ -34,7 +34,7 @@ def decode_key(text: object, what: str) -> bytes:
         raise ConfigurationError(f"{what}: expected text, {_KEY_CHARACTERS} characters of base64url")
     if len(text) != _KEY_CHARACTERS:
         raise ConfigurationError(
-            f"{what}: {len(text)} characters where base64url of {KEY_BYTES} bytes, with padding, has {_KEY_CHARACTERS}"
+            f"{what}: has {len(text)} characters; base64url of {KEY_BYTES} bytes with padding has {_KEY_CHARACTERS}"
         )
     try:
         raw = base64.b64decode(text, altchars=b"-_", validate=True)
@@ -49,17 +49,17 @@ def decode_box_key(text: str, what: str = "public key") -> bytes:
     """An X25519 public key from text.
 
     Raises:
-        ConfigurationError: the text is malformed, or the point is of low order (a shared key with it would be known
-            to everybody) or not in canonical form.
+        ConfigurationError: the text is malformed, or the point is not in canonical form or has low order, so that
+            anybody would know the shared key.
     """
     raw = decode_key(text, what)
     if int.from_bytes(raw, "little") >= _FIELD_PRIME:
-        raise ConfigurationError(f"{what}: not the canonical form of an X25519 point")
+        raise ConfigurationError(f"{what}: not an X25519 point in canonical form")
     try:
-        bindings.crypto_scalarmult(_ANY_SCALAR, raw)  # libsodium refuses when the product is zero
+        bindings.crypto_scalarmult(_ANY_SCALAR, raw)  # libsodium fails if the product is zero
     except (CryptoError, RuntimeError):
         raise ConfigurationError(
-            f"{what}: a point of low order, which protects nothing; make a key with: cryptoproto license keygen"
+            f"{what}: a point of low order, which gives no protection; make a key with: cryptoproto license keygen"
         ) from None
     return raw
 
@@ -68,9 +68,9 @@ def decode_verify_key(text: str, what: str = "verify key") -> bytes:
     """An Ed25519 public key from text.
 
     Raises:
-        ConfigurationError: the text is malformed, or is no canonical point of the main subgroup.
+        ConfigurationError: the text is malformed, or not a canonical point of the main subgroup.
     """
     raw = decode_key(text, what)
     if not bindings.crypto_core_ed25519_is_valid_point(raw):
-        raise ConfigurationError(f"{what}: not a usable Ed25519 point")
+        raise ConfigurationError(f"{what}: not a valid Ed25519 point")
     return raw

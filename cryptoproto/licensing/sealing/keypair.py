@@ -1,4 +1,4 @@
-"""The two kinds of keys that a gateway deals with: its own X25519 pair, and the manager's pinned public keys."""
+"""The two kinds of keys of a gateway: its own X25519 pair, and the manager's pinned public keys."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .key_text import decode_box_key, decode_key, decode_verify_key, encode_key
 
 __all__ = ["KeyPair", "ManagerKey", "ManagerKeySource", "read_json", "write_secret_json"]
 
-_LARGEST_KEY_FILE: Final = 65_536  # a manager's file with hundreds of generations is smaller
+_LARGEST_KEY_FILE: Final = 65_536  # even a manager's file with hundreds of generations is smaller
 
 
 class KeyPair:
-    """An X25519 pair, the gateway's identity towards the license manager.
+    """An X25519 key pair: the identity of a gateway for the license manager.
 
-    Instances are immutable; ``repr()`` shows the public half alone, and pickling is refused.
+    Instances are immutable. ``repr()`` shows only the public key, and a pair cannot be pickled.
     """
 
     __slots__ = ("_secret", "public_key")
 
     public_key: str
-    """The public half: 44 characters of base64url; this is what the licensor needs to know."""
+    """The public key: 44 characters of base64url. The licensor needs it."""
 
     def __init__(self, secret: PrivateKey) -> None:
         self._secret = secret
@@ -39,7 +39,7 @@ class KeyPair:
 
     @classmethod
     def generate(cls) -> Self:
-        """A new pair from the system's random source."""
+        """Generate a pair from the system's random source."""
         return cls(PrivateKey.generate())
 
     @classmethod
@@ -47,22 +47,22 @@ class KeyPair:
         """Read a pair from its JSON file, ``{"public_key": …, "secret_key": …}``.
 
         Raises:
-            ConfigurationError: the file is missing, unreadable, open to every user of the machine, not such a file,
-                or its two halves do not belong together.
+            ConfigurationError: the file is missing or unreadable, others have access to it, it is not a key file, or
+                its two keys do not belong together.
         """
         content = read_json(path, "key", secret=True, remedy="make a pair with: cryptoproto license keygen")
         return cls.from_fields(content, os.fspath(path))
 
     @classmethod
     def from_fields(cls, content: dict[str, Any], source: str) -> Self:
-        """A pair from the two entries of its JSON form; *source* names their origin in errors.
+        """A pair from the two entries of its JSON form; errors name *source*.
 
         Raises:
             ConfigurationError: as for :meth:`load`.
         """
         for name in ("public_key", "secret_key"):
             if name not in content:
-                raise ConfigurationError(f"{source}: no {name}; a key file holds public_key and secret_key")
+                raise ConfigurationError(f"{source}: no {name}; a key file has a public_key and a secret_key")
         pair = cls(PrivateKey(decode_key(content["secret_key"], f"{source}: secret_key")))
         decode_box_key(content["public_key"], f"{source}: public_key")
         if pair.public_key != content["public_key"]:
@@ -70,11 +70,11 @@ class KeyPair:
         return pair
 
     def to_fields(self) -> dict[str, str]:
-        """The JSON form, with the secret in it: for a file of mode 0600 and nothing else."""
+        """The JSON form with the secret key. Write it only to a file with mode 0600."""
         return {"public_key": self.public_key, "secret_key": encode_key(bytes(self._secret))}
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the pair as JSON with mode 0600, whole or not at all.
+        """Write the pair as JSON with mode 0600, atomically.
 
         Raises:
             ConfigurationError: the file exists and *overwrite* is false, or it cannot be written.
@@ -82,7 +82,7 @@ class KeyPair:
         write_secret_json(path, self.to_fields(), overwrite=overwrite)
 
     def shared_key(self, other: bytes) -> bytes:
-        """The key that this pair and *other*'s owner share (``crypto_box_beforenm``).
+        """The key that this pair and the owner of *other* share (``crypto_box_beforenm``).
 
         Raises:
             ConfigurationError: *other* is a point of low order.
@@ -90,10 +90,10 @@ class KeyPair:
         try:
             return bindings.crypto_box_beforenm(other, bytes(self._secret))
         except (RuntimeError, ValueError, TypeError):
-            raise ConfigurationError("the other side's public key is no usable X25519 point") from None
+            raise ConfigurationError("the public key of the other side is not a valid X25519 point") from None
 
     def __reduce__(self) -> str:
-        raise TypeError("a KeyPair is not pickled; save() it to a file of mode 0600")
+        raise TypeError("a KeyPair cannot be pickled; save() it to a file with mode 0600")
 
     def __repr__(self) -> str:
         return f"<KeyPair {self.public_key}>"
@@ -101,16 +101,16 @@ class KeyPair:
 
 @dataclass(frozen=True, slots=True)
 class ManagerKey:
-    """What a gateway pins of its license manager; both halves are public.
+    """The pinned keys of a license manager. Both are public.
 
-    The one-line form, :meth:`text`, is the two keys joined by a dot; it can be pasted into a configuration.
+    The one-line form, :meth:`text`, is the two keys joined by a dot. It can be pasted into a configuration.
     """
 
     box_key: str
-    """X25519: requests are sealed to it, and replies are sealed by it."""
+    """X25519: requests are sealed to this key, and replies are sealed by it."""
 
     verify_key: str
-    """Ed25519: tokens are signed with it."""
+    """Ed25519: tokens are signed with this key."""
 
     def __post_init__(self) -> None:
         decode_box_key(self.box_key, "manager's box key")
@@ -121,7 +121,7 @@ class ManagerKey:
         """A key from its one-line form.
 
         Raises:
-            ConfigurationError: the text is not such a form.
+            ConfigurationError: the text is not in this form.
         """
         box_key, dot, verify_key = text.strip().partition(".")
         if not dot:
@@ -130,17 +130,15 @@ class ManagerKey:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> tuple[Self, ...]:
-        """Read the manager's public file: its keys, the one to use for new requests first.
+        """Read the manager's public file: its keys, first the one for new requests.
 
         Raises:
-            ConfigurationError: the file is missing, unreadable or not such a file.
+            ConfigurationError: the file is missing, unreadable or not a public file of a manager.
         """
         source = os.fspath(path)
-        content = read_json(
-            path, "manager key", remedy="the licensor hands it out; see: cryptoproto license manager-key"
-        )
+        content = read_json(path, "manager key", remedy="ask the licensor for it")
         if "secret_key" in content or "generations" in content:
-            raise ConfigurationError(f"{source}: this file holds secret keys; pass the manager's public file instead")
+            raise ConfigurationError(f"{source}: this file has secret keys; pass the manager's public file instead")
         keys = content.get("manager_keys")
         if not isinstance(keys, list) or not keys:
             raise ConfigurationError(f"{source}: no manager_keys; expected what `license manager-key` writes")
@@ -151,10 +149,10 @@ class ManagerKey:
 
     @classmethod
     def all_from(cls, source: ManagerKeySource) -> tuple[ManagerKey, ...]:
-        """The keys behind whatever a user passes as ``manager_key=``: a key, several, one line of text, or a file.
+        """The keys for the argument ``manager_key=``: a key, several, one line of text, or a file.
 
         Raises:
-            ConfigurationError: it is none of these.
+            ConfigurationError: it is none of these, or not valid.
         """
         if isinstance(source, ManagerKey):
             return (source,)
@@ -164,7 +162,9 @@ class ManagerKey:
             return cls.load(source)
         keys = tuple(source)
         if not keys or not all(isinstance(key, ManagerKey) for key in keys):
-            raise ConfigurationError("manager_key: pass a ManagerKey, several of them, their text, or the file's path")
+            raise ConfigurationError(
+                "manager_key: pass a ManagerKey, a list of them, their text, or the path of the file"
+            )
         return keys
 
     def text(self) -> str:
@@ -172,7 +172,7 @@ class ManagerKey:
         return f"{self.box_key}.{self.verify_key}"
 
 
-_LOOKS_LIKE_TEXT: Final = re.compile(r"[\w-]{43}=\.[\w-]{43}=", re.ASCII)  # two keys; a path of that length is none
+_LOOKS_LIKE_TEXT: Final = re.compile(r"[\w-]{43}=\.[\w-]{43}=", re.ASCII)  # two keys joined by a dot
 
 ManagerKeySource = ManagerKey | Sequence[ManagerKey] | str | os.PathLike[str]
 

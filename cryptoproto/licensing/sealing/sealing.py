@@ -1,8 +1,8 @@
-"""Boxes and signatures: libsodium's ``crypto_box`` around every message, Ed25519 under every token.
+"""Boxes and signatures: libsodium's ``crypto_box`` for each message, an Ed25519 signature for each token.
 
-A box proves that it was made by one of the two ends that share its key, but not by which. Requests need no more: the
-manager opens them with the sender's registered key. A token must come from the manager, so it carries the manager's
-signature inside its box. Every kind of message has an identifier of its own, so none passes for another.
+A box proves that one of the two ends that share its key made it, but not which one. Requests need no more: the manager
+opens them with the sender's registered key. A token must come from the manager, so it has the manager's signature
+inside its box. Each kind of message has its own identifier, so that none can be taken for another.
 
 ::
 
@@ -34,7 +34,7 @@ _TOKEN_DOMAIN: Final = b"cryptoproto/license-token/1\x00"
 
 
 class Channel:
-    """The shared key of two parties, computed once; seals and opens."""
+    """Seals and opens with the shared key of two parties, which is computed once."""
 
     __slots__ = ("_shared",)
 
@@ -42,7 +42,7 @@ class Channel:
         self._shared = own.shared_key(decode_key(other, "public key"))
 
     def seal(self, message: bytes) -> bytes:
-        """The nonce and the box, as ``nacl.public.Box.encrypt`` gives them."""
+        """The nonce and the box, as from ``nacl.public.Box.encrypt``."""
         nonce = random_bytes(_NONCE_BYTES)
         return nonce + bindings.crypto_box_afternm(message, nonce, self._shared)
 
@@ -53,11 +53,11 @@ class Channel:
             SealBroken: the box was made for or by another key, or is damaged.
         """
         if len(box) < BOX_OVERHEAD:
-            raise SealBroken(f"{len(box)} bytes are too few for a sealed box; was it cut off?")
+            raise SealBroken(f"{len(box)} bytes are too short for a sealed box; was it cut off?")
         try:
             return bindings.crypto_box_open_afternm(box[_NONCE_BYTES:], box[:_NONCE_BYTES], self._shared)
         except CryptoError:
-            raise SealBroken("the sealed box does not open: other keys, or damaged on its way") from None
+            raise SealBroken("the sealed box does not open: it is for other keys, or damaged") from None
 
     def __repr__(self) -> str:
         return "<Channel>"
@@ -75,7 +75,7 @@ def split_request(body: bytes) -> tuple[str, bytes]:
         SealBroken: the body is too short to hold both.
     """
     if len(body) < KEY_BYTES + BOX_OVERHEAD:
-        raise SealBroken(f"{len(body)} bytes are too few for a public key and a sealed box")
+        raise SealBroken(f"{len(body)} bytes are too short for a public key and a sealed box")
     return encode_key(body[:KEY_BYTES]), body[KEY_BYTES:]
 
 
@@ -95,10 +95,10 @@ def open_token(box: bytes, keys: KeyPair, manager_key: ManagerKey) -> bytes:
     """
     signed = decode(SIGNED_TOKEN, Channel(keys, manager_key.box_key).open(box))
     token, signature = signed["token"], signed["signature"]
-    if not isinstance(token, bytes) or not isinstance(signature, bytes):  # both are required by the layout
+    if not isinstance(token, bytes) or not isinstance(signature, bytes):  # pragma: no cover - the layout requires both
         raise InvalidToken("the token or its signature is missing")
     try:
         VerifyKey(decode_key(manager_key.verify_key, "verify key")).verify(_TOKEN_DOMAIN + token, signature)
     except BadSignatureError:
-        raise InvalidToken("the token is not signed by the pinned manager; is manager_key the current one?") from None
+        raise InvalidToken("the token is not signed by the pinned manager; is manager_key up to date?") from None
     return token

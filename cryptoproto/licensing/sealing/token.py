@@ -1,4 +1,4 @@
-"""The license token: what the manager grants, and whether it was meant for this gateway."""
+"""The license token: what the manager grants, and the check that it is for this gateway."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .key_text import decode_key, encode_key
 __all__ = ["LicenseToken", "TokenBinding"]
 
 _SECOND: Final = 1_000_000_000
-_LONGEST_LIFE_NS: Final = 10 * 366 * 86_400 * _SECOND  # beyond that a token is a mistake
-_CLOCK_TOLERANCE_NS: Final = 300 * _SECOND  # clocks kept by NTP agree far better; a wrong time zone does not pass
+_LONGEST_LIFE_NS: Final = 10 * 366 * 86_400 * _SECOND  # a longer life must be a mistake
+_CLOCK_TOLERANCE_NS: Final = 300 * _SECOND  # far more than NTP leaves; a wrong time zone is not accepted
 
 
 @dataclass(frozen=True, slots=True)
 class TokenBinding:
-    """What a token must be for: one gateway's key, one package and set of logins, one environment."""
+    """What a token is for: a gateway's key, a package with a set of logins, an environment."""
 
     public_key: str
     package: str
@@ -40,10 +40,10 @@ class LicenseToken:
     """Permission to run until a moment.
 
     Attributes:
-        token_id: sixteen random bytes, as hex; names the token in logs.
+        token_id: sixteen random bytes as hex; identifies the token in logs.
         issued_at_utc_ns: when the manager issued it, by the manager's clock, in nanoseconds since 1970.
-        expires_at_utc_ns: when it ends; it is valid before that moment and not at it.
-        binding: whom and what it is for.
+        expires_at_utc_ns: when it expires. It is valid before this time and not at it.
+        binding: what it is for.
         request_nonce: the nonce of the request that it answers; ``None`` if it was made by hand.
     """
 
@@ -55,12 +55,12 @@ class LicenseToken:
 
     @classmethod
     def issue(cls, binding: TokenBinding, *, now_ns: int, expires_ns: int, request_nonce: bytes | None) -> Self:
-        """A new token with an id of its own."""
+        """A new token with a random id."""
         return cls(secrets.token_hex(16), now_ns, expires_ns, binding, request_nonce)
 
     @property
     def expires_at(self) -> dt.datetime:
-        """When it ends, with time zone UTC."""
+        """When it expires, with time zone UTC."""
         return _moment(self.expires_at_utc_ns)
 
     @property
@@ -70,11 +70,11 @@ class LicenseToken:
 
     @property
     def life_ns(self) -> int:
-        """From its issue to its end."""
+        """The time from its issue until it expires."""
         return self.expires_at_utc_ns - self.issued_at_utc_ns
 
     def encode(self) -> bytes:
-        """The token's bytes, which are what is signed."""
+        """The bytes of the token, which are signed."""
         return encode(
             LICENSE_TOKEN,
             {
@@ -91,15 +91,15 @@ class LicenseToken:
 
     @classmethod
     def decode(cls, message: bytes) -> Self:
-        """A token from its bytes, structure and times checked.
+        """A token from its bytes, after checks of its structure and times.
 
         Raises:
-            MalformedMessage: the bytes are no LicenseToken.
+            MalformedMessage: the bytes are not a LicenseToken.
         """
         values = cast("dict[str, Any]", decode(LICENSE_TOKEN, message))
         issued, expires = values["issued_at_utc"], values["expires_at_utc"]
         if not (issued > 0 and 0 < expires - issued <= _LONGEST_LIFE_NS):
-            raise MalformedMessage("expires_at_utc: not a time that can be meant")
+            raise MalformedMessage("issued_at_utc, expires_at_utc: not valid times")
         return cls(
             values["token_id"].hex(),
             issued,
@@ -111,26 +111,26 @@ class LicenseToken:
         )
 
     def check_usable(self, binding: TokenBinding, now_ns: int) -> None:
-        """Return if the token was meant for *binding* and is valid now.
+        """Check that the token is for *binding* and is valid at *now_ns*.
 
         Raises:
-            InvalidToken: it is not; the text says in which respect.
+            InvalidToken: it is not; the text says why.
         """
         ours, theirs = binding, self.binding
         if theirs.public_key != ours.public_key:
             raise InvalidToken("the token is for another public key")
         if theirs.package != ours.package:
-            raise InvalidToken(f"the token is for package {theirs.package!r}, this is {ours.package!r}")
+            raise InvalidToken(f"the token is for package {theirs.package!r}, not for {ours.package!r}")
         if theirs.config_hash != ours.config_hash:
             raise InvalidToken("the token is for another set of logins")
         if theirs.is_uat != ours.is_uat:
             raise InvalidToken("the token is for the other environment (UAT or production)")
         if now_ns >= self.expires_at_utc_ns:
-            raise InvalidToken(f"the token ended at {self.expires_at:%Y-%m-%d %H:%M:%S} UTC")
+            raise InvalidToken(f"the token expired at {self.expires_at:%Y-%m-%d %H:%M:%S} UTC")
         if self.issued_at_utc_ns - now_ns > _CLOCK_TOLERANCE_NS:
             raise InvalidToken(
-                f"the token was issued at {self.issued_at:%Y-%m-%d %H:%M:%S} UTC, which this machine's clock takes for "
-                f"the future; set the clock"
+                f"the token was issued at {self.issued_at:%Y-%m-%d %H:%M:%S} UTC, which is in the future by the "
+                f"clock of this machine; set the clock"
             )
 
 

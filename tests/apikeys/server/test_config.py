@@ -133,6 +133,10 @@ def test_authorities_come_from_the_user_where_the_key_has_none(tmp_path: Path) -
         "a": {"TB_ALLOW_READ", "GRAFANA"},
         "b": set(),
     }
+    entry = {"name": "b", "key": "s", "user": "bob", "authorities": "TB_ALLOW_READ, GRAFANA,"}
+    written = load_config(_write(tmp_path, json.dumps({"apiKeys": [entry]}), "keys.json")).keys.get("b")
+    assert written is not None
+    assert written.authorities == {"TB_ALLOW_READ", "GRAFANA"}
     yaml = PLACEHOLDERS.replace(
         "        authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE] # Specify authorities for api key\n", ""
     )
@@ -153,7 +157,7 @@ def test_the_provider_may_stand_in_each_of_three_places(tmp_path: Path, place: s
     assert load_config(_write(tmp_path, json.dumps({"security": tree}))).keys.get("a") is not None
 
 
-def test_spelling_is_as_free_as_springs(tmp_path: Path) -> None:
+def test_names_may_be_spelled_as_in_spring(tmp_path: Path) -> None:
     text = (
         "security.api-keys.sessions.enabled: true\n"
         "security.api_keys.sessions:\n  keep-alive-ms: 5_000\n  challenge_size: 64\n  loginRoot: /my/login/\n"
@@ -163,7 +167,7 @@ def test_spelling_is_as_free_as_springs(tmp_path: Path) -> None:
 
 
 def test_scalars_stay_what_they_are(tmp_path: Path) -> None:
-    """YAML would make a number of 0123 and a truth value of yes."""
+    """YAML would read 0123 as a number and yes as a boolean."""
     keys = "".join(f"      - {{name: {name}, key: {name}, user: u}}\n" for name in ("0123", "yes", "1e3", "~", "0x10"))
     text = "security:\n  api-keys-provider:\n    api-keys:\n" + keys
     config = load_config(_write(tmp_path, text))
@@ -179,37 +183,70 @@ def test_base_and_modulus_are_hexadecimal(tmp_path: Path) -> None:
     assert (group.base, group.modulus) == (16, 2**1279 - 1)
 
 
+def test_two_security_sections_are_refused(tmp_path: Path) -> None:
+    """The documentation prints two of them. YAML would silently keep the last one."""
+    with pytest.raises(cp.ConfigurationError, match=r"`security` in line 19 was given in line 2 already; join the two"):
+        load_config(_write(tmp_path, BASIC + SESSIONS))
+
+
+def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    caplog.clear()
+    return warnings
+
+
+def test_keys_that_do_not_fit_the_flow_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load_config(_write(tmp_path, BASIC))
+    [warning] = _warnings(caplog)
+    assert "API key TEST_SESSION_API_KEY has an RSA public key, which works with sessions only" in warning
+    load_config(_write(tmp_path, SESSIONS))
+    [warning] = _warnings(caplog)
+    assert "API key TEST_API_KEY has a secret and cannot be used while sessions are enabled" in warning
+    assert load_config(_write(tmp_path, SESSIONS), both_flows=True).both_flows
+    assert not _warnings(caplog)
+
+
+def test_a_key_that_is_listed_twice_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    load_config(_write(tmp_path, PLACEHOLDERS))
+    [warning] = _warnings(caplog)
+    assert "API key api key name is listed twice; the first entry and its authorities count" in warning
+
+
 def test_unknown_settings_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load_config(_write(tmp_path, "security: {api-keys: {sessions: {keepAliveSeconds: 5}}}"))
-    assert "sessions.keepaliveseconds is not known here" in caplog.text
+    assert "sessions.keepaliveseconds is not a known setting" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "is no mapping"),
-        ("just text", "is no mapping"),
+        ("", "is not a mapping"),
+        ("just text", "is not a mapping"),
         ("server: {}", "no section `security`"),
         ("security:\nauthorization:\nsource: CONFIG\n", "lost its indentation"),
-        ("security:\n  users:\n  - name: hunter2\n key: x\n", "no readable YAML in line 4, column 2"),
-        ("security: {a: &a [*a]}", "no readable YAML"),
-        ("security: {authorization: {source: LDAP}}", "is FILE or CONFIG, not LDAP"),
+        ("security:\n  users:\n  - name: hunter2\n key: x\n", "not valid YAML in line 4, column 2"),
+        ("security: {a: &a [*a]}", "not valid YAML"),
+        ("security: {authorization: {source: LDAP}}", "must be FILE or CONFIG, not LDAP"),
         ("security: {authorization: {source: FILE}}", "needs security.authorization.file-source.path"),
         ("security: {authorization: {source: FILE, file-source: {path: no.json}}}", "no.json: cannot be read"),
         ("security: {api-keys-provider: {api-keys: [name]}}", "an API key is a mapping"),
         ("security: {api-keys-provider: {api-keys: name}}", "a list was expected"),
-        ("security: {api-keys-provider: {api-keys: [{key: hunter2}]}}", "has a name and a key"),
-        ("security: {api-keys-provider: {api-keys: [{name: a}]}}", "has a name and a key"),
+        ("security: {api-keys-provider: {api-keys: [{key: hunter2}]}}", "must have a name and a key"),
+        ("security: {api-keys-provider: {api-keys: [{name: a}]}}", "must have a name and a key"),
         (
             "security: {api-keys-provider: {api-keys: [{name: a, key: hunter2}, {name: a, key: hunter3}]}}",
             "two API keys have the name a",
         ),
         ("security: {users: [bob]}", "a user is a mapping"),
-        ("security: {api-keys: {sessions: {enabled: perhaps}}}", "enabled is true or false"),
-        ("security: {api-keys: {sessions: {keepAliveMs: 0}}}", "keepAliveMs is a number from 1"),
-        ("security: {api-keys: {sessions: {keepAliveMs: soon}}}", "keepAliveMs is a number from 1"),
-        ("security: {api-keys: {sessions: {challengeSize: 8}}}", "challengeSize is a number from 16"),
-        ("security: {api-keys: {sessions: {dhModulus: xyz}}}", "dhModulus is a hexadecimal number"),
+        (
+            "security: {users: [{username: bob}, {username: bob, authorities: [a]}]}",
+            "user bob is listed twice, with different authorities",
+        ),
+        ("security: {api-keys: {sessions: {enabled: perhaps}}}", "enabled must be true or false"),
+        ("security: {api-keys: {sessions: {keepAliveMs: 0}}}", "keepAliveMs must be a number from 1"),
+        ("security: {api-keys: {sessions: {keepAliveMs: soon}}}", "keepAliveMs must be a number from 1"),
+        ("security: {api-keys: {sessions: {challengeSize: 8}}}", "challengeSize must be a number from 16"),
+        ("security: {api-keys: {sessions: {dhModulus: xyz}}}", "dhModulus must be a hexadecimal number"),
         ("security: {api-keys: {sessions: {dhModulus: 17}}}", "too weak"),
         ("security: {api-keys: {sessions: {dhBase: 1}}}", "base is outside"),
     ],
@@ -223,9 +260,9 @@ def test_what_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"apiKeys": [{"key": "hunter2"', "no readable JSON in line 1"),
-        ("[]", "is no mapping"),
-        ("[" * 100_000, "no readable JSON"),
+        ('{"apiKeys": [{"key": "hunter2"', "not valid JSON in line 1"),
+        ("[]", "is not a mapping"),
+        ("[" * 100_000, "not valid JSON"),
     ],
 )
 def test_json_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import itertools
 import json
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,17 +14,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import cryptoproto as cp
 from cryptoproto.apikeys import ApiKeyAuth, ClientLogin, Group, GroupLimits, Session
 from cryptoproto.apikeys.diffie_hellman import to_base64
-from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, Principal, SessionSettings
+from cryptoproto.apikeys.server import (
+    ApiKey,
+    ApiKeysConfig,
+    Gatekeeper,
+    KeyStore,
+    Principal,
+    SessionSettings,
+    SessionTable,
+)
 from tests.support.apikeys.clocks import Clock
+from tests.support.apikeys.refusals import refused
 from tests.support.apikeys.samples import AUTH, SMALL_GROUP, SMALL_LIMITS, base64_of
-
-
-@contextlib.contextmanager
-def _refused(status: int, words: str) -> Iterator[None]:
-    with pytest.raises(cp.CredentialsRefused) as caught:
-        yield
-    assert caught.value.status == status
-    assert words in caught.value.description
 
 
 def _get(gatekeeper: Gatekeeper, headers: dict[str, str], path: str = "/a") -> Principal:
@@ -80,20 +79,14 @@ def login(session_gatekeeper: Gatekeeper, alice_key: cp.PrivateKey) -> Login:
     ],
 )
 def test_basic_refusals(basic_gatekeeper: Gatekeeper, headers: dict[str, str], status: int, words: str) -> None:
-    with _refused(status, words):
+    with refused(status, words):
         _get(basic_gatekeeper, headers)
-
-
-def test_a_principal_is_what_starlette_expects(basic_gatekeeper: Gatekeeper) -> None:
-    principal = _get(basic_gatekeeper, AUTH.headers("GET", "/a"))
-    assert principal == Principal("TEST_API_KEY", "admin", frozenset({"TB_ALLOW_READ", "TB_ALLOW_WRITE"}))
-    assert (principal.is_authenticated, principal.display_name, principal.identity) == (True, "admin", "admin")
 
 
 def test_a_public_key_is_not_a_secret_of_the_basic_flow(basic_gatekeeper: Gatekeeper, alice_key: cp.PrivateKey) -> None:
     """Public keys are known to everyone, so they must not sign anything."""
     forged = ApiKeyAuth("TEST_SESSION_API_KEY", base64_of(alice_key.public_key.to_der()))
-    with _refused(401, "unknown API key"):
+    with refused(401, "unknown API key"):
         _get(basic_gatekeeper, forged.headers("GET", "/a"))
 
 
@@ -101,7 +94,7 @@ def test_a_connect_needs_its_payload(basic_gatekeeper: Gatekeeper) -> None:
     headers = AUTH.stomp_headers("90dd333e")
     assert basic_gatekeeper.check_connect(headers).user == "admin"
     del headers["X-Deltix-Payload"]
-    with _refused(400, "X-Deltix-Payload is missing"):
+    with refused(400, "X-Deltix-Payload is missing"):
         basic_gatekeeper.check_connect(headers)
 
 
@@ -123,8 +116,29 @@ def test_a_principal_stands_until_its_key_changes() -> None:
 
 
 def test_the_basic_flow_is_off_when_sessions_are_on(session_gatekeeper: Gatekeeper) -> None:
-    with _refused(401, "no credentials: log in"):
+    with refused(401, "no credentials: log in"):
         _get(session_gatekeeper, AUTH.headers("GET", "/a"))
+
+
+def test_both_flows_on_request(keys: KeyStore, alice_key: cp.PrivateKey, clock: Clock) -> None:
+    sessions = SessionSettings(enabled=True, group=SMALL_GROUP)
+    gatekeeper = Gatekeeper(ApiKeysConfig(keys, sessions, both_flows=True), clock=clock)
+    basic = AUTH.headers("GET", "/a")
+    session = Login(gatekeeper, alice_key).session().headers("GET", "/a")
+    assert (_get(gatekeeper, basic).session_id, _get(gatekeeper, session).session_id is not None) == (None, True)
+    with refused(400, "not both"):
+        _get(gatekeeper, {**session, **basic})
+    with refused(401, "no credentials"):
+        _get(gatekeeper, {})
+
+
+def test_too_many_logins_at_once(keys: KeyStore, alice_key: cp.PrivateKey, clock: Clock) -> None:
+    sessions = SessionSettings(enabled=True, group=SMALL_GROUP)
+    table = SessionTable(sessions, clock=clock, max_confirmed=1)
+    login = Login(Gatekeeper(ApiKeysConfig(keys, sessions), clock=clock, table=table), alice_key)
+    login.session()
+    with refused(503, "try again"):
+        login.session()
 
 
 def test_session_refusals(login: Login) -> None:
@@ -141,17 +155,17 @@ def test_session_refusals(login: Login) -> None:
         ({name: good[name] for name in good if name != "X-Deltix-Nonce"}, "X-Deltix-Nonce is missing"),
         ({name: good[name] for name in good if name != "X-Deltix-Signature"}, "X-Deltix-Signature is missing"),
     ]:
-        with _refused(400, words):
+        with refused(400, words):
             _get(login.gatekeeper, headers)
     # None of these used the nonce up.
     assert _get(login.gatekeeper, good).session_id == good["X-Deltix-Session-Id"]
-    with _refused(400, "nonce is not above the last one"):
+    with refused(400, "nonce is not above the last one"):
         _get(login.gatekeeper, good)
 
 
 def test_a_forged_request_does_not_use_up_a_nonce(login: Login) -> None:
     good = login.session().headers("GET", "/a")
-    with _refused(400, "signature is wrong"):
+    with refused(400, "signature is wrong"):
         _get(login.gatekeeper, {**good, "X-Deltix-Nonce": str(2**63 - 1)})
     assert _get(login.gatekeeper, good)
 
@@ -162,23 +176,23 @@ def test_a_session_ends_when_it_is_idle(login: Login, clock: Clock) -> None:
         clock.now += 99
         _get(login.gatekeeper, session.headers("GET", "/a"))
     clock.now += 100
-    with _refused(400, "unknown session"):
+    with refused(400, "unknown session"):
         _get(login.gatekeeper, session.headers("GET", "/a"))
 
 
 def test_refused_requests_do_not_keep_a_session_alive(login: Login, clock: Clock) -> None:
     session = login.session()
     clock.now += 99
-    with _refused(400, "signature is wrong"):
+    with refused(400, "signature is wrong"):
         _get(login.gatekeeper, session.headers("GET", "/b"))
     clock.now += 1
-    with _refused(400, "unknown session"):
+    with refused(400, "unknown session"):
         _get(login.gatekeeper, session.headers("GET", "/a"))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"api_key_id": 5}', b"\xff", b'"x"'])
 def test_malformed_attempts(session_gatekeeper: Gatekeeper, body: bytes) -> None:
-    with _refused(400, "the request is"):
+    with refused(400, "the request is"):
         session_gatekeeper.attempt(body)
 
 
@@ -200,33 +214,30 @@ def test_malformed_attempts(session_gatekeeper: Gatekeeper, body: bytes) -> None
 )
 def test_confirmations_that_are_refused(login: Login, changes: dict[str, Any], words: str) -> None:
     _, answer = login.attempt()
-    with _refused(400, words):
+    with refused(400, words):
         login.confirm({**answer, **changes})
 
 
-def test_a_challenge_is_answered_once(login: Login) -> None:
+def test_a_challenge_makes_one_session(login: Login) -> None:
     _, answer = login.attempt()
-    with _refused(400, "signature is wrong"):
+    with refused(400, "signature is wrong"):
         login.confirm({**answer, "signature": "AAAA"})
-    with _refused(400, "unknown session"):
-        login.confirm(answer)
-    _, answer = login.attempt()
-    login.confirm(answer)
-    with _refused(400, "unknown session"):
+    login.confirm(answer)  # a wrong answer by somebody else does not use the challenge up
+    with refused(400, "unknown session"):
         login.confirm(answer)
 
 
 def test_a_login_must_be_confirmed_in_time(login: Login, clock: Clock) -> None:
     _, answer = login.attempt()
     clock.now += 10
-    with _refused(400, "unknown session"):
+    with refused(400, "unknown session"):
         login.confirm(answer)
 
 
 @pytest.mark.parametrize("name", ["NOBODY", "TEST_API_KEY"])
 def test_a_login_of_an_unknown_key_is_refused_at_once(login: Login, name: str) -> None:
     """A key without a public key is unknown here, too."""
-    with _refused(401, "unknown API key"):
+    with refused(401, "unknown API key"):
         login.attempt(name)
 
 
@@ -236,7 +247,7 @@ def test_a_predictable_secret_is_refused(keys: KeyStore, alice_key: cp.PrivateKe
     gatekeeper = Gatekeeper(ApiKeysConfig(keys, sessions), clock=clock, random_below=lambda below: order // 2 - 2)
     login = Login(gatekeeper, alice_key)
     _, answer = login.attempt()
-    with _refused(400, "predictable"):
+    with refused(400, "predictable"):
         login.confirm(answer)
     assert gatekeeper.sessions.session_count == 0
 
@@ -255,12 +266,12 @@ def test_removing_or_changing_a_key_ends_its_sessions(
     assert _get(gatekeeper, session.headers("GET", "/a"))
     present["TEST_SESSION_API_KEY"] = entry(bob_key)
     store.reload()
-    with _refused(400, "unknown session"):
+    with refused(400, "unknown session"):
         _get(gatekeeper, session.headers("GET", "/a"))
     _, answer = Login(gatekeeper, bob_key).attempt()
     present.clear()
     store.reload()
-    with _refused(401, "unknown API key"):
+    with refused(401, "unknown API key"):
         Login(gatekeeper, bob_key).confirm(answer)
 
 
@@ -277,7 +288,7 @@ def _is_prime(number: int) -> bool:
 
 
 def _safe_primes(rng: random.Random, bits: range) -> list[int]:
-    """One safe prime for each length: in their groups only p−1 has a small order."""
+    """One safe prime of each length. In their groups, only p−1 has a small order."""
     found = []
     for length in bits:
         while True:
@@ -291,7 +302,7 @@ def _safe_primes(rng: random.Random, bits: range) -> list[int]:
 def _one_login(
     gatekeeper: Gatekeeper, key: cp.PrivateKey, name: str, limits: GroupLimits, rng: random.Random, *, unsigned: bool
 ) -> dict[str, bytes]:
-    """Log in and make one signed request; the numbers that travelled."""
+    """Log in, send one signed request, and return the numbers that were exchanged."""
     attempt = gatekeeper.attempt(json.dumps({"api_key_id": name}).encode())
     login = ClientLogin(json.dumps(attempt).encode(), limits=limits, random_below=rng.randrange)
     answer = json.loads(login.answer(key))

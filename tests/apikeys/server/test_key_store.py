@@ -9,7 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import cryptoproto as cp
-from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, load_config
+from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, KeyStore, load_config
+from cryptoproto.apikeys.server.key_store import name_digest
 from tests.support.apikeys.clocks import Clock
 from tests.support.apikeys.samples import PLACEHOLDERS, base64_of
 
@@ -52,7 +53,7 @@ def test_a_public_key_that_is_too_short_says_so(tmp_path: Path) -> None:
         ApiKey.parse("a", SHORT_PUBLIC_KEY, "u")
 
 
-def test_pem_is_taken_as_well(alice_key: cp.PrivateKey) -> None:
+def test_pem_is_accepted(alice_key: cp.PrivateKey) -> None:
     assert ApiKey.parse("a", alice_key.public_key.to_pem().decode(), "u").public_key == alice_key.public_key
 
 
@@ -94,3 +95,30 @@ def test_keys_are_read_again_without_a_restart(
     path.write_text(text)
     clock.now += 1
     assert _names(config, "api key name", "new") == [True, False]
+
+
+def test_a_long_secret_is_not_mistaken_for_a_public_key() -> None:
+    for secret in ("A" * 200, "x!" * 100):
+        key = ApiKey.parse("a", secret, "u")
+        assert (key.secret, key.public_key) == (secret.encode(), None)
+
+
+@pytest.mark.parametrize(("name", "key"), [("", "s"), ("a", "")])
+def test_a_key_has_a_name_and_a_key(name: str, key: str) -> None:
+    with pytest.raises(cp.ConfigurationError, match="must have a name and a key"):
+        ApiKey.parse(name, key, "u")
+
+
+def test_an_unchanged_file_is_not_read_again(tmp_path: Path, clock: Clock) -> None:
+    path = _write(tmp_path, "x")
+    reads: list[int] = []
+
+    def read() -> dict[str, ApiKey]:
+        reads.append(1)
+        return {"a": ApiKey.parse("a", "s", "u")}
+
+    store = KeyStore(read, files=[path], clock=clock)
+    for _ in range(3):
+        clock.now += 1
+        assert store.get_by_digest(name_digest("a")) == store.get("a") is not None
+    assert (len(reads), store.get_by_digest(name_digest("b"))) == (1, None)

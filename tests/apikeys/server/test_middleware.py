@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import logging
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -33,6 +36,7 @@ from cryptoproto.apikeys.server import (
 from cryptoproto.apikeys.server.demonstration import running
 from tests.support.apikeys.samples import AUTH, SMALL_GROUP, SMALL_LIMITS
 
+FORM = "application/x-www-form-urlencoded"
 REASONS = {400: "Bad Request", 401: "Unauthorized", 405: "Method Not Allowed"}
 
 
@@ -85,7 +89,7 @@ async def test_authorities_are_checked_by_the_application(basic_gatekeeper: Gate
         assert (await http.get("/a", auth=AUTH)).status_code == 403
 
 
-async def test_forwarded_prefixes_are_a_setting_and_no_matter_of_trust(basic_gatekeeper: Gatekeeper) -> None:
+async def test_forwarded_prefixes_are_ignored(basic_gatekeeper: Gatekeeper) -> None:
     lie = {"X-Forwarded-Prefix": "/admin"}
     async with _client(basic_gatekeeper) as http:
         signed = {**AUTH.headers("GET", "/a"), **lie}
@@ -250,3 +254,246 @@ async def test_other_websockets_are_signed_like_a_get(basic_gatekeeper: Gatekeep
             assert await socket.recv() == "admin"
         with pytest.raises(InvalidStatus):
             await connect(target)
+
+
+# --- what is signed is what the application sees --------------------------------------------------------
+
+
+async def _status(app: ApiKeysMiddleware, scope: dict[str, Any], body: bytes) -> int:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    status: int = sent[0]["status"]
+    return status
+
+
+def _raw_headers(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+@pytest.mark.parametrize("method", ["post", "put"])
+async def test_a_method_in_lower_case_does_not_leave_the_body_unsigned(
+    basic_gatekeeper: Gatekeeper, method: str
+) -> None:
+    headers = _raw_headers(AUTH.headers(method, "/a", b""))
+    scope = {"type": "http", "method": method, "path": "/a", "query_string": b"", "headers": headers}
+    assert await _status(ApiKeysMiddleware(APPLICATION, basic_gatekeeper), scope, b"anything") == 400
+
+
+async def _echo(request: Request) -> Response:
+    return JSONResponse(
+        {
+            "query": request.url.query,
+            "body": (await request.body()).decode(),
+            "length": request.headers.get("content-length"),
+        }
+    )
+
+
+ECHO = Starlette(routes=[Route("/{path:path}", _echo, methods=["GET", "POST"])])
+
+
+@pytest.mark.parametrize(
+    ("sent", "signed", "seen"),
+    [
+        ("/a;v=1/b", "/a/b", {"path": "/a/b", "raw": "/a/b"}),
+        ("/a//b?c=1", "/a/b?c=1", {"path": "/a/b", "query": "c=1"}),
+        ("/a%20b;x/c", "/a%20b/c", {"path": "/a b/c", "raw": "/a%20b/c"}),
+        ("/a%3Bb", "/a%3Bb", {"path": "/a;b", "raw": "/a%3Bb"}),
+        ("/a?b=%zz&c=1", "/a?c=1", {"query": "c=1"}),
+        ("/A?b=%C3%BC", "/a?b=%C3%BC", {"path": "/A", "query": "b=%C3%BC"}),
+    ],
+)
+async def test_the_application_sees_only_what_was_signed(
+    basic_gatekeeper: Gatekeeper, sent: str, signed: str, seen: dict[str, str]
+) -> None:
+    path, _, query = sent.partition("?")
+    for target in (sent, signed):  # both ends compute the same, whichever of the two is signed
+        found: list[Any] = []
+
+        async def look(scope: Any, receive: Any, send: Any, found: list[Any] = found) -> None:
+            found.append(scope)
+            await Response()(scope, receive, send)
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": unquote(path),
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "headers": _raw_headers(AUTH.headers("GET", target)),
+        }
+        assert await _status(ApiKeysMiddleware(look, basic_gatekeeper), scope, b"") == 200
+        [scope] = found
+        shown = {"path": scope["path"], "raw": scope["raw_path"].decode(), "query": scope["query_string"].decode()}
+        assert shown.items() >= seen.items()
+
+
+@pytest.mark.parametrize(
+    ("raw_path", "path", "status"),
+    [(b"/good", "/bad", 400), (b"/bad", "/good", 200), (None, "/good", 200), (None, "/good;x=1", 200)],
+)
+async def test_a_path_that_another_middleware_changed(
+    basic_gatekeeper: Gatekeeper, raw_path: bytes | None, path: str, status: int
+) -> None:
+    """The application reads ``path``, so that is what counts, whatever ``raw_path`` says."""
+    headers = _raw_headers(AUTH.headers("GET", "/good"))
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": headers}
+    if raw_path is not None:
+        scope["raw_path"] = raw_path
+    assert await _status(ApiKeysMiddleware(APPLICATION, basic_gatekeeper), scope, b"") == status
+
+
+async def test_forms_are_signed_as_parameters(basic_gatekeeper: Gatekeeper) -> None:
+    app = ApiKeysMiddleware(ECHO, basic_gatekeeper)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway", auth=AUTH) as http:
+        response = await http.post("/a?c=3", content=b"b=x+y&a=%C3%BC", headers={"Content-Type": FORM})
+        assert response.json() == {"query": "c=3", "body": "b=x+y&a=%C3%BC", "length": "14"}
+        response = await http.post("/a", content=b"b=1&a=%zz", headers={"Content-Type": FORM})
+        assert response.json() == {
+            "query": "",
+            "body": "b=1",
+            "length": "3",
+        }  # what is not signed does not reach the application
+        _is_refused(
+            await http.post("/a?b=2", content=b"b=1", headers={"Content-Type": FORM}),
+            400,
+            "parameter b is given more than once",
+        )
+
+
+async def test_repeated_parameters_are_refused(basic_gatekeeper: Gatekeeper, keys: KeyStore) -> None:
+    async with _client(basic_gatekeeper) as http:
+        _is_refused(await http.get("/a?b=1&b=2", auth=AUTH), 400, "parameter b is given more than once")
+    async with _client(Gatekeeper(ApiKeysConfig(keys), allow_repeated_parameters=True)) as http:
+        assert (await http.get("/a?b=1&b=2", auth=AUTH)).status_code == 200
+
+
+# --- bodies that stall ----------------------------------------------------------------------------------
+
+
+class _Stalled:
+    """The ``receive`` of a client that sends 9 MB and then nothing."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+        self._left = 9_000_000
+        self._chunk = bytes(65_536)
+
+    async def receive(self) -> Message:
+        if self._left <= 0:
+            self.done.set()
+            await asyncio.Event().wait()
+        self._left -= len(self._chunk)
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": self._chunk, "more_body": True}
+
+    async def send(self, message: Message) -> None:
+        assert message.get("status", 503) == 503
+        self.done.set()
+
+
+async def test_stalled_bodies_do_not_fill_the_memory(basic_gatekeeper: Gatekeeper) -> None:
+    """Sixty clients that know only the name of a key."""
+    app = ApiKeysMiddleware(APPLICATION, basic_gatekeeper)
+    headers = _raw_headers(AUTH.headers("POST", "/a"))
+    scope = {"type": "http", "method": "POST", "path": "/a", "query_string": b"", "headers": headers}
+    clients = [_Stalled() for _ in range(60)]
+    tasks = [asyncio.create_task(app(scope, client.receive, client.send)) for client in clients]
+    for client in clients:
+        await client.done.wait()
+    assert 0 < app.held_bytes <= 64 * 1024 * 1024
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
+        assert (await http.post("/a", content=b"short", auth=AUTH)).status_code == 200
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert app.held_bytes == 0
+
+
+async def _never() -> Message:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("path", ["/a", "/api/v1/login/attempt"])
+async def test_a_stalled_body_is_answered_with_408(session_gatekeeper: Gatekeeper, keys: KeyStore, path: str) -> None:
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    gatekeeper = session_gatekeeper if "login" in path else Gatekeeper(ApiKeysConfig(keys))
+    headers = _raw_headers(AUTH.headers("POST", "/a"))
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+    await ApiKeysMiddleware(APPLICATION, gatekeeper, body_timeout=0)(scope, _never, send)
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
+
+
+async def test_a_client_that_leaves_during_a_login(session_gatekeeper: Gatekeeper) -> None:
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        raise AssertionError("nobody is there")
+
+    scope = {"type": "http", "method": "POST", "path": "/api/v0/attempt", "query_string": b"", "headers": []}
+    await ApiKeysMiddleware(APPLICATION, session_gatekeeper)(scope, receive, send)
+
+
+# --- the access log -------------------------------------------------------------------------------------
+
+
+def _access_lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "cryptoproto.apikeys.access"]
+
+
+async def test_the_access_log(basic_gatekeeper: Gatekeeper, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cryptoproto.apikeys.access")
+    times = iter([1.0, 1.25, 2.0, 2.5])
+    async with _client(basic_gatekeeper, clock=lambda: next(times)) as http:
+        await http.get("/a?secret=1", auth=AUTH)
+        await http.get("/b%0A", headers={"X-Deltix-ApiKey": "NOBODY"})
+    assert _access_lines(caplog) == [
+        "127.0.0.1 GET '/a' 200 in 250.0 ms",
+        r"127.0.0.1 GET '/b\n' 401 in 500.0 ms",
+    ]
+
+
+async def test_the_access_log_of_a_request_without_an_answer(
+    basic_gatekeeper: Gatekeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise LookupError
+
+    caplog.set_level(logging.INFO, "cryptoproto.apikeys.access")
+    app = ApiKeysMiddleware(broken, basic_gatekeeper)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as http:
+        with pytest.raises(LookupError):
+            await http.get("/a", auth=AUTH)
+    [line] = _access_lines(caplog)
+    assert "GET '/a' - in" in line
+
+
+async def test_a_configuration_by_path_and_a_lifespan(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text('{"apiKeys": [{"name": "a", "key": "b"}]}')
+    seen: list[str] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["type"])
+
+    async def send(message: Message) -> None:
+        raise AssertionError
+
+    app = ApiKeysMiddleware(inner, path)
+    assert repr(app.gatekeeper.config.keys) == "<KeyStore 1 keys>"
+    await app({"type": "lifespan"}, _never, send)
+    assert seen == ["lifespan"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from cryptoproto.apikeys.server import (
     ApiKey,
-    Gatekeeper,
     SessionSettings,
     SessionTable,
 )
+from cryptoproto.apikeys.server.key_store import name_digest
 from tests.support.apikeys.clocks import Clock
 
 
@@ -18,15 +20,60 @@ def _table(clock: Callable[[], float], **bounds: Any) -> SessionTable:
     return SessionTable(SessionSettings(challenge_size=16), clock=clock, **bounds)
 
 
-def test_logins_under_way_are_bounded_and_end(clock: Clock) -> None:
-    table = _table(clock, max_pending=3)
-    logins = [table.begin("k") for _ in range(5)]
-    assert table.pending_count == 3
-    assert [table.take_pending(login.session_id) is not None for login in logins] == [False, False, True, True, True]
-    table.begin("k")
+def test_a_flood_of_attempts_cannot_displace_an_honest_login(clock: Clock) -> None:
+    table = _table(clock)
+    honest = table.begin("honest")
+    for number in range(20_000):
+        table.begin("honest" if number % 2 else "other")
+    assert table.pending(honest.session_id, "honest") == honest
+    assert table.confirm(honest)
+
+
+def test_every_login_has_another_id_and_challenge(clock: Clock) -> None:
+    table, other = _table(clock), _table(clock)
+    logins = [table.begin("k") for _ in range(100)]
+    assert len({login.session_id for login in logins}) == len({login.challenge for login in logins}) == 100
+    assert {len(login.challenge) for login in logins} == {16}
+    assert table.key_digest(logins[0].session_id) == name_digest("k")
+    assert other.pending(logins[0].session_id, "k") is None  # another gateway, or this one before its restart
+
+
+def test_a_login_is_confirmed_once_and_in_time(clock: Clock) -> None:
+    table = _table(clock)
+    first, second = table.begin("k"), table.begin("k")
+    assert table.confirm(first)
+    assert not table.confirm(first)
+    assert table.pending(first.session_id, "k") is None
+    assert table.pending(second.session_id, "other") is None
+    clock.now += 9.99
+    assert table.pending(second.session_id, "k") == second
+    clock.now += 0.01
+    assert table.pending(second.session_id, "k") is None
+
+
+def test_confirmed_logins_are_remembered_until_their_time_is_over(clock: Clock) -> None:
+    table = _table(clock, max_confirmed=2)
+    logins = [table.begin("k") for _ in range(3)]
+    assert [table.confirm(login) for login in logins] == [True, True, False]
     clock.now += 10
-    table.begin("k")
-    assert table.pending_count == 1  # what had ended was cleared away
+    assert table.confirm(table.begin("k"))
+
+
+@pytest.mark.parametrize("spoil", ["", "nobody", "ü", "A" * 76, "one more", "flip"])
+def test_forged_session_ids(clock: Clock, spoil: str) -> None:
+    table = _table(clock)
+    good = table.begin("k").session_id
+    forged = {"one more": good + "AAAA", "flip": good[:10] + ("A" if good[10] != "A" else "B") + good[11:]}
+    assert table.pending(forged.get(spoil, spoil), "k") is None
+
+
+def test_only_one_spelling_of_a_session_id_is_accepted(clock: Clock) -> None:
+    """Otherwise a second spelling could be confirmed again."""
+    table = _table(clock)
+    good = table.begin("k").session_id
+    assert "=" not in good
+    for other in (good + "=", good + "==", f" {good}", f"{good}\n"):
+        assert table.pending(other, "k") is None
 
 
 def test_sessions_of_one_key_are_bounded_and_end(clock: Clock) -> None:
@@ -55,9 +102,9 @@ def test_a_nonce_is_used_once(clock: Clock) -> None:
     assert not table.advance(session, 7)  # it has ended meanwhile
 
 
-def test_nothing_secret_is_shown(clock: Clock, session_gatekeeper: Gatekeeper) -> None:
+def test_nothing_secret_is_shown(clock: Clock) -> None:
     table = _table(clock)
     table.establish("a", ApiKey.parse("one", "hunter2", "u"), b"hunter2")
-    shown = repr(table.find("a")) + repr(table.begin("k")) + repr(session_gatekeeper)
+    shown = repr(table.find("a")) + repr(table.begin("k"))
     assert "hunter2" not in shown
     assert "challenge" not in shown

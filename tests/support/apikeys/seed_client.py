@@ -1,4 +1,4 @@
-"""A client written from the protocol's document with the standard library alone; shares nothing with the package.
+"""A client written from the protocol's document with the standard library only. It shares nothing with the package.
 
 RSA signing is spelled out (RFC 8017, section 8.2), since the standard library has none.
 """
@@ -39,8 +39,13 @@ def number_of(text: str) -> int:
     return int.from_bytes(base64.b64decode(text), "big")
 
 
-def payload(method: str, target: str, body: bytes, request_headers: str = "") -> bytes:
+FORM = "application/x-www-form-urlencoded"
+
+
+def payload(method: str, target: str, body: bytes, request_headers: str = "", content_type: str = "") -> bytes:
     path, _, query = target.partition("?")
+    if method == "POST" and content_type == FORM:
+        query, body = f"{query}&{body.decode()}", b""
     parameters: dict[str, str] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         parameters.setdefault(key, value)

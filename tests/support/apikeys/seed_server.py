@@ -1,4 +1,4 @@
-"""A gateway written from the protocol's document with the standard library alone; shares nothing with the package.
+"""A gateway written from the protocol's document with the standard library only. It shares nothing with the package.
 
 RSA verification is spelled out. Replies hold numbers as JSON numbers, where our own gateway writes strings.
 """
@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 class SeedServer:
-    """What the handler below knows: the keys, the logins under way, the sessions."""
+    """The state of the handler below: keys, logins in progress, sessions."""
 
     def __init__(self, secrets_by_key: dict[str, str], public_modulus: int) -> None:
         self.secrets_by_key = secrets_by_key
@@ -73,11 +73,12 @@ class SeedServer:
 
     def check(self, method: str, target: str, headers: Any, body: bytes) -> None:
         session_id = headers.get("X-Deltix-Session-Id")
+        kind = headers.get("Content-Type", "")
         if session_id is None:
             key = headers.get("X-Deltix-ApiKey")
             if key not in self.secrets_by_key:
                 raise Refused(401, "unknown key")
-            expected = signature(payload(method, target, body), self.secrets_by_key[key].encode())
+            expected = signature(payload(method, target, body, "", kind), self.secrets_by_key[key].encode())
         else:
             with self.lock:
                 if session_id not in self.sessions:
@@ -88,7 +89,7 @@ class SeedServer:
                     raise Refused(400, "stale nonce")
                 self.sessions[session_id] = secret, int(nonce)
             names = f"X-Deltix-Nonce={nonce}&X-Deltix-Session-Id={session_id}"
-            expected = signature(payload(method, target, body, names), secret)
+            expected = signature(payload(method, target, body, names, kind), secret)
         if not hmac.compare_digest(expected, headers["X-Deltix-Signature"]):
             raise Refused(400, "wrong signature")
 
@@ -127,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def seed_server(gateway: SeedServer) -> Iterator[str]:
-    """Serve on loopback in threads of its own; the address."""
+    """Serve on loopback in other threads. Yields the address."""
     handler = type("Handler", (_Handler,), {"gateway": gateway})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True

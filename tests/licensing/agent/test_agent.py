@@ -8,6 +8,7 @@ import errno
 import logging
 import os
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,9 @@ from cryptoproto.licensing import (
     config_hash,
 )
 from cryptoproto.licensing.sealing.sealing import Channel, sign_token
-from tests.licensing.samples import PUBLISHED
-from tests.licensing.simulated_time import SECOND, START_NS, SimulatedClock
-from tests.licensing.worlds import InMemory
+from tests.support.licensing.samples import PUBLISHED
+from tests.support.licensing.simulated_time import SECOND, START_NS, SimulatedClock
+from tests.support.licensing.worlds import InMemory
 
 MakeAgent = Callable[..., LicenseAgent]
 HOUR = 3600.0
@@ -93,9 +94,6 @@ def cache_error(agent: LicenseAgent) -> Exception | None:
 def cache_file(tmp_path: Path) -> Path:
     (path,) = (tmp_path / "cache").iterdir()
     return path
-
-
-# --- acquiring -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("agreement")
@@ -231,9 +229,6 @@ async def test_a_token_that_the_gateway_sealed_itself_is_not_accepted(
             await agent.ready()
 
 
-# --- outages, grace, expiry ----------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("agreement")
 async def test_an_outage_for_the_whole_life_of_a_token(
     make_agent: MakeAgent, network: InMemory, clock: SimulatedClock
@@ -325,9 +320,6 @@ async def test_a_callback_that_raises_does_not_end_the_renewals(make_agent: Make
         await clock.advance(HOUR)
         assert agent.token.issued_at_utc_ns > START_NS
     assert "a bug of the user" in str(heard[0]["exception"])
-
-
-# --- the cache goes wrong ------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("agreement")
@@ -426,9 +418,6 @@ async def test_cached_tokens_survive_a_rotation(
         assert agent.token == token
 
 
-# --- clocks go wrong -----------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("agreement")
 @pytest.mark.parametrize("jump_s", [-86_400.0, 86_400.0])
 async def test_a_clock_that_jumps_neither_shortens_nor_lengthens_a_token(
@@ -494,11 +483,8 @@ async def test_an_ended_cached_token_is_not_used(
     await_s = 2 * HOUR
     clock._steady_ns += int(await_s * SECOND)
     async with make_agent() as agent:
-        with pytest.raises(LicenseExpired, match="the token ended at"):
+        with pytest.raises(LicenseExpired, match="the token expired at"):
             await agent.ready()
-
-
-# --- what is sent --------------------------------------------------------------------------------------
 
 
 async def test_everything_published_is_sent_and_nothing_secret(make_agent: MakeAgent, gateway: KeyPair) -> None:
@@ -558,11 +544,10 @@ async def test_an_account_that_was_not_named_is_objected_to(
     recorder = ActivityRecorder()
     recorder.accounts = 1
     async with make_agent(client=recorder, logins=[]) as agent:
-        with pytest.raises(LicenseExpired, match="accounts: does not go with config_hash"):
+        with pytest.raises(
+            LicenseExpired, match="accounts: 1, but config_hash has no logins; accounts must be above 0 if and only if"
+        ):
             await agent.ready()
-
-
-# --- arguments -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -579,41 +564,6 @@ async def test_an_account_that_was_not_named_is_objected_to(
 def test_arguments_that_cannot_be_used(make_agent: MakeAgent, changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(cp.ConfigurationError, match=complaint):
         make_agent(**changes)
-
-
-@pytest.mark.parametrize(
-    ("urls", "complaint"),
-    [
-        ([], "pass a list"),
-        ("https://lm", "pass a list"),
-        (["lm.example.com"], "not an http or https"),
-        (["ftp://lm"], "not an http or https"),
-        (["http://lm.example.com"], "not encrypted"),
-        (["https://user:hunter2@lm"], "remove the user and password"),
-        (["http://lm:port/"], "not a valid address"),
-    ],
-)
-def test_addresses_that_cannot_be_used(
-    gateway: KeyPair, keyring: Keyring, tmp_path: Path, urls: Any, complaint: str
-) -> None:
-    key = keyring.active(START_NS)[0].public
-    with pytest.raises(cp.ConfigurationError, match=complaint) as caught:
-        LicenseAgent(urls, keys=gateway, manager_key=key, package="p", cache_dir=tmp_path)
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "change", [{"lock_period_s": 0}, {"renew_at": 0.9}, {"retry_interval_s": 0.0}, {"grace_s": -1.0}]
-)
-def test_schedules_that_cannot_be_kept(change: dict[str, float]) -> None:
-    with pytest.raises(cp.ConfigurationError):
-        Schedule(**change)
-
-
-@pytest.mark.parametrize("change", [{"api": "a\n"}, {"is_uat": 1}, {"session_id": "x" * 65}, {"instance": 3}])
-def test_deployments_that_cannot_be_sent(change: dict[str, Any]) -> None:
-    with pytest.raises(cp.ConfigurationError):
-        Deployment(**change)
 
 
 @pytest.mark.usefixtures("agreement")
@@ -644,3 +594,117 @@ async def test_a_bug_in_a_users_metrics_is_told_and_survived(make_agent: MakeAge
         broken.works = True
         await clock.advance(75)
         agent.ensure()
+
+
+# --- what is announced, and when -----------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("agreement")
+async def test_a_token_is_announced_after_it_is_cached(
+    make_agent: MakeAgent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that ends as soon as it is licensed has a token for its next start."""
+    written = threading.Event()
+    genuine = os.fsync
+
+    def slow(descriptor: int) -> None:
+        written.wait(0.05)  # long enough for an announcement that does not wait for the disk
+        genuine(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    files: list[list[Path]] = []
+    async with make_agent(on_state=lambda _: files.append(list(tmp_path.glob("cache/*.token")))) as agent:
+        await agent.ready()
+        assert cache_file(tmp_path).suffix == ".token"
+        await asyncio.sleep(0)
+    assert [len(each) for each in files] == [0, 1]
+
+
+@pytest.mark.usefixtures("agreement")
+async def test_states_are_a_stream_that_ends_with_the_agent(make_agent: MakeAgent, clock: SimulatedClock) -> None:
+    agent = make_agent()
+    states = agent.states()
+    async with running(agent, clock):
+        assert await anext(states) is LicenseState.STARTING
+        assert await anext(states) is LicenseState.LICENSED
+    assert [each async for each in states] == []
+    assert [each async for each in agent.states()] == [LicenseState.LICENSED]
+
+
+async def test_grace_and_expiry_are_in_the_stream(
+    make_agent: MakeAgent, network: InMemory, clock: SimulatedClock
+) -> None:
+    network.down()
+    async with running(make_agent(schedule=Schedule(grace_s=600)), clock) as agent:
+        states = agent.states()
+        assert await anext(states) is LicenseState.GRACE
+        await clock.advance(600)
+        assert await anext(states) is LicenseState.EXPIRED
+
+
+async def test_those_who_wait_learn_that_the_agent_was_closed(
+    make_agent: MakeAgent, clock: SimulatedClock, network: InMemory
+) -> None:
+    network.down()
+    async with running(make_agent(), clock) as agent:
+        waiter = asyncio.create_task(agent.licensed())
+        await asyncio.sleep(0)
+    with pytest.raises(LicenseExpired, match="not running"):
+        await waiter
+
+
+async def test_an_agent_that_fails_says_why(
+    make_agent: MakeAgent, clock: SimulatedClock, network: InMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network.down()
+    async with running(make_agent(), clock) as agent:
+        waiter = asyncio.create_task(agent.licensed())
+        await asyncio.sleep(0)
+        monkeypatch.setattr(agent._standing, "jumped", lambda *_: 1 // 0)
+        clock.leave()
+        await clock.advance(60)
+        with pytest.raises(LicenseExpired, match="not running: integer division"):
+            await waiter
+
+
+async def test_a_token_installed_by_hand_is_not_replaced_by_a_shorter_one(
+    make_agent: MakeAgent,
+    manager: LicenseManager,
+    gateway: KeyPair,
+    clock: SimulatedClock,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    manager.administration.add_agreement(gateway.public_key, "roq-*", licenses=1)
+    binding = TokenBinding(gateway.public_key, "roq-deribit", config_hash("roq-deribit", ["A1"]))
+    long, box = manager.administration.grant(manager.generations[0], binding, period_s=30 * 86_400)
+    async with running(make_agent(), clock) as agent:
+        assert agent.token != long
+        agent._keeper._cache.write(box)  # while it is licensed
+        with caplog.at_level(logging.INFO):
+            assert await agent.renew() == long
+        assert "the cached token lasts longer" in caplog.text
+        assert agent.token == long
+        assert cache_file(tmp_path).read_bytes() == box
+        renewed_ns = manager.administration.locks()[0].renewed_ns
+        await clock.advance(HOUR)
+        assert manager.administration.locks()[0].renewed_ns > renewed_ns  # at the pace of the tokens of 2 hours
+        assert agent.token == long
+    async with running(make_agent(), clock) as agent:
+        assert agent.token == long
+        assert cache_file(tmp_path).read_bytes() == box
+
+
+@pytest.mark.usefixtures("agreement")
+async def test_a_renewal_at_the_time_of_an_attempt_is_enough(
+    make_agent: MakeAgent, clock: SimulatedClock, network: InMemory
+) -> None:
+    async with running(make_agent(), clock) as agent:
+        asked = len(network.asked)
+        agent._next_attempt = clock.steady_ns()
+        renewing = asyncio.create_task(agent.renew())
+        await asyncio.sleep(0)
+        await clock.advance(31)
+        await renewing
+        assert len(network.asked) == asked + 1
+        assert agent.recorder.metrics().create_order == 0

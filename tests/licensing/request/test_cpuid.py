@@ -1,18 +1,11 @@
-"""Facts about the machine, from files of the kernel; nothing is executed."""
+"""CPU registers from the files of the kernel."""
 
 from __future__ import annotations
 
-import os
 import struct
-import subprocess
-import time
 from pathlib import Path
 
-import psutil
-import pytest
-
 from cryptoproto.licensing.request.cpuid import LEAVES, cpu_description, read_cpuid
-from cryptoproto.licensing.request.machine import fixed_facts, moving_facts, printable
 
 CPUINFO = """\
 processor\t: 0
@@ -68,33 +61,3 @@ def test_registers_from_the_device_without_the_number_of_the_core(tmp_path: Path
 def test_where_the_kernel_says_nothing_all_registers_are_zero(tmp_path: Path) -> None:
     assert read_cpuid(tmp_path) == tuple((leaf, 0, 0, 0, 0) for leaf in LEAVES)
     assert cpu_description(tmp_path) == (None, None)
-
-
-def test_nothing_is_executed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(*_: object, **__: object) -> None:
-        raise RuntimeError("something was executed")
-
-    monkeypatch.setattr(subprocess.Popen, "__init__", forbidden)
-    for name in ("system", "popen", "fork", "posix_spawn", "execv"):
-        monkeypatch.setattr(os, name, forbidden)
-    facts = fixed_facts() | moving_facts(time.time_ns())
-    assert facts["kernel_release"] == os.uname().release
-
-
-def test_what_a_sandbox_hides_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    def hidden(*_: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr(psutil, "virtual_memory", hidden)
-    monkeypatch.setattr(psutil.Process, "cpu_affinity", hidden)
-    facts = moving_facts(time.time_ns())
-    assert facts["system_total_memory"] is None
-    assert facts["cpu_affinity"] is None
-    assert facts["process_max_rss"]
-
-
-def test_odd_text_becomes_acceptable() -> None:
-    assert printable("a\x00b\x1b[31m\n") == "a b [31m "
-    assert printable("\ud800x") == "?x" or printable("\ud800x") == " x"
-    assert printable("é" * 200) == "é" * 128
-    assert printable("") == ""

@@ -16,23 +16,20 @@ from cryptoproto.licensing import (
     LicenseManager,
     LicenseRequest,
     LicenseToken,
-    LicensingError,
     MalformedMessage,
     ManagerKey,
     SealBroken,
-    TokenBinding,
-    config_hash,
 )
 from cryptoproto.licensing.fbs import LicenseToken as RawToken
 from cryptoproto.licensing.fbs import SignedToken as RawSignedToken
-from cryptoproto.licensing.request.codec import encode
+from cryptoproto.licensing.request.codec import decode, encode
 from cryptoproto.licensing.request.layout import SIGNED_TOKEN
 from cryptoproto.licensing.sealing.sealing import Channel, open_token, seal_request, sign_token
-from tests.licensing.samples import full_request
-from tests.licensing.simulated_time import SECOND, START_NS
+from tests.support.licensing.mutations import mutations, survey
+from tests.support.licensing.samples import HASH, full_request, token_for
+from tests.support.licensing.simulated_time import SECOND, START_NS
 
 DOMAIN = b"cryptoproto/license-token/1\x00"
-HASH = config_hash("roq-deribit", ["A1", "A2"])
 
 
 def raw(text: str) -> bytes:
@@ -41,11 +38,6 @@ def raw(text: str) -> bytes:
 
 def secret_of(pair: KeyPair) -> PrivateKey:
     return PrivateKey(raw(pair.to_fields()["secret_key"]))
-
-
-def token_for(gateway: KeyPair, *, life_s: int = 7200) -> LicenseToken:
-    binding = TokenBinding(gateway.public_key, "roq-deribit", HASH)
-    return LicenseToken.issue(binding, now_ns=START_NS, expires_ns=START_NS + life_s * SECOND, request_nonce=None)
 
 
 def test_raw_libsodium_seals_a_request_that_our_manager_answers(keyring: Keyring, manager: LicenseManager) -> None:
@@ -137,41 +129,36 @@ def test_boxes_for_or_from_others_do_not_open(gateway: KeyPair, keyring: Keyring
             open_token(broken, gateway, generation.public)
 
 
-@pytest.mark.parametrize(
-    ("change", "now_s", "complaint"),
-    [
-        ({"public_key": KeyPair.generate().public_key}, 0, "another public key"),
-        ({"package": "roq-bybit"}, 0, "is for package 'roq-deribit'"),
-        ({"config_hash": config_hash("roq-deribit", ["A1"])}, 0, "another set of logins"),
-        ({"is_uat": True}, 0, "other environment"),
-        ({}, 7200, "the token ended at"),
-        ({}, -301, "set the clock"),
-    ],
-)
-def test_a_token_is_for_one_gateway_and_time(
-    gateway: KeyPair, change: dict[str, object], now_s: int, complaint: str
+def test_23_000_mutated_signed_tokens_before_their_box(token_message: bytes, keyring: Keyring) -> None:
+    signed = sign_token(token_message, keyring.active(START_NS)[0].signing_key)
+    good, refused = survey(mutations(signed, 23_000, seed=3), lambda data: decode(SIGNED_TOKEN, data), MalformedMessage)
+    assert good + refused == 23_000
+
+
+def test_2_000_mutated_signed_tokens_inside_good_boxes(
+    token_message: bytes, gateway: KeyPair, keyring: Keyring
 ) -> None:
-    token = token_for(gateway)
-    good = {"public_key": gateway.public_key, "package": "roq-deribit", "config_hash": HASH}
-    token.check_usable(TokenBinding(**good), START_NS + 7200 * SECOND - 1)  # type: ignore[arg-type]
-    token.check_usable(TokenBinding(**good), START_NS - 300 * SECOND)  # type: ignore[arg-type]
-    with pytest.raises(InvalidToken, match=complaint):
-        token.check_usable(TokenBinding(**(good | change)), START_NS + now_s * SECOND)  # type: ignore[arg-type]
+    """What a peer who has the box's key can try: no change of the token survives its signature."""
+    generation = keyring.active(START_NS)[0]
+    channel = Channel(gateway, generation.public.box_key)
+    signed = sign_token(token_message, generation.signing_key)
+
+    def read(mutant: bytes) -> None:
+        if open_token(channel.seal(mutant), gateway, generation.public) != token_message:
+            raise RuntimeError("a changed token was accepted")
+
+    good, refused = survey(mutations(signed, 2_000, seed=4), read, MalformedMessage, InvalidToken)
+    assert good + refused == 2_000
+    assert refused > 1_000
 
 
-@pytest.mark.parametrize("life_s", [0, -1, 11 * 366 * 86_400])
-def test_a_token_with_an_impossible_life_is_refused(gateway: KeyPair, life_s: int) -> None:
-    with pytest.raises(MalformedMessage, match="not a time"):
-        LicenseToken.decode(token_for(gateway, life_s=life_s).encode())
+def test_110_000_mutated_boxes(request_message: bytes, gateway: KeyPair, keyring: Keyring) -> None:
+    generation = keyring.active(START_NS)[0]
+    box = Channel(gateway, generation.public.box_key).seal(request_message)
+    channel = Channel(generation.box_keys, gateway.public_key)
+    assert channel.open(box) == request_message
+    assert survey(mutations(box, 110_000, seed=5), channel.open, SealBroken) == (0, 110_000)
 
 
-def test_times_are_told_in_utc(gateway: KeyPair) -> None:
-    token = token_for(gateway)
-    assert token.expires_at.isoformat() == "2026-09-21T16:13:20+00:00"
-    assert (token.expires_at - token.issued_at).total_seconds() == 7200
-
-
-def test_all_errors_are_of_one_branch() -> None:
-    assert issubclass(MalformedMessage, LicensingError)
-    assert issubclass(InvalidToken, LicensingError)
-    assert issubclass(SealBroken, LicensingError)
+def test_a_channel_shows_nothing(gateway: KeyPair) -> None:
+    assert repr(Channel(gateway, KeyPair.generate().public_key)) == "<Channel>"

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ssl
+import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 import cryptoproto as cp
 from cryptoproto.licensing import KeyPair, Keyring, LicenseAgent, LicenseManager, Schedule
-from cryptoproto.licensing.manager.reply import LARGEST_BODY
-from tests.licensing.samples import PATH, fresh_request
+from cryptoproto.licensing.manager.reply import LARGEST_BODY, Reply
+from cryptoproto.licensing.manager.server import ManagerServer, application
 from tests.support.leaks import loop_reports
+from tests.support.licensing.fresh import PATH, fresh_request
 
 
 @pytest.fixture
@@ -206,3 +211,78 @@ async def test_agents_over_real_sockets(
     assert sum(outcome is None for outcome in outcomes) == 2
     (refused,) = [outcome for outcome in outcomes if outcome is not None]
     assert "no_free_license" in str(refused)
+
+
+class Handler:
+    """Answers when it may, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.asked = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def handle_batch(self, bodies: Sequence[bytes]) -> list[Reply]:
+        self._loop.call_soon_threadsafe(self.asked.set)
+        self.free.wait()
+        return [Reply(200, body) for body in bodies]
+
+
+async def test_one_who_leaves_does_not_disturb_the_others() -> None:
+    handler = Handler()
+    app = application(handler)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://lm") as http:
+        leaving = asyncio.create_task(http.post(PATH, content=b"leaves"))
+        await handler.asked.wait()
+        staying = asyncio.create_task(http.post(PATH, content=b"stays"))
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        handler.free.set()
+        assert (await staying).content == b"stays"
+
+
+async def test_a_body_that_ends_early_is_malformed() -> None:
+    handler = Handler()
+    handler.free.set()
+    sent: list[dict[str, Any]] = []
+    events: list[dict[str, Any]] = [
+        {"type": "http.request", "body": b"a part", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return events.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "headers": [],
+        "query_string": b"",
+        "client": None,
+    }
+    await application(handler)(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert b"the body is not complete" in sent[1]["body"]
+    assert not handler.asked.is_set()
+
+
+async def test_a_server_that_does_not_start_says_so(live: LicenseManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = ManagerServer(live)
+    await server.ended()  # there is nothing to wait for
+
+    async def fail(**_: object) -> None:
+        return
+
+    monkeypatch.setattr(server._server, "serve", fail)
+    with pytest.raises(cp.ConfigurationError, match="did not start; see its log"):
+        await server.__aenter__()
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "cryptoproto.licensing.manager.server")
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs uvicorn: pip install 'cryptoproto\[licensing,server\]'"):
+        importlib.import_module("cryptoproto.licensing.manager.server")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
-from cryptoproto.licensing import KeyPair, Keyring, LicenseRequest
+from cryptoproto.licensing import (
+    KeyPair,
+    LicenseToken,
+    TokenBinding,
+    config_hash,
+)
 from cryptoproto.licensing.request.codec import Value
 from cryptoproto.licensing.request.layout import LICENSE_REQUEST, Kind
-from cryptoproto.licensing.request.logins import config_hash
-from cryptoproto.licensing.sealing.sealing import seal_request
-from tests.licensing.simulated_time import SECOND, START_NS
+from tests.support.licensing.simulated_time import SECOND, START_NS
 
 PUBLISHED: Final = """
     request_time_utc token_expiry_time_utc package_name package_version package_build_number package_build_host
@@ -56,15 +58,9 @@ def full_request(package: str = "roq-deribit", logins: tuple[str, ...] = ("A1", 
     }
 
 
-PATH = "/v1/license"
+HASH = config_hash("roq-deribit", ["A1", "A2"])
 
 
-def fresh_request(gateway: KeyPair, keyring: Keyring, number: int, *logins: str) -> bytes:
-    now = time.time_ns()
-    values = full_request("gw", logins) | {
-        "request_time_utc": now,
-        "token_expiry_time_utc": now + 60 * SECOND,
-        "is_uat": False,
-        "nonce": number.to_bytes(16, "big"),
-    }
-    return seal_request(LicenseRequest(values).encode(), gateway, keyring.active(now)[0].public)
+def token_for(gateway: KeyPair, *, life_s: int = 7200) -> LicenseToken:
+    binding = TokenBinding(gateway.public_key, "roq-deribit", HASH)
+    return LicenseToken.issue(binding, now_ns=START_NS, expires_ns=START_NS + life_s * SECOND, request_nonce=None)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.licensing import config_hash, read_logins
+from cryptoproto.licensing.request.logins import login_set
 
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors/config_hash_v1.json").read_text(encoding="utf-8"))
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors/config_hash_v1.json").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -105,3 +106,14 @@ def test_broken_files_are_explained_without_their_secrets(tmp_path: Path, text: 
     assert caught.value.__cause__ is None
     with pytest.raises(cp.ConfigurationError, match="cannot be read"):
         read_logins(tmp_path / "missing.toml")
+
+
+def test_limits(tmp_path: Path) -> None:
+    assert len(login_set(str(number) for number in range(10_000))) == 10_000
+    with pytest.raises(cp.ConfigurationError, match="10001 are too many; the limit is 10000"):
+        login_set(str(number) for number in range(10_001))
+    large = tmp_path / "large.toml"
+    with large.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    with pytest.raises(cp.ConfigurationError, match="larger than 16 MiB"):
+        read_logins(large)

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from cryptoproto.licensing import KeyPair, Keyring, LicenseManager
-from tests.licensing.samples import PATH, fresh_request
 from tests.support.command_line import start
+from tests.support.licensing.fresh import PATH, fresh_request
 
 
 async def test_a_killed_manager_comes_back_with_everything(tmp_path: Path, gateway: KeyPair, keyring: Keyring) -> None:
