@@ -13,7 +13,7 @@ from ..exceptions import ConfigurationError, ConnectionClosed
 
 __all__ = ["LoopThread"]
 
-logger = logging.getLogger("cryptoproto.sync")
+logger: logging.Logger = logging.getLogger("cryptoproto.sync")
 
 T = TypeVar("T")
 
