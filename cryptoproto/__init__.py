@@ -1,4 +1,4 @@
-"""An asyncio SDK for encrypted trading protocols, with an exchange of its own to develop and test against."""
+"""An asyncio SDK for encrypted trading protocols, with an embedded exchange to develop and test against."""
 
 from __future__ import annotations
 
@@ -7,19 +7,38 @@ import logging
 from .client import (
     BalanceDifference,
     Client,
+    EventStream,
     MemoryStore,
+    MetricsSnapshot,
     Order,
     OrderDifference,
     OrderStatus,
+    OrderTable,
     OutcomeReport,
     Report,
+    ReportStream,
     Side,
     SqliteStore,
     State,
     StateChange,
+    Store,
     TimeInForce,
 )
-from .connection import Connection, Event, connect
+from .client.metrics import (
+    HistogramSnapshot,
+)
+from .client.outcomes import (
+    Kind as OutcomeKind,
+)
+from .client.store import OutboxEntry, OutboxKind
+from .connection import (
+    ConnectArguments,
+    Connection,
+    ConnectOptions,
+    Event,
+    Throttle,
+    connect,
+)
 from .exceptions import (
     ClientClosed,
     ConcurrentConnection,
@@ -60,7 +79,7 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, MarketData, OrderBook
+from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -82,6 +101,7 @@ from .messages import (
     OrderClosed,
     OrderNotFound,
     OrderPlaced,
+    Outgoing,
     OwnTrade,
     PlaceBuyFoKOrder,
     PlaceBuyIoCOrder,
@@ -95,6 +115,7 @@ from .messages import (
     SellOrderClosed,
     SellOrderPlaced,
     SetBalance,
+    Time,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
     TransactionInfo,
@@ -105,11 +126,22 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
-from .reconnect import Backoff
+from .reconnect import (
+    Backoff,
+    Subscription,
+)
+from .transport import (
+    Closed,
+    Listener,
+    OpenOptions,
+    Transport,
+    TransportKind,
+    TransportOpener,
+)
 from .version import __version__
 from .wire import ErrorType, Protocol
 
-# A library does not write on its own account; what an application wants to see, it configures.
+# A library stays silent unless the application configures logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
@@ -126,8 +158,11 @@ __all__ = [
     "CancelOrder",
     "Client",
     "ClientClosed",
+    "Closed",
     "ConcurrentConnection",
     "ConfigurationError",
+    "ConnectArguments",
+    "ConnectOptions",
     "Connection",
     "ConnectionClosed",
     "CredentialsRefused",
@@ -137,10 +172,12 @@ __all__ = [
     "DuplicateClientOrderId",
     "ErrorType",
     "Event",
+    "EventStream",
     "FeedState",
     "FeedStateChange",
     "HandshakeError",
     "HeartbeatTimeout",
+    "HistogramSnapshot",
     "HistoryRewound",
     "IdentityInUse",
     "InsufficientFunds",
@@ -149,10 +186,15 @@ __all__ = [
     "InvalidPayload",
     "InvalidSequence",
     "JournalError",
+    "Level",
+    "Listener",
     "LoginRefused",
     "MarketData",
+    "MarketUpdate",
     "MemoryStore",
     "Message",
+    "MetricsSnapshot",
+    "OpenOptions",
     "OpenOrder",
     "OpenOrders",
     "OpenTimeout",
@@ -169,8 +211,13 @@ __all__ = [
     "OrderPlaced",
     "OrderRejected",
     "OrderStatus",
+    "OrderTable",
+    "OutboxEntry",
+    "OutboxKind",
+    "OutcomeKind",
     "OutcomeReport",
     "OutcomeUnknown",
+    "Outgoing",
     "OwnTrade",
     "PlaceBuyFoKOrder",
     "PlaceBuyIoCOrder",
@@ -185,6 +232,7 @@ __all__ = [
     "PublicKey",
     "RateLimited",
     "Report",
+    "ReportStream",
     "RequestError",
     "RequestNotSent",
     "RequestTimeout",
@@ -201,12 +249,19 @@ __all__ = [
     "State",
     "StateChange",
     "StompError",
+    "Store",
     "StoreError",
+    "Subscription",
+    "Throttle",
+    "Time",
     "TimeInForce",
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
     "TransactionInfo",
+    "Transport",
+    "TransportKind",
+    "TransportOpener",
     "Unknown",
     "UnknownServerError",
     "UnsupportedMessageType",

@@ -23,7 +23,7 @@ from .exceptions import ConfigurationError, IdentityInUse
 
 __all__ = ["IdentityLock", "runtime_folder"]
 
-logger = logging.getLogger("cryptoproto.identity_lock")
+logger: logging.Logger = logging.getLogger("cryptoproto.identity_lock")
 
 _numbers: Final = itertools.count()
 _held: Final[weakref.WeakSet[IdentityLock]] = weakref.WeakSet()

@@ -1,8 +1,8 @@
 # %% [markdown]
-# Balances, as in a notebook: no `await`, and the connection lives on between the cells.
+# Balances, as in a notebook: no `await`, and the connection stays open between the cells.
 # Open it as a notebook (most editors know `# %%`), or run it: `python examples/balances_notebook.py`.
 
-# %% An exchange of our own, and a client that stays connected
+# %% A local exchange, and a client that stays connected
 import cryptoproto as cp
 from cryptoproto import sync
 from cryptoproto.sync.exchange import Exchange
@@ -23,12 +23,12 @@ def show() -> None:
 
 show()
 
-# %% An order holds money
+# %% An order reserves money
 order = client.place("BTC_USD", cp.Side.BUY, amount="1", price="15000")
 print(order)
 show()
 
-# %% A cancelled one gives it back
+# %% Cancelling releases it
 client.cancel(order)
 print(order.wait_closed(timeout=5))
 show()

@@ -1,24 +1,25 @@
-"""A market maker: one bid and one ask around the middle of the book, quoted anew whenever the middle has moved.
+"""A market maker: one bid and one ask around the middle of the book, replaced whenever the middle has moved.
 
 python examples/market_maker.py
 
-It brings an exchange of its own, on which somebody else trades.
+It starts its own exchange, on which somebody else trades.
 """
 
 from __future__ import annotations
 
 import asyncio
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 
 PAIR = "BTC_USD"
 HALF_SPREAD = Decimal(5)
+TICK = Decimal("0.01")  # prices are multiples of this; an exchange accepts eight decimals at most
 
 
 async def make_market(client: cp.Client, feed: cp.MarketData, *, requotes: int) -> None:
-    """Quote around the middle of everybody else's prices; stop after so many *requotes*."""
+    """Quote around the middle of the other clients' prices; stop after so many *requotes*."""
     quotes: list[cp.Order] = []
     quoted_at: Decimal | None = None
     book = await feed.wait_book(PAIR, timeout=10)
@@ -26,20 +27,34 @@ async def make_market(client: cp.Client, feed: cp.MarketData, *, requotes: int) 
         middle = middle_without(book, quotes)
         if middle is None or middle == quoted_at:
             continue
-        await asyncio.gather(*(client.cancel(order) for order in quotes))  # False for one that was filled: no matter
+        await asyncio.gather(*(client.cancel(order) for order in quotes))  # False if it was filled
         if requotes == 0:
             return
-        quotes = await asyncio.gather(
-            client.place(PAIR, cp.Side.BUY, amount="0.1", price=middle - HALF_SPREAD),
-            client.place(PAIR, cp.Side.SELL, amount="0.1", price=middle + HALF_SPREAD),
-        )
+        prices = quotes_around(middle)
+        if prices is None:
+            quotes = []
+            continue
+        bid, ask = prices
+        quotes = [
+            *await asyncio.gather(
+                client.place(PAIR, cp.Side.BUY, amount="0.1", price=bid),
+                client.place(PAIR, cp.Side.SELL, amount="0.1", price=ask),
+            )
+        ]
         quoted_at = middle
         requotes -= 1
-        print(f"quoting {middle - HALF_SPREAD} / {middle + HALF_SPREAD}")
+        print(f"quoting {bid} / {ask}")
+
+
+def quotes_around(middle: Decimal) -> tuple[Decimal, Decimal] | None:
+    """Bid and ask in whole ticks: the bid rounded down, the ask up. ``None`` if the market is too cheap for a bid."""
+    bid = ((middle - HALF_SPREAD) / TICK).to_integral_value(ROUND_FLOOR) * TICK
+    ask = ((middle + HALF_SPREAD) / TICK).to_integral_value(ROUND_CEILING) * TICK
+    return (bid, ask) if bid > 0 else None
 
 
 def middle_without(book: cp.OrderBook, quotes: list[cp.Order]) -> Decimal | None:
-    """The middle between the best prices of others; ``None`` where there is none, or the book is not fresh."""
+    """The middle between the best prices of others; ``None`` if a side is empty, as in a stale book."""
     own = {order.price for order in quotes}
     bids = [price for price, _ in book.bids if price not in own]
     asks = [price for price, _ in book.asks if price not in own]
@@ -47,7 +62,7 @@ def middle_without(book: cp.OrderBook, quotes: list[cp.Order]) -> Decimal | None
 
 
 async def crowd(client: cp.Client) -> None:
-    """Somebody else, whose prices wander, and who now and then takes what is offered."""
+    """Somebody else, whose prices move, and who sometimes takes what is offered."""
     for step in range(1000):
         middle = Decimal(15_000 + 10 * (step % 7))
         orders = [

@@ -1,9 +1,9 @@
-"""Killed in the middle of its work, a bot begins again exactly where it was.
+"""A bot that is killed in the middle of its work continues exactly where it was.
 
 python examples/resume_after_crash.py
 
-The bot runs in a process of its own, writes each fill into a table in its store, and is killed (SIGKILL) after some of
-them. The next one goes on. Because the fill and the position are committed together, each is in the table once.
+The bot runs in its own process, writes each fill into a table in its store, and is killed (SIGKILL) after some of them.
+The next one continues. Each fill is in the table once, because the fill and the position are committed together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FILLS = 60
 
 
 async def bot(url: str, folder: Path) -> None:
-    """Write every fill down, and say so on the standard output."""
+    """Write every fill into the table, and its transaction id to standard output."""
     store = cp.SqliteStore(folder / "bot.db")
     async with cp.Client(
         url,
@@ -42,11 +42,11 @@ async def bot(url: str, folder: Path) -> None:
                 print(event.transaction_id, flush=True)
                 if written == FILLS:
                     break
-                await asyncio.sleep(0.01)  # what else it has to do
+                await asyncio.sleep(0.01)  # other work
 
 
 async def run_and_kill(url: str, folder: Path, *, after: int) -> int:
-    """Run the bot and kill it when it has written *after* fills down; returns how many it said it had written."""
+    """Run the bot, kill it after so many fills, and return how many it has reported."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, url, str(folder), stdout=asyncio.subprocess.PIPE
     )
@@ -54,7 +54,7 @@ async def run_and_kill(url: str, folder: Path, *, after: int) -> int:
     said = 0
     while said < after and await process.stdout.readline():
         said += 1
-    with contextlib.suppress(ProcessLookupError):  # it may have ended by itself just now
+    with contextlib.suppress(ProcessLookupError):  # it may have just ended by itself
         process.kill()
     await process.wait()
     return said
@@ -83,7 +83,7 @@ async def main() -> None:
         with sqlite3.connect(folder / "bot.db") as db:
             total, different = db.execute("SELECT count(*), count(DISTINCT transaction_id) FROM fills").fetchone()
         db.close()
-        print(f"{total} fills in the table, {different} different ones, of {FILLS} that there were")
+        print(f"{total} fills in the table, {different} different, of {FILLS} in all")
 
 
 if __name__ == "__main__":

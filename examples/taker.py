@@ -1,4 +1,4 @@
-"""A taker: buys at once what is offered, and follows each order to its end.
+"""A taker: buys what is offered, and follows each order until it is closed.
 
 python examples/taker.py
 """
@@ -15,7 +15,7 @@ PAIR = "BTC_USD"
 
 
 async def buy(client: cp.Client, amount: Decimal, limit: Decimal) -> cp.Order | None:
-    """Buy up to *amount* at *limit* or better; what is not to be had at once is cancelled."""
+    """Buy up to *amount* at *limit* or better; what cannot be filled at once is cancelled."""
     try:
         order = await client.place(
             PAIR, cp.Side.BUY, amount=amount, price=limit, time_in_force=cp.TimeInForce.IOC, timeout=5
@@ -23,9 +23,9 @@ async def buy(client: cp.Client, amount: Decimal, limit: Decimal) -> cp.Order | 
     except cp.OrderRejected as error:
         print(f"refused: {error}")
     except cp.RequestNotSent as error:
-        print(f"the exchange has not received it and will not, so it can be tried again: {error}")
+        print(f"the exchange has not received it and never will, so a retry is safe: {error}")
     except cp.OutcomeUnknown as error:
-        print(f"not known yet; client.reports() tells later: {error}")
+        print(f"not known yet; client.reports() will report it: {error}")
     else:
         await order.wait_closed(timeout=5)
         print(
@@ -49,7 +49,7 @@ async def main() -> None:
             for price in (15_000, 15_010, 15_020):
                 await maker.place(PAIR, cp.Side.SELL, amount="1", price=price)
             await buy(taker, Decimal("0.5"), Decimal(15_000))
-            await buy(taker, Decimal(2), Decimal(15_010))  # 1.5 are to be had
+            await buy(taker, Decimal(2), Decimal(15_010))  # 1.5 are on offer
             await buy(taker, Decimal(1_000_000), Decimal(15_020))  # too much for the account
             print("now held:", {name: f"{one.available:f}" for name, one in (await taker.balances()).items()})
 

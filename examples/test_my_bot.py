@@ -1,4 +1,4 @@
-"""Testing a bot with the fixtures that come with the package: ``pytest examples/test_my_bot.py``."""
+"""Testing a bot with the fixtures of the package: ``pytest examples/test_my_bot.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptoproto.testing import ClientMaker
 
 
 async def buy_the_dip(client: cp.Client, *, below: str) -> cp.Order:
-    """The bot under test: it waits in the book for somebody who sells cheaply."""
+    """The bot under test: it waits in the book for somebody who sells at a low price."""
     order = await client.place("BTC_USD", cp.Side.BUY, amount="1", price=below)
     return await order.wait_filled(timeout=5)
 

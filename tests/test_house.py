@@ -249,7 +249,6 @@ def to_mend(room: str, names: str) -> dict[str, str]:
 UNTESTED_BY_NAME: Final = {
     "cryptoproto/__main__.py": "tests/cli/test_app.py starts it as a process",
     "cryptoproto/version.py": "a constant",
-    "cryptoproto/cli/demo_bots.py": "tests/cli/test_demo.py runs the bots",
     "cryptoproto/cli/license_manager.py": "tests/cli/test_license.py has all license commands",
     "cryptoproto/cli/license_options.py": "tests/cli/test_license.py has all license commands",
     "cryptoproto/exchange/journal_schema.py": "tests/exchange/test_journal.py reads and writes by it",

@@ -55,7 +55,7 @@ def _without_type(params: list[Any]) -> list[Any]:
     return params
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_Commands,
     name="cryptoproto",
     help="Trade over encrypted protocols, and run an exchange to test against.",

@@ -42,20 +42,11 @@ def book(
     async def main() -> int:
         async with MarketData(url, transport=transport, insecure=insecure) as feed:
             shown = await _first(feed, pair, url, timeout)
-            if once:
+            if once or json:
                 _show(shown, levels, json)
-                return ExitCode.SUCCESS
-            if json:
-                _show(shown, levels, json)
-                async for update in feed:
-                    if isinstance(update, OrderBookAgg) and update.trade_pair == pair:
-                        _show(shown, levels, json)
-                return ExitCode.SUCCESS
-            with Live(_table(shown, levels), console=console, auto_refresh=False) as live:
-                while True:
-                    # Nobody reads faster than ten times a second. A timer also shows that the book became stale.
-                    live.update(_table(shown, levels), refresh=True)
-                    await asyncio.sleep(0.1)
+            if not once:
+                await (_print_changes(feed, shown, levels) if json else _refresh(shown, levels))
+        return ExitCode.SUCCESS
 
     run(main())
 
@@ -73,6 +64,20 @@ async def _first(feed: MarketData, pair: str, url: str, timeout: float) -> Order
         if not feed.is_connected:
             raise ConnectionClosed(None, f"no connection to {url} within {timeout:g} s: {feed.state.reason}") from None
         raise
+
+
+async def _print_changes(feed: MarketData, book: OrderBook, levels: int) -> None:
+    async for update in feed:
+        if isinstance(update, OrderBookAgg) and update.trade_pair == book.trade_pair:
+            _show(book, levels, json=True)
+
+
+async def _refresh(book: OrderBook, levels: int) -> None:
+    with Live(_table(book, levels), console=console, auto_refresh=False) as live:
+        while True:
+            # Nobody reads faster than ten times a second. A timer also shows that the book became stale.
+            live.update(_table(book, levels), refresh=True)
+            await asyncio.sleep(0.1)
 
 
 def _show(book: OrderBook, levels: int, json: bool) -> None:

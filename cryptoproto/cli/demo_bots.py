@@ -48,16 +48,16 @@ class Bot(ABC):
     """
 
     def __init__(self, name: str, seed: int) -> None:
-        self.name = name
-        self.key = PrivateKey.generate()
+        self.name: str = name
+        self.key: PrivateKey = PrivateKey.generate()
         self.ids: list[int] = []
-        self.digest = hashlib.sha256()
+        self.digest: hashlib._Hash = hashlib.sha256()
         self.available: dict[str, Decimal] = {}
         self.latencies: list[float] = []
         self.round_trips: list[float] = []
-        self.sent = 0
-        self.trades = 0
-        self.connections = 0
+        self.sent: int = 0
+        self.trades: int = 0
+        self.connections: int = 0
         self.last_trades: deque[OwnTrade] = deque(maxlen=6)
         self._random = random.Random(seed)  # noqa: S311 - prices, not secrets
         self._pending: dict[int, float] = {}

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import signal
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -109,7 +111,6 @@ def exchange(
     kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
 
     async def main() -> int:
-        _log_to_standard_error(verbose=verbose)
         terminated = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
         async with made:
@@ -124,7 +125,8 @@ def exchange(
             await made.close(CloseCode.SERVER_RESTART, "the exchange was stopped; it may be back soon")
         return _TERMINATED
 
-    run(main())
+    with _log_to_standard_error(verbose=verbose):
+        run(main())
 
 
 def _show(made: Exchange, public_file: Path, kept: str, *, json: bool) -> None:
@@ -208,11 +210,18 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     return context
 
 
-def _log_to_standard_error(*, verbose: bool) -> None:
+@contextmanager
+def _log_to_standard_error(*, verbose: bool) -> Iterator[None]:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
 
 
 def _write_public_key(key: PublicKey, path: Path) -> None:

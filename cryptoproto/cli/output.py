@@ -17,7 +17,7 @@ from ..messages import Message, Unknown, plain
 
 __all__ = ["console", "fields", "note", "print_event", "print_json", "short", "table"]
 
-console = Console(highlight=False)
+console: Console = Console(highlight=False)
 _notes = Console(stderr=True, highlight=False)
 
 

@@ -48,7 +48,9 @@ from .output import console, note, print_event, print_json, short, table
 
 __all__ = ["order", "request", "tail"]
 
-order = typer.Typer(no_args_is_help=True, help="Place and cancel orders, and wait for the answer of the exchange.")
+order: typer.Typer = typer.Typer(
+    no_args_is_help=True, help="Place and cancel orders, and wait for the answer of the exchange."
+)
 
 
 def _show(event: Event, json: bool) -> None:

@@ -29,12 +29,16 @@ def ending(closed: Closed, *, opened: bool) -> CryptoprotoError:
 def _refusal(closed: Closed) -> CryptoprotoError:
     """The error for a close during the handshake, for which the protocol has no code."""
     if closed.code is None:
-        return HandshakeError("the connection was lost during the handshake")
+        return HandshakeError(
+            "the connection was lost during the handshake; if this happens every time, the exchange may speak another "
+            "form of the protocol (protocol=), or not know the client id"
+        )
     if closed.code == CloseCode.POLICY_VIOLATION and _names_the_key(closed.reason):
         return InvalidKey(f"the exchange rejected the handshake: {closed.reason}")
     if closed.code == CloseCode.PROTOCOL_ERROR:
         return UnsupportedVersion(
-            f"the exchange ended the handshake with code 1002: {closed.reason or 'no reason given'}"
+            f"the exchange ended the handshake with code 1002: {closed.reason or 'no reason given'}; "
+            f"it may speak another form of the protocol (protocol=)"
         )
     if closed.code >= CloseCode.SERVER_RESTART:
         return connection_closed(closed.code, closed.reason)

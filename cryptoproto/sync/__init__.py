@@ -8,9 +8,9 @@
         order = client.place("BTC_USD", Side.BUY, amount="1", price="15000")
         order.wait_closed(timeout=30)
 
-Each object has an event loop of its own in a daemon thread of its own, so it keeps its connection alive while the
-caller does something else, and can be used where an event loop runs already, as in a notebook. Errors are raised in the
-thread of the caller, with their types. Ctrl-C ends the wait and nothing else. All methods may be called by any thread.
+Each object runs its own event loop in a daemon thread. So it keeps its connection alive while the caller does something
+else, and it works where an event loop is running already, as in a notebook. Errors are raised in the caller's thread,
+with their types. Ctrl-C interrupts the wait and nothing else. All methods can be called from any thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from .client import Client, Report
 from .connection import Connection, connect
 from .market_data import MarketData
-from .orders import Order, OrderDifference, Orders
+from .orders import Order, OrderDifference, OrderTable
 from .stream import Stream
 
 __all__ = [
@@ -27,7 +27,7 @@ __all__ = [
     "MarketData",
     "Order",
     "OrderDifference",
-    "Orders",
+    "OrderTable",
     "Report",
     "Stream",
     "connect",

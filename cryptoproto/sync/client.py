@@ -17,7 +17,7 @@ from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
-from .orders import Order, OrderDifference, Orders
+from .orders import Order, OrderDifference, OrderTable
 from .stream import Stream
 
 __all__ = ["Client", "Report"]
@@ -25,13 +25,13 @@ __all__ = ["Client", "Report"]
 T = TypeVar("T")
 
 Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.BalanceDifference
-"""Late outcomes, and differences found after a resume."""
+"""What :meth:`Client.reports` gives: an outcome that became known late, or a difference found after a resume."""
 
 _CLOSE_TIMEOUT_S = 5.0
 
 
 class Client:
-    """A client that lives as long as the script; see :class:`cryptoproto.Client`, whose arguments and methods it has.
+    """A client that lives as long as the script, with the arguments and methods of :class:`cryptoproto.Client`.
 
     ::
 
@@ -41,7 +41,7 @@ class Client:
 
     In a notebook: ``client = sync.Client(...)``, ``client.start()``, and ``client.close()`` in the last cell.
 
-    ``on_event`` and ``throttle`` are called in the client's own thread, and must not call its methods.
+    ``on_event`` and ``throttle`` are called in the client's thread and must not call its methods.
 
     Raises:
         ConfigurationError: an option cannot be used.
@@ -57,17 +57,17 @@ class Client:
         backoff: Backoff | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
-        ConnectOptions(url=url, **options)  # what cannot be used is said at once
+        self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
         self._make: Callable[[], asynchronous.Client] = lambda: asynchronous.Client(
             url, store=store, resend=resend, order_rate=order_rate, backoff=backoff, **options
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
 
-    # Its life
+    # Starting and closing
 
     def start(self) -> None:
-        """Connect; what ``with`` does. Raises as :meth:`cryptoproto.Client.start`; the client is closed then."""
+        """Connect; ``with`` calls it. Raises as :meth:`cryptoproto.Client.start`, after which the client is closed."""
         self._thread.start()
         try:
             self._started = client = self._thread.call(self._make)
@@ -77,10 +77,13 @@ class Client:
             raise
 
     def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> None:
-        """End the connection, every task and the thread, within *timeout* seconds and a little. Idempotent.
+        """Close the connection and end all tasks and the thread. Idempotent.
 
-        Whoever waits in another thread gets the error that :meth:`cryptoproto.Client.close` promises, or
-        ConnectionClosed; iterations end.
+        Calls that wait in other threads end with the error that :meth:`cryptoproto.Client.close` describes, or with
+        ConnectionClosed. Iterations end.
+
+        Args:
+            timeout: seconds for closing the connection; the thread may take a few more to end.
         """
         client = self._started
         self._thread.close(None if client is None else lambda: client.close(timeout), timeout)
@@ -117,7 +120,7 @@ class Client:
     ) -> Order:
         """Place an order and return it once the exchange has accepted it; see :meth:`cryptoproto.Client.place`.
 
-        Ctrl-C stops the wait, not the order: if it was sent, it is known to :attr:`orders`.
+        Ctrl-C interrupts the wait, not the order: if it was sent, it is in :attr:`orders`.
         """
         client = self._client()
         order = self._thread.run(
@@ -129,7 +132,7 @@ class Client:
         return Order(self._thread, order)
 
     def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
-        """Cancel what is left of an order; see :meth:`cryptoproto.Client.cancel`."""
+        """Cancel an order; see :meth:`cryptoproto.Client.cancel`."""
         client = self._client()
         what = order._order if isinstance(order, Order) else order
         return self._thread.run(lambda: client.cancel(what, timeout=timeout, wait=wait))
@@ -139,7 +142,7 @@ class Client:
         client = self._client()
         self._thread.run(lambda: client.cancel_all(timeout=timeout, wait=wait))
 
-    # Questions
+    # Requests
 
     def request(self, message: Outgoing, *, timeout: float | None = None, wait: bool = True) -> Message | Unknown:
         """Send an RPC request and return its response; see :meth:`cryptoproto.Client.request`."""
@@ -152,61 +155,76 @@ class Client:
         return self._thread.run(lambda: client.balances(timeout=timeout, wait=wait))
 
     def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
-        """The open orders; see :meth:`cryptoproto.Client.open_orders`."""
+        """Ask the exchange, then return the open orders; see :meth:`cryptoproto.Client.open_orders`."""
         client = self._client()
         orders = self._thread.run(lambda: client.open_orders(timeout=timeout, wait=wait))
         return [Order(self._thread, order) for order in orders]
 
-    # What it knows; after close(), what it knew at the end
+    # What is known without asking; after close(), what was known then
 
     @property
-    def orders(self) -> Orders:
-        """Every order that is not at its end, and the latest of those that are."""
+    def orders(self) -> OrderTable:
+        """All orders that are not closed and the latest closed ones, as of the last event."""
         client = self._client()
-        return Orders(self._thread, lambda: client.orders)
+        return OrderTable(self._thread, lambda: client.orders)
 
     @property
     def known_balances(self) -> dict[str, Balance]:
-        """The balances as events tell them, without asking."""
+        """The balances as of the last event, without asking the exchange."""
         client = self._client()
         return self._now(lambda: client.known_balances)
 
     @property
     def state(self) -> StateChange:
-        """The state that the client is in."""
+        """The current state of the client."""
         return self._client().state
 
     @property
     def position(self) -> int | None:
-        """The last transaction that was handled; the next process begins behind it."""
+        """The last transaction that was handled; the next process resumes after it."""
         client = self._client()
         return self._now(lambda: client.position)
 
     def metrics(self) -> MetricsSnapshot:
-        """Counters, gauges and latency histograms as they are now."""
+        """The current counters, gauges and latency histograms."""
         return self._now(self._client().metrics)
+
+    def reconnect_now(self) -> None:
+        """End a pause between attempts to connect; see :meth:`cryptoproto.Client.reconnect_now`."""
+        self._thread.call(self._client().reconnect_now)
 
     # Streams
 
     def events(self, *, timeout: float | None = None) -> Stream[Event]:
-        """Exactly the transactions after the stored position, in order; see :meth:`cryptoproto.Client.events`.
+        """The transactions after the stored position, in order; see :meth:`cryptoproto.Client.events`.
 
         Args:
-            timeout: end the iteration when nothing came for so many seconds, the last event being handled;
+            timeout: end the iteration after so many seconds without an event, with the last event counted as handled;
                 ``None`` = wait for ever.
         """
-        return Stream(self._thread, self._client().events, timeout=timeout)
+        return Stream(self._thread, self._client().events, "events", timeout=timeout)
 
     def states(self, *, timeout: float | None = None) -> Stream[StateChange]:
-        """The state now, and every change from here on; *timeout* as for :meth:`events`."""
-        return Stream(self._thread, self._client().states, timeout=timeout, release=_unsubscribe)
+        """The current state and every later one; *timeout* as for :meth:`events`."""
+        return Stream(self._thread, self._client().states, "states", timeout=timeout, release=_unsubscribe)
 
     def reports(self, *, timeout: float | None = None) -> Stream[Report]:
-        """Late outcomes, and differences found after a resume, from here on; *timeout* as for :meth:`events`."""
+        """Late outcomes, and differences found after a resume, from now on; *timeout* as for :meth:`events`."""
         client = self._client()
         return Stream(
-            self._thread, lambda: _Reports(self._thread, client.reports()), timeout=timeout, release=_unsubscribe
+            self._thread,
+            lambda: _Reports(self._thread, client.reports()),
+            "reports",
+            timeout=timeout,
+            release=_unsubscribe,
         )
+
+    def __repr__(self) -> str:
+        options, client = self._options, self._started
+        where = f"<sync.Client {options.client_id} at {options.url}"
+        if client is None:
+            return f"{where}, not started>"
+        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open_orders())}>"
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:
@@ -218,7 +236,7 @@ class Client:
 
 
 class _Reports:
-    """A client's reports, with orders that need no ``await``."""
+    """The reports of a client, with the orders of this package in them."""
 
     def __init__(self, thread: LoopThread, source: asynchronous.ReportStream) -> None:
         self._thread = thread

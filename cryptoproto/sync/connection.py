@@ -22,7 +22,7 @@ _CLOSE_TIMEOUT_S = 5.0
 def connect(url: str, **options: Unpack[ConnectArguments]) -> Connection:
     """Connect: ``with sync.connect(...) as connection`` or ``connection = sync.connect(...)``.
 
-    See :func:`cryptoproto.connect`, whose arguments and errors it has.
+    The arguments and errors are those of :func:`cryptoproto.connect`.
     """
     thread = LoopThread("connection")
     thread.start()
@@ -47,37 +47,37 @@ class Connection:
 
     @property
     def last_sequence(self) -> int:
-        """The last sequence that the exchange had seen of this client at the handshake."""
+        """The last sequence of this client that the exchange had seen at the handshake."""
         return self._connection.last_sequence
 
     @property
     def protocol(self) -> Protocol:
-        """Which form of the protocol is spoken."""
+        """Which form of the protocol the connection uses."""
         return self._connection.protocol
 
     @property
     def hold(self) -> float:
-        """For how many seconds throttling still holds sends, 0.0 when free."""
+        """For how many more seconds throttling holds sends; 0.0 if it does not."""
         return self._connection.hold
 
     @property
     def in_flight(self) -> int:
-        """How many requests wait for their response."""
+        """How many requests are waiting for a response."""
         return self._connection.in_flight
 
     @property
     def queued(self) -> int:
-        """How many events wait to be taken."""
+        """How many events are waiting to be read."""
         return self._connection.queued
 
     @property
     def is_open(self) -> bool:
-        """Whether calls can be made."""
+        """Whether the connection is open."""
         return self._thread.is_running and self._connection.is_open
 
     @property
     def error(self) -> CryptoprotoError | None:
-        """What ended the connection; ``None`` while it is open, and after :meth:`close`."""
+        """The error that ended the connection; ``None`` while it is open, and after :meth:`close`."""
         return self._connection.error
 
     def send(self, message: Outgoing, *, urgent: bool = False) -> int:
@@ -100,8 +100,8 @@ class Connection:
         return self._thread.run(lambda: self._connection.request(message, timeout=timeout))
 
     def events(self, *, timeout: float | None = None) -> Stream[Event]:
-        """The events; with *timeout*, the iteration ends when nothing came for so many seconds."""
-        return Stream(self._thread, self._connection.__aiter__, timeout=timeout)
+        """The events; with *timeout*, the iteration ends after so many seconds without one."""
+        return Stream(self._thread, self._connection.__aiter__, "events", timeout=timeout)
 
     def __iter__(self) -> Stream[Event]:
         if self._events is None:
@@ -109,7 +109,7 @@ class Connection:
         return self._events
 
     def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> None:
-        """Close the connection and end the thread, within *timeout* seconds and a little. Idempotent."""
+        """Close the connection within *timeout* seconds, and end the thread. Idempotent."""
         self._thread.close(lambda: self._connection.close(timeout), timeout)
 
     def __enter__(self) -> Self:
@@ -124,4 +124,4 @@ class Connection:
         self._thread.abandon(self._connection.close, _CLOSE_TIMEOUT_S)
 
     def __repr__(self) -> str:
-        return repr(self._connection)
+        return repr(self._connection).replace("<", "<sync.", 1)

@@ -1,4 +1,4 @@
-"""An exchange of one's own for scripts and notebooks."""
+"""The embedded exchange for scripts and notebooks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _CLOSE_TIMEOUT_S = 5.0
 
 
 class Exchange:
-    """An exchange in a thread; see :class:`cryptoproto.exchange.Exchange`, whose arguments and methods it has."""
+    """An exchange in its own thread, with the arguments and methods of :class:`cryptoproto.exchange.Exchange`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._exchange = asynchronous.Exchange(*args, **options)
         self._thread = LoopThread("exchange")
 
     def start(self) -> None:
-        """Listen; ``with`` does it."""
+        """Start to listen; ``with`` calls it."""
         self._thread.start()
         try:
             self._thread.run(self._exchange.start)
@@ -38,7 +38,7 @@ class Exchange:
         self._thread.close(lambda: self._exchange.close(code, reason), _CLOSE_TIMEOUT_S)
 
     def restart(self) -> None:
-        """An orderly restart: disconnect everybody with code 1012, and listen on the same ports again."""
+        """Restart: disconnect everybody with code 1012, and listen on the same ports again."""
         self._thread.run(self._exchange.restart)
 
     def __enter__(self) -> Self:
@@ -62,7 +62,7 @@ class Exchange:
 
     @property
     def public_key(self) -> PublicKey:
-        """The key that clients need as ``server_key``."""
+        """The public key of the exchange: what clients pass as ``server_key``."""
         return self._exchange.public_key
 
     @property
@@ -85,23 +85,23 @@ class Exchange:
         self._thread.call(lambda: self._exchange.register(client_id, public_key, balances))
 
     def deposit(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
-        """Money arrives for a client."""
+        """Deposit money into the account of a client."""
         self._thread.call(lambda: self._exchange.deposit(client_id, currency, amount, to_address=to_address))
 
     def withdraw(self, client_id: str, currency: str, amount: AmountLike, *, to_address: str = "") -> None:
-        """Money leaves a client's account."""
+        """Withdraw money from the account of a client."""
         self._thread.call(lambda: self._exchange.withdraw(client_id, currency, amount, to_address=to_address))
 
     def disable_pairs(self, trade_pairs: Iterable[str]) -> None:
-        """Refuse orders for these pairs, and broadcast it."""
+        """Disable trading on these pairs, and broadcast it."""
         self._thread.call(lambda: self._exchange.disable_pairs(trade_pairs))
 
     def enable_pairs(self, trade_pairs: Iterable[str]) -> None:
-        """Take orders for these pairs again, and broadcast it."""
+        """Enable trading on these pairs again, and broadcast it."""
         self._thread.call(lambda: self._exchange.enable_pairs(trade_pairs))
 
     def disconnect(self, client_id: str, code: int = 1001, reason: str = "") -> None:
-        """End a client's connection, if it has one, with any close code."""
+        """Close the connection of a client, if it has one, with this close code."""
         self._thread.call(lambda: self._exchange.disconnect(client_id, code, reason))
 
     def balances(self, client_id: str) -> UserBalanceResponse:
@@ -117,9 +117,14 @@ class Exchange:
         return self._thread.call(lambda: self._exchange.book(trade_pair))
 
     def totals(self) -> dict[str, Decimal]:
-        """All there is of each currency, fees included."""
+        """The total of each currency over all accounts, fees included."""
         return self._thread.call(self._exchange.totals)
 
     def flush(self) -> None:
-        """Wait until all that has happened is durable; at once without a journal."""
+        """Wait until everything that has happened is durable. Without a journal this returns at once."""
         self._thread.run(self._exchange.flush)
+
+    def __repr__(self) -> str:
+        if not self._thread.is_running:
+            return "<sync.Exchange, not running>"
+        return f"<sync.Exchange at {self.url}, connected clients: {len(self.connected_clients)}>"

@@ -1,4 +1,4 @@
-"""An event loop in a daemon thread, and how other threads ask it for something."""
+"""An event loop in a daemon thread, and calls into it from other threads."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from ..exceptions import ConfigurationError, ConnectionClosed
 
 __all__ = ["LoopThread"]
 
-logger = logging.getLogger("cryptoproto.sync")
+logger: logging.Logger = logging.getLogger("cryptoproto.sync")
 
 T = TypeVar("T")
 
 _GRACE_S: Final = 1.0
-"""How much longer than what it waits for closing may take, at each of its steps."""
+"""How much longer each step of closing may take than what it waits for."""
 _TURNS: Final = 20
+"""How many turns of the event loop tasks get to end by themselves before they are cancelled."""
 
 
 class LoopThread:
-    """Runs coroutines for other threads, which wait for them.
+    """Runs coroutines for other threads, which wait for the results.
 
     Args:
-        what: what it is for, in the words of an error: ``"client"``.
+        what: what runs in it, for error messages: ``"client"``.
     """
 
     def __init__(self, what: str) -> None:
@@ -38,7 +39,7 @@ class LoopThread:
 
     @property
     def is_running(self) -> bool:
-        """Whether it takes calls."""
+        """Whether calls can be made."""
         return self._loop is not None and not self._closing
 
     def start(self) -> None:
@@ -49,19 +50,19 @@ class LoopThread:
         """
         with self._lock:
             if self._thread is not None or self._closing:
-                raise ConfigurationError(f"a {self._what} is started once; make another one")
+                raise ConfigurationError(f"a {self._what} can be started only once; create a new one")
             self._loop = loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=_run, args=(loop,), name="cryptoproto-sync", daemon=True)
             self._thread.start()
 
     def run(self, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run the coroutine that *make* makes in the thread; returns its result, or raises its error, here.
+        """Run the coroutine that *make* makes in the thread, and return its result or raise its error here.
 
-        What interrupts the wait, Ctrl-C most of all, cancels the coroutine.
+        An interrupted wait, such as by Ctrl-C, cancels the coroutine.
 
         Raises:
-            ConnectionClosed: it was closed, now or before.
-            ConfigurationError: it was not started, or this is its own thread.
+            ConnectionClosed: the thread was closed, before or meanwhile.
+            ConfigurationError: the thread was not started, or this is the thread itself.
         """
         future = self._submit(make)
         try:
@@ -81,35 +82,35 @@ class LoopThread:
         return self.run(calling)
 
     def post(self, function: Callable[[], object]) -> None:
-        """Call a plain function in the thread some time soon, if it is running; for whoever cannot wait."""
+        """Call a plain function in the thread soon, without waiting. Does nothing if the thread has ended."""
         loop = self._loop
         if loop is not None and self.is_running:
             try:
                 loop.call_soon_threadsafe(function)
-            except RuntimeError:  # it ended this moment
+            except RuntimeError:  # it has just ended
                 return
 
     def close(self, finish: Callable[[], Coroutine[Any, Any, None]] | None, timeout: float) -> None:
-        """Run *finish*, cancel what else runs, and end the thread, within *timeout* seconds and a little. Idempotent.
+        """Run *finish* for at most *timeout* seconds, cancel all tasks, and end the thread. Idempotent.
 
         Raises:
-            ConfigurationError: this is its own thread.
+            ConfigurationError: this is the thread itself.
         """
         self._check_thread()
         failure = self._begin_end(finish, timeout)
         if self._thread is not None:
             self._thread.join(timeout + 3 * _GRACE_S)
-            if self._thread.is_alive():  # a callback of the user's own holds it; it is a daemon, so let it
+            if self._thread.is_alive():  # blocked by the user's callback; as a daemon it ends with the process
                 logger.warning("the thread of the %s did not end within %g s", self._what, timeout)
         if failure:
             raise failure[0]
 
     def abandon(self, finish: Callable[[], Coroutine[Any, Any, None]], timeout: float) -> None:
-        """As :meth:`close`, without waiting: for an owner that is forgotten by everybody."""
+        """Like :meth:`close`, without waiting; called when the owner is garbage collected."""
         self._begin_end(finish, timeout)
 
     def _begin_end(self, finish: Callable[[], Coroutine[Any, Any, None]] | None, timeout: float) -> list[BaseException]:
-        """The first time, begin to end; returns where the error is put, if there is one."""
+        """Start to end, if this is the first call; returns a list that receives the error, if there is one."""
         failure: list[BaseException] = []
         with self._lock:
             loop, first, self._closing = self._loop, not self._closing, True
@@ -119,7 +120,7 @@ class LoopThread:
 
     def _submit(self, make: Callable[[], Coroutine[Any, Any, T]]) -> Future[T]:
         self._check_thread()
-        with self._lock:  # what is submitted before the end of the loop is cancelled by it, and so ends
+        with self._lock:  # whatever is submitted before the loop ends is cancelled by it
             if self._closing:
                 raise self._closed()
             if self._loop is None:
@@ -127,13 +128,13 @@ class LoopThread:
             return asyncio.run_coroutine_threadsafe(make(), self._loop)
 
     def _closed(self) -> ConnectionClosed:
-        return ConnectionClosed(None, f"the {self._what} is closed; make another one")
+        return ConnectionClosed(None, f"the {self._what} is closed; create a new one")
 
     def _check_thread(self) -> None:
         if threading.current_thread() is self._thread:
             raise ConfigurationError(
-                f"this is the {self._what}'s own thread, in which on_event and throttle are called, and it would wait "
-                f"for itself; hand the work to another thread"
+                f"this is the thread of the {self._what} itself, which calls on_event and throttle: the call would "
+                f"wait for itself. Do the work in another thread"
             )
 
 
@@ -161,7 +162,7 @@ def _finish_and_stop(
 
 
 async def _finish(finish: Callable[[], Coroutine[Any, Any, None]] | None, timeout: float) -> None:
-    """Run *finish* to its end or for *timeout* seconds, then cancel all that is left."""
+    """Run *finish* for at most *timeout* seconds, then cancel the remaining tasks."""
     try:
         if finish is not None:
             async with asyncio.timeout(timeout):
@@ -170,7 +171,7 @@ async def _finish(finish: Callable[[], Coroutine[Any, Any, None]] | None, timeou
         pass
     finally:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for _ in range(_TURNS):  # those whom it woke end well
+        for _ in range(_TURNS):  # tasks that it woke can end by themselves
             if not tasks:
                 break
             await asyncio.sleep(0)

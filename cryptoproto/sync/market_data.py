@@ -25,10 +25,10 @@ _CLOSE_TIMEOUT_S = 5.0
 
 
 class MarketData:
-    """The public feed; see :class:`cryptoproto.MarketData`, whose arguments and methods it has.
+    """The public feed, with the arguments and methods of :class:`cryptoproto.MarketData`.
 
-    A book that is asked for is a copy, as it was at that moment, so that it does not change while it is looked at:
-    write ``feed.book("BTC_USD").best_bid`` each time.
+    Books are copies: a book that you hold does not change. For current prices, write
+    ``feed.book("BTC_USD").best_bid`` each time.
     """
 
     def __init__(
@@ -55,12 +55,12 @@ class MarketData:
         self._updates: Stream[MarketUpdate] | None = None
 
     def start(self) -> None:
-        """Begin to connect; ``with`` does it."""
+        """Start to connect; ``with`` calls it."""
         self._thread.start()
         self._thread.call(self._feed.start)
 
     def close(self, timeout: float = _CLOSE_TIMEOUT_S) -> None:
-        """End the feed and the thread, within *timeout* seconds and a little. Idempotent."""
+        """Close the feed within *timeout* seconds, and end the thread. Idempotent."""
         self._thread.close(lambda: self._feed.close(timeout), timeout)
 
     def __enter__(self) -> Self:
@@ -79,58 +79,58 @@ class MarketData:
     # What is known
 
     def book(self, trade_pair: str) -> OrderBook:
-        """The book of a pair as it is now: a copy."""
+        """A copy of the current book of a pair."""
         return self._now(lambda: copy.copy(self._feed.book(trade_pair)))
 
     @property
     def books(self) -> Mapping[str, OrderBook]:
-        """All books by pair as they are now: copies."""
+        """Copies of all current books, by pair."""
         return self._now(lambda: {pair: copy.copy(book) for pair, book in self._feed.books.items()})
 
     def last_trade(self, trade_pair: str) -> AnonymousTrade | None:
-        """The newest trade of a pair that was heard of."""
+        """The latest trade of a pair; ``None`` before the first."""
         return self._feed.last_trade(trade_pair)
 
     @property
     def enabled_pairs(self) -> frozenset[str]:
-        """The pairs of which a broadcast over this link said that they are traded."""
+        """The pairs that a broadcast on this connection enabled for trading."""
         return self._now(lambda: self._feed.enabled_pairs)
 
     @property
     def disabled_pairs(self) -> frozenset[str]:
-        """The pairs of which a broadcast over this link said that they are not traded."""
+        """The pairs that a broadcast on this connection disabled for trading."""
         return self._now(lambda: self._feed.disabled_pairs)
 
-    # How it is
+    # Its state
 
     @property
     def state(self) -> FeedStateChange:
-        """What the feed is doing, and why."""
+        """The current state of the feed."""
         return self._feed.state
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a live link."""
+        """Whether the feed is connected."""
         return self._feed.is_connected
 
     @property
     def connections(self) -> int:
-        """How often the feed went live."""
+        """How many times the feed has connected."""
         return self._feed.connections
 
     @property
     def dropped(self) -> int:
-        """How many trades and broadcasts were given up because the iteration was too slow."""
+        """How many trades and broadcasts were dropped because the iteration was too slow."""
         return self._feed.dropped
 
     @property
     def queued(self) -> int:
-        """How many updates wait to be iterated over."""
+        """How many updates are waiting to be read."""
         return self._feed.queued
 
     @property
     def crossed_books(self) -> int:
-        """How often a book became crossed."""
+        """How many times a book became crossed."""
         return self._feed.crossed_books
 
     # Waiting and iterating
@@ -144,16 +144,16 @@ class MarketData:
         return self._thread.run(waiting)
 
     def wait_connected(self, *, timeout: float | None = None) -> None:
-        """Wait until there is a live link; see :meth:`cryptoproto.MarketData.wait_connected`."""
+        """Wait until the feed is connected; see :meth:`cryptoproto.MarketData.wait_connected`."""
         self._thread.run(lambda: self._feed.wait_connected(timeout=timeout))
 
     def updates(self, *, timeout: float | None = None) -> Stream[MarketUpdate]:
-        """The updates; with *timeout*, the iteration ends when nothing came for so many seconds."""
-        return Stream(self._thread, self._feed.__aiter__, timeout=timeout)
+        """The updates; with *timeout*, the iteration ends after so many seconds without one."""
+        return Stream(self._thread, self._feed.__aiter__, "updates", timeout=timeout)
 
     def states(self, *, timeout: float | None = None) -> Stream[FeedStateChange]:
-        """The present state and every one that follows; *timeout* as for :meth:`updates`."""
-        return Stream(self._thread, self._feed.states, timeout=timeout)
+        """The current state and every later one; *timeout* as for :meth:`updates`."""
+        return Stream(self._thread, self._feed.states, "states", timeout=timeout)
 
     def __iter__(self) -> Stream[MarketUpdate]:
         if self._updates is None:
@@ -164,4 +164,4 @@ class MarketData:
         return self._thread.call(function) if self._thread.is_running else function()
 
     def __repr__(self) -> str:
-        return repr(self._feed)
+        return repr(self._feed).replace("<", "<sync.", 1)

@@ -1,4 +1,4 @@
-"""Orders for callers that do not await."""
+"""Orders without ``await``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import msgspec
 
 from ..client import Order as AsyncOrder
 from ..client import OrderStatus, Side, TimeInForce
-from ..client.account.order_table import OrderTable
+from ..client.account.order_table import OrderTable as AsyncOrderTable
 from ..messages import OwnTrade
 from .loop_thread import LoopThread
 
-__all__ = ["Order", "OrderDifference", "Orders"]
+__all__ = ["Order", "OrderDifference", "OrderTable"]
 
 T = TypeVar("T")
 
 
 class Order:
-    """One order; see :class:`cryptoproto.Order`, whose attributes it has. Two of the same order are equal."""
+    """One order, with the attributes of :class:`cryptoproto.Order`. Two objects for the same order are equal."""
 
     __slots__ = ("_order", "_thread")
 
@@ -30,112 +30,112 @@ class Order:
 
     @property
     def client_order_id(self) -> int | None:
-        """The client's own number for it."""
+        """The client's own number for the order."""
         return self._order.client_order_id
 
     @property
     def order_id(self) -> int | None:
-        """The exchange's number for it, ``None`` until it tells."""
+        """The exchange's number for the order; ``None`` until it is known."""
         return self._order.order_id
 
     @property
     def trade_pair(self) -> str:
-        """Base and quote currency."""
+        """Base and quote currency, like ``"BTC_USD"``."""
         return self._order.trade_pair
 
     @property
     def side(self) -> Side:
-        """Bought or sold."""
+        """Buy or sell."""
         return self._order.side
 
     @property
     def time_in_force(self) -> TimeInForce | None:
-        """``None`` for one that was placed elsewhere."""
+        """GTC, FOK or IOC; ``None`` if the order was not placed by this client."""
         return self._order.time_in_force
 
     @property
     def amount(self) -> Decimal:
-        """How much of the base currency it was for."""
+        """The amount of the order, in the base currency."""
         return self._order.amount
 
     @property
     def price(self) -> Decimal:
-        """The limit."""
+        """The limit price."""
         return self._order.price
 
     @property
     def ttl(self) -> int:
-        """Seconds until the exchange cancels it, 0 = for ever."""
+        """Seconds until the exchange cancels the order; 0 = never."""
         return self._order.ttl
 
     @property
     def terms_known(self) -> bool:
-        """Whether amount and price are those of the order."""
+        """Whether :attr:`amount` and :attr:`price` are known to be those of the order."""
         return self._order.terms_known
 
     @property
     def status(self) -> OrderStatus:
-        """Where it stands."""
+        """The status of the order."""
         return self._order.status
 
     @property
     def is_open(self) -> bool:
-        """Whether the exchange has accepted it and it is not at its end."""
+        """Whether the exchange has accepted the order and it is not closed."""
         return self._order.is_open
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more will happen to it."""
+        """Whether the order is closed: nothing more will happen to it."""
         return self._order.is_closed
 
     @property
     def remaining(self) -> Decimal:
-        """How much is not filled."""
+        """The amount that is not filled."""
         return self._order.remaining
 
     @property
     def filled(self) -> Decimal:
-        """How much is filled."""
+        """The amount that is filled."""
         return self._order.filled
 
     @property
     def average_price(self) -> Decimal | None:
-        """The mean price of the trades; ``None`` before the first."""
+        """The average price of the trades; ``None`` before the first."""
         return self._now(lambda: self._order.average_price)
 
     @property
     def trades(self) -> list[OwnTrade]:
-        """Its executions so far, oldest first."""
+        """The trades of the order so far, oldest first."""
         return list(self._order.trades)
 
     @property
     def fees(self) -> Decimal:
-        """What was charged, in the currency received."""
+        """The fees charged, in the currency received."""
         return self._order.fees
 
     @property
     def error(self) -> Exception | None:
-        """Why it was rejected or not sent, or that its outcome is unknown."""
+        """Why the order was rejected or not sent, or that its outcome is unknown."""
         return self._order.error
 
     @property
     def created_ns(self) -> int:
-        """When it was made here, in unix nanoseconds."""
+        """When the order was created here, in unix nanoseconds."""
         return self._order.created_ns
 
     @property
     def acknowledged_ns(self) -> int | None:
-        """When the word came that it was accepted."""
+        """When the order was accepted, in unix nanoseconds."""
         return self._order.acknowledged_ns
 
     @property
     def closed_ns(self) -> int | None:
-        """When the word came that it is at its end."""
+        """When the order was closed, in unix nanoseconds."""
         return self._order.closed_ns
 
     @property
     def changed_by(self) -> int:
-        """The transaction id of the last event about it, -1 before the first."""
+        """The transaction id of the last event about the order; -1 before the first."""
         return self._order.changed_by
 
     def wait_acknowledged(self, timeout: float | None = None) -> Order:
@@ -154,7 +154,7 @@ class Order:
         return self
 
     def _now(self, function: Callable[[], T]) -> T:
-        """What takes more than one attribute is read where nothing changes meanwhile."""
+        """Read something that takes more than one attribute in the thread that changes them."""
         return self._thread.call(function) if self._thread.is_running else function()
 
     def __eq__(self, other: object) -> bool:
@@ -168,7 +168,7 @@ class Order:
 
 
 class OrderDifference(msgspec.Struct, frozen=True):
-    """What the exchange's list says otherwise; see :class:`cryptoproto.OrderDifference`, whose attributes it has."""
+    """A difference from the exchange's list of orders, with the attributes of :class:`cryptoproto.OrderDifference`."""
 
     order: Order
     what: str
@@ -176,31 +176,34 @@ class OrderDifference(msgspec.Struct, frozen=True):
     there: OrderStatus | Decimal
 
 
-class Orders:
-    """Every order that is not at its end, and the latest of those that are; see :attr:`cryptoproto.Client.orders`."""
+class OrderTable:
+    """All orders that are not closed, and the latest closed ones; see :attr:`cryptoproto.Client.orders`."""
 
-    def __init__(self, thread: LoopThread, table: Callable[[], OrderTable]) -> None:
+    def __init__(self, thread: LoopThread, table: Callable[[], AsyncOrderTable]) -> None:
         self._thread = thread
         self._table = table
 
     def get(self, order_id: int) -> Order | None:
-        """The order with the exchange's number *order_id*, if it is known."""
+        """The order with this order id, if it is known."""
         return self._wrapped(self._now(lambda: self._table().get(order_id)))
 
     def by_client_order_id(self, client_order_id: int) -> Order | None:
-        """The order with the client's own number *client_order_id*, if it is known."""
+        """The order with this client order id, if it is known."""
         return self._wrapped(self._now(lambda: self._table().by_client_order_id(client_order_id)))
 
     def open_orders(self) -> list[Order]:
-        """Those that are open, in order of id, without asking the exchange."""
+        """The open orders as of the last event, sorted by order id, without asking the exchange."""
         return [Order(self._thread, order) for order in self._now(lambda: self._table().open_orders())]
 
     def __len__(self) -> int:
         return self._now(lambda: len(self._table()))
 
     def __iter__(self) -> Iterator[Order]:
-        """Every order that is known at this moment: closed ones first."""
+        """All orders that are known now, closed ones first."""
         return iter([Order(self._thread, order) for order in self._now(lambda: list(self._table()))])
+
+    def __repr__(self) -> str:
+        return f"<sync.OrderTable, orders: {len(self)}, open: {len(self.open_orders())}>"
 
     def _wrapped(self, order: AsyncOrder | None) -> Order | None:
         return None if order is None else Order(self._thread, order)

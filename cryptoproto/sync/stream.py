@@ -1,4 +1,4 @@
-"""What is told one after the other, to a thread that waits for it."""
+"""Iterating over an asynchronous iterator from another thread."""
 
 from __future__ import annotations
 
@@ -15,35 +15,38 @@ T = TypeVar("T")
 
 
 class Stream(Generic[T]):
-    """An iterator over what an asynchronous one gives. It ends when its owner is closed.
+    """An iterator over the items of an asynchronous iterator. It ends when its owner is closed.
 
     Args:
-        thread: where the asynchronous iterator belongs.
-        begin: makes it; called in that thread.
-        timeout: end the iteration when nothing came for so many seconds; ``None`` = wait for ever. Another loop over
-            it goes on where this one ended.
-        release: called in that thread when nobody reads any more.
+        thread: the thread of the asynchronous iterator.
+        begin: makes the asynchronous iterator; called in that thread.
+        what: what the items are, for the repr.
+        timeout: end the iteration after so many seconds without an item; ``None`` = wait for ever. The next loop
+            continues where this one ended.
+        release: called in that thread when the stream is closed.
     """
 
     def __init__(
         self,
         thread: LoopThread,
         begin: Callable[[], AsyncIterator[T]],
+        what: str,
         *,
         timeout: float | None = None,
         release: Callable[[AsyncIterator[T]], object] | None = None,
     ) -> None:
         self._thread = thread
+        self._what = what
         self._timeout = timeout
         self._release = release
-        self._arrived: list[T] = []  # one at the most
+        self._arrived: list[T] = []  # one at most
         self._source: AsyncIterator[T] = thread.call(begin)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        """The next one. Ctrl-C loses nothing: what had just arrived comes with the next call."""
+        """The next item. Ctrl-C loses nothing: an item that had just arrived is returned by the next call."""
         try:
             arrived = self._thread.run(self._next)
         except _Ended:
@@ -69,11 +72,14 @@ class Stream(Generic[T]):
         return self._arrived[0]
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading. Idempotent."""
         release, self._release = self._release, None
         if release is not None:
             source = self._source
             self._thread.post(lambda: release(source))
+
+    def __repr__(self) -> str:
+        return f"<sync.Stream of {self._what}>"
 
     def __del__(self) -> None:
         if hasattr(self, "_source"):

@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 TransportKind: TypeAlias = Literal["auto", "websockets", "picows"]
+"""The WebSocket library to use; ``"auto"`` is picows if it is installed."""
 
 
 def _resolve(kind: str) -> str:

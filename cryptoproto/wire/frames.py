@@ -165,17 +165,29 @@ class ServerFrameCodec:
         """The frame in *body*.
 
         Raises:
-            DecodeError: it is truncated, has trailing bytes, or has a wrong length or fill.
+            DecodeError: it is truncated, has trailing bytes, or has a wrong length or fill; or it has the other form of
+                the protocol, which the text says.
             UnsupportedMessageType: its type is unknown.
         """
+        try:
+            return self._decode(body)
+        except DecodeError as malformed:
+            other = Protocol.V5 if self._nested else Protocol.SIGNED
+            try:
+                ServerFrameCodec(other)._decode(body)
+            except DecodeError:
+                raise malformed from None
+            raise DecodeError(
+                f"the exchange speaks the other form of the protocol: pass protocol=Protocol.{other.name} "
+                f"(on the command line: --protocol {other.value})"
+            ) from None
+
+    def _decode(self, body: bytes) -> ServerFrame:
         head = self._head
         try:
             (kind,) = _INT.unpack_from(body)
             if self._nested and _LENGTH.unpack_from(body, 4)[0] != len(body) - 8:
-                raise DecodeError(
-                    "malformed server frame: its length field does not match its data; "
-                    "the exchange may speak the other protocol="
-                )
+                raise DecodeError("malformed server frame: its length field does not match its data")
             if kind == ServerFrameType.MESSAGE:
                 return self._decode_transaction(body)
             if kind == ServerFrameType.RPC_RESPONSE:

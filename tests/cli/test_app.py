@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -93,9 +94,47 @@ def test_a_mistake_is_explained_in_one_sentence(
     assert (result.code, result.out) == (code, "")
     assert words.format(nobody=nobody) in " ".join(result.err.split())
     assert "Traceback" not in result.err
+    as_json = shell(*(argument.format(nobody=nobody) for argument in arguments), "--json")
+    shown = json.loads(as_json.err)
+    assert (as_json.code, as_json.out, shown["exit_code"]) == (code, "", code)
+    assert words.format(nobody=nobody) in shown["message"]
 
 
 def test_a_missing_option_is_a_usage_error(shell: Shell) -> None:
     missing = shell("request", "balances")
     assert missing.code == 2
     assert "--url" in missing.err
+    shown = json.loads(shell("request", "balances", "--json").err)
+    assert (shown["error"], shown["exit_code"]) == ("UsageError", 2)
+    assert "--url" in shown["message"]
+
+
+def test_a_prompt_without_an_answer_is_an_error_in_json(shell: Shell) -> None:
+    result = shell("keygen", "new.pem", "--encrypt", "--json")
+    assert result.code == 1
+    assert json.loads(result.err.splitlines()[-1])["error"] == "Aborted"
+
+
+def test_flags_are_shown_without_a_type() -> None:
+    for command in ("--help", "tail --help", "order buy --help", "apikeys sign --help"):
+        shown = run(*command.split())
+        assert shown.code == 0
+        assert "bool" not in shown.out.lower()
+
+
+def test_the_help_names_the_exit_codes() -> None:
+    shown = " ".join(run("--help").out.split())
+    assert "3 no connection" in shown
+    assert "--install-completion" in shown
+
+
+def test_completion_knows_the_commands() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "cryptoproto"],
+        env=process_environment()
+        | {"_PYTHON__M_CRYPTOPROTO_COMPLETE": "complete_bash", "COMP_WORDS": "cryptoproto ord", "COMP_CWORD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "order" in done.stdout.split()

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.cli.demo import _Demo, _milliseconds, _shown
+from cryptoproto.cli.demo_bots import Taker
 from tests.support.command_line import run
 
 
@@ -18,3 +26,39 @@ def test_the_demonstration_for_people() -> None:
     shown = run("demo", "--seconds", "1", "--protocol", "v5")
     assert shown.code == 0, shown.err
     assert "all checks passed" in shown.out
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "0.01", "nan", "inf"])
+def test_a_time_that_is_too_short_or_not_a_time_is_a_usage_error(seconds: str) -> None:
+    result = run("demo", "--seconds", seconds)
+    assert result.code == 2
+    assert "--seconds" in result.err
+    assert "Traceback" not in result.err
+
+
+async def test_a_bot_that_fails_fails_the_demonstration(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise cp.StoreError("the bot failed")
+
+    monkeypatch.setattr(Taker, "run", fail)
+    with pytest.raises(cp.StoreError, match="the bot failed"):
+        await _Demo(1, 1, "v5", "auto", quiet=True).main()
+
+
+async def test_bots_that_do_not_settle_fail_the_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def never(_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Taker, "stop_trading", never)
+    monkeypatch.setattr("cryptoproto.cli.demo._PATIENCE_S", 0.01)
+    assert await _Demo(0.5, 1, "both", "auto", quiet=True).main() == 1
+    checks = {check["check"]: check["passed"] for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["the bots received everything in time"] is False
+
+
+def test_latencies_before_the_first_are_a_dash() -> None:
+    assert _shown([], 50) == "–"
+    assert _milliseconds([]) is None
+    assert (_shown([0.001], 99), _milliseconds([0.001])) == ("1.00", 1.0)

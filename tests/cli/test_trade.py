@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import signal
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Self
+
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.cli import trade
 from cryptoproto.sync.exchange import Exchange
-from tests.support.command_line import Shell
+from tests.support.command_line import Shell, start
 
 pytestmark = pytest.mark.usefixtures("venue")
 
@@ -39,8 +47,11 @@ def test_cancelling_everything(shell: Shell) -> None:
     placed = shell("order", "buy", "BTC_USD", "1", "10", "--ttl", "60")
     assert placed.code == 0
     assert "accepted" in placed.err
-    assert shell("order", "cancel-all", "--json").lines == [{"cancelled": 1, "open_orders": 0}]
-    assert "no open orders" in shell("order", "cancel-all").err
+    assert shell("order", "buy", "BTC_USD", "1", "11").code == 0
+    assert shell("order", "cancel-all", "--json").lines == [{"cancelled": 2, "open_orders": 0}]
+    assert "there were no open orders" in shell("order", "cancel-all").err
+    assert shell("order", "buy", "BTC_USD", "1", "11").code == 0
+    assert "1 order cancelled, none left open" in shell("order", "cancel-all").err
 
 
 def test_tail_shows_the_events_so_far(shell: Shell) -> None:
@@ -85,3 +96,127 @@ def test_an_encrypted_key_asks_for_its_password(shell: Shell, venue: Exchange) -
     refused = shell("request", "balances", stdin="wrong\n")
     assert refused.code == 2
     assert "Traceback" not in refused.err
+
+
+class Scripted:
+    """A connection that gives the events of a list and then waits for ever, or raises."""
+
+    def __init__(
+        self, *events: cp.Message, response: cp.Message | cp.Unknown | None = None, end: Exception | None = None
+    ):
+        self.sent: list[object] = []
+        self._events = [cp.Event(number, 1.0, message, 0, b"{}") for number, message in enumerate(events, 1)]
+        self._response = response
+        self._end = end
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    @property
+    def queued(self) -> int:
+        return len(self._events)
+
+    async def send(self, message: object) -> int:
+        self.sent.append(message)
+        return 1
+
+    async def request(self, *_: object, **__: object) -> object:
+        return self._response
+
+    async def __anext__(self) -> cp.Event:
+        if self._events:
+            return self._events.pop(0)
+        if self._end is not None:
+            raise self._end
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets that event")
+
+
+def environment_of(shell: Shell) -> dict[str, str]:
+    return {name: value for name, value in shell.environment.items() if value is not None}
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scripted], Scripted]:
+    """Has the commands use a scripted connection."""
+
+    def use(connection: Scripted) -> Scripted:
+        monkeypatch.setattr(trade, "connecting", lambda *_, **__: connection)
+        return connection
+
+    return use
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (None, "no answer came within 0.01 s"),
+        (cp.ConnectionClosed(1006, "cut"), "its answer did not come: connection closed with code 1006: cut"),
+        (cp.DecodeError("rubbish"), "its answer did not come: rubbish"),
+    ],
+)
+def test_an_order_without_an_answer_may_have_been_placed(
+    shell: Shell, scripted: Callable[[Scripted], Scripted], end: Exception | None, words: str
+) -> None:
+    connection = scripted(Scripted(cp.OrderNotFound(order_id=5), end=end))
+    result = shell("order", "buy", "BTC_USD", "1", "15000", "--timeout", "0.01")
+    assert result.code == 4
+    assert words in " ".join(result.err.split())
+    assert "`cryptoproto tail` shows whether it took effect" in " ".join(result.err.split())
+    assert len(connection.sent) == 1
+
+
+def test_an_exchange_that_reports_an_error_has_refused(shell: Shell, scripted: Callable[[Scripted], Scripted]) -> None:
+    scripted(Scripted(end=cp.TradesDisabled(3, "BTC_USD")))
+    result = shell("order", "cancel", "7", "--json")
+    assert result.code == 1
+    assert json.loads(result.err)["error"] == "TradesDisabled"
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_orders_that_stay_open_after_cancel_all_are_a_failure(
+    shell: Shell, scripted: Callable[[Scripted], Scripted], form: tuple[str, ...]
+) -> None:
+    left = cp.OpenOrder(order_id=1, amount=Decimal(1), price=Decimal(2))
+    cancelled = cp.BuyOrderCancelled(order_id=3, trade_pair="BTC_USD", time=(1, 0))
+    books = {"BTC_USD": cp.OpenOrders(buy=[left], sell=[left])}
+    scripted(Scripted(cancelled, response=cp.UserOrdersResponse(order_books=books)))
+    result = shell("order", "cancel-all", *form)
+    assert result.code == 1
+    if form:
+        assert result.lines == [{"cancelled": 1, "open_orders": 2}]
+    else:
+        assert "1 order cancelled; 2 orders still open" in result.err
+
+
+def test_a_response_of_an_unknown_type_is_shown_as_json(shell: Shell, scripted: Callable[[Scripted], Scripted]) -> None:
+    scripted(Scripted(response=cp.Unknown("Later", {"@type": "Later", "answer": 42})))
+    result = shell("request", "Later")
+    assert result.code == 0
+    assert json.loads(result.out) == {"@type": "Later", "answer": 42}
+
+
+def test_tail_runs_until_sigterm(shell: Shell, venue: Exchange) -> None:
+    assert shell("order", "buy", "BTC_USD", "1", "10").code == 0
+    with start("tail", "--json", cwd=shell.folder, env=environment_of(shell)) as program:
+        assert json.loads(program.first_line)["payload"]["@type"] == "SetBalance"
+        refused = shell("request", "balances")
+        assert refused.code == 5
+        assert f"in use on this machine by process {program.process.pid}" in " ".join(refused.err.split())
+        assert "--take-over" in refused.err
+        assert json.loads(shell("request", "balances", "--json").err)["error"] == "IdentityInUse"
+        assert program.process.poll() is None
+        assert program.kill(signal.SIGTERM) == 143
+    assert shell("request", "balances").code == 0
+
+
+def test_a_take_over_ends_the_other_connection(shell: Shell, venue: Exchange) -> None:
+    assert shell("order", "buy", "BTC_USD", "1", "10").code == 0
+    with start("tail", "--json", cwd=shell.folder, env=environment_of(shell)) as program:
+        assert shell("request", "balances", "--take-over").code == 0
+        assert program.process.wait(30) == 3
+        assert program.process.stderr is not None
+        assert json.loads(program.process.stderr.read())["error"] == "ConcurrentConnection"

@@ -136,6 +136,22 @@ def test_the_words_of_an_error_that_are_not_utf8_do_not_hide_it(protocol: Protoc
     assert ServerFrameCodec(protocol).decode(body) == ErrorFrame(2, "bad � word")
 
 
+@PROTOCOLS
+@pytest.mark.parametrize(("frame", "kind", "fields"), SERVER_FRAMES)
+def test_a_frame_of_the_other_form_is_named(
+    protocol: Protocol, frame: ServerFrame, kind: int, fields: list[tuple[str, Any]]
+) -> None:
+    other = Protocol.V5 if protocol is Protocol.SIGNED else Protocol.SIGNED
+    codec = ServerFrameCodec(protocol)
+    body = server_body(other, kind, *fields)
+    if protocol is Protocol.V5 and isinstance(frame, BroadcastFrame):
+        # The two forms of a broadcast differ in a length before the JSON, which is read as the beginning of the JSON.
+        assert codec.decode(body) == BroadcastFrame(struct.pack(">I", len(frame.payload)) + body[12:])
+        return
+    with pytest.raises(cp.DecodeError, match=rf"pass protocol=Protocol\.{other.name} .*--protocol {other.value}\)"):
+        codec.decode(body)
+
+
 @pytest.mark.parametrize("declared", [0, 1, 23, 25, 28, 2**31, 2**32 - 1])
 def test_the_nested_length_is_checked(declared: int) -> None:
     codec = ServerFrameCodec(Protocol.SIGNED)

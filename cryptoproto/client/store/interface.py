@@ -10,6 +10,7 @@ import msgspec
 __all__ = ["OutboxEntry", "OutboxKind", "Store"]
 
 OutboxKind: TypeAlias = Literal["place", "cancel", "cancel_all"]
+"""What an unconfirmed message asks the exchange to do."""
 
 
 class OutboxEntry(msgspec.Struct, kw_only=True):
