@@ -107,6 +107,7 @@ class Client:
 
         Raises:
             HandshakeError, ConcurrentConnection: a retry cannot succeed; the client is closed.
+            IdentityInUse: ``exclusive=True``, and another process of this machine uses the client id.
             ConfigurationError: the store cannot be used.
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
@@ -114,10 +115,10 @@ class Client:
         try:
             self._order_entry.restore()
             self._reports.restore()
+            self._reconnector.start()
         except CryptoprotoError:
             self._store.close()
             raise
-        self._reconnector.start()
         try:
             await self._reconnector.settled()
         except asyncio.CancelledError:

@@ -18,6 +18,7 @@ from ..exceptions import (
     OpenTimeout,
     ServerRestart,
 )
+from ..identity_lock import IdentityLock
 from ..reconnect import Backoff
 from ..reconnect.reachability import announce, watch
 from .event_stream import EventDelivery
@@ -67,6 +68,7 @@ class Reconnector:
         self._backoff = backoff
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
+        self._identity = IdentityLock(options.client_id, options.server_key.fingerprint)
         self._wake = asyncio.Event()
         self._after_restart = backoff.with_limits(initial=0.1, cap=0.5)
         self._restart_until = 0.0  # loop time
@@ -74,7 +76,13 @@ class Reconnector:
         self._keys_have_worked = False
 
     def start(self) -> None:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            IdentityInUse: the client is to be ``exclusive``, and another process of this machine uses the client id.
+        """
+        if self._options.lock:
+            self._identity.acquire(exclusive=self._options.exclusive)
         self._task = asyncio.get_running_loop().create_task(self._run(), name="cryptoproto-reconnector")
 
     async def settled(self) -> None:
@@ -91,6 +99,7 @@ class Reconnector:
             if connection is not None:
                 await connection.close(timeout)
             await asyncio.wait([task])
+        self._identity.release()
         self._link.enter(StateChange(State.CLOSED, "closed by this end", error=self.error))
 
     async def _run(self) -> None:
@@ -189,7 +198,12 @@ class Reconnector:
         """A connection that has shaken hands, and the transaction that it resumes from."""
         resume_from = await self._events.resume_point(self._options.resume_from)
         options = msgspec.structs.replace(
-            self._options, resume_from=resume_from, on_event=self._events.on_event, throttle=self._on_throttling
+            self._options,
+            resume_from=resume_from,
+            on_event=self._events.on_event,
+            throttle=self._on_throttling,
+            lock=False,  # the client holds it, between connections as well
+            exclusive=False,
         )
         on_events = self._events.receive if self._events.on_event is None else None
         connection = Connection(options, on_events=on_events)
@@ -206,6 +220,7 @@ class Reconnector:
     def _stop(self, error: CryptoprotoError) -> None:
         """End without :meth:`close`: whoever waits for an event or an outcome gets an error."""
         self.error = error
+        self._identity.release()
         self._link.enter(StateChange(State.CLOSED, str(error), error=error))
         self._events.fail(error)
         self._order_entry.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 
 import pytest
 
@@ -193,3 +195,23 @@ async def test_a_pause_that_the_rate_limit_asks_for_is_kept(script: Script, alic
         announce(client._options.url)
         await until_state(client, State.LIVE)
         assert loop.time() - before >= 4.9
+
+
+@virtual
+async def test_the_client_id_is_marked_as_in_use_between_connections_too(
+    script: Script, alice_key: cp.PrivateKey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    patient(script)
+    async with client_of(script, alice_key, backoff=slow()) as client:
+        script.peer.lose()
+        await until_state(client, State.WAITING)
+        with pytest.raises(cp.IdentityInUse):
+            await client_of(script, alice_key, exclusive=True).start()
+        client.reconnect_now()
+        await until_state(client, State.LIVE)
+        script.peer.close(4000, "another connection has taken over")
+        await until_state(client, State.CLOSED)
+        assert os.listdir(tmp_path / "cryptoproto") == [], "a client that is closed for good holds nothing"
+    async with client_of(script, alice_key, exclusive=True):
+        pass
