@@ -30,7 +30,7 @@ async def open_link(options: ConnectOptions, listener: Listener, opened: asyncio
             await opened
     except TimeoutError:
         raise OpenTimeout(f"{options.url} did not finish the handshake within {options.open_timeout:g} s") from None
-    except CryptoprotoError:  # some are an OSError, too
+    except CryptoprotoError:  # some of them are also an OSError
         raise
     except OSError as error:
         raise ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}") from error

@@ -241,7 +241,7 @@ class Pump:
     ) -> tuple[int, asyncio.Future[bytes]]:
         """Send a request; returns its id and the future of its response, which *at* is called with as it arrives."""
         if self.paused:
-            self.resume_reading()  # the response may come behind events that nobody takes now
+            self.resume_reading()  # the response may be behind events that fill the queue
         signer = self.signer
         if signer is None:
             number, frame = self.session.request_frame(payload)
@@ -266,7 +266,7 @@ class Pump:
     async def drain(self, transport: Transport) -> None:
         """Wait until the network accepts more data.
 
-        Reading goes on meanwhile: the exchange may accept nothing until its own data is read.
+        Reading continues meanwhile, because the exchange may accept nothing until its own data is read.
         """
         self._draining += 1
         self.resume_reading()
