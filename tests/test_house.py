@@ -140,8 +140,6 @@ def test_only_the_command_line_prints() -> None:
 
 LARGE_MODULES: Final = {
     "cryptoproto/client/order_entry.py": "to mend",
-    "cryptoproto/client/store/sqlite.py": "to mend",
-    "cryptoproto/connection/connection.py": "to mend",
     "cryptoproto/exchange/link.py": "to mend",
     "cryptoproto/exchange/server.py": "to mend",
 }
@@ -153,7 +151,6 @@ LONG_FUNCTIONS: Final = {
 LARGE_CLASSES: Final = {
     "cryptoproto/client/account/order.py:Order": "the fields that the protocol gives an order",
     "cryptoproto/client/event_stream.py:EventDelivery": "to mend",
-    "cryptoproto/connection/connection.py:Connection": "to mend",
     "cryptoproto/exchange/journal.py:Journal": "to mend",
     "cryptoproto/exchange/link.py:ClientLink": "to mend",
     "cryptoproto/exchange/server.py:Exchange": "to mend",
@@ -254,9 +251,6 @@ UNTESTED_BY_NAME: Final = {
     "cryptoproto/exchange/journal_schema.py": "tests/exchange/test_journal.py reads and writes by it",
     **to_mend("apikeys/server/", "stomp_broker stomp_peer"),
     **to_mend("client/", "client"),
-    **to_mend("client/account/", "account order order_table"),
-    **to_mend("client/store/", "interface memory sqlite"),
-    **to_mend("connection/", "closing connect event"),
     **to_mend("exchange/", "ledger venue"),
     **to_mend(
         "licensing/agent/",

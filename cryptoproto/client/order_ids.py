@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ..exceptions import ConfigurationError
-from .account.order import check_id
+from .account.terms import check_id
 
 __all__ = ["ClientOrderIds"]
 

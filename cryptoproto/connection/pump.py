@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any
 
 from ..exceptions import (
     ConfigurationError,
@@ -17,13 +17,12 @@ from ..exceptions import (
     HandshakeError,
     HeartbeatTimeout,
     HistoryRewound,
-    OpenTimeout,
     RequestTimeout,
     SlowConsumer,
 )
 from ..identity_lock import IdentityLock
 from ..messages import decode
-from ..transport import Closed, Heartbeat, OpenOptions, Transport, opener
+from ..transport import Closed, Heartbeat, Transport
 from ..wire import (
     BroadcastFrame,
     ClientSession,
@@ -41,6 +40,7 @@ from ..wire import (
 from .closing import CLOSE_TIMEOUT_S, ClosedHere, ending, own
 from .event import Event
 from .event_queue import EventQueue
+from .opening import open_link
 from .options import ConnectOptions, default_throttle
 from .requests import RequestTable
 from .signer import Signer
@@ -49,9 +49,6 @@ from .throttle import SendGate
 __all__ = ["Pump"]
 
 logger = logging.getLogger("cryptoproto.connection")
-
-_NO_PINGS_S: Final = 1e9
-E_ = TypeVar("E_", bound=CryptoprotoError)
 
 
 class Pump:
@@ -105,7 +102,7 @@ class Pump:
         self._has_queue = on_events is None and options.on_event is None
         self._heartbeat = Heartbeat(
             loop,
-            interval=options.ping_interval or _NO_PINGS_S,
+            interval=options.ping_interval or 1.0,  # if there is none, it is not started
             timeout=options.ping_timeout,
             ping=self._ping,
             deaf=lambda: self.paused,
@@ -119,37 +116,23 @@ class Pump:
         options = self._options
         if options.lock:
             self._identity.acquire(exclusive=options.exclusive)
-        open_options = OpenOptions(
-            ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
-        )
         try:
-            async with asyncio.timeout(options.open_timeout):
-                await opener(options.transport)(options.url, self, open_options)
-                await self._opened
-        except TimeoutError:
-            raise self._abandoned(
-                OpenTimeout(f"{options.url} did not finish the handshake within {options.open_timeout:g} s")
-            ) from None
+            await open_link(options, self, self._opened)
         except CryptoprotoError as error:
-            self._abandoned(error)
+            self._abandon(error)
             raise
-        except OSError as error:
-            raise self._abandoned(
-                ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}")
-            ) from error
         except BaseException:  # most often a cancellation; or what a custom opener raises
-            self._abandoned(ClosedHere(None, "connecting was cancelled"))
+            self._abandon(ClosedHere(None, "connecting was cancelled"))
             raise
         if options.protocol is Protocol.SIGNED:
             self.signer = Signer(asyncio.get_running_loop(), self.session.sign, self._dispatch, self._on_signer_failure)
         if options.ping_interval is not None and self.error is None:
             self._heartbeat.start()
 
-    def _abandoned(self, error: E_) -> E_:
+    def _abandon(self, error: CryptoprotoError) -> None:
         self.fail(error, None)
         if self.transport is not None:
             self.transport.abort()
-        return error
 
     # Called by the transport
 
@@ -258,7 +241,7 @@ class Pump:
     ) -> tuple[int, asyncio.Future[bytes]]:
         """Send a request; returns its id and the future of its response, which *at* is called with as it arrives."""
         if self.paused:
-            self.resume_reading()  # the response may come behind events that nobody takes now
+            self.resume_reading()  # the response may be behind events that fill the queue
         signer = self.signer
         if signer is None:
             number, frame = self.session.request_frame(payload)
@@ -283,7 +266,7 @@ class Pump:
     async def drain(self, transport: Transport) -> None:
         """Wait until the network accepts more data.
 
-        Reading goes on meanwhile: the exchange may accept nothing until its own data is read.
+        Reading continues meanwhile, because the exchange may accept nothing until its own data is read.
         """
         self._draining += 1
         self.resume_reading()
@@ -377,8 +360,6 @@ class Pump:
                 signer.end(lambda: own(error, sent=False))
         if code is not None and self.transport is not None:
             self.transport.close(code, "" if code == CloseCode.NORMAL else str(self.error)[:100], timeout)
-
-    # Inside
 
     def _dispatch(self, draft: Draft, signature: bytes) -> None:
         if self.transport is not None and self.error is None:

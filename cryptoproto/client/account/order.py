@@ -11,31 +11,10 @@ from decimal import Context, Decimal
 from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
-from ...messages import (
-    AmountLike,
-    OwnTrade,
-    PlaceBuyFoKOrder,
-    PlaceBuyIoCOrder,
-    PlaceBuyLimitOrder,
-    PlaceOrder,
-    PlaceSellFoKOrder,
-    PlaceSellIoCOrder,
-    PlaceSellLimitOrder,
-    exact,
-    plain,
-)
+from ...messages import AmountLike, OwnTrade, PlaceOrder, exact, plain
+from .terms import TERMS, Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
 
-__all__ = [
-    "EXACT",
-    "Order",
-    "OrderStatus",
-    "Side",
-    "TimeInForce",
-    "check_id",
-    "place_message",
-    "to_side",
-    "to_time_in_force",
-]
+__all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
 
 EXACT: Final = Context(prec=200, traps=[])
 """For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
@@ -46,24 +25,6 @@ _multiply: Final = EXACT.multiply
 # A quotient may have no end. Forty digits are twelve more than Python's default.
 _QUOTIENT: Final = Context(prec=40, traps=[])
 _ZERO: Final = Decimal(0)
-
-
-class Side(enum.Enum):
-    """Which side of the market an order is on."""
-
-    BUY = "buy"
-    SELL = "sell"
-
-
-class TimeInForce(enum.Enum):
-    """What happens to the part of an order that is not filled immediately."""
-
-    GTC = "gtc"
-    """Good till cancelled: it rests in the book, until its ttl expires if it has one."""
-    FOK = "fok"
-    """Fill or kill: all of it is filled immediately, or nothing."""
-    IOC = "ioc"
-    """Immediate or cancel: what is not filled immediately is cancelled."""
 
 
 class OrderStatus(enum.Enum):
@@ -89,97 +50,6 @@ class OrderStatus(enum.Enum):
 
 
 _ENDED_UNPLACED: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT, OrderStatus.UNKNOWN))
-_KINDS: Final[dict[tuple[Side, TimeInForce], type[PlaceOrder]]] = {
-    (Side.BUY, TimeInForce.GTC): PlaceBuyLimitOrder,
-    (Side.SELL, TimeInForce.GTC): PlaceSellLimitOrder,
-    (Side.BUY, TimeInForce.FOK): PlaceBuyFoKOrder,
-    (Side.SELL, TimeInForce.FOK): PlaceSellFoKOrder,
-    (Side.BUY, TimeInForce.IOC): PlaceBuyIoCOrder,
-    (Side.SELL, TimeInForce.IOC): PlaceSellIoCOrder,
-}
-_TERMS: Final = {kind: terms for terms, kind in _KINDS.items()}
-
-
-_SIDES: Final = {side.value: side for side in Side}
-_TIMES_IN_FORCE: Final = {each.value: each for each in TimeInForce}
-
-
-def to_side(side: Side | str) -> Side:
-    """*side* as a :class:`Side`; strings in any case are accepted.
-
-    Raises:
-        OrderInvalid: it is something else.
-    """
-    if isinstance(side, Side):
-        return side
-    found = _SIDES.get(side.lower()) if isinstance(side, str) else None
-    if found is None:
-        raise OrderInvalid(f'side={side!r:.40} must be "buy" or "sell", or a Side')
-    return found
-
-
-def to_time_in_force(time_in_force: TimeInForce | str) -> TimeInForce:
-    """*time_in_force* as a :class:`TimeInForce`; strings in any case are accepted.
-
-    Raises:
-        OrderInvalid: it is something else.
-    """
-    if isinstance(time_in_force, TimeInForce):
-        return time_in_force
-    found = _TIMES_IN_FORCE.get(time_in_force.lower()) if isinstance(time_in_force, str) else None
-    if found is None:
-        raise OrderInvalid(
-            f'time_in_force={time_in_force!r:.40} must be "gtc" (good till cancelled), "fok" (fill or kill) or "ioc" '
-            f"(immediate or cancel), or a TimeInForce"
-        )
-    return found
-
-
-def check_id(value: object, name: str) -> int:
-    """*value* as an order id or client order id, called *name* in an error.
-
-    Raises:
-        OrderInvalid: it is not an int (bools are not accepted), or does not fit into 64 bits.
-    """
-    if type(value) is not int:
-        raise OrderInvalid(f"{name}={value!r:.40} must be an int, not {type(value).__name__}")
-    if not -(2**63) <= value < 2**63:
-        raise OrderInvalid(f"{name}={value!r:.40} does not fit into 64 bits")
-    return value
-
-
-def place_message(
-    trade_pair: str,
-    side: Side | str,
-    *,
-    amount: AmountLike,
-    price: AmountLike,
-    time_in_force: TimeInForce | str = TimeInForce.GTC,
-    ttl: int = 0,
-    client_order_id: int | None,
-) -> PlaceOrder:
-    """The message that places this order: one of six, for each side and time in force.
-
-    Args:
-        trade_pair: base and quote currency, ``"BTC_USD"``.
-        side: ``"buy"`` or ``"sell"``, in any case, or a :class:`Side`.
-        amount: how much of the base currency.
-        price: the limit, in the quote currency.
-        time_in_force: ``"gtc"``, ``"fok"`` or ``"ioc"``, in any case, or a :class:`TimeInForce`.
-        ttl: seconds until the exchange cancels the remainder, in whole minutes; 0 = never.
-        client_order_id: the client's own number for the order.
-
-    Raises:
-        OrderInvalid: an argument has the wrong type or a value that is not listed above, or an amount or price is a
-            float, not a number, or not greater than zero.
-    """
-    if type(side) is not Side:
-        side = to_side(side)
-    if type(time_in_force) is not TimeInForce:
-        time_in_force = to_time_in_force(time_in_force)
-    if client_order_id is not None and type(client_order_id) is not int:
-        check_id(client_order_id, "client_order_id")
-    return _KINDS[side, time_in_force](trade_pair, amount, price, client_order_id, ttl)
 
 
 class Order:
@@ -253,7 +123,7 @@ class Order:
     @classmethod
     def of(cls, message: PlaceOrder, *, created_ns: int | None = None) -> Self:
         """The order that *message* places."""
-        side, time_in_force = _TERMS[type(message)]
+        side, time_in_force = TERMS[type(message)]
         order = cls.__new__(cls)  # without __init__(): the message has validated everything
         order.client_order_id = message.client_order_id
         order.trade_pair = message.trade_pair

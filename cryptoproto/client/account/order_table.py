@@ -240,9 +240,9 @@ class OrderTable:
             self._acknowledge(order, now_ns)
         self._close(order, OrderStatus.FILLED, now_ns)
 
-    def _identify(self, told: Any, trade_pair: str, side: Side, now_ns: int) -> Order:
+    def _identify(self, message: Any, trade_pair: str, side: Side, now_ns: int) -> Order:
         """The order with an order id that is new, found by its client order id, or else created."""
-        order_id, client_order_id = told.order_id, told.client_order_id
+        order_id, client_order_id = message.order_id, message.client_order_id
         if client_order_id is not None:
             order = self._by_client_order_id.get(client_order_id)
             # The other terms are compared because somebody else may have used the same number before, in which case

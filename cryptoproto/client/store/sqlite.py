@@ -18,7 +18,7 @@ __all__ = ["SqliteStore"]
 
 _COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence"
 _CHECKPOINT_COMMITS: Final = 1000  # a checkpoint waits for the disk twice, so it is made in a thread
-_BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if SQLite's message about damage is damaged, too
+_BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if damage makes SQLite's message unreadable
 
 
 class SqliteStore:
