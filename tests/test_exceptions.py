@@ -57,6 +57,7 @@ def _kinds() -> list[tuple[str, type[cp.CryptoprotoError]]]:
 
 # What is not constructed from a single text.
 ARGUMENTS: dict[type[cp.CryptoprotoError], tuple[object, ...]] = {
+    cp.IdentityInUse: ("alice", 4711),
     cp.ServerError: (2, "no amount"),
     cp.HistoryRewound: (42, 17),
     cp.ConnectionClosed: (4000, "taken over"),

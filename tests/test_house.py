@@ -248,26 +248,7 @@ UNTESTED_BY_NAME: Final = {
     "cryptoproto/version.py": "a constant",
     "cryptoproto/cli/license_manager.py": "tests/cli/test_license.py has all license commands",
     "cryptoproto/cli/license_options.py": "tests/cli/test_license.py has all license commands",
-    "cryptoproto/exchange/journal_schema.py": "tests/exchange/test_journal.py reads and writes by it",
-    **to_mend("apikeys/server/", "stomp_broker stomp_peer"),
-    **to_mend("client/", "client"),
-    **to_mend("exchange/", "ledger venue"),
-    **to_mend(
-        "licensing/agent/",
-        "agent client_activity clock composer manager_link standing token_cache token_keeper",
-    ),
-    **to_mend(
-        "licensing/manager/",
-        "administration database keyring ledger manager reply server throttle usage",
-    ),
-    **to_mend(
-        "licensing/request/",
-        "activity codec cpuid endpoint layout logins machine refusal request structure",
-    ),
-    **to_mend("licensing/sealing/", "key_text keypair sealing token"),
-    **to_mend("reconnect/", "reachability subscription"),
-    **to_mend("sync/", "client connection exchange loop_thread market_data orders stream"),
-    **to_mend("transport/", "base heartbeat memory picows sans_io"),
+    "cryptoproto/licensing/request/endpoint.py": "two constants",
 }
 
 

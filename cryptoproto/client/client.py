@@ -26,7 +26,7 @@ from ..messages import (
 )
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable, Side, TimeInForce
-from .account.order import place_message
+from .account.terms import check_id, place_message
 from .event_stream import EventDelivery, EventStream
 from .link import Link, not_sent
 from .metrics import Metrics, MetricsSnapshot
@@ -191,7 +191,7 @@ class Client:
             OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
                 outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
-        number = self._ids.next() if client_order_id is None else client_order_id
+        number = self._ids.choose(client_order_id)
         message = place_message(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )
@@ -220,6 +220,7 @@ class Client:
         order_id = order.order_id if isinstance(order, Order) else order
         if order_id is None:
             raise OrderRejected(f"{order!r} has no order id: the exchange has not accepted it")
+        check_id(order_id, "order_id")
         try:
             await self._submit(Pending(kind=Kind.CANCEL, order_id=order_id), CancelOrder(order_id), timeout, wait)
         except OrderNotOpen:

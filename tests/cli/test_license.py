@@ -299,10 +299,11 @@ def test_a_broken_cache_does_not_keep_a_token_away(cli: Cli, network: InMemory, 
 
 @pytest.mark.usefixtures("network")
 @pytest.mark.parametrize("columns", ["40", "80", "250"])
-def test_locks_and_usage_can_be_read_at_any_width(
-    cli: Cli, world: str, columns: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", columns)
+def test_locks_and_usage_can_be_read_at_any_width(world: str, columns: str, tmp_path: Path) -> None:
+    def cli(*arguments: str) -> tuple[int, str, str]:
+        result = run("license", *arguments, cwd=tmp_path, env={"COLUMNS": columns})
+        return result.code, result.out, result.err
+
     digest = cli("config-hash", "--package", "gw", "--login", "A1")[1].strip()
     assert cli("acquire", "https://lm", *GATEWAY, "--login", "A1")[0] == 0
     assert cli("acquire", "https://lm", *GATEWAY, "--login", "A2")[0] != 0

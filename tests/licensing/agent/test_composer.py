@@ -6,6 +6,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.licensing import Deployment
+from cryptoproto.licensing.agent import composer as composer_module
 from cryptoproto.licensing.agent.composer import RequestComposer
 from tests.support.licensing.simulated_time import SECOND, START_NS
 
@@ -52,7 +53,7 @@ def test_reports_are_counted_and_cut() -> None:
 def test_fixed_facts_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = composer()
     first = made.machine_facts(START_NS)
-    monkeypatch.setattr("cryptoproto.licensing.agent.composer.fixed_facts", lambda: {"hostname": "another"})
+    monkeypatch.setattr(composer_module, "fixed_facts", lambda: {"hostname": "another"})
     assert made.machine_facts(START_NS)["hostname"] == first["hostname"]
 
 
