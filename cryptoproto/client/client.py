@@ -30,13 +30,14 @@ from .account.terms import check_id, place_message
 from .event_stream import EventDelivery, EventStream
 from .link import Link, not_sent
 from .metrics import Metrics, MetricsSnapshot
-from .order_entry import OrderEntry, Submission
+from .order_entry import OrderEntry
 from .order_ids import ClientOrderIds
 from .outcomes import Kind, OrderNotOpen, Pending
 from .reconnector import Reconnector
 from .reports import Reports, ReportStream
 from .states import StateChange
 from .store import Store, open_store
+from .submission import Submission
 
 __all__ = ["Client"]
 
@@ -199,6 +200,7 @@ class Client:
         submission = Submission(
             Pending(kind=Kind.PLACE, client_order_id=number),
             encode(message),
+            self._loop.create_future(),
             order=order,
             deadline=self._loop.time() + timeout,
             resend=self._resend if resend is None else resend == "once",
@@ -236,7 +238,13 @@ class Client:
         await self._submit(Pending(kind=Kind.CANCEL_ALL), CancelAllOrders(), timeout, wait)
 
     async def _submit(self, pending: Pending, message: Message, timeout: float, wait: bool) -> None:
-        submission = Submission(pending, encode(message), deadline=self._loop.time() + timeout, resend=self._resend)
+        submission = Submission(
+            pending,
+            encode(message),
+            self._loop.create_future(),
+            deadline=self._loop.time() + timeout,
+            resend=self._resend,
+        )
         await self._order_entry.submit(submission, wait=wait)
 
     # Questions

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from ..connection import Connection, Event
 from ..exceptions import (
     ConnectionClosed,
@@ -36,42 +34,13 @@ from .link import Link, not_sent
 from .metrics import Metrics
 from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
 from .rate_limiter import RateLimiter
-from .reports import OutcomeReport, Reports
+from .reports import Reports
 from .store import OutboxEntry, Store
+from .submission import SendAgain, Submission
 
-__all__ = ["OrderEntry", "Submission"]
+__all__ = ["OrderEntry"]
 
 _PROBE_TIMEOUT_S: Final = 5.0
-
-
-class Submission(msgspec.Struct, eq=False):
-    """A message on its way: what was sent, for whom, and the future of its outcome.
-
-    Attributes:
-        pending: what outcomes know of it.
-        payload: its JSON.
-        order: the order that it places, or ``None``.
-        deadline: loop time until which it makes sense to send it.
-        resend: whether to send it once more if the exchange has not received it.
-        key: its number in the store's outbox, ``None`` while it is not there.
-        sent_ns: when it was handed to the connection, in unix nanoseconds.
-        caller_left: whether nobody waits for the answer any more.
-        answer: resolved with ``None`` when it took effect, or with the error that says why not.
-    """
-
-    pending: Pending
-    payload: bytes
-    order: Order | None = None
-    deadline: float = 0.0
-    resend: bool = False
-    key: int | None = None
-    sent_ns: int = 0
-    caller_left: bool = False
-    answer: asyncio.Future[CryptoprotoError | None] | None = None
-
-
-class _SendAgain(CryptoprotoError):
-    """Not an error but an answer: the exchange has not received the message, and it is to be sent once more."""
 
 
 class OrderEntry:
@@ -124,8 +93,10 @@ class OrderEntry:
             elif isinstance(message, PlaceOrder):
                 order = Order.of(message, created_ns=entry.created_ns)
                 self._account.orders.add(order)
-            submission = Submission(pending, entry.payload, order=order, key=entry.key, caller_left=True)
-            self._submissions[pending] = submission
+            answer = self._loop.create_future()
+            self._submissions[pending] = Submission(
+                pending, entry.payload, answer, order=order, key=entry.key, caller_left=True
+            )
             self._outcomes.add(pending, entry.sequence)
 
     # Sending
@@ -144,12 +115,12 @@ class OrderEntry:
         try:
             while True:
                 await self._send_by_deadline(submission, wait=wait)
-                answer = submission.answer
-                if pending.kind is Kind.CANCEL_ALL and answer is not None and not answer.done():
+                if pending.kind is Kind.CANCEL_ALL and not submission.answer.done():
                     await self._probe(submission)  # no event answers it; the response to a request comes after it
                 error = await self._outcome(submission)
-                if not isinstance(error, _SendAgain):
+                if not isinstance(error, SendAgain):
                     break
+                submission.answer = self._loop.create_future()
                 wait = True  # it is to be sent again, which needs a connection
         except asyncio.CancelledError:
             self._on_cancelled(submission)
@@ -224,7 +195,6 @@ class OrderEntry:
                 self._account.orders.withdraw(order)
             raise
         submission.sent_ns = now_ns
-        submission.answer = self._loop.create_future()
         self._submissions[pending] = submission
         self._outcomes.add(pending, sequence)
         self._metrics.count(_SENT[kind])
@@ -236,8 +206,6 @@ class OrderEntry:
     async def _outcome(self, submission: Submission) -> CryptoprotoError | None:
         """Wait for the outcome until the deadline, and for one probe longer if the connection is up."""
         answer = submission.answer
-        if answer is None:
-            raise RuntimeError("the outcome of a message that was not sent cannot be awaited")
         await asyncio.wait([answer], timeout=max(submission.deadline - self._loop.time(), 0.0))
         if not answer.done() and self._link.live() is not None:
             await self._probe(submission)
@@ -272,14 +240,13 @@ class OrderEntry:
     def _on_cancelled(self, submission: Submission) -> None:
         """Its caller has left: the outcome is reported, now if it is known, or when it becomes known."""
         submission.caller_left = True
-        answer = submission.answer
-        outcome = answer.result() if answer is not None and answer.done() else None
-        if answer is not None and answer.done() and not isinstance(outcome, _SendAgain):
-            self._reports.add(_report(submission, outcome))
+        outcome = submission.answer.result() if submission.answer.done() else None
+        if submission.answer.done() and not isinstance(outcome, SendAgain):
+            self._reports.add(submission.report(outcome))
         elif submission.pending.sequence is None:
             error = not_sent("the call was cancelled before it was sent")
             self._not_sent(submission, error)
-            self._reports.add(_report(submission, error))
+            self._reports.add(submission.report(error))
 
     # Settling
 
@@ -313,36 +280,33 @@ class OrderEntry:
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
             if error is None and order.acknowledged_ns is not None and submission.sent_ns:
                 self._metrics.order_to_acknowledgement.record(order.acknowledged_ns - submission.sent_ns)
-        answer = submission.answer
-        if answer is not None and not answer.done():
-            answer.set_result(error)
+        if not submission.answer.done():
+            submission.answer.set_result(error)
 
     def _forget(self, submission: Submission, through: int, error: CryptoprotoError | None) -> None:
         """Take it out of the outbox; its outcome becomes a report there if nobody waits for it."""
         key = submission.key
         if submission.caller_left:
-            self._reports.add(_report(submission, error), key=key, settled_through=through)
+            self._reports.add(submission.report(error), key=key, settled_through=through)
         elif key is not None:
             self._store.remove(key, through)
         submission.key = None
-        pending = submission.pending
-        del self._submissions[pending]
-        self._outcomes.remove(pending)
+        del self._submissions[submission.pending]
+        self._outcomes.remove(submission.pending)
 
     def _was_not_received(self, submission: Submission) -> None:
-        answer = submission.answer
         again = submission.resend and not submission.caller_left and self._loop.time() < submission.deadline
         error = not_sent("the connection was lost before the exchange received it")
         self._forget(submission, self._account.position, error)
         self._outcomes.withdraw(submission.pending)
-        if again and answer is not None:
+        if again:
             submission.resend = False
             self._metrics.count("resent")
-            answer.set_result(_SendAgain())
+            submission.answer.set_result(SendAgain())
             return
         self._not_sent(submission, error)
-        if answer is not None and not answer.done():
-            answer.set_result(error)
+        if not submission.answer.done():
+            submission.answer.set_result(error)
 
     def _not_sent(self, submission: Submission, error: CryptoprotoError) -> None:
         self._metrics.count("not_sent")
@@ -371,8 +335,7 @@ class OrderEntry:
         last_sequence = connection.last_sequence
         if last_sequence < self._last_answered:
             raise HistoryRewound(self._last_answered, last_sequence, "sequence")
-        complete = resumed_from >= 0
-        self._is_whole |= resumed_from == 0
+        complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
 
         def on_orders(response: Message | Unknown) -> None:
@@ -428,16 +391,10 @@ class OrderEntry:
         """Answer everybody who waits: nothing more is sent or received."""
         self.rate_limiter.end(self._link.closed)
         for submission in list(self._submissions.values()):
-            answer = submission.answer
-            if answer is not None and not answer.done():
-                answer.set_result(self._unknown(submission, "the client was closed before the exchange answered"))
+            if not submission.answer.done():
+                submission.answer.set_result(self._unknown(submission, "the client was closed before the answer came"))
         self._account.orders.end(ConnectionClosed(None, "the client is closed"))
         self._reports.end()
-
-
-def _report(submission: Submission, error: CryptoprotoError | None) -> OutcomeReport:
-    pending = submission.pending
-    return OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error)
 
 
 _SENT: Final = {Kind.PLACE: "orders_sent", Kind.CANCEL: "cancels_sent", Kind.CANCEL_ALL: "cancel_alls_sent"}

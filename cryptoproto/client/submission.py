@@ -1,0 +1,49 @@
+"""A message on its way through order entry."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from ..exceptions import CryptoprotoError
+from .account import Order
+from .outcomes import Pending
+from .reports import OutcomeReport
+
+__all__ = ["SendAgain", "Submission"]
+
+
+class Submission(msgspec.Struct, eq=False):
+    """A message on its way: what was sent, for whom, and the future of its outcome.
+
+    Attributes:
+        pending: what outcomes know of it.
+        payload: its JSON.
+        answer: resolved with ``None`` when it took effect, or with the error that says why not.
+        order: the order that it places, or ``None``.
+        deadline: loop time until which it makes sense to send it.
+        resend: whether to send it once more if the exchange has not received it.
+        key: its number in the store's outbox, ``None`` while it is not there.
+        sent_ns: when it was handed to the connection, in unix nanoseconds.
+        caller_left: whether nobody waits for the answer any more.
+    """
+
+    pending: Pending
+    payload: bytes
+    answer: asyncio.Future[CryptoprotoError | None]
+    order: Order | None = None
+    deadline: float = 0.0
+    resend: bool = False
+    key: int | None = None
+    sent_ns: int = 0
+    caller_left: bool = False
+
+    def report(self, error: CryptoprotoError | None) -> OutcomeReport:
+        """The report of its outcome, for whoever reads :meth:`cryptoproto.Client.reports`."""
+        pending = self.pending
+        return OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error)
+
+
+class SendAgain(CryptoprotoError):
+    """Not an error but an answer: the exchange has not received the message, and it is to be sent once more."""

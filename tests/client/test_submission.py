@@ -1,0 +1,28 @@
+"""A message on its way knows what it would be reported as."""
+
+from __future__ import annotations
+
+import asyncio
+
+import cryptoproto as cp
+from cryptoproto.client.outcomes import Kind, Pending
+from cryptoproto.client.submission import Submission
+
+
+def answer() -> asyncio.Future[cp.CryptoprotoError | None]:
+    return asyncio.get_running_loop().create_future()
+
+
+async def test_the_report_of_an_outcome() -> None:
+    error = cp.OrderRejected("no")
+    place = Submission(Pending(kind=Kind.PLACE, client_order_id=5), b"{}", answer())
+    assert place.report(error) == cp.OutcomeReport(Kind.PLACE, 5, None, error)
+    cancel = Submission(Pending(kind=Kind.CANCEL, order_id=7), b"{}", answer())
+    assert cancel.report(None) == cp.OutcomeReport(Kind.CANCEL, None, 7, None)
+
+
+async def test_two_submissions_of_the_same_content_are_two() -> None:
+    one, other = (Submission(Pending(kind=Kind.CANCEL_ALL), b"{}", answer()) for _ in range(2))
+    assert one != other
+    assert one.pending != other.pending
+    assert len({one.pending, other.pending}) == 2
