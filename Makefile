@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,metrics,bench,dev
 
-.PHONY: help setup demo demo-apikeys demo-license test test-debug coverage matrix lint bench clean
+.PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate matrix lint bench clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -43,16 +43,22 @@ demo-apikeys: $(READY)
 demo-license: $(READY)
 	$(BIN)/python examples/license_demo.py
 
+# COVERAGE=1 also measures it, child processes included.
+PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest -p no:cov,$(BIN)/python -m pytest)
+
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	$(if $(COVERAGE),$(BIN)/coverage erase)
+	$(PYTEST) --numprocesses auto --dist worksteal
 
 test-debug: $(READY)
 	PYTHONDEVMODE=1 PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal \
 		-o asyncio_debug=true tests/connection tests/client tests/transport tests/reconnect tests/market_data
 
 coverage: $(READY)
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -p no:cov --numprocesses auto --dist worksteal
+	$(MAKE) test COVERAGE=1
+	$(MAKE) coverage-gate
+
+coverage-gate: $(READY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet --show-contexts -o coverage.json
 	$(BIN)/python -m tools.coverage_gate coverage.json $(GATE)
