@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -16,6 +17,12 @@ import pytest
 import cryptoproto as cp
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
