@@ -154,7 +154,6 @@ LARGE_CLASSES: Final = {
     "cryptoproto/client/account/order.py:Order": "the fields that the protocol gives an order",
     "cryptoproto/client/event_stream.py:EventDelivery": "to mend",
     "cryptoproto/connection/connection.py:Connection": "to mend",
-    "cryptoproto/exchange/journal.py:Journal": "to mend",
     "cryptoproto/exchange/link.py:ClientLink": "to mend",
     "cryptoproto/exchange/server.py:Exchange": "to mend",
 }
