@@ -142,20 +142,15 @@ LARGE_MODULES: Final = {
     "cryptoproto/client/order_entry.py": "to mend",
     "cryptoproto/client/store/sqlite.py": "to mend",
     "cryptoproto/connection/connection.py": "to mend",
-    "cryptoproto/exchange/link.py": "to mend",
-    "cryptoproto/exchange/server.py": "to mend",
 }
 LONG_FUNCTIONS: Final = {
     "cryptoproto/cli/exchange.py:exchange": "the options of a command are its parameters",
     "cryptoproto/cli/license.py:acquire": "the options of a command are its parameters",
-    "cryptoproto/exchange/server.py:__init__": "to mend",
 }
 LARGE_CLASSES: Final = {
     "cryptoproto/client/account/order.py:Order": "the fields that the protocol gives an order",
     "cryptoproto/client/event_stream.py:EventDelivery": "to mend",
     "cryptoproto/connection/connection.py:Connection": "to mend",
-    "cryptoproto/exchange/link.py:ClientLink": "to mend",
-    "cryptoproto/exchange/server.py:Exchange": "to mend",
 }
 
 
@@ -251,13 +246,11 @@ UNTESTED_BY_NAME: Final = {
     "cryptoproto/cli/demo_bots.py": "tests/cli/test_demo.py runs the bots",
     "cryptoproto/cli/license_manager.py": "tests/cli/test_license.py has all license commands",
     "cryptoproto/cli/license_options.py": "tests/cli/test_license.py has all license commands",
-    "cryptoproto/exchange/journal_schema.py": "tests/exchange/test_journal.py reads and writes by it",
     **to_mend("apikeys/server/", "stomp_broker stomp_peer"),
     **to_mend("client/", "client"),
     **to_mend("client/account/", "account order order_table"),
     **to_mend("client/store/", "interface memory sqlite"),
     **to_mend("connection/", "closing connect event"),
-    **to_mend("exchange/", "ledger venue"),
     **to_mend(
         "licensing/agent/",
         "agent client_activity clock composer manager_link standing token_cache token_keeper",
