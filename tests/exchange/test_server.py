@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -163,12 +164,24 @@ async def test_over_tls(tmp_path: Path, keys: dict[str, cp.PrivateKey], kind: An
         async with floor.connect("alice") as connection:
             await connection.send(limit("Buy", "1", "100"))
             await read_until(connection, lambda event: isinstance(event.message, cp.BuyOrderPlaced))
-        with loop_reports() as reports:  # asyncio tells of handshakes that a client gave up, in debug mode
+        with debug_mode(), loop_reports() as reports:  # only then does asyncio report handshakes that a client gave up
             with pytest.raises(cp.ConnectionClosed, match=r"(?i)certificate"):
                 await floor.connect("alice", ssl=None)
             async with asyncio.timeout(20):
                 while not reports:  # noqa: ASYNC110 - it has no event
                     await asyncio.sleep(0)
+
+
+@contextmanager
+def debug_mode() -> Iterator[None]:
+    """Run the block with asyncio in debug mode."""
+    loop = asyncio.get_running_loop()
+    before = loop.get_debug()
+    loop.set_debug(True)
+    try:
+        yield
+    finally:
+        loop.set_debug(before)
 
 
 # Options
