@@ -5,8 +5,8 @@
 - ``baselines/`` holds what the rows compare cryptoproto with.
 - ``machinery/`` runs the rows: it starts processes, takes the times and prints the results.
 
-``benchmarks.journal``, ``benchmarks.apikeys`` and ``benchmarks.licensing`` are commands of their own with the same
-options, because their rows take long or need further extras.
+``benchmarks.journal``, ``benchmarks.handshakes``, ``benchmarks.apikeys`` and ``benchmarks.licensing`` are separate
+commands with the same options, because their rows take long or need further extras.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import cryptoproto as cp
 
 from . import samples
 
-__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client"]
+__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
 
 ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 600
@@ -58,6 +58,25 @@ def responder(*, uvloop: bool = False) -> Iterator[Responder]:
                     process.wait(10)
                 except subprocess.TimeoutExpired:
                     process.kill()
+
+
+@contextmanager
+def running(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
+    """Run *module* in a process while the block runs, and yield what it printed first.
+
+    The process must end when its standard input is closed.
+    """
+    with subprocess.Popen(
+        command(module, *arguments), cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            printed: dict[str, Any] = json.loads(process.stdout.readline())
+            yield printed
+        finally:
+            process.stdin.close()
+            process.wait(60)
 
 
 def run_client(

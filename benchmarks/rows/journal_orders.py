@@ -19,8 +19,9 @@ from cryptoproto.transport import Closed, OpenOptions, Transport, opener
 from cryptoproto.wire import ClientSession, Opened
 
 from ..machinery.effort import Effort
-from ..machinery.journals import journal_folder, running
+from ..machinery.journals import PROCESS, journal_folder
 from ..machinery.measure import Pair
+from ..machinery.processes import running
 from ..machinery.report import Row
 from ..machinery.runtime import run
 
@@ -59,7 +60,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 def _orders_per_s(folder: Path, key: cp.PrivateKey, path: str, count: int) -> float:
-    with running("exchange", str(folder / "client.pub"), path) as exchange:
+    with running(PROCESS, "exchange", str(folder / "client.pub"), path) as exchange:
         return run(_send_orders(exchange, key, count))
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ..arguments import check_seconds
 from ..messages import Message, encode
 from ..transport import Closed, Heartbeat, Transport
 from ..wire import CloseCode, market_frame, market_hello
@@ -30,11 +31,15 @@ class MarketFeed:
         ping_interval: seconds between pings to a reader.
         ping_timeout: seconds of silence after which a reader is disconnected, even if it is silent because it does
             not read.
+
+    Raises:
+        ConfigurationError: *interval* is not a number of seconds.
     """
 
     def __init__(
         self, venue: Callable[[], Venue], interval: float, *, ping_interval: float, ping_timeout: float
     ) -> None:
+        check_seconds("book_interval", interval)
         self.ping_interval = ping_interval
         self.ping_timeout = ping_timeout
         self._venue = venue

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from .options import check_rate
+
 __all__ = ["Handshakes"]
 
 T = TypeVar("T")
@@ -43,9 +45,14 @@ class Handshakes:
 
     Args:
         rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
+
+    Raises:
+        ConfigurationError: *rate* is not a number greater than zero.
     """
 
     def __init__(self, rate: float | None) -> None:
+        if rate is not None:
+            check_rate("handshake_rate", rate, "handshakes")
         self._rate = rate
         self._burst = 0.0 if rate is None else max(1.0, rate * _BURST_S)
         self._under_way = 0

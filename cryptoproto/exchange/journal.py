@@ -13,7 +13,6 @@ import contextlib
 import logging
 import os
 import sqlite3
-from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,7 +26,7 @@ from ..messages import encode
 from .commands import Command, Output, Private
 from .engine import DEFAULT_PAIRS, Engine
 from .journal_file import JournalFile, create, lock_journal
-from .journal_schema import Batch, SnapshotRow, encode_command, row_checksum, used_client_order_id
+from .journal_schema import Batch, encode_command, row_checksum
 from .ledger import ClientRecord, Transaction
 from .recovery import Recovered, recover
 
@@ -126,10 +125,7 @@ class Journal:
         self._head = recovered.head
         self._records = recovered.records
         self._numbers = recovered.numbers
-        self._used = recovered.used
-        self._used_before = recovered.used_before
-        self._snapshot_number = recovered.snapshot_number
-        self._since_snapshot = recovered.since_snapshot
+        self._since = recovered.since
         self._snapshot_due = snapshot_every
         self._durable = self._head.number
         self._pending = Batch()
@@ -155,7 +151,7 @@ class Journal:
     @property
     def since_snapshot(self) -> int:
         """The number of commands since the last snapshot: a restart after a crash carries them out again."""
-        return self._since_snapshot
+        return self._since.commands
 
     @property
     def closed(self) -> bool:
@@ -203,14 +199,12 @@ class Journal:
         if told:
             pending.events += events
             self._actions.append((row[0], self._publish, (told, events)))
-        used = used_client_order_id(command, outputs)
-        if used is not None and client is not None:
-            self._used.setdefault(client, array("q")).append(used)
-        self._since_snapshot += 1
-        if self._since_snapshot >= self._snapshot_due and pending.snapshot is None:
+        since = self._since
+        since.add(client, command, outputs)
+        if since.commands >= self._snapshot_due and pending.snapshot is None:
             # The cost of a snapshot grows with the open orders, and so does the time until the next one.
             self._snapshot_due = max(self.snapshot_every, self.engine.open_order_count)
-            if self._since_snapshot >= self._snapshot_due:
+            if since.commands >= self._snapshot_due:
                 self._take_snapshot()
         self._commit_soon()
 
@@ -270,7 +264,7 @@ class Journal:
         """Take a snapshot if anything is new, move the log into the file, and close it. Idempotent."""
         if self._lock is None:
             return
-        if self.failure is None and self._since_snapshot and self._pending.snapshot is None:
+        if self.failure is None and self._since.commands and self._pending.snapshot is None:
             self._take_snapshot()
             with contextlib.suppress(JournalError):  # the commands are durable, and the failure is logged
                 self._commit_now()
@@ -285,19 +279,9 @@ class Journal:
             raise ConfigurationError(f"{self.path}: the exchange and its journal are closed")
 
     def _take_snapshot(self) -> None:
-        head = self._head
-        self._pending.snapshot = SnapshotRow(
-            head.copy(),
-            {client_id: record.last_sequence for client_id, record in self._records.items()},
-            self.engine.snapshot(client_order_ids=False),
-            self._snapshot_number,
-            self._used_before,
-            self._used,
-        )
-        self._snapshot_number = head.number
-        self._used_before += sum(map(len, self._used.values()))
-        self._used = {}
-        self._since_snapshot = 0
+        sequences = {client_id: record.last_sequence for client_id, record in self._records.items()}
+        engine = self.engine.snapshot(client_order_ids=False)
+        self._pending.snapshot = self._since.snapshot(self._head, sequences, engine)
 
     def _commit_soon(self) -> None:
         if self._loop is None:

@@ -21,6 +21,7 @@ from ..keys import PrivateKey
 from .journal_schema import (
     APPLICATION_ID,
     READ_ANCHOR,
+    READ_CHAIN,
     READ_EVENTS,
     SCHEMA,
     SCHEMA_VERSION,
@@ -153,17 +154,12 @@ class JournalFile:
             JournalError: an event is damaged, missing or misplaced.
         """
         before = client
-        for row in self.writer.execute(
-            "SELECT client, transaction_id, time_us, payload, checksum FROM events "
-            "WHERE client = ? ORDER BY transaction_id",
-            (client,),
-        ):
-            _, transaction_id, time_us, payload, checksum = row
-            if event_checksum(before, transaction_id, time_us, payload.encode()) != checksum:
+        for transaction_id, time_us, payload, checksum in self.writer.execute(READ_CHAIN, (client,)):
+            if event_checksum(before, transaction_id, time_us, payload) != checksum:
                 raise self.damaged(_broken_chain(client, transaction_id))
             before = checksum
             if transaction_id > after:
-                yield row
+                yield client, transaction_id, time_us, payload.decode(), checksum
 
     def close(self) -> None:
         """Move everything from the log into the file, and close it."""

@@ -16,12 +16,12 @@ from zlib import crc32
 
 import msgspec
 
-from ..messages import PlaceOrder
-from .commands import Command, Output, Refused, Submit
+from .commands import Command
 
 __all__ = [
     "APPLICATION_ID",
     "READ_ANCHOR",
+    "READ_CHAIN",
     "READ_EVENTS",
     "SCHEMA",
     "SCHEMA_VERSION",
@@ -36,7 +36,6 @@ __all__ = [
     "encode_command",
     "event_checksum",
     "row_checksum",
-    "used_client_order_id",
 ]
 
 APPLICATION_ID: Final = 0x63704A31  # "cpJ1"
@@ -117,6 +116,13 @@ SELECT json_group_array(json_array(transaction_id, time_us, payload, checksum)) 
     SELECT transaction_id, time_us, payload, checksum FROM events
     WHERE client = ? AND transaction_id > ? AND transaction_id <= ? ORDER BY transaction_id LIMIT ?
 )
+"""
+
+# The payload as bytes: a restart checks all events, and decoding each payload to encode it again would take longer than
+# its checksum. NULL for a value of another type.
+READ_CHAIN: Final = """
+SELECT transaction_id, time_us, CASE typeof(payload) WHEN 'text' THEN CAST(payload AS BLOB) END, checksum FROM events
+WHERE client = ? ORDER BY transaction_id
 """
 
 CommandRow: TypeAlias = tuple[int, int | None, int | None, str | None, int, int]
@@ -239,12 +245,3 @@ class Batch:
     events: list[EventRow] = field(default_factory=list)
     clients: list[ClientRow] = field(default_factory=list)
     snapshot: SnapshotRow | None = None
-
-
-def used_client_order_id(command: Command | None, outputs: Sequence[Output]) -> int | None:
-    """The client order id that *command* has used; an order that was answered with an error has used none."""
-    if isinstance(command, Submit) and isinstance(command.message, PlaceOrder):
-        if outputs and isinstance(outputs[-1], Refused):
-            return None
-        return command.message.client_order_id
-    return None

@@ -1,21 +1,46 @@
-"""Checks of the exchange's options, and why it cannot listen."""
+"""Checks of the exchange's options."""
 
 from __future__ import annotations
 
-import errno
-import socket
+from dataclasses import dataclass
 from typing import Final
 
-from ..arguments import check_count
+from ..arguments import SMALLEST_LIMIT, check_count, check_seconds
 from ..exceptions import ConfigurationError
 
-__all__ = ["bind_error", "check_ports", "check_rate", "most_open_orders"]
+__all__ = ["LinkOptions", "check_rate", "most_open_orders"]
 
-_LAST_PORT: Final = 65_535
 _ORDER_BYTES: Final = 192
 """The longest open order in a UserOrdersResponse: two amounts of 27 digits and two integers of 64 bits."""
 _LIST_OVERHEAD: Final = 1024
 """The rest of such a response: frame, names of pairs, brackets."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """The options of each client's link.
+
+    Args:
+        rate_limit: messages and requests a second that a client may send, ``None`` = any number.
+        ping_interval: seconds between pings.
+        ping_timeout: seconds of silence after which a client is disconnected.
+        max_message_size: largest frame in bytes.
+
+    Raises:
+        ConfigurationError: one of them cannot be used.
+    """
+
+    rate_limit: float | None
+    ping_interval: float
+    ping_timeout: float
+    max_message_size: int
+
+    def __post_init__(self) -> None:
+        if self.rate_limit is not None:
+            check_rate("rate_limit", self.rate_limit, "messages")
+        check_seconds("ping_interval", self.ping_interval)
+        check_seconds("ping_timeout", self.ping_timeout)
+        check_count("max_message_size", self.max_message_size, SMALLEST_LIMIT)
 
 
 def check_rate(name: str, rate: object, of_what: str) -> None:
@@ -28,19 +53,6 @@ def check_rate(name: str, rate: object, of_what: str) -> None:
         raise ConfigurationError(f"{name}={rate!r} must be a number of {of_what} a second, or None")
     if not rate > 0:
         raise ConfigurationError(f"{name}={rate} must be greater than zero, or None")
-
-
-def check_ports(port: object, market_data_port: object) -> None:
-    """Check the two ports.
-
-    Raises:
-        ConfigurationError: one is not a port, or both are the same.
-    """
-    for name, number in (("port", port), ("market_data_port", market_data_port)):
-        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _LAST_PORT:
-            raise ConfigurationError(f"{name}={number!r} must be a port, 0 to {_LAST_PORT}, 0 for any free one")
-    if port and port == market_data_port:
-        raise ConfigurationError(f"port and market_data_port are both {port}; they are two sockets")
 
 
 def most_open_orders(wanted: object, max_message_size: int) -> int:
@@ -58,16 +70,3 @@ def most_open_orders(wanted: object, max_message_size: int) -> int:
                 f"max_message_size={max_message_size} bytes; the most is {most}"
             )
     return most
-
-
-def bind_error(error: OSError) -> str:
-    """Why an address cannot be listened on, and what to try."""
-    if isinstance(error, socket.gaierror):
-        return "this host name is not known; use an address of this machine, 127.0.0.1 or 0.0.0.0"
-    if error.errno == errno.EADDRINUSE:
-        return "another program uses this port; choose another one, or 0 for any free port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine does not have this address; use 127.0.0.1, or 0.0.0.0 for all of its addresses"
-    if error.errno == errno.EACCES:
-        return "permission denied; choose a port above 1023"
-    return error.strerror or str(error)

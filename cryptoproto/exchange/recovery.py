@@ -23,8 +23,9 @@ from ..messages import encode
 from .commands import Private
 from .engine import Engine
 from .journal_file import JournalFile, from_bytes
-from .journal_schema import EventRow, Head, SnapshotRow, decode_command, row_checksum, used_client_order_id
+from .journal_schema import EventRow, Head, SnapshotRow, decode_command, row_checksum
 from .ledger import ClientRecord
+from .since_snapshot import SinceSnapshot
 
 __all__ = ["Recovered", "recover"]
 
@@ -44,20 +45,15 @@ class Recovered:
 
     Attributes:
         numbers: the number of each client in the journal.
-        used: the client order ids used since the snapshot, by number of client.
-        used_before: how many were used up to the snapshot.
-        since_snapshot: how many commands were carried out again.
+        since: the commands after the snapshot, which were carried out again.
     """
 
     private_key: PrivateKey
     engine: Engine
     head: Head
+    since: SinceSnapshot
     records: dict[str, ClientRecord] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
-    used: dict[int, array[int]] = field(default_factory=dict)
-    snapshot_number: int = 0
-    used_before: int = 0
-    since_snapshot: int = 0
 
 
 def recover(file: JournalFile) -> Recovered:
@@ -88,13 +84,12 @@ def _recover(file: JournalFile) -> Recovered:
         records[number] = ClientRecord(client_id, PublicKey.from_pem(pem.encode()))
     snapshot, skipped = _newest_snapshot(connection)
     client_ids = {number: record.client_id for number, record in records.items()}
-    used, used_before = _used_client_order_ids(connection, snapshot, client_ids)
+    used = _used_client_order_ids(connection, snapshot, client_ids)
     recovered = Recovered(
         PrivateKey.from_pem(keys[0][0].encode(), trusted=True),
         Engine.restore(snapshot.engine, used),
         snapshot.head,
-        snapshot_number=snapshot.head.number,
-        used_before=used_before,
+        SinceSnapshot(snapshot.head.number, snapshot.used_before),
     )
     for number, record in records.items():
         recovered.records[record.client_id] = record
@@ -131,8 +126,8 @@ def _newest_snapshot(connection: sqlite3.Connection) -> tuple[SnapshotRow, int]:
 
 def _used_client_order_ids(
     connection: sqlite3.Connection, snapshot: SnapshotRow, client_ids: dict[int, str]
-) -> tuple[dict[str, array[int]], int]:
-    """The client order ids that were used up to *snapshot*, by client, and how many they are."""
+) -> dict[str, array[int]]:
+    """The client order ids that were used up to *snapshot*, by client."""
     used: dict[str, array[int]] = {}
     for number, client, raw, checksum in connection.execute(
         "SELECT number, client, ids, checksum FROM used_client_order_ids WHERE number <= ?", (snapshot.head.number,)
@@ -143,7 +138,7 @@ def _used_client_order_ids(
     count = sum(map(len, used.values()))
     if count != snapshot.used_before:
         raise _Damage(f"{snapshot.used_before} client order ids were used, and {count} are in the file")
-    return used, count
+    return used
 
 
 def _carry_out(file: JournalFile, recovered: Recovered) -> None:
@@ -179,10 +174,7 @@ def _carry_out(file: JournalFile, recovered: Recovered) -> None:
                 raise _Damage(f"transaction {event[1]} is not the event of command {number}")
         if sequence is not None:
             clients[client].last_sequence = sequence
-        used = used_client_order_id(command, outputs)
-        if used is not None:
-            recovered.used.setdefault(client, array("q")).append(used)
-        recovered.since_snapshot += 1
+        recovered.since.add(client, command, outputs)
     if recorded:
         raise _Damage(f"transaction {min(recorded)} belongs to no command")
 

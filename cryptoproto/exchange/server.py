@@ -12,25 +12,27 @@ from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
-from ..arguments import SMALLEST_LIMIT, check_count, check_plain_function, check_seconds, check_tls
+from ..arguments import check_plain_function
 from ..exceptions import ConfigurationError, JournalError
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
-from ..transport import ListenerFactory, TransportKind, serve
+from ..transport import TransportKind
 from ..wire import MAX_FRAME_BYTES, CloseCode
 from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Withdraw
+from .endpoints import Endpoints
 from .engine import DEFAULT_PAIRS, Engine
+from .expiry_timer import ExpiryTimer
 from .feed import MarketFeed
 from .handshakes import Handshakes
 from .journal import Journal, open_journal
 from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
-from .options import bind_error, check_ports, check_rate, most_open_orders
+from .link_table import LinkTable
+from .options import LinkOptions, most_open_orders
 from .venue import Venue
 
 __all__ = ["Exchange"]
 
-_LONGEST_SLEEP = 60.0
 _SHOWN_CLIENTS = 5
 
 
@@ -102,25 +104,18 @@ class Exchange:
         max_open_orders: int | None = None,
         handshake_rate: float | None = 50.0,
     ) -> None:
-        if rate_limit is not None:
-            check_rate("rate_limit", rate_limit, "messages")
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
-        check_ports(port, market_data_port)
-        for name, seconds in (
-            ("ping_interval", ping_interval), ("ping_timeout", ping_timeout), ("book_interval", book_interval),
-        ):  # fmt: skip
-            check_seconds(name, seconds)
-        check_count("max_message_size", max_message_size, SMALLEST_LIMIT)
-        if handshake_rate is not None:
-            check_rate("handshake_rate", handshake_rate, "handshakes")
-        self._most_open_orders = most_open_orders(max_open_orders, max_message_size)
         check_plain_function("clock", clock)
-        check_tls(ssl, wanted=True)
-        self.rate_limit = rate_limit
-        self.ping_interval = ping_interval
-        self.ping_timeout = ping_timeout
-        self.max_message_size = max_message_size
+        self.options = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
+        self.handshakes = Handshakes(handshake_rate)
+        self.links = LinkTable()
+        self._endpoints = Endpoints(host, port, market_data_port, ssl, transport, max_message_size)
+        self._feed = MarketFeed(
+            lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
+        )
+        most = most_open_orders(max_open_orders, max_message_size)
+        self._clock = clock
         self._journal: Journal | None = None
         if path is None:
             self.private_key = private_key or PrivateKey.generate()
@@ -129,45 +124,32 @@ class Exchange:
                 maker_fee=maker_fee or Decimal(0),
                 taker_fee=taker_fee or Decimal(0),
             )
-            self.venue = self._make_venue(engine, MemoryLedger(), clock)
+            self.venue = self._make_venue(engine, MemoryLedger())
         else:
             self._journal = open_journal(
                 path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee
             )
             self.private_key = self._journal.private_key
-            self.venue = self._make_venue(self._journal.engine, self._journal, clock)
-        self._limit_open_orders(max_open_orders)
-        self.handshakes = Handshakes(handshake_rate)
-        self._clock = clock
-        self._host = host
-        self._ports = [port, market_data_port]
-        self._ssl = ssl
-        self._transport: TransportKind = transport
-        self._feed = MarketFeed(
-            lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
-        )
-        self._servers: list[asyncio.Server] = []
-        self._links: set[ClientLink] = set()
-        self._by_client: dict[str, ClientLink] = {}
-        self._expiry: asyncio.TimerHandle | None = None
-        self._farewell: tuple[int, str] | None = None  # while it is closed: for connections that come too late
+            self.venue = self._make_venue(self._journal.engine, self._journal)
+        self._limit_open_orders(max_open_orders, most)
+        self._expiry = ExpiryTimer(self.expire_orders)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
-    def _make_venue(self, engine: Engine, ledger: Ledger, clock: Callable[[], int]) -> Venue:
-        return Venue(engine, ledger, clock, on_private=self._on_private, on_public=self._on_public)
+    def _make_venue(self, engine: Engine, ledger: Ledger) -> Venue:
+        return Venue(engine, ledger, self._clock, on_private=self._on_private, on_public=self._on_public)
 
-    def _limit_open_orders(self, wanted: int | None) -> None:
+    def _limit_open_orders(self, wanted: int | None, most: int) -> None:
         kept = self.venue.engine.max_open_orders
-        limit = min(wanted or kept, self._most_open_orders)
+        limit = min(wanted or kept, most)
         if limit != kept:
             self.venue.operate(LimitOpenOrders(limit, self.venue.now_us()))
 
     def __repr__(self) -> str:
-        address = self.url if self._servers else "not listening"
+        address = self.url if self._endpoints.is_listening else "not listening"
         ids = self.client_ids
         names = ", ".join(ids[:_SHOWN_CLIENTS]) + (", …" if len(ids) > _SHOWN_CLIENTS else "")
-        clients = f"{len(ids)} clients ({names}), {len(self._by_client)} connected" if ids else "no clients"
+        clients = f"{len(ids)} clients ({names}), {len(self.connected_clients)} connected" if ids else "no clients"
         return f"<Exchange {address}, {clients}, {f'journal {self.path}' if self.path else 'in memory'}>"
 
     @property
@@ -180,23 +162,22 @@ class Exchange:
     @property
     def url(self) -> str:
         """The address for clients."""
-        return self._url(0)
+        return self._endpoints.url
 
     @property
     def market_data_url(self) -> str:
         """The address of the market-data socket."""
-        return self._url(1)
+        return self._endpoints.market_data_url
 
     @property
     def public_key(self) -> PublicKey:
         """The key that clients need as ``server_key``."""
         return self.private_key.public_key
 
-    def _url(self, which: int) -> str:
-        if not self._ports[which]:
-            raise ConfigurationError("the exchange has no address before it is started; use `async with`")
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._ports[which]}"
+    @property
+    def rate_limit(self) -> float | None:
+        """Messages and requests a second that a client may send; ``None`` = any number."""
+        return self.options.rate_limit
 
     # Start and close
 
@@ -210,34 +191,20 @@ class Exchange:
         if self._journal is not None:
             if self._journal.closed:
                 self._journal = open_journal(self._journal.path, private_key=self.private_key)
-                self.venue = self._make_venue(self._journal.engine, self._journal, self._clock)
+                self.venue = self._make_venue(self._journal.engine, self._journal)
             self._journal.start(self._on_journal_failure)
         self.handshakes.start()
         self._over.clear()
         self._end = None
-        self._farewell = None
-        factories: tuple[ListenerFactory, ...] = (lambda: ClientLink(self), self._feed.make_listener)
-        for which, factory in enumerate(factories):
-            try:
-                server = await serve(
-                    factory,
-                    self._host,
-                    self._ports[which],
-                    kind=self._transport,
-                    ssl=self._ssl,
-                    max_message_bytes=self.max_message_size,
-                )
-            except OSError as error:
-                await self._stop_listening()
-                self.handshakes.stop()
-                if self._journal is not None:
-                    await self._journal.stop()
-                raise ConfigurationError(
-                    f"cannot listen on {self._host} port {self._ports[which]}: {bind_error(error)}"
-                ) from error
-            self._servers.append(server)
-            self._ports[which] = server.sockets[0].getsockname()[1]
-        self._schedule_expiry()
+        self.links.admit()
+        try:
+            await self._endpoints.listen(lambda: ClientLink(self), self._feed.make_listener)
+        except ConfigurationError:
+            self.handshakes.stop()
+            if self._journal is not None:
+                await self._journal.stop()
+            raise
+        self._set_expiry()
 
     async def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "the exchange closes") -> None:
         """Disconnect everybody, stop listening, and close the journal. Idempotent.
@@ -278,37 +245,27 @@ class Exchange:
         await self.start()
 
     async def _stop(self, code: int, reason: str) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-        self._farewell = (code, reason)
-        await self._stop_listening()
+        self._expiry.stop()
+        self.links.turn_away(code, reason)
+        self._endpoints.stop()
         if self._journal is not None:
             with contextlib.suppress(JournalError):  # everything that is durable was sent
                 await self._journal.flush()
-        links = tuple(self._links)
-        for link in links:
-            link.close(code, reason)
-        await asyncio.gather(*(link.wait_closed() for link in links), self._feed.close(code, reason))
+        self.links.close_all(code, reason)
+        await asyncio.gather(self.links.wait_closed(), self._feed.close(code, reason))
         self.handshakes.stop()
         if self._journal is not None:
             await self._journal.stop()
 
     def _on_journal_failure(self, error: JournalError) -> None:
         """Disconnect everybody: nothing may be sent that is not in the journal."""
-        for link in tuple(self._links):
-            link.close(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
+        self.links.close_all(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
         if self._end is None:
             self._end = asyncio.get_running_loop().create_task(self._end_failed())
 
     async def _end_failed(self) -> None:
         await self._stop(CloseCode.INTERNAL_ERROR, "the exchange cannot write its journal")
         self._over.set()
-
-    async def _stop_listening(self) -> None:
-        servers, self._servers = self._servers, []
-        for server in servers:
-            server.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -356,11 +313,11 @@ class Exchange:
     def expire_orders(self) -> None:
         """Cancel the orders whose ttl has passed. A timer does it, unless the clock is simulated."""
         self.venue.operate(Expire(self.venue.now_us()))
-        self._schedule_expiry()
+        self._set_expiry()
 
     def disconnect(self, client_id: str, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
         """End a client's connection, if it has one, with any close code."""
-        link = self._by_client.get(client_id)
+        link = self.links.by_client.get(client_id)
         if link is not None:
             link.close(code, reason)
 
@@ -374,7 +331,7 @@ class Exchange:
     @property
     def connected_clients(self) -> tuple[str, ...]:
         """The ids of the clients that are connected."""
-        return tuple(self._by_client)
+        return tuple(self.links.by_client)
 
     def balances(self, client_id: str) -> UserBalanceResponse:
         """The balances of a client."""
@@ -394,65 +351,24 @@ class Exchange:
 
     # For links, see Host
 
-    def opened(self, link: ClientLink) -> None:
-        """A connection was accepted."""
-        self._links.add(link)
-        if self._farewell is not None:  # its TCP connection was accepted before, and the upgrade came too late
-            link.close(*self._farewell)
-
-    def is_newest(self, client_id: str, hello_number: int) -> bool:
-        """Whether no live link of the client began with a later hello."""
-        live = self._by_client.get(client_id)
-        return live is None or live.hello_number < hello_number
-
-    def joined(self, link: ClientLink) -> None:
-        """A client has proven its identity; an older connection of the same client ends."""
-        if link.record is not None:
-            client_id = link.record.client_id
-            older = self._by_client.get(client_id)
-            self._by_client[client_id] = link
-            if older is not None:
-                older.close(CloseCode.CONCURRENT_CONNECTION, "a second connection of this client took over")
-
-    def left(self, link: ClientLink) -> None:
-        """A link has ended."""
-        self._links.discard(link)
-        if link.record is not None and self._by_client.get(link.record.client_id) is link:
-            del self._by_client[link.record.client_id]
-
     def monotonic(self) -> float:
         """Seconds of the event loop's clock."""
         return asyncio.get_running_loop().time()
 
     def _on_private(self, record: ClientRecord) -> None:
-        link = self._by_client.get(record.client_id)
+        link = self.links.by_client.get(record.client_id)
         if link is not None:
-            link.pump()
-        self._after_command()
+            link.outbound.pump()
+        if self._endpoints.is_listening:
+            self._feed.books_changed()
+            if self._expiry.handle is None:
+                self._expiry.set(self.venue)
 
     def _on_public(self, message: Message, broadcast: bool) -> None:
         self._feed.publish(message)
         if broadcast:
-            payload = encode(message)
-            for link in tuple(self._by_client.values()):
-                link.broadcast(payload)
+            self.links.broadcast(encode(message))
 
-    def _after_command(self) -> None:
-        if self._servers:
-            self._feed.books_changed()
-            if self._expiry is None:
-                self._schedule_expiry()
-
-    def _schedule_expiry(self) -> None:
-        """Set one timer for the order that expires first; at most a minute ahead, because clocks drift apart."""
-        due_us = self.venue.engine.next_expiry()
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
-        if due_us is not None and self._servers:
-            delay = min(max(0.0, (due_us - self.venue.now_us()) / 1_000_000), _LONGEST_SLEEP)
-            self._expiry = asyncio.get_running_loop().call_later(max(delay, 0.05), self._on_expiry)
-
-    def _on_expiry(self) -> None:
-        self._expiry = None
-        self.expire_orders()
+    def _set_expiry(self) -> None:
+        if self._endpoints.is_listening:
+            self._expiry.set(self.venue)

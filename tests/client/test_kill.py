@@ -48,7 +48,7 @@ async def test_killed_at_any_moment(mode: str, alice_key: cp.PrivateKey, exchang
                         exchange.disconnect("alice", choice.choice((1001, 1012, 4001)))
                         await asyncio.sleep(choice.uniform(0.0, 0.1))
                     await bot.kill()
-                link = exchange._by_client.get("alice")
+                link = exchange.links.by_client.get("alice")
                 if link is not None:
                     await link.wait_closed()  # what the last one sent has been read then
                 await bot.begin(exchange.url, mode, "never", 1, Truth.of(exchange).ids[-1])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from cryptoproto.exchange.commands import Expire, Refused, Submit
+from cryptoproto.exchange.commands import Submit
 from cryptoproto.exchange.journal_schema import (
     Head,
     decode_command,
     encode_command,
     event_checksum,
     row_checksum,
-    used_client_order_id,
 )
-from cryptoproto.messages import CancelAllOrders, PlaceBuyLimitOrder
+from cryptoproto.messages import CancelAllOrders
 
 
 def test_events_are_chained_by_client() -> None:
@@ -41,10 +40,3 @@ def test_row_checksums_tell_values_apart() -> None:
 def test_commands_survive_their_row() -> None:
     command = Submit("alice", CancelAllOrders(), 5)
     assert decode_command(encode_command(command).decode()) == command
-
-
-def test_a_client_order_id_is_used_by_an_order_that_was_not_refused() -> None:
-    order = Submit("alice", PlaceBuyLimitOrder("BTC_USD", "1", "1", 7), 0)
-    assert used_client_order_id(order, []) == 7
-    assert used_client_order_id(order, [Refused("alice", 1, "")]) is None
-    assert used_client_order_id(Expire(0), []) is None

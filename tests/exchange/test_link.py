@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,10 +10,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
-from cryptoproto.exchange.link import ClientLink
-from cryptoproto.messages import encode
 from cryptoproto.transport import Closed, MemoryLink
-from cryptoproto.wire import Opened, ResponseFrame, ServerSession
 from tests.support.peer import settle, until_raised
 from tests.support.raw import RawClient
 from tests.support.trading import Floor, in_memory, limit, trade
@@ -29,52 +25,6 @@ V5 = cp.Protocol.V5
 async def floor(keys: dict[str, cp.PrivateKey], kind: Any, protocol: cp.Protocol) -> AsyncIterator[Floor]:
     async with trade(keys, {"transport": kind, "protocol": protocol}, transport=kind) as floor:
         yield floor
-
-
-async def test_refused_handshakes_say_why(floor: Floor, bob_key: cp.PrivateKey) -> None:
-    with pytest.raises(cp.InvalidKey, match="client id 'mallory' is not registered"):
-        await floor.connect("mallory")
-    with pytest.raises(cp.InvalidKey, match="encrypted under another key than this exchange's"):
-        await floor.connect("alice", server_key=bob_key.public_key)
-    with pytest.raises(cp.InvalidKey, match="it knows another public key for this client id"):
-        await floor.connect("alice", private_key=bob_key)
-    async with floor.connect("alice") as connection:
-        await connection.request(BALANCE)
-
-
-@pytest.mark.parametrize("version", [0, 1, 2, 3, 4, 6, 2**32 - 1])
-async def test_versions_that_are_not_spoken(version: int, keys: dict[str, cp.PrivateKey]) -> None:
-    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
-        client.hello(keys, version=version)
-        closed = await client.closed
-        assert closed.code == 1002
-        assert closed.reason == f"version {version} of the protocol is not supported: send version 5, or none"
-
-
-async def test_a_proof_by_another_key(keys: dict[str, cp.PrivateKey]) -> None:
-    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
-        session = client.hello(keys)
-        opened = session.receive(await client.message())
-        assert isinstance(opened, Opened)
-        client.link.send(keys["bob"].sign(opened.proof))
-        closed = await client.closed
-        assert closed.code == 1008
-        assert closed.reason == "invalid key: the challenge was not signed with the registered key"
-
-
-async def test_a_second_connection_takes_over(floor: Floor) -> None:
-    async with floor.connect("alice") as first, floor.connect("bob") as other:
-        await first.send(limit("Buy", "1", "100"))
-        await first.request(BALANCE)
-        async with floor.connect("alice") as second:
-            assert second.last_sequence == 1
-            _, error = await until_raised(first)
-            assert isinstance(error, cp.ConcurrentConnection)
-            assert error.code == 4000
-            assert await second.send(limit("Buy", "1", "101")) == 2
-            await second.request(BALANCE)
-            assert other.is_open
-        await other.request(BALANCE)
 
 
 async def test_sequences_go_on_from_connection_to_connection(floor: Floor) -> None:
@@ -165,7 +115,7 @@ async def test_a_silent_client_is_told_and_given_up(keys: dict[str, cp.PrivateKe
     async with floor.connect("alice", ping_interval=None) as connection:
         await asyncio.sleep(3600)
         assert connection.is_open, "it answers pings"
-        link = next(iter(exchange._links))
+        link = next(iter(exchange.links))
         assert link._transport is not None
         getattr(connection._pump.transport, "pause_reading")()  # noqa: B009 - from here on it answers nothing
         await link.wait_closed()
@@ -174,127 +124,7 @@ async def test_a_silent_client_is_told_and_given_up(keys: dict[str, cp.PrivateKe
         assert exchange.connected_clients == ()
 
 
-# The newest hello wins
-
-
-@pytest.mark.parametrize("threads", [False, True])
-async def test_a_late_proof_of_an_older_hello_does_not_take_over(
-    threads: bool, keys: dict[str, cp.PrivateKey], protocol: cp.Protocol
-) -> None:
-    """A client gave up a slow handshake and is live on the next link when its old proof arrives."""
-    async with trade(keys, {"protocol": protocol}) as floor, RawClient.connected(floor.exchange.url) as abandoned:
-        if not threads:
-            floor.exchange.handshakes.stop()
-        session = abandoned.hello(keys, protocol=protocol)
-        opened = session.receive(await abandoned.message())
-        assert isinstance(opened, Opened)
-        async with floor.connect("alice") as alice:
-            await alice.request(BALANCE)
-            abandoned.link.send(opened.proof)
-            closed = await abandoned.closed
-            assert (closed.code, closed.reason) == (4000, "a newer connection of this client is live")
-            await alice.request(BALANCE)
-            assert floor.exchange.connected_clients == ("alice",)
-
-
-async def test_an_older_hello_may_be_proven_before_the_newer_one(keys: dict[str, cp.PrivateKey]) -> None:
-    async with (
-        trade(keys, {}) as floor,
-        RawClient.connected(floor.exchange.url) as first,
-        RawClient.connected(floor.exchange.url) as second,
-    ):
-        proofs = []
-        for client in (first, second):
-            opened = client.hello(keys).receive(await client.message())
-            assert isinstance(opened, Opened)
-            proofs.append(opened.proof)
-        first.link.send(proofs[0])
-        await until_alice_is_live(floor)
-        second.link.send(proofs[1])
-        assert (await first.closed).code == 4000
-        assert not second.closed.done()
-
-
-async def until_alice_is_live(floor: Floor) -> None:
-    async with asyncio.timeout(20):
-        while "alice" not in floor.exchange.connected_clients:  # noqa: ASYNC110 - the exchange has no event for it
-            await asyncio.sleep(0)
-
-
-# Handshakes are limited
-
-
-async def test_too_many_handshakes_from_one_address_are_refused_and_may_be_repeated(
-    keys: dict[str, cp.PrivateKey], kind: Any
-) -> None:
-    async with (
-        trade(keys, {"transport": kind}, transport=kind, handshake_rate=0.2) as floor,
-        floor.connect("alice") as alice,
-        floor.connect("bob"),
-    ):
-        with pytest.raises(cp.ConnectionClosed, match=r"too many handshakes from 127\.0\.0\.1; try again") as caught:
-            await floor.connect("bob")
-        assert caught.value.code == 1013
-        assert not isinstance(caught.value, cp.InvalidKey), "a client tries again"
-        await alice.request(BALANCE)
-
-
-async def test_frames_that_come_while_a_hello_is_decrypted_are_handled_after_it(
-    keys: dict[str, cp.PrivateKey], kind: Any
-) -> None:
-    async with trade(keys, {}, transport=kind) as floor, RawClient.connected(floor.exchange.url) as client:
-        client.hello(keys)
-        client.link.send(b"not the proof")
-        assert (await client.closed).reason == "invalid key: the challenge was not signed with the registered key"
-
-
-async def test_a_link_that_ends_while_its_hello_is_decrypted(keys: dict[str, cp.PrivateKey]) -> None:
-    async with trade(keys, {}) as floor:
-        free = threading.Event()
-        floor.exchange.handshakes.run(lambda: free.wait(20), lambda _: None)
-        async with RawClient.connected(floor.exchange.url) as client:
-            client.hello(keys)
-            async with asyncio.timeout(20):
-                while not any(link.hello_number for link in floor.exchange._links):  # noqa: ASYNC110
-                    await asyncio.sleep(0)
-        free.set()
-        async with floor.connect("alice") as alice:
-            await alice.request(BALANCE)
-        assert floor.exchange.handshakes._under_way == 0
-
-
 # What one link may hold is bounded
-
-
-async def test_requests_are_not_answered_faster_than_the_client_reads(
-    keys: dict[str, cp.PrivateKey], kind: Any
-) -> None:
-    async with trade(keys, {}, transport=kind) as floor:
-        exchange = floor.exchange
-        for number in range(1000):
-            order = cp.PlaceBuyLimitOrder("BTC_USD", "0.01", "100", number)
-            exchange.venue.submit("alice", number + 1, encode(order))
-        size = len(encode(exchange.open_orders("alice")))
-        async with RawClient.connected(exchange.url) as client:
-            session = await client.shake_hands(keys, V5, resume_from=-1)
-            await until_alice_is_live(floor)
-            (link,) = exchange._links
-            client.link.pause_reading()
-            count = 500
-            for _ in range(count):
-                client.link.send(session.seal(session.draft_request(b'{"@type":"UserOrdersRequest"}')))
-            async with asyncio.timeout(20):
-                while link._drain is None:  # noqa: ASYNC110 - until the network is full
-                    await asyncio.sleep(0)
-            for _ in range(100):
-                await asyncio.sleep(0)
-                assert link._owed <= 2**20 + size
-                assert link._unhandled.size <= 2**20
-            assert link._paused
-            client.link.resume_reading()
-            for _ in range(count):
-                assert len(await client.message()) > size
-            assert link._owed == 0
 
 
 @virtual
@@ -305,11 +135,11 @@ async def test_more_frames_than_may_wait_end_the_link(keys: dict[str, cp.Private
     async with RawClient.over(in_memory(exchange)) as client:
         await client.shake_hands(keys, V5)
         await settle()
-        (link,) = exchange._links
+        (link,) = exchange.links
         assert isinstance(link._transport, MemoryLink)
         link._transport.hold_writes = True
         exchange.disable_pairs(["BTC_USD"])
-        assert link._drain is not None
+        assert link.outbound.drain is not None
         for _ in range(2):
             link.on_message(bytes(2**20))
         link.on_message(b"one more")
@@ -323,7 +153,7 @@ async def test_many_frames_that_waited_are_handled_in_turns(keys: dict[str, cp.P
     async with RawClient.over(in_memory(exchange)) as client:
         session = await client.shake_hands(keys, V5)
         await settle()
-        (link,) = exchange._links
+        (link,) = exchange.links
         assert isinstance(link._transport, MemoryLink)
         link._transport.hold_writes = True
         exchange.disable_pairs(["BTC_USD"])
@@ -349,22 +179,6 @@ async def test_a_response_larger_than_a_message_may_be_is_an_error_frame(keys: d
                 await alice.request(BALANCE)
 
 
-async def test_an_older_connection_that_sends_during_the_handshake(keys: dict[str, cp.PrivateKey]) -> None:
-    async with (
-        trade(keys, {"protocol": V5}) as floor,
-        floor.connect("alice") as alice,
-        RawClient.connected(floor.exchange.url) as second,
-    ):
-        opened = second.hello(keys).receive(await second.message())
-        assert isinstance(opened, Opened)
-        await alice.send(limit("Buy", "1", "100"))
-        await alice.request(BALANCE)
-        second.link.send(opened.proof)
-        closed = await second.closed
-        assert (closed.code, closed.reason) == (4001, "messages came over another connection meanwhile; connect again")
-        await alice.request(BALANCE)
-
-
 async def test_a_text_message(keys: dict[str, cp.PrivateKey]) -> None:
     async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
         client.link.send_text("hello")
@@ -378,71 +192,15 @@ async def test_a_frame_that_cannot_be_decrypted(keys: dict[str, cp.PrivateKey]) 
         assert (await client.closed).code == 1002
 
 
-async def test_a_client_whose_key_is_too_short_for_the_answer(
-    keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> bytes:
-        raise cp.ConfigurationError("the key is too short")
-
-    async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
-        monkeypatch.setattr(ServerSession, "accept", fail)
-        client.hello(keys)
-        closed = await client.closed
-        assert (closed.code, closed.reason) == (1008, "invalid key: the key is too short")
-
-
-async def test_broadcasts_that_are_not_read_end_the_link(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange._links
-        assert isinstance(link._transport, MemoryLink)
-        link._transport.hold_writes = True
-        payload = bytes(2**10)
-        link.broadcast(payload)
-        for _ in range(64):
-            assert not link._closing
-            link.broadcast(payload)
-        link.broadcast(payload)
-        assert (await client.closed).reason == "broadcasts were not read"
-        link.broadcast(payload)
-        link.pump()
-        link._pump()
-
-
-async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    for _ in range(400):
-        exchange.deposit("alice", "USD", "1")
-    async with RawClient.over(in_memory(exchange)) as client:
-        session = await client.shake_hands(keys, V5)
-        client.link.send(session.seal(session.draft_request(b'{"@type":"UserBalanceRequest"}')))
-        received = [session.receive(await client.message()) for _ in range(801)]
-        assert isinstance(received[-1], ResponseFrame)
-        assert not any(isinstance(frame, ResponseFrame) for frame in received[:-1])
-
-
 @virtual
 async def test_a_peer_that_is_silent_before_its_hello(keys: dict[str, cp.PrivateKey]) -> None:
     exchange = Exchange(private_key=keys["exchange"], ping_interval=0.5, ping_timeout=1.0)
     async with RawClient.over(in_memory(exchange)) as client:
-        (link,) = exchange._links
+        (link,) = exchange.links
         client.link.pause_reading()
         await link.wait_closed()
         client.link.resume_reading()
         assert (await client.closed).reason == "heartbeat timeout"
         assert client.received.empty(), "there is no key for an error frame"
-        link._send(b"too late")
+        link.outbound.send(b"too late")
         link.on_closed(Closed(None, "again"))
-
-
-async def test_a_response_that_becomes_durable_after_the_end_is_dropped(keys: dict[str, cp.PrivateKey]) -> None:
-    link = ClientLink(Exchange(private_key=keys["exchange"]))
-    link._respond(1, b"{}")
-    assert not link._answers
-    link._on_proven()
-    assert link.record is None
-    link.close(1001, "before it was open")

@@ -113,7 +113,7 @@ async def test_over_sockets(keys: dict[str, cp.PrivateKey], kind: Any, protocol:
             await connection.send(CANCEL_ALL)
         await connection.request(cp.UserBalanceRequest())
         assert levels == [1, 2, 3]
-        (link,) = floor.exchange._links
+        (link,) = floor.exchange.links
         assert link._limit is not None
         link._limit._queued = 1e9
         await connection.send(CANCEL_ALL)

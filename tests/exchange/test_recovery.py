@@ -209,6 +209,7 @@ def renumbered(condition: str, number: str) -> str:
         ),
         "UPDATE events SET client = 4 - client WHERE transaction_id = 40",
         "UPDATE events SET payload = x'00' WHERE transaction_id = 40",
+        "UPDATE events SET payload = CAST(payload AS BLOB) WHERE transaction_id = 40",
         "UPDATE events SET time_us = 'noon' WHERE transaction_id = 40",
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -13,10 +14,10 @@ import msgspec
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.exchange import Exchange, journal, link
+from cryptoproto.exchange import Exchange, journal, link, outbound
 from cryptoproto.exchange.feed import _MarketLink
 from cryptoproto.exchange.journal import Journal
-from cryptoproto.exchange.link import ClientLink
+from cryptoproto.exchange.outbound import Outbound
 from cryptoproto.transport import Closed, OpenOptions, Transport, opener
 from tests.support.journals import crash_copy, recorded
 
@@ -44,7 +45,7 @@ class Disk:
             write(batch)
 
         monkeypatch.setattr(ledger._file, "write", write_when_free)
-        for kind, name in ((ClientLink, "_send"), (_MarketLink, "send")):
+        for kind, name in ((Outbound, "send"), (_MarketLink, "send")):
             monkeypatch.setattr(kind, name, self._spied(getattr(kind, name)))
 
     def _spied(self, send: Callable[[Any, bytes], None]) -> Callable[[Any, bytes], None]:
@@ -163,7 +164,7 @@ async def test_events_and_responses_wait_for_the_disk(
         disk.stop()
         await alice.send(buy(1))
         asked = asyncio.create_task(alice.request(cp.UserOrdersRequest()))
-        await until(lambda: any(action[1].__name__ == "_respond" for action in disk.journal._actions))
+        await until(lambda: any(action[1].__name__ == "_queue_response" for action in disk.journal._actions))
         assert disk.said == []
         assert recorded(crash_copy(Path(disk.journal.path), tmp_path / "copy"), "alice") == []
         disk.go_on()
@@ -199,7 +200,7 @@ async def test_an_error_frame_waits_for_the_disk_and_nothing_is_taken_behind_it(
 async def test_throttling_waits_for_the_disk(
     exchange: Exchange, disk: Disk, connect: Callable[..., cp.connect]
 ) -> None:
-    exchange.rate_limit = 2
+    exchange.options = dataclasses.replace(exchange.options, rate_limit=2)
     throttled: list[int] = []
 
     def throttle(level: int, request_id: int, order_id: int) -> float:
@@ -226,7 +227,7 @@ async def test_the_sequence_in_the_handshake_waits_for_the_disk(
         await first.send(buy(1))
         await until(lambda: disk.journal.backlog == 1)
         second = asyncio.create_task(connect()._open())
-        await until(lambda: any(action[1].__name__ == "_send" for action in disk.journal._actions))
+        await until(lambda: any(action[1].__name__ == "send" for action in disk.journal._actions))
         assert disk.said == []
         disk.go_on()
         again = await second
@@ -271,7 +272,7 @@ async def test_a_slow_disk_slows_the_senders_and_nothing_piles_up(
     async with connect() as alice:
         disk.stop()
         sending = asyncio.create_task(_send(alice, count))
-        (server,) = exchange._links
+        (server,) = exchange.links
         await until(lambda: server._paused)
         assert disk.journal.backlog < count
         disk.go_on()
@@ -290,7 +291,7 @@ async def _send(connection: cp.Connection, count: int) -> None:
 @pytest.fixture
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "_TAIL", 8)
-    monkeypatch.setattr(link, "_BATCH", 50)
+    monkeypatch.setattr(outbound, "_BATCH", 50)
 
 
 @pytest.mark.usefixtures("short_memory")
@@ -317,11 +318,11 @@ async def test_replays_come_from_the_disk_and_go_on_with_what_is_new(
 @pytest.mark.usefixtures("short_memory")
 async def test_who_reads_slowly_is_served_from_the_disk(exchange: Exchange, connect: Callable[..., cp.connect]) -> None:
     async with connect(max_queue=10) as alice, connect("bob") as bob:
-        (server,) = [each for each in exchange._links if each.record and each.record.client_id == "alice"]
+        (server,) = [each for each in exchange.links if each.record and each.record.client_id == "alice"]
         number = 0
         full = 0
         while full < 2:  # alice takes nothing: until all buffers between are full, and once more
-            full += server._drain is not None
+            full += server.outbound.drain is not None
             number += 100
             for _ in range(100):
                 exchange.deposit("alice", "USD", "1")
@@ -329,7 +330,7 @@ async def test_who_reads_slowly_is_served_from_the_disk(exchange: Exchange, conn
             await asyncio.sleep(0)
         record = exchange.venue.client("alice")
         assert record is not None
-        assert record.first > server._cursor
+        assert record.first > server.outbound._cursor
         await bob.request(cp.UserBalanceRequest())  # nobody else is held up
         events = await take(alice, 2 * number)
         ids = [event.transaction_id for event in events]

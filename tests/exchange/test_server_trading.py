@@ -178,20 +178,20 @@ async def test_a_slow_client_stalls_nobody_and_costs_no_memory(keys: dict[str, c
             async with asyncio.timeout(20):
                 while "alice" not in exchange.connected_clients:  # noqa: ASYNC110 - the exchange has no event for it
                     await asyncio.sleep(0)
-            (link,) = (link for link in exchange._links if link.record is exchange.venue.client("alice"))
+            (link,) = (link for link in exchange.links if link.record is exchange.venue.client("alice"))
             slow.link.pause_reading()
             sent = 0
-            while link._drain is None:
+            while link.outbound.drain is None:
                 exchange.deposit("alice", "USD", 1)
                 sent += 1
                 assert sent < 200_000, "the exchange never felt it"
                 if sent % 100 == 0:
                     await bob.request(cp.UserBalanceRequest())
-            cursor = link._cursor
+            cursor = link.outbound._cursor
             for _ in range(1000):
                 exchange.deposit("alice", "USD", 1)
             await bob.request(cp.UserBalanceRequest())
-            assert link._cursor == cursor, "what is not read stays in the history, where it is anyway"
+            assert link.outbound._cursor == cursor, "what is not read stays in the history, where it is anyway"
             # Broadcasts are in no history: they wait in the link, up to a bound, and then the link goes.
             for number in range(1200):
                 (exchange.enable_pairs if number % 2 else exchange.disable_pairs)(["BTC_USD"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import ROUND_UP, Decimal, Inexact, getcontext, localcontext
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cryptoproto.exceptions import ConfigurationError
 from cryptoproto.exchange.units import MAX_UNITS, Refusal, from_units, to_units
 
 
@@ -29,6 +31,17 @@ def test_the_global_decimal_context_plays_no_part() -> None:
         assert to_units(Decimal("12345.12345678"), "amount") == 1234512345678
         assert str(from_units(1234512345678)) == "12345.12345678"
         assert not any(getcontext().flags.values())
+
+
+@pytest.mark.parametrize("value", ["1.5", 15 * 10**7])
+def test_texts_and_whole_numbers_are_amounts(value: str | int) -> None:
+    assert to_units(value, "amount") == int(Decimal(value) * 10**8)
+
+
+@pytest.mark.parametrize(("value", "words"), [(1.5, "must be a Decimal"), ("one", "is not a decimal number")])
+def test_other_types_and_texts_are_no_amounts(value: Any, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        to_units(value, "amount")
 
 
 @pytest.mark.parametrize("text", ["nan", "snan", "inf", "-inf"])

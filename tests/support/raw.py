@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import cryptoproto as cp
+from cryptoproto.exchange import Exchange
 from cryptoproto.transport import Closed, OpenOptions, Transport, TransportOpener, opener
 from cryptoproto.wire import ClientHello, ClientSession, Opened
 from cryptoproto.wire.handshake import client_hello
 
-__all__ = ["RawClient"]
+__all__ = ["RawClient", "until_connected"]
 
 
 class RawClient:
@@ -106,3 +107,10 @@ class RawClient:
         assert isinstance(opened, Opened)
         self.link.send(opened.proof)
         return session
+
+
+async def until_connected(exchange: Exchange, client_id: str) -> None:
+    """Wait until the handshake of *client_id* has succeeded."""
+    async with asyncio.timeout(20):
+        while client_id not in exchange.connected_clients:  # noqa: ASYNC110 - the exchange has no event for it
+            await asyncio.sleep(0)

@@ -1,0 +1,147 @@
+"""What a link sends: events as fast as the client reads, responses behind them, and a bounded number of broadcasts."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import cryptoproto as cp
+from cryptoproto.exchange import Exchange
+from cryptoproto.exchange.ledger import MemoryLedger
+from cryptoproto.exchange.link import ClientLink
+from cryptoproto.exchange.outbound import MAX_OWED
+from cryptoproto.messages import encode
+from cryptoproto.transport import MemoryLink
+from cryptoproto.wire import ResponseFrame
+from tests.support.peer import settle
+from tests.support.raw import RawClient, until_connected
+from tests.support.trading import in_memory, trade
+
+V5 = cp.Protocol.V5
+
+
+async def test_requests_are_not_answered_faster_than_the_client_reads(
+    keys: dict[str, cp.PrivateKey], kind: Any
+) -> None:
+    async with trade(keys, {}, transport=kind) as floor:
+        exchange = floor.exchange
+        for number in range(1000):
+            order = cp.PlaceBuyLimitOrder("BTC_USD", "0.01", "100", number)
+            exchange.venue.submit("alice", number + 1, encode(order))
+        size = len(encode(exchange.open_orders("alice")))
+        async with RawClient.connected(exchange.url) as client:
+            session = await client.shake_hands(keys, V5, resume_from=-1)
+            await until_connected(floor.exchange, "alice")
+            (link,) = exchange.links
+            client.link.pause_reading()
+            count = 500
+            for _ in range(count):
+                client.link.send(session.seal(session.draft_request(b'{"@type":"UserOrdersRequest"}')))
+            async with asyncio.timeout(20):
+                while link.outbound.drain is None:  # noqa: ASYNC110 - until the network is full
+                    await asyncio.sleep(0)
+            for _ in range(100):
+                await asyncio.sleep(0)
+                assert link.outbound.owed <= 2**20 + size
+                assert link._unhandled.size <= 2**20
+            assert link._paused
+            client.link.resume_reading()
+            for _ in range(count):
+                assert len(await client.message()) > size
+            assert link.outbound.owed == 0
+
+
+async def test_broadcasts_that_are_not_read_end_the_link(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    async with RawClient.over(in_memory(exchange)) as client:
+        await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange.links
+        assert isinstance(link._transport, MemoryLink)
+        link._transport.hold_writes = True
+        payload = bytes(2**10)
+        link.outbound.broadcast(payload)
+        for _ in range(64):
+            assert not link._closing
+            link.outbound.broadcast(payload)
+        link.outbound.broadcast(payload)
+        assert (await client.closed).reason == "broadcasts were not read"
+        link.outbound.broadcast(payload)
+        link.outbound.pump()
+        link.outbound._pump()
+
+
+async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    for _ in range(400):
+        exchange.deposit("alice", "USD", "1")
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, V5)
+        client.link.send(session.seal(session.draft_request(b'{"@type":"UserBalanceRequest"}')))
+        received = [session.receive(await client.message()) for _ in range(801)]
+        assert isinstance(received[-1], ResponseFrame)
+        assert not any(isinstance(frame, ResponseFrame) for frame in received[:-1])
+
+
+async def test_nothing_is_sent_before_the_handshake_or_after_the_end(keys: dict[str, cp.PrivateKey]) -> None:
+    link = ClientLink(Exchange(private_key=keys["exchange"]))
+    link.outbound.respond(1, b"{}")
+    link.outbound.broadcast(b"{}")
+    link.outbound.send(b"frame")
+    link.outbound.report_silence()
+    assert link.outbound.owed == 0
+    link._on_proven()
+    assert link.record is None
+    link.close(1001, "before it was open")
+
+
+class SlowLedger(MemoryLedger):
+    """A ledger whose disk a test can stop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_stopped = False
+        self._actions: list[Callable[[], None]] = []
+
+    def when_durable(self, action: Callable[..., None], *args: Any) -> None:
+        if self.is_stopped:
+            self._actions.append(functools.partial(action, *args))
+        else:
+            action(*args)
+
+    def go_on(self) -> None:
+        self.is_stopped = False
+        for action in self._actions:
+            action()
+        self._actions.clear()
+
+
+async def test_frames_wait_while_too_many_responses_do_and_are_handled_when_those_are_sent(
+    keys: dict[str, cp.PrivateKey],
+) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    ledger = exchange.venue.ledger = SlowLedger()
+    exchange.register("alice", keys["alice"].public_key, {"USD": "1000000"})
+    for number in range(1000):
+        exchange.venue.submit("alice", number + 1, encode(cp.PlaceBuyLimitOrder("BTC_USD", "0.01", "100", number)))
+    size = len(encode(exchange.open_orders("alice")))
+    count = 3 * MAX_OWED // size
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, V5, resume_from=-1)
+        await until_connected(exchange, "alice")
+        (link,) = exchange.links
+        ledger.is_stopped = True
+        for _ in range(count):
+            client.link.send(session.seal(session.draft_request(b'{"@type":"UserOrdersRequest"}')))
+        await settle()
+        assert MAX_OWED < link.outbound.owed <= MAX_OWED + size
+        assert client.received.empty()
+        while client.received.qsize() < count:
+            ledger.go_on()
+            await settle()
+        assert link.outbound.owed == 0
+        assert not link._paused
