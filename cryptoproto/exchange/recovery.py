@@ -28,7 +28,7 @@ from .ledger import ClientRecord
 
 __all__ = ["Recovered", "recover"]
 
-logger = logging.getLogger("cryptoproto.exchange")
+logger: logging.Logger = logging.getLogger("cryptoproto.exchange")
 
 _SEQUENCES: Final = msgspec.json.Decoder(dict[str, int])
 _CHAINS: Final = msgspec.json.Decoder(dict[int, tuple[int, int]])
