@@ -13,7 +13,7 @@ from typing import Final
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cryptoproto"
-GENERATED = PACKAGE / "licensing" / "fbs"
+GENERATED = PACKAGE / "licensing" / "_fbs"
 LINES_OF_A_MODULE: Final = 400
 LINES_OF_A_FUNCTION: Final = 60
 ATTRIBUTES_OF_A_CLASS: Final = 20

@@ -14,12 +14,12 @@ try:
     from .stomp import StompConnection
     from .stomp_frames import Frame
     from .stomp_subscription import StompMessage, Subscription
-except ModuleNotFoundError as error:
-    if error.name not in {"httpx", "yaml"}:
+except ModuleNotFoundError as _error:
+    if _error.name not in {"httpx", "yaml"}:
         raise
     raise ModuleNotFoundError(
-        f"cryptoproto.apikeys needs {error.name}: pip install 'cryptoproto[apikeys]'", name=error.name
-    ) from error
+        f"cryptoproto.apikeys needs {_error.name}: pip install 'cryptoproto[apikeys]'", name=_error.name
+    ) from _error
 
 __all__ = [
     "ApiKeyAuth",

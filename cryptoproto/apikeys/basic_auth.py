@@ -61,7 +61,7 @@ class ApiKeyAuth(httpx.Auth):
     requires_request_body = True
 
     def __init__(self, api_key: str, api_secret: str | bytes, *, path_prefix: str = "") -> None:
-        self.api_key = checked_key_name(api_key)
+        self.api_key: str = checked_key_name(api_key)
         self._secret = api_secret.encode() if isinstance(api_secret, str) else bytes(api_secret)
         if not self._secret:
             raise ConfigurationError("the secret of an API key cannot be empty")

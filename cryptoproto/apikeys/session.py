@@ -53,8 +53,8 @@ class Session:
     def __init__(
         self, outcome: LoginOutcome, *, wall_clock_ns: Callable[[], int] = time.time_ns, nonce: int = 0
     ) -> None:
-        self.session_id = outcome.session_id
-        self.keepalive_s = outcome.keepalive_s
+        self.session_id: str = outcome.session_id
+        self.keepalive_s: float = outcome.keepalive_s
         self._secret = outcome.secret
         self._wall_clock_ns = wall_clock_ns
         self._nonce = nonce

@@ -25,7 +25,7 @@ __all__ = ["DEFAULT_LOGIN_ROOT", "SessionAuth"]
 
 DEFAULT_LOGIN_ROOT: Final = "/api/v1/login"
 
-logger = logging.getLogger("cryptoproto.apikeys")
+logger: logging.Logger = logging.getLogger("cryptoproto.apikeys")
 
 _KEEP_ALIVE_SHARE: Final = 3  # a keep-alive after a third of the time leaves room for two that get lost
 _RETRY_SHARE: Final = 10  # after a failed keep-alive, how much of the session's time to wait

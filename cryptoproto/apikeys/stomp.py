@@ -67,7 +67,7 @@ class StompConnection:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self.version = parser.version
+        self.version: str = parser.version
         self.headers: Mapping[str, str] = connected.headers
         self._link = link
         self._parser = parser

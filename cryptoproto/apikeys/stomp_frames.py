@@ -134,11 +134,11 @@ class FrameParser:
     __slots__ = ("_buffer", "_head", "_scanned", "maximum_body", "version")
 
     def __init__(self, *, maximum_body: int = DEFAULT_MAXIMUM_BODY) -> None:
-        self.version = "1.2"
+        self.version: str = "1.2"
         self._buffer = bytearray()
         self._head: tuple[str, dict[str, str], int | None] | None = None
         self._scanned = 0  # how far the buffer has been searched, so that each byte is searched once
-        self.maximum_body = maximum_body
+        self.maximum_body: int = maximum_body
 
     def feed(self, data: bytes | str) -> list[Frame | None]:
         """Take the next piece.

@@ -101,8 +101,8 @@ class Subscription:
     def __init__(
         self, owner: _Owner, name: str, destination: str, ack_mode: AckMode, limit: int, limit_bytes: int
     ) -> None:
-        self.id = name
-        self.destination = destination
+        self.id: str = name
+        self.destination: str = destination
         self.ack_mode = ack_mode
         self._owner = owner
         self._limit = limit

@@ -37,7 +37,7 @@ __all__ = ["app"]
 
 SECRET_VARIABLE = "CRYPTOPROTO_API_SECRET"  # noqa: S105 - the name of a variable
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="apikeys",
     help="Sign requests with API keys, and run a gateway that checks them.",
     no_args_is_help=True,

@@ -24,7 +24,7 @@ from .output import console, note, print_json
 
 __all__ = ["exchange"]
 
-logger = logging.getLogger("cryptoproto")
+logger: logging.Logger = logging.getLogger("cryptoproto")
 
 _TERMINATED = 128 + signal.SIGTERM
 _TlsCert: TypeAlias = Annotated[

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["license_app"]
 
-license_app = typer.Typer(
+license_app: typer.Typer = typer.Typer(
     help="Licenses: a gateway's keys, requests and tokens, and the license manager.", no_args_is_help=True
 )
 manager_commands(license_app)

@@ -38,7 +38,7 @@ __all__ = ["manager_commands"]
 
 _DATABASE = Path("licenses.db")
 
-agreement_app = typer.Typer(help="Agreements: who may run what, and how many.", no_args_is_help=True)
+agreement_app: typer.Typer = typer.Typer(help="Agreements: who may run what, and how many.", no_args_is_help=True)
 
 ManagerKeys = Annotated[Path, typer.Option("--keys", help="The manager's secret key file.")]
 PublicKey = Annotated[str, typer.Option("--public-key", help="The gateway's public key.")]

@@ -25,7 +25,7 @@ from .store import Store
 
 __all__ = ["EventDelivery", "EventStream"]
 
-logger = logging.getLogger("cryptoproto.client")
+logger: logging.Logger = logging.getLogger("cryptoproto.client")
 
 _FLUSH_INTERVAL_S: Final = 0.05
 """How long the stored position may lag behind: events since then are redelivered after a crash."""
@@ -38,7 +38,7 @@ class EventStream:
     __slots__ = ("__weakref__", "_claim", "_next", "number")
 
     def __init__(self, delivery: EventDelivery, number: int) -> None:
-        self.number = number
+        self.number: int = number
         self._claim = delivery.claim
         self._next = delivery.next_event
 

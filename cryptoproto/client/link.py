@@ -12,7 +12,7 @@ from .states import State, StateChange
 
 __all__ = ["Link", "not_sent"]
 
-logger = logging.getLogger("cryptoproto.client")
+logger: logging.Logger = logging.getLogger("cryptoproto.client")
 
 
 class Link:
@@ -27,7 +27,7 @@ class Link:
     __slots__ = ("_connection", "_is_live", "states")
 
     def __init__(self) -> None:
-        self.states = StateStream(StateChange(State.CONNECTING, "starting"))
+        self.states: StateStream[StateChange] = StateStream(StateChange(State.CONNECTING, "starting"))
         self._connection: Connection | None = None
         self._is_live = False
 

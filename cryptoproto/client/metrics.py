@@ -43,9 +43,9 @@ class Histogram:
 
     def __init__(self) -> None:
         self._buckets: dict[int, int] = {}
-        self.count = 0
-        self.sum_ns = 0
-        self.max_ns = 0
+        self.count: int = 0
+        self.sum_ns: int = 0
+        self.max_ns: int = 0
 
     def record(self, duration_ns: int) -> None:
         """Count one duration. A negative one, after a clock was set back, counts as zero."""
@@ -139,9 +139,9 @@ class Metrics:
             ),
             0,
         )
-        self.order_to_acknowledgement = Histogram()
-        self.request_round_trip = Histogram()
-        self.receive_to_dispatch = Histogram()
+        self.order_to_acknowledgement: Histogram = Histogram()
+        self.request_round_trip: Histogram = Histogram()
+        self.receive_to_dispatch: Histogram = Histogram()
 
     def count(self, name: str) -> None:
         """Add one to a counter."""

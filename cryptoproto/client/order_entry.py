@@ -64,7 +64,7 @@ class OrderEntry:
         metrics: Metrics,
         order_rate: float | None,
     ) -> None:
-        self.rate_limiter = RateLimiter(order_rate)
+        self.rate_limiter: RateLimiter = RateLimiter(order_rate)
         self._link = link
         self._account = account
         self._store = store

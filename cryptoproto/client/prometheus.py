@@ -25,8 +25,8 @@ try:
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
     from prometheus_client.registry import Collector
-except ImportError as error:
-    raise ConfigurationError("prometheus-client is not installed: pip install 'cryptoproto[metrics]'") from error
+except ImportError as _error:
+    raise ConfigurationError("prometheus-client is not installed: pip install 'cryptoproto[metrics]'") from _error
 
 __all__ = ["ClientCollector", "MetricsEndpoint", "serve_metrics"]
 

@@ -32,7 +32,7 @@ class RateLimiter:
     def __init__(self, rate: float | None, burst: float | None = None) -> None:
         if rate is not None and not rate > 0:
             raise ConfigurationError(f"order_rate={rate} must be greater than zero, or None for no limit")
-        self.is_limited = rate is not None
+        self.is_limited: bool = rate is not None
         self._rate = math.inf if rate is None else rate
         self._burst = max(1.0, rate or 1.0) if burst is None else burst
         self._tokens = self._burst

@@ -32,7 +32,7 @@ __all__ = ["Reconnector"]
 _RESTART_S: Final = 10.0
 """For how long after an announced restart (1012) attempts follow each other quickly."""
 
-logger = logging.getLogger("cryptoproto.client")
+logger: logging.Logger = logging.getLogger("cryptoproto.client")
 
 
 class Reconnector:

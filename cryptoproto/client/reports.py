@@ -24,7 +24,7 @@ from .store import Store
 
 __all__ = ["OutcomeReport", "Report", "ReportStream", "Reports"]
 
-logger = logging.getLogger("cryptoproto.client")
+logger: logging.Logger = logging.getLogger("cryptoproto.client")
 
 _KEPT: Final = 10_000
 

@@ -42,12 +42,12 @@ class EventQueue:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
         self.events: deque[Event] = deque()
-        self.was_high = False
+        self.was_high: bool = False
         self._loop = loop
         self._limit = limit
         self._low = limit // 2
         self._hard_limit = _HARD_FACTOR * limit + _HARD_SLACK
-        self.waiting_bytes = 0
+        self.waiting_bytes: int = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
         self._make_error: Callable[[], CryptoprotoError] | None = None

@@ -48,7 +48,7 @@ from .throttle import SendGate
 
 __all__ = ["Pump"]
 
-logger = logging.getLogger("cryptoproto.connection")
+logger: logging.Logger = logging.getLogger("cryptoproto.connection")
 
 
 class Pump:
@@ -74,7 +74,7 @@ class Pump:
     def __init__(self, options: ConnectOptions, on_events: Callable[[list[Event]], None] | None) -> None:
         loop = asyncio.get_running_loop()
         self._options = options
-        self.session = ClientSession(
+        self.session: ClientSession = ClientSession(
             client_id=options.client_id,
             private_key=options.private_key,
             server_key=options.server_key,
@@ -85,11 +85,11 @@ class Pump:
         )
         self.transport: Transport | None = None
         self.error: CryptoprotoError | None = None
-        self.queue = EventQueue(loop, options.max_queue)
-        self.calls = RequestTable(loop)
-        self.gate = SendGate(loop)
+        self.queue: EventQueue = EventQueue(loop, options.max_queue)
+        self.calls: RequestTable = RequestTable(loop)
+        self.gate: SendGate = SendGate(loop)
         self.signer: Signer | None = None
-        self.paused = False
+        self.paused: bool = False
         self._identity = IdentityLock(options.client_id, options.server_key.fingerprint)
         self._opened: asyncio.Future[None] = loop.create_future()
         self._gone: asyncio.Future[None] = loop.create_future()

@@ -37,7 +37,7 @@ class Signer:
         dispatch: Callable[[Draft, bytes], None],
         fail: Callable[[BaseException], None],
     ) -> None:
-        self.last_request_id = 0
+        self.last_request_id: int = 0
         self._loop = loop
         self._sign = sign
         self._dispatch = dispatch

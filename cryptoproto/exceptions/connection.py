@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .base import CryptoprotoError
 
 __all__ = [
@@ -159,7 +161,7 @@ class HistoryRewound(ConnectionClosed):
             f"and balances with the exchange, then start again with a new store or another resume_from",
             position=position,
         )
-        self.args = (position, exchange_position, what)  # what a copy is made from
+        self.args: tuple[Any, ...] = (position, exchange_position, what)  # what a copy is made from
         self.exchange_position = exchange_position
         self.what = what
 

@@ -64,8 +64,8 @@ class Funds:
     __slots__ = ("available", "on_hold")
 
     def __init__(self, available: int = 0) -> None:
-        self.available = available
-        self.on_hold = 0
+        self.available: int = available
+        self.on_hold: int = 0
 
 
 class Account:
@@ -74,8 +74,8 @@ class Account:
     __slots__ = ("account_id", "client_id", "client_order_ids", "funds", "orders")
 
     def __init__(self, account_id: int, client_id: str) -> None:
-        self.account_id = account_id
-        self.client_id = client_id
+        self.account_id: int = account_id
+        self.client_id: str = client_id
         self.funds: dict[str, Funds] = {}
         self.orders: dict[int, Order] = {}
         self.client_order_ids: set[int] = set()

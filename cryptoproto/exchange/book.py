@@ -22,8 +22,8 @@ class Level:
     __slots__ = ("by_account", "orders", "price", "volume")
 
     def __init__(self, price: int) -> None:
-        self.price = price
-        self.volume = 0
+        self.price: int = price
+        self.volume: int = 0
         # An OrderedDict: finding the first key of a dict gets slower with each key deleted before it.
         self.orders: OrderedDict[int, Order] = OrderedDict()
         self.by_account: dict[int, int] = {}
@@ -118,9 +118,9 @@ class Book:
     __slots__ = ("buys", "pair", "sells")
 
     def __init__(self, pair: Pair) -> None:
-        self.pair = pair
-        self.buys = Side(buy=True)
-        self.sells = Side(buy=False)
+        self.pair: Pair = pair
+        self.buys: Side = Side(buy=True)
+        self.sells: Side = Side(buy=False)
 
     def side(self, *, buy: bool) -> Side:
         """The side on which a buy or a sell order rests."""

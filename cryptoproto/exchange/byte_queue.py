@@ -21,7 +21,7 @@ class ByteQueue(Generic[T]):
 
     def __init__(self) -> None:
         self._items: deque[tuple[T, int]] = deque()
-        self.size = 0
+        self.size: int = 0
 
     def __len__(self) -> int:
         return len(self._items)

@@ -65,10 +65,10 @@ class JournalFile:
     def __init__(self, path: str) -> None:
         self.path = path
         _check_file(path)
-        self.writer = self._connect()
+        self.writer: sqlite3.Connection = self._connect()
         try:
             self.writer.executescript(WRITE_BATCH)
-            self.reader = self._connect()
+            self.reader: sqlite3.Connection = self._connect()
             self.reader.execute("PRAGMA query_only = ON")
         except BROKEN as error:
             self.writer.close()

@@ -43,12 +43,12 @@ class ClientRecord:
     __slots__ = ("client_id", "first", "floor", "history", "last_sequence", "public_key")
 
     def __init__(self, client_id: str, public_key: PublicKey) -> None:
-        self.client_id = client_id
-        self.public_key = public_key
-        self.last_sequence = 0
+        self.client_id: str = client_id
+        self.public_key: PublicKey = public_key
+        self.last_sequence: int = 0
         self.history: list[Transaction] = []
-        self.first = 0
-        self.floor = 0
+        self.first: int = 0
+        self.floor: int = 0
 
     @property
     def end(self) -> int:

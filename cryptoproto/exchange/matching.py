@@ -99,7 +99,7 @@ class Matching:
 
     def __init__(self, books: Mapping[str, Book], accounts: Accounts, *, maker_fee: int, taker_fee: int) -> None:
         self.books = books
-        self.last_order_id = 0
+        self.last_order_id: int = 0
         self.max_open_orders = DEFAULT_MAX_OPEN_ORDERS
         self.disabled: set[str] = set()
         self.touched: set[str] = set()

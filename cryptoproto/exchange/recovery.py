@@ -29,7 +29,7 @@ from .since_snapshot import SinceSnapshot
 
 __all__ = ["Recovered", "recover"]
 
-logger = logging.getLogger("cryptoproto.exchange")
+logger: logging.Logger = logging.getLogger("cryptoproto.exchange")
 
 _SEQUENCES: Final = msgspec.json.Decoder(dict[str, int])
 _CHAINS: Final = msgspec.json.Decoder(dict[int, tuple[int, int]])

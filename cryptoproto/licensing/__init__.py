@@ -8,7 +8,7 @@ a name is first used: :func:`config_hash` and :func:`read_logins` need no extra 
     manager | agent      the two sides; they do not import each other
     sealing              keys, sealed boxes, signatures, tokens
     request              the fields of a request, its bytes, the config hash
-    fbs                  generated code
+    _fbs                 generated code
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ class OrderBook:
     )  # fmt: skip
 
     def __init__(self, trade_pair: str, *, time: Callable[[], float] = monotonic) -> None:
-        self.trade_pair = trade_pair
+        self.trade_pair: str = trade_pair
         self.current_order_id: int | None = None
-        self.late_snapshots = 0
+        self.late_snapshots: int = 0
         self._time = time
         self._bids: tuple[Level, ...] = ()
         self._asks: tuple[Level, ...] = ()

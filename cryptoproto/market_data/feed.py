@@ -27,7 +27,7 @@ from .update_queue import MarketUpdate, UpdateQueue
 
 __all__ = ["MarketData"]
 
-logger = logging.getLogger("cryptoproto.market_data")
+logger: logging.Logger = logging.getLogger("cryptoproto.market_data")
 
 _CLOSE_TIMEOUT: Final = 5.0
 _HEALTHY_AFTER: Final = 10.0

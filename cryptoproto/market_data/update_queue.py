@@ -28,7 +28,7 @@ class UpdateQueue:
     __slots__ = ("_books", "_ended", "_error", "_limit", "_next", "_others", "_waiter", "dropped")
 
     def __init__(self, limit: int) -> None:
-        self.dropped = 0
+        self.dropped: int = 0
         self._limit = limit
         self._next = 0  # each place in the queue is numbered, so that books and other updates stay in order
         # An OrderedDict: finding the first key of a dict gets slower with each key deleted before it.

@@ -48,7 +48,7 @@ class Backoff:
                 raise ConfigurationError(f"{name}={value} must be a finite number of at least {least:g}")
         if initial == 0:
             raise ConfigurationError("initial=0 would retry without a pause; use a positive number of seconds")
-        self.attempts = 0
+        self.attempts: int = 0
         self._initial = initial
         self._cap = cap
         self._factor = factor

@@ -42,7 +42,7 @@ class Heartbeat:
         deaf: Callable[[], bool],
         on_silence: Callable[[], None],
     ) -> None:
-        self.heard = False
+        self.heard: bool = False
         self._loop = loop
         self._interval = interval
         self._timeout = timeout

@@ -26,7 +26,7 @@ class MemoryLink:
 
     def __init__(self, listener: Listener) -> None:
         self.sent: list[bytes | str] = []
-        self.pings = 0
+        self.pings: int = 0
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._peer: MemoryLink | None = None

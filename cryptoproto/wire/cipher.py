@@ -52,7 +52,9 @@ class Sealer:
     def __init__(self, key: bytes, random: Callable[[int], bytes]) -> None:
         self._random = random
         self.nonces: list[bytes] = []
-        self.update = Cipher(AES(key), CBC(random(BLOCK_BYTES))).encryptor().update
+        self.update: Callable[[bytes | bytearray | memoryview], bytes] = (
+            Cipher(AES(key), CBC(random(BLOCK_BYTES))).encryptor().update
+        )
 
     def seal(self, body: bytes) -> bytes:
         """The frame that carries *body*: IV and ciphertext."""
@@ -85,9 +87,11 @@ class Opener:
     __slots__ = ("max_frame_bytes", "update")
 
     def __init__(self, key: bytes, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
-        self.max_frame_bytes = max_frame_bytes
+        self.max_frame_bytes: int = max_frame_bytes
         # Any IV will do: it only affects the garbage block of the first frame.
-        self.update = Cipher(AES(key), CBC(bytes(BLOCK_BYTES))).decryptor().update
+        self.update: Callable[[bytes | bytearray | memoryview], bytes] = (
+            Cipher(AES(key), CBC(bytes(BLOCK_BYTES))).decryptor().update
+        )
 
     def open(self, frame: bytes) -> bytes:
         """The body of *frame*. The same frame can be opened again.

@@ -95,9 +95,9 @@ class ClientSession:
         max_frame_bytes: int = MAX_FRAME_BYTES,
     ) -> None:
         self.protocol = protocol
-        self.last_sequence = 0
-        self.next_sequence = 0
-        self.last_transaction_id = resume_from
+        self.last_sequence: int = 0
+        self.next_sequence: int = 0
+        self.last_transaction_id: int = resume_from
         self._signed = protocol is Protocol.SIGNED
         self._private_key = private_key
         self._random = random
@@ -218,7 +218,7 @@ class ServerSession:
     """
 
     def __init__(self, private_key: PrivateKey, random: Random, max_frame_bytes: int = MAX_FRAME_BYTES) -> None:
-        self.next_sequence = 0
+        self.next_sequence: int = 0
         self._private_key = private_key
         self._random = random
         self._max_frame_bytes = max_frame_bytes

@@ -15,12 +15,12 @@ try:
     from .stomp_broker import Delivery, StompBroker
     from .stomp_endpoint import StompEndpoint
     from .stomp_peer import Authorize, allow_by_authorities
-except ModuleNotFoundError as error:
-    if error.name is None or error.name.partition(".")[0] not in {"starlette", "yaml", "httpx"}:
+except ModuleNotFoundError as _error:
+    if _error.name is None or _error.name.partition(".")[0] not in {"starlette", "yaml", "httpx"}:
         raise
     raise ModuleNotFoundError(
-        f"cryptoproto.apikeys.server needs {error.name}: pip install 'cryptoproto[apikeys,server]'", name=error.name
-    ) from error
+        f"cryptoproto.apikeys.server needs {_error.name}: pip install 'cryptoproto[apikeys,server]'", name=_error.name
+    ) from _error
 
 __all__ = [
     "ApiKey",

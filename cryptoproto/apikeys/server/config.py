@@ -17,7 +17,7 @@ from .key_store import ApiKey, KeyStore
 
 __all__ = ["ApiKeysConfig", "SessionSettings", "load_config"]
 
-logger = logging.getLogger("cryptoproto.apikeys")
+logger: logging.Logger = logging.getLogger("cryptoproto.apikeys")
 
 _BASIC: Final = frozenset({"basic"})
 _SESSIONS: Final = frozenset({"sessions"})

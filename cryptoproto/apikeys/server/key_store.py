@@ -19,7 +19,7 @@ __all__ = ["NAME_DIGEST_SIZE", "ApiKey", "KeyStore", "name_digest"]
 
 NAME_DIGEST_SIZE: Final = 16
 
-logger = logging.getLogger("cryptoproto.apikeys")
+logger: logging.Logger = logging.getLogger("cryptoproto.apikeys")
 
 _SHORTEST_PUBLIC_KEY: Final = 128  # characters; the base64 of an RSA-1024 SubjectPublicKeyInfo has 216
 

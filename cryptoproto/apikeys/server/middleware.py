@@ -26,8 +26,8 @@ from .request_check import Principal
 
 __all__ = ["ApiKeysMiddleware"]
 
-logger = logging.getLogger("cryptoproto.apikeys")
-access = logging.getLogger("cryptoproto.apikeys.access")
+logger: logging.Logger = logging.getLogger("cryptoproto.apikeys")
+access: logging.Logger = logging.getLogger("cryptoproto.apikeys.access")
 
 _LOGIN_CALLS: Final = frozenset({"attempt", "confirm", "keepalive", "logout"})
 _MAXIMUM_LOGIN_BODY: Final = 32_768  # a public value and an RSA signature of 16384 bits each, in base64, fit 5 times
@@ -77,7 +77,7 @@ class ApiKeysMiddleware:
         if isinstance(config, str | os.PathLike):
             config = load_config(config)
         self.app = app
-        self.gatekeeper = config if isinstance(config, Gatekeeper) else Gatekeeper(config)
+        self.gatekeeper: Gatekeeper = config if isinstance(config, Gatekeeper) else Gatekeeper(config)
         self._max_body = max_body
         self._budget = BodyBudget(max_bodies)
         self._body_timeout = body_timeout

@@ -30,7 +30,7 @@ from .stomp_peer import Authorize, Outbox, StompPeer, StompRefusal, allow_by_aut
 
 __all__ = ["Authorize", "StompEndpoint"]
 
-logger = logging.getLogger("cryptoproto.apikeys")
+logger: logging.Logger = logging.getLogger("cryptoproto.apikeys")
 
 _SUBPROTOCOLS: Final = {"v12.stomp": "1.2", "v11.stomp": "1.1"}
 _GRACE: Final = 2.0  # how many times its interval a heart-beat may take; networks delay

@@ -68,7 +68,7 @@ class Outbox:
         self._waiting: deque[tuple[bytes, bytes]] = deque()
         self._failure: ProtocolError | SlowConsumer | None = None
         self._wake = asyncio.Event()
-        self.finished = False
+        self.finished: bool = False
 
     def put(self, frame: Frame) -> None:
         """Add a frame. If it exceeds a limit, it is dropped and the connection ends."""

@@ -35,11 +35,11 @@ class Account:
     __slots__ = ("_handlers", "balances", "broadcasts", "heard", "orders", "position")
 
     def __init__(self, *, max_closed: int = MAX_CLOSED, clock: Callable[[], int] = time.time_ns) -> None:
-        self.orders = OrderTable(max_closed=max_closed, clock=clock)
-        self.balances = BalanceTable()
-        self.position = -1
-        self.heard = 0
-        self.broadcasts = 0
+        self.orders: OrderTable = OrderTable(max_closed=max_closed, clock=clock)
+        self.balances: BalanceTable = BalanceTable()
+        self.position: int = -1
+        self.heard: int = 0
+        self.broadcasts: int = 0
         self._handlers = _Handlers(self.orders.handlers())
         self._handlers.update(self.balances.handlers())
         self._handlers[OwnTrade] = self._on_trade

@@ -109,16 +109,19 @@ class Order:
         ttl: int = 0,
         created_ns: int | None = None,
     ) -> None:
-        self.client_order_id = None if client_order_id is None else check_id(client_order_id, "client_order_id")
+        self.client_order_id: int | None = (
+            None if client_order_id is None else check_id(client_order_id, "client_order_id")
+        )
         self.trade_pair = trade_pair
-        self.side = to_side(side)
+        self.side: Side = to_side(side)
         self.time_in_force = to_time_in_force(time_in_force)
-        self.amount = self.remaining = exact(amount, "amount", OrderInvalid)
-        self.price = exact(price, "price", OrderInvalid)
+        self.amount: Decimal = exact(amount, "amount", OrderInvalid)
+        self.remaining: Decimal = self.amount
+        self.price: Decimal = exact(price, "price", OrderInvalid)
         self.ttl = ttl
         self.status = OrderStatus.PENDING
         self.trades: list[OwnTrade] = []
-        self.created_ns = time.time_ns() if created_ns is None else created_ns
+        self.created_ns: int = time.time_ns() if created_ns is None else created_ns
 
     @classmethod
     def of(cls, message: PlaceOrder, *, created_ns: int | None = None) -> Self:

@@ -29,7 +29,7 @@ class MemoryStore:
         self._outbox: dict[int, OutboxEntry] = {}
         self._late_reports: dict[int, bytes] = {}
         self._last_key = 0
-        self.settled_through = -1
+        self.settled_through: int = -1
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """See :meth:`Store.open`."""

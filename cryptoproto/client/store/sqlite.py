@@ -55,7 +55,7 @@ class SqliteStore:
             raise ConfigurationError(f"commit_every={commit_every} must be 1 or more")
         if synchronous not in ("NORMAL", "FULL"):
             raise ConfigurationError(f'synchronous={synchronous!r} must be "NORMAL" or "FULL"')
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.commit_every = commit_every
         self._synchronous = synchronous
         self._file: StoreFile | None = None

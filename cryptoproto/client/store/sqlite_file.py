@@ -86,7 +86,8 @@ class StoreFile:
             with suppress(FileExistsError):
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             self._lock.follow()
-            self.connection = connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+            self.connection: sqlite3.Connection = connection
             _prepare(connection, path, owner, synchronous)
             self.position: int | None
             self.settled_through: int

@@ -39,7 +39,7 @@ from .token_keeper import TokenKeeper
 
 __all__ = ["LicenseAgent"]
 
-logger = logging.getLogger("cryptoproto.licensing")
+logger: logging.Logger = logging.getLogger("cryptoproto.licensing")
 _LONGEST_NAP_S: Final = 30.0  # a clock that jumps or a suspend that ends is noticed after this time at the latest
 
 

@@ -42,7 +42,7 @@ class RequestComposer:
         desired_period_s: float,
     ) -> None:
         check_withheld(withhold)
-        self.recorder = ActivityRecorder()
+        self.recorder: ActivityRecorder = ActivityRecorder()
         self._package = package
         self._logins = logins
         self._client = client

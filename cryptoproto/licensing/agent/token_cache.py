@@ -44,7 +44,7 @@ class TokenCache:
             b"%s\x00%s\x00%d" % (binding.public_key.encode(), binding.config_hash, binding.is_uat)
         ).hexdigest()
         readable = re.sub(r"[^A-Za-z0-9._-]", "_", binding.package)[:64].lstrip(".")
-        self.path = Path(folder) / f"{readable}-{identity[:32]}.token"
+        self.path: Path = Path(folder) / f"{readable}-{identity[:32]}.token"
         self._binding = binding
         self._keys = keys
         self._manager_keys = tuple(manager_keys)

@@ -12,7 +12,7 @@ from .token_cache import TokenCache
 
 __all__ = ["TokenKeeper"]
 
-logger = logging.getLogger("cryptoproto.licensing")
+logger: logging.Logger = logging.getLogger("cryptoproto.licensing")
 _PATIENCE_S: Final = 10.0  # a network drive that hangs must not keep a gateway from its license
 
 

@@ -16,7 +16,7 @@ from ..sealing.keypair import KeyPair, ManagerKey, read_json, write_secret_json
 
 __all__ = ["Generation", "Keyring"]
 
-logger = logging.getLogger("cryptoproto.licensing.manager")
+logger: logging.Logger = logging.getLogger("cryptoproto.licensing.manager")
 _SECOND: Final = 1_000_000_000
 
 

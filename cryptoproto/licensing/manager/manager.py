@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LicenseManager"]
 
-logger = logging.getLogger("cryptoproto.licensing.manager")
+logger: logging.Logger = logging.getLogger("cryptoproto.licensing.manager")
 _SECOND: Final = 1_000_000_000
 
 
@@ -102,7 +102,7 @@ class LicenseManager:
         self._freshness_ns = int(freshness_s * _SECOND)
         self._throttle = Throttle(requests_per_second, burst=100)
         self._database = Database(database)
-        self.administration = Administration(self._database, clock, actor or current_user())
+        self.administration: Administration = Administration(self._database, clock, actor or current_user())
 
     def close(self) -> None:
         """Close the database."""

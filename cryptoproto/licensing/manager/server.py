@@ -22,9 +22,10 @@ try:
     from starlette.requests import ClientDisconnect, Request
     from starlette.responses import Response
     from starlette.routing import Route
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        f"the license manager's server needs {error.name}: pip install 'cryptoproto[licensing,server]'", name=error.name
+        f"the license manager's server needs {_error.name}: pip install 'cryptoproto[licensing,server]'",
+        name=_error.name,
     ) from None
 
 from ..request.endpoint import CONTENT_TYPE, REQUEST_PATH
@@ -34,7 +35,7 @@ from .throttle import Throttle
 
 __all__ = ["ManagerServer", "application"]
 
-logger = logging.getLogger("cryptoproto.licensing.manager")
+logger: logging.Logger = logging.getLogger("cryptoproto.licensing.manager")
 _LARGEST_BATCH: Final = 64  # requests that share a commit; with more, the first of them waits longer than it gains
 _BODY_TIMEOUT_S: Final = 10.0  # a body is one or two packets
 _ADDRESS_PER_SECOND: Final = 50.0  # an address may stand for a whole rack of gateways
@@ -213,7 +214,7 @@ class ManagerServer:
             raise ConfigurationError(f"certificate: cannot be used: {error}") from error
         self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
-        self.url = ""
+        self.url: str = ""
 
     async def __aenter__(self) -> Self:
         listener = _listen(self._host, self._port)

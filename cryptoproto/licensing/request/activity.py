@@ -177,8 +177,8 @@ class ActivityRecorder:
         self.total_symbols = 0
         self.accounts = 0
         self.users = 0
-        self.internal_latency = LatencyHistogram(INTERNAL_BOUNDS_NS)
-        self.external_latency = LatencyHistogram(EXTERNAL_BOUNDS_NS)
+        self.internal_latency: LatencyHistogram = LatencyHistogram(INTERNAL_BOUNDS_NS)
+        self.external_latency: LatencyHistogram = LatencyHistogram(EXTERNAL_BOUNDS_NS)
         self._requests: dict[RequestKind, int] = {}
 
     def count(self, kind: RequestKind, by: int = 1) -> None:

@@ -22,7 +22,7 @@ CpuidRegisters = tuple[int, int, int, int, int]
 Value = bool | int | str | bytes | tuple[int, ...] | tuple[CpuidRegisters, ...] | None
 """The value of a field; ``None`` is an absent string or byte vector."""
 
-_GENERATED: Final = "cryptoproto.licensing.fbs"
+_GENERATED: Final = "cryptoproto.licensing._fbs"
 _CPUID_LEAF: Final[Any] = import_module(f"{_GENERATED}.CpuidLeaf")
 
 

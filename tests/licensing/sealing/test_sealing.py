@@ -20,8 +20,8 @@ from cryptoproto.licensing import (
     ManagerKey,
     SealBroken,
 )
-from cryptoproto.licensing.fbs import LicenseToken as RawToken
-from cryptoproto.licensing.fbs import SignedToken as RawSignedToken
+from cryptoproto.licensing._fbs import LicenseToken as RawToken
+from cryptoproto.licensing._fbs import SignedToken as RawSignedToken
 from cryptoproto.licensing.request.codec import decode, encode
 from cryptoproto.licensing.request.layout import SIGNED_TOKEN
 from cryptoproto.licensing.sealing.sealing import Channel, open_token, seal_request, sign_token
