@@ -66,6 +66,11 @@ class Exchange:
         return self._exchange.public_key
 
     @property
+    def rate_limit(self) -> float | None:
+        """Messages and requests a second that a client may send; ``None`` = any number."""
+        return self._exchange.rate_limit
+
+    @property
     def path(self) -> str | None:
         """The journal's file; ``None`` if everything is kept in memory."""
         return self._exchange.path
