@@ -104,3 +104,17 @@ async def test_requests_by_type_need_the_right_response(script: Script, alice_ke
         assert snapshot.gauges["connected"] == 1.0
     with pytest.raises(cp.ConfigurationError, match="on_event"):
         client_of(script, alice_key, on_event=lambda _: None).events()
+
+
+@virtual
+async def test_a_client_that_was_never_started_can_be_closed(script: Script, alice_key: cp.PrivateKey) -> None:
+    client = client_of(script, alice_key)
+    await client.close()
+    assert client.state.state is cp.State.CLOSED
+
+
+@virtual
+async def test_a_client_without_a_lock_on_its_id(script: Script, alice_key: cp.PrivateKey) -> None:
+    patient(script)
+    async with client_of(script, alice_key, lock=False) as client:
+        assert client.state.state is cp.State.LIVE

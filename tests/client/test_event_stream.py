@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -47,15 +48,18 @@ class Noted(cp.MemoryStore):
 class Setting:
     """An event delivery with what stands around it, and no connection."""
 
-    def __init__(self, handler: Callable[[cp.Event], object] | None = None, max_queue: int = 100) -> None:
+    def __init__(
+        self, handler: Callable[[cp.Event], object] | None = None, max_queue: int = 100, *, attended: bool = True
+    ) -> None:
         self.store = Noted()
         self.waits = Histogram()
         self.account = Account()
         metrics = Metrics()
-        link = Link()
-        entry = OrderEntry(link, self.account, self.store, Reports(self.store), metrics, None)
-        self.delivery = EventDelivery(link, self.account, entry, self.store, self.waits, handler, max_queue)
-        self.stream = self.delivery.stream()
+        self.link = Link()
+        entry = OrderEntry(self.link, self.account, self.store, Reports(self.store), metrics, None)
+        self.delivery = EventDelivery(self.link, self.account, entry, self.store, self.waits, handler, max_queue)
+        if attended:
+            self.stream = self.delivery.stream()
 
     def put(self, *transaction_ids: int | None) -> None:
         self.delivery.receive([told(transaction_id, OrderNotFound(1)) for transaction_id in transaction_ids])
@@ -209,3 +213,29 @@ async def test_what_a_commit_of_the_users_own_includes_does_not_come_again() -> 
     setting.store.advance(1)
     setting.stream = setting.delivery.stream()
     assert await setting.take(1) == [2]
+
+
+class Connected:
+    """Stands for a connection that can be given up."""
+
+    def __init__(self) -> None:
+        self.given_up: list[cp.CryptoprotoError] = []
+
+    def give_up(self, error: cp.CryptoprotoError) -> None:
+        self.given_up.append(error)
+
+
+@virtual
+async def test_a_connection_that_does_not_replay_what_is_asked_for_meanwhile_is_given_up() -> None:
+    setting = Setting(max_queue=4, attended=False)
+    setting.put(*range(1, 11))  # nobody asks for events: they are dropped
+    assert await setting.delivery.resume_point(0) == 10
+    # While the next connection is opened, somebody asks.
+    aiter(setting.delivery.stream())
+    connection: Any = Connected()
+    setting.link.attach(connection)
+    setting.delivery.check_replay()
+    assert [type(error) for error in connection.given_up] == [cp.SlowConsumer]
+    assert await setting.delivery.resume_point(0) == 0
+    setting.delivery.check_replay()
+    assert len(connection.given_up) == 1
