@@ -288,7 +288,7 @@ class OrderEntry:
         key = submission.key
         if submission.caller_left:
             self._reports.add(submission.report(error), key=key, settled_through=through)
-        elif key is not None:
+        elif key is not None:  # pragma: no branch - what was sent has a key
             self._store.remove(key, through)
         submission.key = None
         del self._submissions[submission.pending]
