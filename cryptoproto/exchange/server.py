@@ -114,6 +114,7 @@ class Exchange:
         self._feed = MarketFeed(
             lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
         )
+        self._expiry = ExpiryTimer(self.expire_orders)
         most = most_open_orders(max_open_orders, max_message_size)
         self._clock = clock
         self._journal: Journal | None = None
@@ -132,7 +133,6 @@ class Exchange:
             self.private_key = self._journal.private_key
             self.venue = self._make_venue(self._journal.engine, self._journal)
         self._limit_open_orders(max_open_orders, most)
-        self._expiry = ExpiryTimer(self.expire_orders)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
