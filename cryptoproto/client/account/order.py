@@ -119,7 +119,7 @@ class Order:
         self.remaining: Decimal = self.amount
         self.price: Decimal = exact(price, "price", OrderInvalid)
         self.ttl = ttl
-        self.status = OrderStatus.PENDING
+        self.status: OrderStatus = OrderStatus.PENDING
         self.trades: list[OwnTrade] = []
         self.created_ns: int = time.time_ns() if created_ns is None else created_ns
 

@@ -173,10 +173,10 @@ class ActivityRecorder:
     """
 
     def __init__(self) -> None:
-        self.symbols = 0
-        self.total_symbols = 0
-        self.accounts = 0
-        self.users = 0
+        self.symbols: int = 0
+        self.total_symbols: int = 0
+        self.accounts: int = 0
+        self.users: int = 0
         self.internal_latency: LatencyHistogram = LatencyHistogram(INTERNAL_BOUNDS_NS)
         self.external_latency: LatencyHistogram = LatencyHistogram(EXTERNAL_BOUNDS_NS)
         self._requests: dict[RequestKind, int] = {}
