@@ -10,6 +10,7 @@ an exchange can pass a challenge of another exchange on to a client that uses th
 from __future__ import annotations
 
 import binascii
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -37,6 +38,7 @@ _ENCRYPTION_PADDING: Final = padding.OAEP(
 # Gateways with API keys verify SHA256withRSA, which is RSASSA-PKCS1-v1_5 (RFC 8017, section 8.2).
 _PKCS1_HASH: Final = hashes.SHA256()
 _PKCS1_PADDING: Final = padding.PKCS1v15()
+_LONGEST_PEM: Final = 65_536
 _OAEP_OVERHEAD: Final = 42  # two SHA-1 digests and two bytes (RFC 8017, section 7.1.1)
 
 
@@ -220,6 +222,9 @@ class PrivateKey:
             pem = read_private(path, what="private key")
         except FileNotFoundError:
             raise _missing(path, "private key") from None
+        except ConfigurationError:
+            _refuse_public_file(path)  # its mode is usually 0644, and changing it would not help
+            raise
         return cls._from_pem(pem, password, os.fspath(path))
 
     @classmethod
@@ -239,8 +244,7 @@ class PrivateKey:
 
     @classmethod
     def _from_pem(cls, pem: bytes, password: str | bytes | None, source: str, *, trusted: bool = False) -> PrivateKey:
-        if b"-----BEGIN PUBLIC KEY" in pem or b"-----BEGIN RSA PUBLIC KEY" in pem:
-            raise ConfigurationError(f"{source}: this is a public key, but a private key is expected")
+        _refuse_public(pem, source)
         secret = password.encode() if isinstance(password, str) else password
         try:
             key = serialization.load_pem_private_key(pem, secret, unsafe_skip_rsa_key_validation=trusted)
@@ -362,6 +366,17 @@ def _der_bytes(der: bytes | str, source: str) -> bytes:
         raise ConfigurationError(f"{source}: not base64 (for a key with PEM armour, use from_pem)") from None
 
 
+def _refuse_public(pem: bytes, source: str) -> None:
+    if b"-----BEGIN PUBLIC KEY" in pem or b"-----BEGIN RSA PUBLIC KEY" in pem:
+        raise ConfigurationError(f"{source}: this is a public key, but a private key is expected")
+
+
+def _refuse_public_file(path: str | os.PathLike[str]) -> None:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        _refuse_public(file.read(_LONGEST_PEM), os.fspath(path))
+
+
 def _missing(path: str | os.PathLike[str], what: str) -> ConfigurationError:
     name = os.fspath(path)
-    return ConfigurationError(f"{name}: no such {what} file; make a key pair with: cryptoproto keygen {name}")
+    pair = Path(name).with_suffix(".pem") if Path(name).suffix == ".pub" else name
+    return ConfigurationError(f"{name}: no such {what} file; make a key pair with: cryptoproto keygen {pair}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -28,7 +29,11 @@ _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click 
 
 
 class _Commands(TyperGroup):
-    """The root of the tree. Removes the type that typer shows behind a flag in the help: ``--json <bool>``."""
+    """The root of the tree. Adapts what typer shows in the help.
+
+    Flags are shown without a type (``--json``, not ``--json <bool>``). Each paragraph of a docstring is joined to one
+    line, so that it is wrapped to the width of the terminal and not broken where the source is.
+    """
 
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_type(super().get_params(ctx))
@@ -37,6 +42,7 @@ class _Commands(TyperGroup):
         command = super().get_command(ctx, cmd_name)
         for each in _tree(command):
             _without_type(each.get_params(ctx))
+            each.help = _joined(each.help)
         return command
 
 
@@ -46,6 +52,11 @@ def _tree(command: Any) -> Iterator[Any]:
         yield command
         for each in getattr(command, "commands", {}).values():
             yield from _tree(each)
+
+
+def _joined(text: str | None) -> str | None:
+    """*text* with each of its paragraphs on one line."""
+    return text and "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(text).split("\n\n"))
 
 
 def _without_type(params: list[Any]) -> list[Any]:

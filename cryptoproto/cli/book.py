@@ -9,7 +9,7 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from ..exceptions import ConnectionClosed, RequestTimeout
+from ..exceptions import ConnectionClosed, OpenTimeout, RequestTimeout
 from ..market_data import MarketData, OrderBook
 from ..messages import OrderBookAgg, plain
 from .exit_codes import ExitCode
@@ -62,7 +62,12 @@ async def _first(feed: MarketData, pair: str, url: str, timeout: float) -> Order
                 f"no book of {pair} came from {url} within {timeout:g} s; there are books of {', '.join(others)}"
             ) from None
         if not feed.is_connected:
-            raise ConnectionClosed(None, f"no connection to {url} within {timeout:g} s: {feed.state.reason}") from None
+            last = feed.state.error
+            if isinstance(last, ConnectionClosed) and last.reason:
+                raise ConnectionClosed(last.code, last.reason) from None
+            raise OpenTimeout(
+                f"{url} sent no market data within {timeout:g} s; is it the market data address of the exchange?"
+            ) from None
         raise
 
 

@@ -38,7 +38,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the random decisions of the bots.")] = 1,
     protocol: Annotated[
         Literal["signed", "v5", "both"],
-        typer.Option(help="Which form of the protocol the bots speak; both = some of them each."),
+        typer.Option(help="Which form of the protocol the bots use; with both, one bot uses signed and two use v5."),
     ] = "both",
     transport: TransportName = "auto",
     json: Json = False,

@@ -41,7 +41,7 @@ _Pairs: TypeAlias = Annotated[
 
 def exchange(
     client: Annotated[
-        list[str], typer.Option("--client", help="Who may connect: name=public-key-file. Repeat for more.")
+        list[str], typer.Option("--client", help="A client that may connect: name=public-key-file. Repeat for more.")
     ] = [],  # noqa: B006 - typer reads defaults and never changes them
     balance: Annotated[
         list[str], typer.Option("--balance", help="Opening balance: name:currency=amount. Repeat for more.")
@@ -55,7 +55,7 @@ def exchange(
     ] = None,
     journal: Annotated[
         Path | None,
-        typer.Option(help="File that keeps everything, the exchange's key too; its .pub is written beside it."),
+        typer.Option(help="File that stores everything, including the exchange's key; a .pub is written beside it."),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port for clients, 0 = any.")] = 8400,
@@ -65,14 +65,16 @@ def exchange(
     pair: _Pairs = None,
     rate_limit: Annotated[
         float | None,
-        typer.Option(help="Messages and requests a second for each client; beyond it throttling, and then 4009."),
+        typer.Option(help="Messages and requests per second for each client; above it throttling, then code 4009."),
     ] = None,
     max_open_orders: Annotated[
         int | None, typer.Option(help="Open orders that a client may have.", show_default="1000")
     ] = None,
-    maker_fee: Annotated[str | None, typer.Option(help="Fraction of what a resting order receives.")] = None,
+    maker_fee: Annotated[
+        str | None, typer.Option(help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.")
+    ] = None,
     taker_fee: Annotated[
-        str | None, typer.Option(help="Fraction of what an order that is filled at once receives.")
+        str | None, typer.Option(help="Fee of an incoming order, as a fraction of what it receives.")
     ] = None,
     transport: TransportName = "auto",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also log every message of clients.")] = False,
@@ -80,11 +82,11 @@ def exchange(
 ) -> None:
     """Run an exchange until Ctrl-C or SIGTERM.
 
-    Who connects, is refused, and leaves is logged to standard error.
+    Logs to standard error who connects, who is refused and why, and who leaves.
 
     Example: [bold]cryptoproto exchange --client alice=alice.pub --balance alice:USD=1000000 --balance alice:BTC=10[/]
     """
-    clients = dict(_split(entry, "=", "--client", "alice=alice.pub") for entry in client)
+    clients = _clients(client)
     public_keys = {name: PublicKey.load(path) for name, path in clients.items()}
     fees = _fraction(maker_fee, "--maker-fee"), _fraction(taker_fee, "--taker-fee")
     balances = _balances(balance, clients, pair or DEFAULT_PAIRS, fees)
@@ -164,6 +166,17 @@ def _split(text: str, separator: str, option: str, example: str) -> tuple[str, s
     return left, right
 
 
+def _clients(entries: list[str]) -> dict[str, str]:
+    """The public key file of each client."""
+    clients: dict[str, str] = {}
+    for entry in entries:
+        name, file = _split(entry, "=", "--client", "alice=alice.pub")
+        if name in clients:
+            raise ConfigurationError(f"--client {entry}: there is already a client {name}; each name can be used once")
+        clients[name] = file
+    return clients
+
+
 def _fraction(text: str | None, option: str) -> Decimal | None:
     try:
         return None if text is None else Decimal(text)
@@ -177,11 +190,20 @@ def _balances(
     """The opening balances by client; checked before any file is created."""
     balances: dict[str, dict[str, str]] = {}
     engine = Engine(trade_pairs=pairs, maker_fee=fees[0] or Decimal(0), taker_fee=fees[1] or Decimal(0))
+    traded = list(dict.fromkeys(currency for pair in pairs for currency in pair.split("_")))
     for number, entry in enumerate(entries):
         account, amount = _split(entry, "=", "--balance", "alice:USD=1000000")
-        name, currency = _split(account, ":", "--balance", "alice:USD=1000000")
+        name, colon, currency = account.partition(":")
+        if not name or not colon or not currency:
+            raise ConfigurationError(f"--balance {entry}: write it like --balance alice:USD=1000000")
         if name not in clients:
             raise ConfigurationError(f"--balance {entry}: there is no --client {name}=…")
+        if currency in balances.get(name, ()):
+            raise ConfigurationError(f"--balance {entry}: {name} already has an opening balance in {currency}")
+        if currency not in traded:
+            raise ConfigurationError(
+                f"--balance {entry}: no pair trades {currency}; the currencies are {', '.join(traded)}"
+            )
         try:
             outputs = engine.apply(Register(str(number), {currency: amount}, 0))
         except ConfigurationError as error:

@@ -18,11 +18,12 @@ from ..messages import Message, Unknown, plain
 __all__ = ["console", "fields", "note", "print_event", "print_json", "short", "table"]
 
 console: Console = Console(highlight=False)
+_NARROWEST_COLUMNS = 72  # below it, the columns of an event leave no room for its fields
 _notes = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
-    """Tell the person at the keyboard something, on standard error, so that it does not get into a pipe."""
+    """Write a remark for the user to standard error, so that it does not get into a pipe."""
     _notes.print(text, soft_wrap=True)
 
 
@@ -44,7 +45,7 @@ def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
         pad_edge=False,
     )
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=column in right)
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")  # never cut a number
     return made
 
 
@@ -65,7 +66,7 @@ def short(value: Decimal) -> str:
 
 
 def print_event(event: Event) -> None:
-    """Show one event: in columns on a terminal, on one line in a pipe."""
+    """Show one event: in columns on a terminal, on one line in a pipe or if the terminal has no room for columns."""
     when = event.at.astimezone().strftime("%H:%M:%S.%f")[:-3] if event.at else "broadcast"
     number = "" if event.transaction_id is None else str(event.transaction_id)
     message = event.message
@@ -73,7 +74,7 @@ def print_event(event: Event) -> None:
         name, text = message.type, escape(str(message.payload))
     else:
         name, text = type(message).__name__, fields(message)
-    if not console.is_terminal:
+    if not console.is_terminal or console.width < _NARROWEST_COLUMNS:
         console.print(f"{when:<12} {number:>8} {escape(name):<22} {text}", soft_wrap=True)
         return
     row = Table.grid(padding=(0, 1))

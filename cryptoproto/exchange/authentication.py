@@ -64,8 +64,8 @@ class Authentication:
 
     def __init__(self, host: AuthenticationHost, session: ServerSession) -> None:
         self.hello: ClientHello | None = None
-        self.hello_number = 0
-        self.computing = False
+        self.hello_number: int = 0
+        self.computing: bool = False
         self.address: str | None = None
         self._host = host
         self._session = session

@@ -47,7 +47,7 @@ class Endpoints:
     ) -> None:
         _check_ports(port, market_data_port)
         check_tls(ssl, wanted=True)
-        self.is_listening = False
+        self.is_listening: bool = False
         self._host = host
         self._ports = [port, market_data_port]
         self._ssl = ssl

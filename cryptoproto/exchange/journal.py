@@ -32,7 +32,7 @@ from .recovery import Recovered, recover
 
 __all__ = ["Journal", "open_journal"]
 
-logger = logging.getLogger("cryptoproto.exchange")
+logger: logging.Logger = logging.getLogger("cryptoproto.exchange")
 
 SNAPSHOT_EVERY: Final = 10_000  # commands; it takes about a second to carry them out again
 _TAIL: Final = 1024
@@ -116,8 +116,8 @@ class Journal:
     """
 
     def __init__(self, file: JournalFile, lock: FileLock, recovered: Recovered, snapshot_every: int) -> None:
-        self.engine = recovered.engine
-        self.private_key = recovered.private_key
+        self.engine: Engine = recovered.engine
+        self.private_key: PrivateKey = recovered.private_key
         self.failure: JournalError | None = None
         self.snapshot_every = snapshot_every
         self._file = file

@@ -33,7 +33,7 @@ from .rate_limit import RateLimit
 
 __all__ = ["ClientLink", "Host", "Links"]
 
-logger = logging.getLogger("cryptoproto.exchange")
+logger: logging.Logger = logging.getLogger("cryptoproto.exchange")
 
 _CLOSE_TIMEOUT: Final = 2.0
 _HANDSHAKE_TIMEOUT: Final = 10.0  # a client's default open_timeout
@@ -90,7 +90,7 @@ class ClientLink:
         self._host = host
         self._loop = loop
         self._session = ServerSession(host.private_key, os.urandom, options.max_message_size)
-        self.outbound = Outbound(self._session, close=self.close, on_full=self._pause, on_room=self._go_on)
+        self.outbound: Outbound = Outbound(self._session, close=self.close, on_full=self._pause, on_room=self._go_on)
         self._authentication = Authentication(host, self._session)
         self._transport: Transport | None = None
         self._unhandled: ByteQueue[bytes] = ByteQueue()

@@ -20,7 +20,7 @@ from .ledger import ClientRecord, Ledger, Transaction
 
 __all__ = ["MAX_OWED", "Outbound"]
 
-logger = logging.getLogger("cryptoproto.exchange")
+logger: logging.Logger = logging.getLogger("cryptoproto.exchange")
 
 MAX_OWED: Final = 2**20
 """Bytes of responses that may wait to be sent; beyond it the link handles no more frames."""
@@ -51,7 +51,7 @@ class Outbound:
         on_full: Callable[[], None],
         on_room: Callable[[], None],
     ) -> None:
-        self.owed = 0
+        self.owed: int = 0
         self.drain: asyncio.Task[None] | None = None
         self._session = session
         self._close = close

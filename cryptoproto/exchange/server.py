@@ -107,9 +107,9 @@ class Exchange:
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
         check_plain_function("clock", clock)
-        self.options = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
-        self.handshakes = Handshakes(handshake_rate)
-        self.links = LinkTable()
+        self.options: LinkOptions = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
+        self.handshakes: Handshakes = Handshakes(handshake_rate)
+        self.links: LinkTable = LinkTable()
         self._endpoints = Endpoints(host, port, market_data_port, ssl, transport, max_message_size)
         self._feed = MarketFeed(
             lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
@@ -119,13 +119,13 @@ class Exchange:
         self._clock = clock
         self._journal: Journal | None = None
         if path is None:
-            self.private_key = private_key or PrivateKey.generate()
+            self.private_key: PrivateKey = private_key or PrivateKey.generate()
             engine = Engine(
                 trade_pairs=DEFAULT_PAIRS if trade_pairs is None else trade_pairs,
                 maker_fee=maker_fee or Decimal(0),
                 taker_fee=taker_fee or Decimal(0),
             )
-            self.venue = self._make_venue(engine, MemoryLedger())
+            self.venue: Venue = self._make_venue(engine, MemoryLedger())
         else:
             self._journal = open_journal(
                 path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee

@@ -26,7 +26,7 @@ class SinceSnapshot:
     __slots__ = ("_number", "_used", "_used_before", "commands")
 
     def __init__(self, number: int, used_before: int) -> None:
-        self.commands = 0
+        self.commands: int = 0
         self._number = number
         self._used_before = used_before
         self._used: dict[int, array[int]] = {}

@@ -138,3 +138,21 @@ def test_completion_knows_the_commands() -> None:
         check=False,
     )
     assert "order" in done.stdout.split()
+
+
+def test_a_paragraph_of_the_help_is_wrapped_to_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "Halfway through, the exchange restarts." in run("demo", "--help").out
+
+
+def test_a_public_key_in_place_of_a_private_one_is_named_as_such(shell: Shell) -> None:
+    shown = shell(*BASE, "--key", "alice.pub", "--url", "ws://127.0.0.1:1")
+    assert shown.code == 2
+    assert "alice.pub: this is a public key, but a private key is expected" in shown.err
+    assert "chmod" not in shown.err
+
+
+def test_a_missing_public_key_names_a_command_that_makes_it(shell: Shell) -> None:
+    missing = shell("exchange", "--client", "bob=bob.pub")
+    assert missing.code == 2
+    assert "cryptoproto keygen bob.pem" in missing.err

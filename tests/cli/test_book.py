@@ -32,7 +32,7 @@ def test_the_book(shell: Shell) -> None:
 def test_an_exchange_that_cannot_be_reached(shell: Shell, unused_tcp_port: int) -> None:
     result = shell("book", "BTC_USD", "--url", f"ws://127.0.0.1:{unused_tcp_port}", "--timeout", "0.2")
     assert result.code == 3
-    assert f"no connection to ws://127.0.0.1:{unused_tcp_port} within 0.2 s" in " ".join(result.err.split())
+    assert f"cannot connect to ws://127.0.0.1:{unused_tcp_port}" in " ".join(result.err.split())
     assert shell("book", "BTC_USD", "--url", "ws://example.com").code == 2
 
 

@@ -23,6 +23,7 @@ import cryptoproto as cp
 from cryptoproto.cli.app import app
 from cryptoproto.exchange import Exchange
 from tests.support.certificates import self_signed
+from tests.support.command_line import run
 
 ALICE = ("--client", "alice=alice.pub", "--balance", "alice:USD=100000", "--balance", "alice:BTC=2")
 PORTS = ("--port", "0", "--market-data-port", "0")
@@ -204,3 +205,16 @@ async def shown(*arguments: str) -> str:
     process.send_signal(signal.SIGINT)
     out, _ = await process.communicate()
     return out.decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--client", "bob=b.pub", "--client", "bob=c.pub"), "there is already a client bob"),
+        (("--balance", "alice=5"), "write it like --balance alice:USD=1000000"),
+    ],
+)
+def test_a_name_given_twice_and_a_balance_without_a_currency(options: tuple[str, ...], words: str) -> None:
+    shown = run("exchange", *options)
+    assert shown.code == 2
+    assert words in " ".join(shown.err.split())
