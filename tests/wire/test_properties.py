@@ -498,7 +498,7 @@ def test_any_damage_on_an_open_connection(protocol: Protocol) -> None:
         damaged = damage(said(server, frame))
         try:
             received = client.receive(again(damaged) if again else damaged)
-        except cp.DecodeError:
+        except (cp.DecodeError, cp.HistoryRewound):  # damage can make a response or an old transaction of it
             pass
         else:
             assert received is None or isinstance(received, SERVER_FRAMES)
