@@ -441,7 +441,7 @@ def test_every_flipped_bit_from_a_server(protocol: Protocol, frame: ServerFrame)
         client.last_transaction_id = -(2**63) - 1
         try:
             received = client.receive(damaged)
-        except cp.DecodeError:
+        except (cp.DecodeError, cp.HistoryRewound):
             continue
         # Frames are not authenticated: damage that leaves the form whole cannot be seen. It is another frame then.
         readable += 1
@@ -537,7 +537,7 @@ def test_any_rubbish_under_the_right_key(protocol: Protocol) -> None:
         body = body if kind is None else packed(("enum", kind)) + body
         try:
             received: Any = client.receive(to_client.seal(body))
-        except cp.DecodeError:
+        except (cp.DecodeError, cp.HistoryRewound):
             pass
         else:
             assert received is None or isinstance(received, SERVER_FRAMES)
