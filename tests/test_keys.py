@@ -193,7 +193,7 @@ def test_der_of_the_wrong_half_or_kind(alice_key: cp.PrivateKey) -> None:
         cp.PrivateKey.from_der(alice_key.public_key.to_der())
     with pytest.raises(cp.ConfigurationError, match="the given public key: not a DER public key"):
         cp.PublicKey.from_der(alice_key.to_der())
-    for text in (alice_key.to_pem().decode(), "caf\u00e9"):
+    for text in (alice_key.to_pem().decode(), "\u00e9"):
         with pytest.raises(cp.ConfigurationError, match=r"not base64.*use from_pem"):
             cp.PrivateKey.from_der(text)
     curve = ec.generate_private_key(ec.SECP256R1())
