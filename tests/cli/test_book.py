@@ -123,3 +123,9 @@ def test_the_title_warns_of_a_book_that_cannot_be_used(bid: int | None, ask: int
     table = _table(book, 5)
     assert title in str(table.title)
     assert table.row_count == (0 if bid is None else 2)
+
+
+def test_an_address_without_market_data_is_questioned(shell: Shell, venue: Exchange) -> None:
+    result = shell("book", "BTC_USD", "--once", "--url", venue.url, "--timeout", "0.2")
+    assert result.code == 3
+    assert "market data address of the exchange?" in " ".join(result.err.split())

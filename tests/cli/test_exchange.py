@@ -211,10 +211,15 @@ async def shown(*arguments: str) -> str:
     ("options", "words"),
     [
         (("--client", "bob=b.pub", "--client", "bob=c.pub"), "there is already a client bob"),
-        (("--balance", "alice=5"), "write it like --balance alice:USD=1000000"),
+        (("--balance", "USD=5"), "--balance USD=5: write it like --balance alice:USD=1000000"),
+        (
+            ("--client", "alice=alice.pub", "--balance", "alice:USD=1", "--balance", "alice:USD=2"),
+            "already has an opening balance in USD",
+        ),
+        (("--client", "alice=alice.pub", "--balance", "alice:usd=5"), "no pair trades usd; the currencies are"),
     ],
 )
-def test_a_name_given_twice_and_a_balance_without_a_currency(options: tuple[str, ...], words: str) -> None:
+def test_a_client_or_a_balance_that_cannot_be_meant(options: tuple[str, ...], words: str) -> None:
     shown = run("exchange", *options)
     assert shown.code == 2
     assert words in " ".join(shown.err.split())

@@ -88,3 +88,18 @@ def test_notes_go_to_standard_error_and_json_to_standard_output(capsys: pytest.C
 def test_a_table() -> None:
     table = output.table("Balances", "currency", "available", right=("available",))
     assert [column.justify for column in table.columns] == ["left", "right"]
+
+
+def test_a_terminal_too_narrow_for_columns_loses_no_field(shown: Callable[..., list[str]]) -> None:
+    text = "".join(shown(event_of(ORDER), width=40))
+    assert "BuyOrderPlaced" in text
+    assert "order_id=17" in text
+    assert "initial_amount=0.5" in text
+
+
+def test_a_narrow_table_cuts_no_number() -> None:
+    written = io.StringIO()
+    made = output.table("Open orders", "order", "price", right=("order", "price"))
+    made.add_row("1234567890", "15000.00000000")
+    Console(file=written, width=16, color_system=None).print(made)
+    assert "…" not in written.getvalue()
