@@ -152,7 +152,7 @@ class OrderEntry:
                 error.sent = False
                 self._not_sent(submission, error)
                 raise
-            # It was handed over and the connection ended: whether the exchange got it, the next connection tells.
+            # It was handed over and the connection ended: the next connection shows whether the exchange received it.
 
     async def _turn(self, submission: Submission, *, wait: bool) -> Connection | None:
         """A connection that takes the message now; ``None`` if the connection ended while it had to wait."""
@@ -219,7 +219,7 @@ class OrderEntry:
         return self._unknown(submission, "no answer came before the deadline; the outcome will be reported")
 
     async def _probe(self, submission: Submission) -> None:
-        """Send any request: its response comes after the answers to what was sent before, and proves a live link."""
+        """Send a request. Its response follows the answers to earlier messages, and proves that the link is live."""
         connection = self._link.connection
         pending = submission.pending
         sequence = pending.sequence
@@ -235,7 +235,7 @@ class OrderEntry:
         except RequestTimeout:
             connection.give_up(ConnectionClosed(None, f"no response to a request within {_PROBE_TIMEOUT_S:g} s"))
         except CryptoprotoError:
-            pass  # the connection has ended; the next one tells
+            pass  # the connection has ended; the next one shows the outcome
 
     def _on_cancelled(self, submission: Submission) -> None:
         """Its caller has left: the outcome is reported, now if it is known, or when it becomes known."""

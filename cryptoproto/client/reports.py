@@ -140,6 +140,9 @@ class ReportStream:
         self._handed = await anext(self._items)
         return self._handed.report
 
+    def __del__(self) -> None:
+        self.close()  # a loop that was left has not read the rest
+
     def close(self) -> None:
         """Stop reading. What was not read waits for the next reader. Idempotent."""
         if self._closed:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, Final, Literal, Self, overload
 
+from ..arguments import redacted
 from ..exceptions import ConfigurationError, CryptoprotoError, DecodeError
 from ..messages import Message, Outgoing, Unknown, decode, encode, loads
 from ..wire import CloseCode, Protocol
@@ -287,7 +288,7 @@ class Connection:
 
     def __repr__(self) -> str:
         state = "open" if self._pump.error is None else "closed"
-        return f"<Connection {self._options.client_id} to {self._options.url}, {state}>"
+        return f"<Connection {self._options.client_id} to {redacted(self._options.url)}, {state}>"
 
     def _too_large(self, payload: bytes) -> ConfigurationError:
         return ConfigurationError(

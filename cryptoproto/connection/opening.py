@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from ..exceptions import ConnectionClosed, CryptoprotoError, OpenTimeout
+from ..arguments import redacted
+from ..exceptions import ConnectError, CryptoprotoError, OpenTimeout
 from ..transport import Listener, OpenOptions, opener
 from .options import ConnectOptions
 
@@ -29,8 +30,10 @@ async def open_link(options: ConnectOptions, listener: Listener, opened: asyncio
             await opener(options.transport)(options.url, listener, open_options)
             await opened
     except TimeoutError:
-        raise OpenTimeout(f"{options.url} did not finish the handshake within {options.open_timeout:g} s") from None
+        raise OpenTimeout(
+            f"{redacted(options.url)} did not finish the handshake within {options.open_timeout:g} s"
+        ) from None
     except CryptoprotoError:  # some of them are also an OSError
         raise
     except OSError as error:
-        raise ConnectionClosed(None, f"cannot connect to {options.url}: {error.strerror or error}") from error
+        raise ConnectError(None, f"cannot connect to {redacted(options.url)}: {error.strerror or error}") from error

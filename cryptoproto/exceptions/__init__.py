@@ -21,6 +21,7 @@
     │   ├── TradesDisabled
     │   └── UnknownServerError
     ├── ConnectionClosed (ConnectionError)    the connection has ended
+    │   ├── ConnectError                      nobody answers at the address
     │   ├── ConcurrentConnection  4000
     │   ├── InvalidSequence       4001
     │   ├── RateLimited           4009
@@ -70,6 +71,7 @@ from .base import (
 )
 from .connection import (
     ConcurrentConnection,
+    ConnectError,
     ConnectionClosed,
     DecodeError,
     DuplicateClientOrderId,
@@ -123,6 +125,7 @@ __all__ = [
     "ClientClosed",
     "ConcurrentConnection",
     "ConfigurationError",
+    "ConnectError",
     "ConnectionClosed",
     "CredentialsRefused",
     "CryptoprotoError",

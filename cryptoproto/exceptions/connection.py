@@ -8,6 +8,7 @@ from .base import CryptoprotoError
 
 __all__ = [
     "ConcurrentConnection",
+    "ConnectError",
     "ConnectionClosed",
     "DecodeError",
     "DuplicateClientOrderId",
@@ -113,6 +114,13 @@ class ConnectionClosed(CryptoprotoError, ConnectionError):
     def __str__(self) -> str:
         code = "without a close code" if self.code is None else f"with code {self.code}"
         return f"connection closed {code}: {self.reason or 'no reason given'}"
+
+
+class ConnectError(ConnectionClosed):
+    """There is no connection: nobody answers at the address, or TLS fails."""
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class ConcurrentConnection(ConnectionClosed):

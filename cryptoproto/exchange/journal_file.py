@@ -304,5 +304,8 @@ def lock_journal(path: str) -> FileLock:
         raise ConfigurationError(f"{path}: the journal is in use by another exchange ({error.user})") from None
     except NotImplementedError as error:
         raise ConfigurationError(f"{path}: a journal cannot be used: {error}") from None
+    except FileNotFoundError as error:
+        folder = os.path.dirname(path)
+        raise ConfigurationError(f"{path}: the journal cannot be created: {error.strerror}: {folder}") from error
     except OSError as error:
         raise ConfigurationError(f"{path}-lock: cannot be opened: {error.strerror}") from error

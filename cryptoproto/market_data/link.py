@@ -11,7 +11,7 @@ import msgspec
 from ..arguments import check_url, redacted
 from ..exceptions import (
     ConfigurationError,
-    ConnectionClosed,
+    ConnectError,
     CryptoprotoError,
     DecodeError,
     HeartbeatTimeout,
@@ -107,7 +107,7 @@ class FeedLink:
         except CryptoprotoError as error:
             self._fail(error)
         except OSError as error:
-            failure = ConnectionClosed(None, f"cannot connect to {self._shown_url}: {error.strerror or error}")
+            failure = ConnectError(None, f"cannot connect to {self._shown_url}: {error.strerror or error}")
             failure.__cause__ = error
             self._fail(failure)
         except BaseException:  # cancelled, or a custom opener raised something

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeAlias, cast, get_args
@@ -90,6 +91,7 @@ _FROM_SERVER: Final = msgspec.json.Decoder[Any](
 )
 _KNOWN: Final = frozenset(kind.__name__ for kind in _FROM_SERVER.type.__args__)
 _MESSAGES: Final = msgspec.json.Decoder[Any](ClientMessage)
+_UNKNOWN_TYPE: Final = re.compile(r"Invalid value '(.*)' - at `\$\.@type`", re.DOTALL)
 _REQUESTS: Final = msgspec.json.Decoder[Any](Request)
 
 _decode_from_server: Final[Callable[[bytes], Message]] = _FROM_SERVER.decode
@@ -169,7 +171,10 @@ def _strictly(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     try:
         return decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DecodeError(str(error)) from None
+        unknown = _UNKNOWN_TYPE.fullmatch(str(error))
+        raise DecodeError(
+            str(error) if unknown is None else f"there is no message of the type '{unknown[1][:60]}'"
+        ) from None
 
 
 def encode(message: Outgoing) -> bytes:

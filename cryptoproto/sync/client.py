@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
+from ..arguments import redacted
 from ..client import Side, StateChange, Store, TimeInForce
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
@@ -221,7 +222,7 @@ class Client:
 
     def __repr__(self) -> str:
         options, client = self._options, self._started
-        where = f"<sync.Client {options.client_id} at {options.url}"
+        where = f"<sync.Client {options.client_id} at {redacted(options.url)}"
         if client is None:
             return f"{where}, not started>"
         return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open_orders())}>"

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 CHALLENGE_BYTES: Final = 32
+_MARKET_HELLO_BYTES: Final = 4  # an unsigned int, the version
 _HYPER: Final = 2**63
 _LAST_SEQUENCE: Final = 2**62  # larger values are damage: all later sequences of the session have to fit 64 bits
 
@@ -127,6 +128,11 @@ def read_server_hello(frame: bytes, private_key: PrivateKey, protocol: Protocol)
         UnsupportedVersion: the server speaks a different version.
         DecodeError: its content is malformed.
     """
+    if len(frame) == _MARKET_HELLO_BYTES:  # any RSA key makes a longer one
+        raise DecodeError(
+            "the first frame is not that of a trading connection; is this the address of market data? Trading has "
+            "its own address"
+        )
     try:
         payload = private_key.decrypt(frame)
     except InvalidKey:

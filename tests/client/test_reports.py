@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from decimal import Decimal
 
 import pytest
@@ -140,3 +141,14 @@ async def test_a_report_that_cannot_be_stored_is_not_published(store: cp.MemoryS
         reports.add(report(1))
     reports.end()
     assert [each async for each in reader] == []
+
+
+async def test_a_reader_that_is_dropped_takes_nothing_along(reports: Reports) -> None:
+    reports.add(report(1))
+    reports.add(report(2))
+    async for _ in reports.subscribe():
+        break
+    gc.collect()
+    following = reports.subscribe()
+    reports.end()
+    assert [each async for each in following] == [report(1), report(2)]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.connection import Connection, ConnectOptions
 from cryptoproto.transport import Listener, OpenOptions, Transport
 from cryptoproto.wire import ServerHello
 from cryptoproto.wire.handshake import server_hello
@@ -102,3 +104,22 @@ async def test_rubbish_for_a_hello(frame: bytes, script: Script, alice_key: cp.P
         await script.connect(alice_key)
     await settle()
     assert script.peer.closed is not None
+
+
+async def test_a_password_in_the_address_is_in_no_error_and_no_repr(
+    script: Script, alice_key: cp.PrivateKey, unused_tcp_port: int
+) -> None:
+    address = f"ws://alice:geheim@127.0.0.1:{unused_tcp_port}"
+    options: dict[str, Any] = {"client_id": "a", "private_key": alice_key, "server_key": script.private_key.public_key}
+    with pytest.raises(cp.ConnectError) as caught:
+        await cp.connect(address, **options)
+    assert str(caught.value).startswith(f"cannot connect to ws://***@127.0.0.1:{unused_tcp_port}: ")
+    script.answer_hello = lambda _: None
+    options |= {"transport": script.opener(), "open_timeout": 0.01}
+    with pytest.raises(cp.OpenTimeout) as late:
+        await cp.connect(address, **options)
+    connection = Connection(ConnectOptions(url=address, **options))
+    await connection.close()
+    for text in (str(caught.value), str(late.value), repr(connection)):
+        assert "geheim" not in text
+        assert "alice:" not in text

@@ -186,3 +186,12 @@ def test_a_batch_that_fails_leaves_no_part_of_it(path: Path, exchange_key: cp.Pr
         journal._file.write(Batch(clients=[row, row]))
     assert journal._file.writer.execute("SELECT count(*) FROM clients").fetchone() == (0,)
     journal.close()
+
+
+def test_a_journal_in_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "exchange.db"
+    with pytest.raises(
+        cp.ConfigurationError, match=f"{path}: the journal cannot be created: No such file or directory: {path.parent}"
+    ):
+        Exchange(path=path)
+    assert not path.parent.exists()

@@ -423,3 +423,13 @@ def test_any_mapping_goes_out_or_is_a_configuration_error(payload: dict[str, Any
     except cp.ConfigurationError:
         return
     json.loads(raw)
+
+
+@pytest.mark.parametrize("read", [decode_client_message, decode_request])
+def test_an_exchange_says_in_plain_words_which_type_it_does_not_know(read: Any) -> None:
+    with pytest.raises(cp.DecodeError) as caught:
+        read(b'{"@type":"foo"}')
+    assert str(caught.value) == "there is no message of the type 'foo'"
+    with pytest.raises(cp.DecodeError) as caught:
+        read(b'{"@type":"' + b"x" * 5000 + b'"}')
+    assert len(str(caught.value)) < 200

@@ -22,7 +22,7 @@ from cryptoproto.messages import BuyOrderPlaced, InsufficientFunds, OrderCancell
 from tests.support.journals import recorded
 from tests.support.lives import DEADLINE_S
 
-__all__ = ["Log", "Story", "Truth", "check_events", "check_outcomes", "read_log", "scratch_folder"]
+__all__ = ["Log", "Story", "Truth", "check_events", "check_outcomes", "scratch_folder"]
 
 Asked: TypeAlias = tuple[str, int | None]
 """``"place"`` and a client order id, ``"cancel"`` and an order id, or ``"cancel_all"`` and ``None``."""
@@ -34,10 +34,6 @@ def scratch_folder() -> Iterator[Path]:
     memory = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
-
-
-def read_log(path: Path) -> list[list[Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 class Log:

@@ -192,3 +192,8 @@ def test_the_highest_sequence_that_leaves_room() -> None:
 def test_reprs_show_no_keys() -> None:
     assert repr(ClientHello("alice", 5, KEY, 5)) == "ClientHello(client_id='alice', last_seen_order=5)"
     assert repr(ServerHello(CHALLENGE, 9, KEY, 5)) == "ServerHello(last_seen_sequence=9, version=5)"
+
+
+def test_the_first_frame_of_market_data_does_not_blame_the_key() -> None:
+    with pytest.raises(cp.DecodeError, match="the address of market data"):
+        read_server_hello(packed(("uint", 1)), private_key("client"), Protocol.V5)
