@@ -74,7 +74,8 @@ class OrderEntry:
         self._submissions: dict[Pending, Submission] = {}
         self._loop = asyncio.get_running_loop()
         self._error: CryptoprotoError | None = None  # an error frame whose message is not known yet
-        self._last_answered = 0  # the highest sequence that an event has answered
+        self._last_accepted = 0  # the highest sequence of an accepted order
+        self._known_before = 0  # the same before the present connection
         self._is_whole = False  # whether everything since the account was opened was received
 
     @property
@@ -93,9 +94,8 @@ class OrderEntry:
             elif isinstance(message, PlaceOrder):
                 order = Order.of(message, created_ns=entry.created_ns)
                 self._account.orders.add(order)
-            answer = self._loop.create_future()
             self._submissions[pending] = Submission(
-                pending, entry.payload, answer, order=order, key=entry.key, caller_left=True
+                pending, entry.payload, self._loop.create_future(), order=order, key=entry.key, caller_left=True
             )
             self._outcomes.add(pending, entry.sequence)
 
@@ -179,11 +179,10 @@ class OrderEntry:
             self._account.orders.add(order)
         now_ns = time.time_ns()
         pending = submission.pending
-        kind = pending.kind
         try:
             submission.key = self._store.put(
                 OutboxEntry(
-                    kind=kind.value,
+                    kind=pending.kind.value,
                     payload=submission.payload,
                     created_ns=now_ns,
                     client_order_id=pending.client_order_id,
@@ -197,7 +196,7 @@ class OrderEntry:
         submission.sent_ns = now_ns
         self._submissions[pending] = submission
         self._outcomes.add(pending, sequence)
-        self._metrics.count(_SENT[kind])
+        self._metrics.count(_SENT[pending.kind])
         await connection.send_encoded(submission.payload)
         connection.resume_events()  # the answer may come after events that nobody takes now
 
@@ -220,8 +219,7 @@ class OrderEntry:
 
     async def _probe(self, submission: Submission) -> None:
         """Send a request. Its response follows the answers to earlier messages, and proves that the link is live."""
-        connection = self._link.connection
-        pending = submission.pending
+        connection, pending = self._link.connection, submission.pending
         sequence = pending.sequence
         if connection is None or sequence is None:
             return
@@ -264,17 +262,17 @@ class OrderEntry:
             if type(event.message) in ANSWERS and transaction_id is not None and transaction_id > settled_through:
                 for settled in self._outcomes.apply(event.message):
                     self._settle(settled, transaction_id)
-                    self._last_answered = max(self._last_answered, settled.pending.sequence or 0)
 
     def _settle(self, settled: Settled, through: int) -> None:
         pending, error = settled
         submission = self._submissions[pending]
         self._forget(submission, through, error)
-        order = submission.order
-        if order is not None:
-            if isinstance(error, OutcomeUnknown):
+        if (order := submission.order) is not None:
+            if error is None:  # unlike other answers this proves the sequence: a cancel may settle another one
+                self._last_accepted = max(self._last_accepted, pending.sequence or 0)
+            elif isinstance(error, OutcomeUnknown):
                 self._account.orders.mark_unknown(order, error)
-            elif error is not None:
+            else:
                 order_id = error.order_id if isinstance(error, InsufficientFundsError) else None
                 self._account.orders.reject(order, error, order_id=order_id)
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
@@ -330,11 +328,12 @@ class OrderEntry:
         answer may be missing.
 
         Raises:
-            HistoryRewound: the exchange has forgotten a message that it had answered.
+            HistoryRewound: the exchange has forgotten an order that it had accepted.
         """
         last_sequence = connection.last_sequence
-        if last_sequence < self._last_answered:
-            raise HistoryRewound(self._last_answered, last_sequence, "sequence")
+        # Not against what this connection has replayed: an older one may have delivered more after the handshake.
+        if last_sequence < self._known_before:
+            raise HistoryRewound(self._known_before, last_sequence, "sequence")
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
 
@@ -384,6 +383,7 @@ class OrderEntry:
 
     def on_disconnected(self, error: CryptoprotoError) -> None:
         """An open connection has ended. An error frame is kept until the message that it answers is known."""
+        self._known_before = self._last_accepted
         if not isinstance(self._error, ServerError):
             self._error = error
 

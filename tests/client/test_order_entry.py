@@ -788,3 +788,21 @@ async def test_what_becomes_known_after_the_end_wakes_nobody_twice() -> None:
         else:
             await desk.entry.resume(cast("Any", desk.connection), 0)  # it has not received it
         assert desk.entry.unanswered == 0
+
+
+@virtual
+async def test_an_answer_that_the_new_connection_has_replayed_does_not_prove_a_rewind() -> None:
+    """Its handshake may have told the last sequence before an older connection delivered one more."""
+    desk = Desk()
+    order = cp.Order(client_order_id=5, trade_pair=PAIR, side=BUY, amount=1, price=1)
+    submission = desk.submission(Kind.PLACE)
+    submission.order, submission.pending.client_order_id = order, 5
+    calling = asyncio.create_task(desk.entry.submit(submission, wait=True))
+    await asyncio.sleep(1)
+    desk.entry.on_disconnected(cp.ConnectionClosed(None, "lost"))
+    desk.told(8, decode(placed(5)))  # on the new connection, whose handshake said 0
+    await calling
+    await desk.entry.resume(cast("Any", desk.connection), 0)
+    desk.entry.on_disconnected(cp.ConnectionClosed(None, "lost"))
+    with pytest.raises(cp.HistoryRewound):  # now it has been told before the handshake
+        await desk.entry.resume(cast("Any", desk.connection), 0)

@@ -12,7 +12,7 @@ import cryptoproto as cp
 from cryptoproto.client.states import State
 from cryptoproto.reconnect.reachability import announce
 from tests.support.lines import client_of, patient, until_state
-from tests.support.peer import Peer, Script, placed
+from tests.support.peer import Peer, Script, cancelled, placed
 from tests.support.virtual_time import virtual
 
 LONG = 20.0
@@ -215,3 +215,24 @@ async def test_the_client_id_is_marked_as_in_use_between_connections_too(
         assert os.listdir(tmp_path / "cryptoproto") == [], "a client that is closed for good holds nothing"
     async with client_of(script, alice_key, exclusive=True):
         pass
+
+
+@virtual
+async def test_a_cancel_that_another_cancel_has_settled_proves_nothing_about_its_sequence(
+    script: Script, alice_key: cp.PrivateKey
+) -> None:
+    """The exchange may never have received it: the order was cancelled by other means."""
+    patient(script)
+    async with client_of(script, alice_key, backoff=cp.Backoff(0.01, 0.01)) as client:
+        placing = asyncio.create_task(client.place("BTC_USD", "buy", amount=1, price=1, client_order_id=5))
+        await script.peer.until(lambda: bool(script.peer.messages))
+        script.peer.event(8, placed(5))
+        order = await placing
+        cancelling = asyncio.create_task(client.cancel(order))
+        await script.peer.until(lambda: len(script.peer.messages) == 2)
+        script.peer.event(9, cancelled(5))
+        assert await cancelling
+        script.last_sequence = 1  # of the order, not of the cancel
+        script.peer.lose()
+        await until_state(client, State.WAITING)
+        await until_state(client, State.LIVE)

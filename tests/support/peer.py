@@ -232,3 +232,11 @@ def placed(client_order_id: int, order_id: int = 1) -> bytes:
         b'{"@type":"BuyOrderPlaced","order_id":%d,"client_order_id":%d,"trade_pair":"BTC_USD","price":"1",'
         b'"initial_amount":"1","amount":"1","closed_inline":false,"time":[1,2]}' % (order_id, client_order_id)
     )
+
+
+def cancelled(client_order_id: int, order_id: int = 1) -> bytes:
+    """The JSON of an order that was cancelled."""
+    return b'{"@type":"BuyOrderCancelled","order_id":%d,"client_order_id":%d,"trade_pair":"BTC_USD","time":[1,2]}' % (
+        order_id,
+        client_order_id,
+    )
