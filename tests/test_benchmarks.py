@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 import benchmarks
 import cryptoproto as cp
-from benchmarks import apikeys, handshakes, journal, licensing
+from benchmarks import apikeys, handshakes, hops, journal, licensing
 from benchmarks.baselines import codec as obvious_codec
 from benchmarks.machinery import samples
 from benchmarks.machinery.command import main
@@ -167,3 +168,14 @@ def test_the_obvious_codec_and_ours_read_each_others_orders() -> None:
     assert (obvious.sequence, json.loads(obvious.payload)) == (2, samples.ORDER_AS_DICT)
     request = server.receive(obvious_codec.encode_request(client_random.key, 5, {"@type": "UserBalanceRequest"}))
     assert request == RequestFrame(5, b'{"@type": "UserBalanceRequest"}')
+
+
+async def test_an_order_takes_as_many_calls_as_the_decision_record_says() -> None:
+    for _ in range(20):
+        calls = await hops.calls_of_an_order()
+        if sum(call.name == "Pump._hand_over" for call in calls) == 1:
+            break  # one read of the socket has brought both events of the answer, as the page counts it
+    counted = len(hops.request(calls)), len(hops.answer(calls))
+    page = (Path(__file__).parents[1] / "docs/decisions/order-path.md").read_text()
+    stated = re.findall(r"^\| from .*\| (\d+) \| \d+ \|$", page, re.MULTILINE)
+    assert list(counted) == [int(number) for number in stated]

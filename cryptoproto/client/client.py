@@ -192,7 +192,7 @@ class Client:
             OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
                 outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
-        number = self._ids.choose(client_order_id)
+        number = self._ids.next() if client_order_id is None else client_order_id
         message = place_message(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Final
 
 from ..exceptions import ConfigurationError
-from .account.terms import check_id
 
 __all__ = ["ClientOrderIds"]
 
@@ -56,15 +55,6 @@ class ClientOrderIds:
         self._last = 0
         self._node = 0
         self._owner: int | None = None
-
-    def choose(self, client_order_id: int | None) -> int:
-        """*client_order_id* if the caller has one, otherwise a new id.
-
-        Raises:
-            OrderInvalid: it is not an int, or does not fit into 64 bits.
-            ConfigurationError: a new id is needed, and the clock is past 2089.
-        """
-        return self.next() if client_order_id is None else check_id(client_order_id, "client_order_id")
 
     def next(self) -> int:
         """A new id.

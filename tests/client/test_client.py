@@ -29,7 +29,8 @@ async def test_what_can_never_be_valid_costs_nothing(script: Script, alice_key: 
     async with client_of(script, alice_key) as client:
         wrong: list[dict[str, Any]] = [
             {"side": "hold"}, {"time_in_force": "day"}, {"price": "0.000000001"}, {"price": "-1"}, {"amount": 0},
-            {"client_order_id": "seven"}, {"client_order_id": True}, {"client_order_id": 2**63},
+            {"client_order_id": "seven"}, {"client_order_id": b"1"}, {"client_order_id": 1.0},
+            {"client_order_id": True}, {"client_order_id": 2**63}, {"client_order_id": -(2**63) - 1},
         ]  # fmt: skip
         for change in wrong:
             terms: dict[str, Any] = {"side": "buy", "amount": 1, "price": 1} | change
@@ -118,3 +119,19 @@ async def test_a_client_without_a_lock_on_its_id(script: Script, alice_key: cp.P
     patient(script)
     async with client_of(script, alice_key, lock=False) as client:
         assert client.state.state is cp.State.LIVE
+
+
+@virtual
+async def test_custom_client_order_ids_are_used_as_they_are(
+    exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
+    async with trader(Line(Exchange(private_key=exchange_key)), alice_key) as client:
+        for number in (0, -5, 7, 2**63 - 1):
+            order = await client.place("BTC_USD", "buy", amount="1", price="100", client_order_id=number)
+            assert order.client_order_id == number
+            assert client.orders.by_client_order_id(number) is order
+        generated = [await client.place("BTC_USD", "buy", amount="1", price="100") for _ in range(2)]
+        first, second = [order.client_order_id for order in generated]
+        assert first is not None
+        assert second is not None
+        assert first < second

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -129,15 +128,3 @@ def test_by_default_they_are_of_this_process_and_moment() -> None:
     ids = ClientOrderIds()
     made = {ids.next() for _ in range(1000)} | {ClientOrderIds().next() for _ in range(50)}
     assert len(made) == 1050
-
-
-def test_a_custom_id_is_used_and_none_makes_a_new_one() -> None:
-    ids = drawing(1)
-    assert [ids.choose(number) for number in (0, -5, 7, 2**63 - 1)] == [0, -5, 7, 2**63 - 1]
-    assert ids.choose(None) < ids.choose(None)
-
-
-@pytest.mark.parametrize("wrong", [True, 1.0, "1", b"1", 2**63, -(2**63) - 1])
-def test_a_custom_id_of_the_wrong_type_or_size(wrong: Any) -> None:
-    with pytest.raises(cp.OrderInvalid, match=r"client_order_id=.* (must be an int, not|does not fit into 64 bits)"):
-        drawing(1).choose(wrong)
