@@ -28,8 +28,9 @@ from picows import (
     ws_create_server,
 )
 
-from ..exceptions import ConfigurationError, HandshakeError
+from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
+from .opening import upgrade_refused
 
 __all__ = ["open_picows", "serve_picows"]
 
@@ -255,7 +256,8 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
     url, headers = _without_user(url)
     if options.subprotocols:
         headers["Sec-WebSocket-Protocol"] = ", ".join(options.subprotocols)
-    context = options.ssl or (ssl_module.create_default_context() if url.startswith("wss:") else None)
+    secure = urlsplit(url).scheme == "wss"
+    context = options.ssl or (ssl_module.create_default_context() if secure else None)
     sockets: list[socket.socket] = []
 
     def make_link(_request: WSUpgradeRequest, response: WSUpgradeResponse) -> _Link:
@@ -285,10 +287,10 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
     except WSInvalidURL as error:
         raise ConfigurationError(str(error)) from None
     except WSHandshakeError as error:
-        status = f": HTTP status {int(error.response.status)}" if error.response is not None else f": {error}"
-        raise HandshakeError(f"the server does not speak WebSocket here{status}") from None
-    if not isinstance(link, _Link):  # pragma: no cover - picows returns the link that make_link has made
-        raise HandshakeError("picows returned a different listener")
+        status = int(error.response.status) if error.response is not None else None
+        raise upgrade_refused(status, error, secure=secure) from None
+    if not isinstance(link, _Link):  # picows returns None if the server has closed the connection
+        raise upgrade_refused(None, "the server closed the connection without an answer", secure=secure)
     return link
 
 
