@@ -29,10 +29,11 @@ _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click 
 
 
 class _Commands(TyperGroup):
-    """The root of the tree. Adapts what typer shows in the help.
+    """The root of the tree. Adapts what typer shows in the help and in errors.
 
     Flags are shown without a type (``--json``, not ``--json <bool>``). Each paragraph of a docstring is joined to one
-    line, so that it is wrapped to the width of the terminal and not broken where the source is.
+    line, so that it is wrapped to the width of the terminal and not broken where the source is. An error begins with
+    what is wrong, not with the words that pydantic puts before it.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -44,6 +45,13 @@ class _Commands(TyperGroup):
             _without_type(each.get_params(ctx))
             each.help = _joined(each.help)
         return command
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
 
 
 def _tree(command: Any) -> Iterator[Any]:

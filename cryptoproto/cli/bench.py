@@ -53,7 +53,7 @@ def bench(
 
     async def main() -> int:
         rows: list[dict[str, object]] = []
-        with Progress(console=console, transient=True, disable=json) as progress:
+        with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
             task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
             for protocol in Protocol:
                 link = (

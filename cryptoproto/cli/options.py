@@ -124,13 +124,23 @@ def _load(path: Path) -> PrivateKey:
     return PrivateKey.load(path, typer.prompt(f"Password of {path}", hide_input=True, err=True))
 
 
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error that nothing awaits, except a link that its peer ended during the TLS handshake.
+
+    aiofastnet, on which picows runs, reports such links with a class in place of an exception, and logging fails on it.
+    """
+    if not isinstance(context.get("exception"), type):
+        loop.default_exception_handler(context)
+
+
 def run(main: Coroutine[Any, Any, int]) -> None:
     """Run a command's coroutine and exit with the code that it returns. SIGTERM ends it as Ctrl-C does."""
 
     async def interruptible() -> int:
-        task = asyncio.current_task()
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop.set_exception_handler(_on_loop_error)
         if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
         return await main
 
     try:

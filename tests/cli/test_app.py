@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,14 @@ def test_a_missing_option_is_a_usage_error(shell: Shell) -> None:
     shown = json.loads(shell("request", "balances", "--json").err)
     assert (shown["error"], shown["exit_code"]) == ("UsageError", 2)
     assert "--url" in shown["message"]
+
+
+@pytest.mark.parametrize("arguments", [("book", "BTC_USD", "--transport", "pigeon"), ("apikeys", "keygen", "pigeon")])
+def test_an_unknown_choice_is_named_with_the_choices(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    refused = run(*arguments, "--json", cwd=tmp_path)
+    assert refused.code == 2
+    assert ": 'pigeon' is not one of '" in json.loads(refused.err)["message"]
+    assert ": 'pigeon' is not one of '" in " ".join(run(*arguments, cwd=tmp_path).err.split())
 
 
 def test_a_prompt_without_an_answer_is_an_error_in_json(shell: Shell) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,28 @@ def test_sigterm_cancels_the_command() -> None:
         run(main())
     assert end.value.exit_code == 143
     assert ended == ["cleaned up"]
+
+
+@pytest.mark.parametrize("transport", ["websockets", "picows"])
+def test_a_link_that_ends_during_the_tls_handshake_leaves_one_line(folder: Path, transport: str) -> None:
+    """The error reports of aiofastnet break the logging of asyncio, which writes forty lines about it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=lambda: server.accept()[0].close())
+        thread.start()
+        address = f"wss://127.0.0.1:{server.getsockname()[1]}"
+        result = ask(folder, "alice.pem", address, "--transport", transport)
+        thread.join()
+    assert result.code == 3
+    assert result.err.startswith(f"error: cannot connect to {address}: ")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_other_errors_that_nothing_awaits_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    async def command() -> int:
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)
+        return 0
+
+    with pytest.raises(typer.Exit):
+        run(command())
+    assert "ZeroDivisionError" in caplog.text
