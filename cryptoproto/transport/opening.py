@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from typing import Final
 from urllib.parse import urlsplit
@@ -59,13 +60,11 @@ async def open_within(
     except CryptoprotoError:  # some of them are also an OSError
         raise
     except OSError as error:
-        # aiofastnet, which picows uses, raises errors without a text.
-        text = error.strerror or str(error) or "the other end closed the connection"
         not_tls = isinstance(error, ConnectionResetError) or (
             isinstance(error, ssl.SSLError) and error.reason in _TLS_OF_ANOTHER
         )
         hint = _without_tls(url) if not_tls else ""
-        raise ConnectError(None, f"cannot connect to {redacted(url)}: {text}{hint}") from error
+        raise ConnectError(None, f"cannot connect to {redacted(url)}: {_words(error)}{hint}") from error
 
 
 def upgrade_refused(status: int | None, cause: object, *, secure: bool) -> HandshakeError:
@@ -83,6 +82,13 @@ def upgrade_refused(status: int | None, cause: object, *, secure: bool) -> Hands
     if not secure and status in (None, _BAD_REQUEST):
         text += "; if this port expects TLS, use wss:// instead of ws://"
     return HandshakeError(text)
+
+
+def _words(error: OSError) -> str:
+    """What the operating system calls the error. asyncio writes its own words, and aiofastnet none at all."""
+    if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
+        return os.strerror(error.errno)
+    return error.strerror or str(error) or "the other end closed the connection"
 
 
 def _without_tls(url: str) -> str:

@@ -30,6 +30,7 @@ from picows import (
 
 from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
+from .dialling import connected_socket
 from .opening import upgrade_refused
 
 __all__ = ["open_picows", "serve_picows"]
@@ -217,27 +218,6 @@ def _number(code: Any) -> int:
     return int(code)
 
 
-async def _connected_socket(parsed: WSParsedURL, into: list[socket.socket]) -> socket.socket:
-    """A socket connected to the first address that answers; it is also added to *into*."""
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError(f"{parsed.host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(parsed.host, parsed.port, type=socket.SOCK_STREAM):
-        made = socket.socket(family, kind, protocol)
-        try:
-            made.setblocking(False)
-            await loop.sock_connect(made, address)
-        except OSError as error:
-            made.close()
-            failure = error
-        except asyncio.CancelledError:
-            made.close()
-            raise
-        else:
-            into.append(made)
-            return made
-    raise failure
-
-
 def _without_user(url: str) -> tuple[str, dict[str, str]]:
     """*url* without name and password, which picows would write into ``Host``, and the header that carries them."""
     parts = urlsplit(url)
@@ -260,6 +240,10 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
     context = options.ssl or (ssl_module.create_default_context() if secure else None)
     sockets: list[socket.socket] = []
 
+    async def connected(parsed: WSParsedURL) -> socket.socket:
+        sockets.append(await connected_socket(parsed.host, parsed.port))
+        return sockets[-1]
+
     def make_link(_request: WSUpgradeRequest, response: WSUpgradeResponse) -> _Link:
         refusal = subprotocol_refusal(options.subprotocols, response.headers.getall("Sec-WebSocket-Protocol", ()))
         if refusal is not None:
@@ -276,7 +260,7 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
             max_frame_size=options.max_message_bytes,
             extra_headers=headers,
             max_redirects=0,
-            socket_factory=lambda parsed: _connected_socket(parsed, sockets),
+            socket_factory=connected,
         )
     except asyncio.CancelledError:
         # picows would keep the socket open until its own timeout. A shutdown ends it within a few loop iterations.

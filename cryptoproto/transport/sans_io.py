@@ -23,6 +23,7 @@ from websockets.uri import parse_uri
 
 from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
+from .dialling import connected_socket
 from .opening import upgrade_refused
 
 __all__ = ["open_websockets", "serve_websockets"]
@@ -285,8 +286,9 @@ async def open_websockets(url: str, listener: Listener, options: OpenOptions) ->
         core = ClientProtocol(uri, subprotocols=offered, max_size=options.max_message_bytes)
         return _Link(core, listener, options.timeout)
 
-    loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(make_link, uri.host, uri.port, ssl=context)
+    connected = await connected_socket(uri.host, uri.port)  # create_connection would join all errors into one text
+    loop, name = asyncio.get_running_loop(), uri.host if uri.secure else None
+    _, link = await loop.create_connection(make_link, sock=connected, ssl=context, server_hostname=name)
     try:
         await link.opened
     except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 from pathlib import Path
 
@@ -60,7 +61,8 @@ def test_only_a_link_over_tls_that_was_not_opened_in_time_may_need_none() -> Non
 
 async def test_a_network_error_has_a_text_and_no_password() -> None:
     url = "wss://user:geheim@example.com"
-    assert await attempt(raising(OSError(111, "refused")), url) == "cannot connect to wss://***@example.com: refused"
+    refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.1', 443)")
+    assert await attempt(raising(refused), url) == "cannot connect to wss://***@example.com: Connection refused"
     empty = await attempt(raising(ConnectionResetError()), url)
     assert empty.startswith(
         "cannot connect to wss://***@example.com: the other end closed the connection; if this port"
