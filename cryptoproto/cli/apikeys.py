@@ -27,6 +27,7 @@ from rich.console import Console
 from ..exceptions import ConfigurationError, OutcomeUnknown, RequestNotSent
 from ..keys import PrivateKey
 from ..private_file import read_private, write_private
+from .prompts import ask_secret
 
 if TYPE_CHECKING:  # the extras may be missing, and importing them would slow every other command down
     import httpx
@@ -72,9 +73,13 @@ Prefix = Annotated[str, typer.Option(help="What a proxy removes from the front o
 def serve(
     config: Annotated[Path, typer.Option("--config", "-c", help="An application.yaml, or a JSON file of keys.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")] = 8099,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="<port>", help="The port to listen on; 0 for any free one.")
+    ] = 8099,
     path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
-    max_body: Annotated[int, typer.Option(min=0, help="Bytes of the longest body that is accepted.")] = 1 << 20,
+    max_body: Annotated[
+        int, typer.Option(min=0, metavar="<bytes>", help="Bytes of the longest body that is accepted.")
+    ] = 1 << 20,
     both_flows: Annotated[
         bool, typer.Option("--both-flows", help="With sessions enabled, accept keys with a secret as well.")
     ] = False,
@@ -86,7 +91,7 @@ def serve(
     ] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="A PEM file with a certificate: serve https and wss.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="A PEM file with the certificate's private key.")] = None,
-    access_log: Annotated[bool, typer.Option(help="Log each request.")] = True,
+    no_access_log: Annotated[bool, typer.Option("--no-access-log", help="Do not log each request.")] = False,
 ) -> None:
     """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0."""
     _require("httpx", "yaml", "starlette", "uvicorn")
@@ -107,7 +112,7 @@ def serve(
             _say(f"serving at {address}, {flow}, API keys: {len(gatekeeper.config.keys)}; end with Ctrl-C")
             await stop.wait()
 
-    with _logs_on_stderr(access=access_log):
+    with _logs_on_stderr(access=not no_access_log):
         keys = load_config(config, both_flows=both_flows)
         try:
             _run(run(Gatekeeper(keys, allow_repeated_parameters=allow_repeated)))
@@ -303,8 +308,7 @@ def _secret(file: Path | None) -> bytes:
         return value.encode()
     if not sys.stdin.isatty():
         raise ConfigurationError(f"no secret: give --secret-file, set ${SECRET_VARIABLE}, or run it in a terminal")
-    entered: str = typer.prompt("Secret", hide_input=True, err=True)
-    return entered.encode()
+    return ask_secret("Secret").encode()
 
 
 def _private_key(file: Path) -> PrivateKey | str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -25,6 +26,7 @@ from .trade import order, request, tail
 
 __all__ = ["app", "run"]
 
+_NEGATIVE: Final = re.compile(r"-[0-9.]")
 _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click that newer versions of typer bring
 
 
@@ -51,6 +53,10 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")
+            raise
+        except _UsageError as error:
+            if _NEGATIVE.match(getattr(error, "option_name", "")):
+                error.message += "; if it is a number, put -- before the arguments"
             raise
 
 

@@ -16,6 +16,7 @@ import orjson
 import typer
 from rich.progress import Progress
 
+from ..arguments import redacted
 from ..connection import Connection, connect
 from ..exceptions import ConfigurationError, InsufficientFundsError
 from ..keys import PrivateKey, PublicKey
@@ -24,7 +25,7 @@ from ..transport import TransportKind
 from ..wire import Protocol
 from .exit_codes import ExitCode
 from .options import ClientId, Insecure, Json, KeyFile, ServerKeyFile, TakeOver, TransportName, Url, connecting, run
-from .output import console, print_json, table
+from .output import console, note, print_json, table
 
 __all__ = ["bench"]
 
@@ -50,6 +51,8 @@ def bench(
 
     Example: [bold]cryptoproto bench --count 5000[/]
     """
+    if url and not json:
+        note(f"Measuring at {redacted(url)} as {client_id}: the orders are real.")
 
     async def main() -> int:
         rows: list[dict[str, object]] = []

@@ -17,6 +17,7 @@ from ..keys import PrivateKey, PublicKey
 from ..transport import TransportKind
 from ..wire import Protocol
 from .exit_codes import ExitCode
+from .prompts import ask_secret
 
 __all__ = [
     "ClientId",
@@ -57,14 +58,17 @@ ProtocolName: TypeAlias = Annotated[
     typer.Option("--protocol", envvar="CRYPTOPROTO_PROTOCOL", help="Which form of the protocol the exchange speaks."),
 ]
 TransportName: TypeAlias = Annotated[
-    Literal["auto", "websockets", "picows"], typer.Option("--transport", help="Which WebSocket library to use.")
+    Literal["auto", "websockets", "picows"],
+    typer.Option("--transport", metavar="<library>", help="WebSocket library to use: auto, websockets or picows."),
 ]
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Allow ws:// to other machines.")]
 TakeOver: TypeAlias = Annotated[
     bool,
     typer.Option("--take-over", help="Connect even if another process here uses the client id; its connection ends."),
 ]
-Timeout: TypeAlias = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait for an answer.")]
+Timeout: TypeAlias = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="<seconds>", help="How long to wait for an answer.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -90,7 +94,7 @@ def connecting(
         url,
         client_id=client_id,
         private_key=_load(key),
-        server_key=PublicKey.load(server_key),
+        server_key=_load_server_key(server_key),
         protocol=Protocol(protocol),
         transport=transport,
         insecure=insecure,
@@ -121,7 +125,16 @@ def _load(path: Path) -> PrivateKey:
     except ConfigurationError as error:
         if "is encrypted" not in str(error):
             raise
-    return PrivateKey.load(path, typer.prompt(f"Password of {path}", hide_input=True, err=True))
+    return PrivateKey.load(path, ask_secret(f"Password of {path}"))
+
+
+def _load_server_key(path: Path) -> PublicKey:
+    if not path.exists():
+        raise ConfigurationError(
+            f"{path}: no such file; it is the public key of the exchange, which its operator gives to clients "
+            f"(`cryptoproto exchange` writes exchange.pub)"
+        )
+    return PublicKey.load(path)
 
 
 def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

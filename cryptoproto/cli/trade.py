@@ -12,7 +12,14 @@ import typer
 from ..client import Side, TimeInForce
 from ..client.account.order import place_message
 from ..connection import Connection, Event, connect
-from ..exceptions import ConnectionClosed, InsufficientFundsError, OrderRejected, OutcomeUnknown, ProtocolError
+from ..exceptions import (
+    ConfigurationError,
+    ConnectionClosed,
+    InsufficientFundsError,
+    OrderRejected,
+    OutcomeUnknown,
+    ProtocolError,
+)
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -21,7 +28,9 @@ from ..messages import (
     OrderCancelled,
     OrderNotFound,
     OrderPlaced,
+    PlaceBuyLimitOrder,
     PlaceOrder,
+    PlaceSellLimitOrder,
     Unknown,
     UserBalanceRequest,
     UserBalanceResponse,
@@ -178,9 +187,20 @@ async def _place(link: connect, message: PlaceOrder, timeout: float, json: bool)
     if isinstance(outcome, InsufficientFunds):
         raise InsufficientFundsError(outcome.currency, outcome.order_id)
     if isinstance(outcome, OrderPlaced) and not json:
-        done = "filled at once" if outcome.closed_inline else f"{short(outcome.amount)} left to be filled"
-        note(f"[green]accepted[/] as order {outcome.order_id}, {done}")
+        rests = isinstance(message, PlaceBuyLimitOrder | PlaceSellLimitOrder)
+        note(f"[green]accepted[/] as order {outcome.order_id}, {_done(outcome, rests=rests)}")
     return ExitCode.SUCCESS
+
+
+def _done(placed: OrderPlaced, *, rests: bool) -> str:
+    """What has been done of an order, and what becomes of the rest."""
+    if placed.closed_inline:
+        return "filled at once"
+    left = short(placed.amount)
+    if rests:
+        return f"{left} left to be filled"
+    filled = placed.initial_amount - placed.amount
+    return f"{short(filled)} filled, {left} cancelled" if filled else "nothing filled: it is cancelled"
 
 
 @order.command("cancel")
@@ -312,6 +332,10 @@ def request(
     Example: [bold]cryptoproto request balances[/] (CRYPTOPROTO_* describes the connection)
     """
     name = {"balances": UserBalanceRequest.__name__, "orders": UserOrdersRequest.__name__}.get(what, what)
+    if not name[:1].isupper():
+        raise ConfigurationError(
+            f"{what!r} is not a request: ask for balances, orders, or a @type such as {UserBalanceRequest.__name__}"
+        )
 
     async def main() -> int:
         async with connecting(

@@ -164,7 +164,8 @@ class ClientLink:
         self.outbound.end()
         if self.record is not None:
             code, reason = self._farewell or (closed.code, closed.fault or closed.reason)
-            logger.info("client %s left: %s %s", self.record.client_id, code or "no close code,", reason)
+            ended = f"{code or 'no close code,'} {reason}".rstrip(" ,")
+            logger.info("client %s left: %s", self.record.client_id, ended)
         self._host.links.left(self)
         if not self._gone.done():
             self._gone.set_result(None)

@@ -147,3 +147,11 @@ def test_other_errors_that_nothing_awaits_are_reported(caplog: pytest.LogCapture
     with pytest.raises(typer.Exit):
         run(command())
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_missing_server_key_is_not_to_be_made(folder: Path) -> None:
+    (folder / "exchange.pub").unlink()
+    refused = ask(folder, "alice.pem", "ws://127.0.0.1:1")
+    assert refused.code == 2
+    assert "exchange.pub: no such file; it is the public key of the exchange" in refused.err
+    assert "keygen" not in refused.err

@@ -32,7 +32,7 @@ async def test_the_error_is_that_of_the_last_address(monkeypatch: pytest.MonkeyP
     with pytest.raises(ConnectionRefusedError):
         await connected_socket("example.com", 443)
     resolve(monkeypatch)
-    with pytest.raises(OSError, match="example.com has no address"):
+    with pytest.raises(OSError, match=r"example\.com has no address"):
         await connected_socket("example.com", 443)
 
 
