@@ -32,6 +32,7 @@ __all__ = [
     "Url",
     "check_address",
     "connecting",
+    "load_private_key",
     "run",
 ]
 
@@ -93,7 +94,7 @@ def connecting(
     return connect(
         url,
         client_id=client_id,
-        private_key=_load(key),
+        private_key=load_private_key(key),
         server_key=_load_server_key(server_key),
         protocol=Protocol(protocol),
         transport=transport,
@@ -119,7 +120,12 @@ def check_address(url: str, *, insecure: bool) -> None:
         ) from None
 
 
-def _load(path: Path) -> PrivateKey:
+def load_private_key(path: Path) -> PrivateKey:
+    """The private key in *path*; if it is encrypted, its password is asked for.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
     try:
         return PrivateKey.load(path)
     except ConfigurationError as error:

@@ -25,6 +25,7 @@ from tests.support.licensing.simulated_time import START_NS
         (["http://lm.example.com"], "not encrypted"),
         (["https://user:hunter2@lm"], "remove the user and password"),
         (["http://lm:port/"], "not a valid address"),
+        (["https://lm:65536/"], "the highest is 65535"),
     ],
 )
 def test_addresses_that_cannot_be_used(
