@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import inspect
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -27,6 +30,7 @@ from .trade import order, request, tail
 __all__ = ["app", "run"]
 
 _NEGATIVE: Final = re.compile(r"-[0-9.]")
+_NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click that newer versions of typer bring
 
 
@@ -141,7 +145,20 @@ def run() -> int:
     except _UsageError as error:
         show_error("UsageError", error.format_message(), ExitCode.USAGE, as_json=as_json)
         return ExitCode.USAGE
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN or error.filename is not None:
+            raise
+        _discard_output()
+        what = f"the output cannot be written: {error.strerror}; what the command did before is done"
+        show_error("OutputError", what, ExitCode.FAILED, as_json=as_json)
+        return ExitCode.FAILED
     except typer.Abort:
         show_error("Aborted", "aborted: no answer to the prompt", ExitCode.FAILED, as_json=as_json)
         return ExitCode.FAILED
     return outcome if isinstance(outcome, int) else ExitCode.SUCCESS
+
+
+def _discard_output() -> None:
+    """Let nothing be written to standard output any more: what is buffered would fail again at the end."""
+    with contextlib.suppress(OSError, ValueError):  # it is not a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -53,7 +53,7 @@ from .options import (
     connecting,
     run,
 )
-from .output import console, note, print_event, print_json, short, table
+from .output import console, note, print_event, print_json, short, show, table
 
 __all__ = ["order", "request", "tail"]
 
@@ -363,7 +363,7 @@ def _show_response(response: Message | Unknown) -> None:
         shown = table("Balances", "currency", "available", "on hold", right=("available", "on hold"))
         for currency, balance in sorted(response.balances.items()):
             shown.add_row(currency, plain(balance.available), plain(balance.on_hold))
-        console.print(shown)
+        show(shown)
     elif isinstance(response, UserOrdersResponse):
         columns = ("pair", "side", "order", "client order id", "amount left", "price")
         shown = table("Open orders", *columns, right=columns[2:])
@@ -374,6 +374,6 @@ def _show_response(response: Message | Unknown) -> None:
                         pair, side, str(entry.order_id), str(entry.client_order_id or ""), plain(entry.amount),
                         plain(entry.price),
                     )  # fmt: skip
-        console.print(shown)
+        show(shown)
     else:
         console.print_json(data=response.payload)

@@ -212,6 +212,7 @@ def _line(server: Program, words: str) -> str:
 def test_serve_shows_its_logs_until_it_is_stopped(tmp_path: Path, number: signal.Signals, code: int) -> None:
     config = tmp_path / "application.yaml"
     config.write_text(CONFIGURATION.format(sessions="false"))
+    config.chmod(0o600)
     with start("apikeys", "serve", "--config", config, "--port", "0", stream="stderr") as server:
         assert "basic flow, API keys: 1; end with Ctrl-C" in server.first_line
         url = server.first_line.split()[2].rstrip(",")
@@ -232,6 +233,7 @@ def test_serve_shows_its_logs_until_it_is_stopped(tmp_path: Path, number: signal
 def test_serve_with_tls_both_flows_and_no_access_log(tmp_path: Path) -> None:
     config = tmp_path / "application.yaml"
     config.write_text(CONFIGURATION.format(sessions="true"))
+    config.chmod(0o600)
     certificate, _ = self_signed(tmp_path)
     together = str(tmp_path / "exchange.pem")
     options = ["--both-flows", "--allow-repeated-parameters", "--no-access-log", "--tls-cert", together]

@@ -115,7 +115,8 @@ def _checked_url(text: str, *, insecure: bool) -> str:
         )
     if url.scheme == "http" and not insecure and not _is_loopback(url.host):
         raise ConfigurationError(
-            f"urls: {text} is not encrypted and not on this machine; use https://, or pass insecure=True"
+            f"urls: {text} is not encrypted and not on this machine; use https://, or allow it: "
+            f"insecure=True, or --insecure on the command line"
         )
     if url.path in {"", "/"}:
         url = url.copy_with(path=REQUEST_PATH)
