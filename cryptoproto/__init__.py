@@ -17,12 +17,10 @@ from .client import (
     OutcomeReport,
     Report,
     ReportStream,
-    Side,
     SqliteStore,
     State,
     StateChange,
     Store,
-    TimeInForce,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -79,6 +77,7 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
+from .instruments import Instrument
 from .keys import PrivateKey, PublicKey
 from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
@@ -116,7 +115,9 @@ from .messages import (
     SellOrderClosed,
     SellOrderPlaced,
     SetBalance,
+    Side,
     Time,
+    TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
     TransactionInfo,
@@ -182,6 +183,7 @@ __all__ = [
     "HistogramSnapshot",
     "HistoryRewound",
     "IdentityInUse",
+    "Instrument",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",

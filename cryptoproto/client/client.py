@@ -18,15 +18,18 @@ from ..messages import (
     CancelOrder,
     Message,
     Outgoing,
+    Side,
+    TimeInForce,
     Unknown,
     UserBalanceRequest,
     UserBalanceResponse,
     UserOrdersRequest,
+    check_id,
     encode,
+    place_message,
 )
 from ..reconnect import Backoff, Subscription
-from .account import Account, Order, OrderTable, Side, TimeInForce
-from .account.terms import check_id, place_message
+from .account import Account, Order, OrderTable
 from .event_stream import EventDelivery, EventStream
 from .link import Link, not_sent
 from .metrics import Metrics, MetricsSnapshot
