@@ -77,7 +77,7 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
-from .instruments import Instrument
+from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
 from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
@@ -152,6 +152,7 @@ __all__ = [
     "Backoff",
     "Balance",
     "BalanceDifference",
+    "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
     "BuyOrderClosed",
@@ -191,6 +192,7 @@ __all__ = [
     "InvalidSequence",
     "JournalError",
     "Level",
+    "LimitedOrder",
     "Listener",
     "LoginRefused",
     "MarketData",
@@ -210,6 +212,7 @@ __all__ = [
     "OrderClosed",
     "OrderDifference",
     "OrderInvalid",
+    "OrderLimits",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderPlaced",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
+from ..instruments import Instrument, OrderLimits
 from ..messages import (
     AmountLike,
     Balance,
@@ -33,6 +35,7 @@ from .account import Account, Order, OrderTable
 from .event_stream import EventDelivery, EventStream
 from .link import Link, not_sent
 from .metrics import Metrics, MetricsSnapshot
+from .order_checks import OrderChecks
 from .order_entry import OrderEntry
 from .order_ids import ClientOrderIds
 from .outcomes import Kind, OrderNotOpen, Pending
@@ -65,6 +68,9 @@ class Client:
             lost is sent again within its deadline. Each order can override this.
         order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
+        instruments: the rules of pairs, against which orders are checked before they are sent. Orders for other pairs
+            are not checked; ``OrderLimits(pairs=...)`` refuses them.
+        limits: pre-trade limits.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -79,6 +85,8 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -88,6 +96,7 @@ class Client:
         self._store = open_store(store)
         self._ids = ClientOrderIds()
         self._account = Account()
+        self._checks = OrderChecks.of(instruments, limits, self._account.orders)
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
@@ -188,7 +197,8 @@ class Client:
             resend: overrides the client's ``resend`` for this order.
 
         Raises:
-            OrderInvalid: the order can never be valid; nothing was sent.
+            OrderInvalid: the order can never be valid, or ``instruments`` or ``limits`` do not allow it; nothing was
+                sent.
             InsufficientFundsError, ServerError: the exchange refused it.
             RequestNotSent: the exchange has not received it and will not.
             ClientClosed: the client is closed for good; a retry cannot succeed.
@@ -208,7 +218,11 @@ class Client:
             deadline=self._loop.time() + timeout,
             resend=self._resend if resend is None else resend == "once",
         )
-        await self._order_entry.submit(submission, wait=wait)
+        if self._checks is None:
+            await self._order_entry.submit(submission, wait=wait)
+        else:
+            with self._checks.admit(order):
+                await self._order_entry.submit(submission, wait=wait)
         return order
 
     async def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
@@ -289,6 +303,11 @@ class Client:
     def orders(self) -> OrderTable:
         """Every open order, and the latest closed ones; kept up to date by events."""
         return self._account.orders
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return {} if self._checks is None else self._checks.instruments
 
     @property
     def known_balances(self) -> dict[str, Balance]:

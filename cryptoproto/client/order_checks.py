@@ -1,0 +1,111 @@
+"""Checks of an order before it is sent: the rules of its pair, and the client's own limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+from types import MappingProxyType
+from typing import Self
+
+from ..exceptions import ConfigurationError
+from ..instruments import Instrument, OrderLimits, OrderRate
+from .account import Order, OrderTable
+
+__all__ = ["OrderChecks"]
+
+
+class OrderChecks:
+    """What a client asks before it sends an order. A refused order costs nothing: it gets no sequence.
+
+    Args:
+        instruments: the rules of pairs; orders for other pairs are not checked against any.
+        limits: pre-trade limits.
+        orders: all orders of the client.
+        time: a monotonic clock in seconds.
+
+    Attributes:
+        instruments: the rules by pair.
+
+    Raises:
+        ConfigurationError: an argument has the wrong type, or a pair is given twice.
+    """
+
+    def __init__(
+        self,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None,
+        limits: OrderLimits | None,
+        orders: OrderTable,
+        *,
+        time: Callable[[], float] = monotonic,
+    ) -> None:
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(_by_pair(instruments))
+        if limits is not None and not isinstance(limits, OrderLimits):
+            raise ConfigurationError(f"limits must be an OrderLimits, not {type(limits).__name__}")
+        self._limits = limits
+        self._rate = OrderRate(None if limits is None else limits.max_orders_per_second)
+        self._orders = orders
+        self._time = time
+        self._being_placed: dict[Order, None] = {}
+
+    @classmethod
+    def of(
+        cls,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None,
+        limits: OrderLimits | None,
+        orders: OrderTable,
+    ) -> Self | None:
+        """The checks of a client; ``None`` if it has neither instruments nor limits.
+
+        Raises:
+            ConfigurationError: as the constructor.
+        """
+        checks = cls(instruments, limits, orders)
+        return checks if checks.instruments or limits is not None else None
+
+    @contextmanager
+    def admit(self, order: Order) -> Iterator[None]:
+        """Check *order*, and count it as open for as long as it is being placed.
+
+        An order is not in the table before it is sent, and it may have to wait for that. Two orders that wait at the
+        same time must not use the same part of a limit.
+
+        Raises:
+            OrderInvalid: a rule or a limit does not allow it.
+        """
+        self._check(order)
+        self._being_placed[order] = None
+        try:
+            yield
+        finally:
+            del self._being_placed[order]
+
+    def _check(self, order: Order) -> None:
+        instrument = self.instruments.get(order.trade_pair)
+        if instrument is not None and order.time_in_force is not None:
+            instrument.check(order.side, order.amount, order.price, time_in_force=order.time_in_force)
+        if self._limits is not None:
+            self._limits.check(order, self._unfinished())
+            self._rate.count(self._time())
+
+    def _unfinished(self) -> Iterable[Order]:
+        """Each order that has not ended, once. Lazy, because most limits need none of them."""
+        orders = dict.fromkeys(self._orders.unfinished()) | self._being_placed
+        yield from (order for order in orders if not order.is_closed)
+
+
+def _by_pair(given: Iterable[Instrument] | Mapping[str, Instrument] | None) -> dict[str, Instrument]:
+    by_pair: dict[str, Instrument] = {}
+    if isinstance(given, str | Instrument):
+        raise ConfigurationError(
+            f"instruments must be a list of Instrument objects, not a single {type(given).__name__}"
+        )
+    for each in given.values() if isinstance(given, Mapping) else given or ():
+        if not isinstance(each, Instrument):
+            raise ConfigurationError(
+                f"instruments must be a list of Instrument objects, and {each!r:.60} is a {type(each).__name__}"
+            )
+        if each.trade_pair in by_pair:
+            raise ConfigurationError(f"instruments: {each.trade_pair} is given twice")
+        by_pair[each.trade_pair] = each
+    return by_pair
