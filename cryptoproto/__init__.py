@@ -79,7 +79,7 @@ from .exceptions import (
 )
 from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
+from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook, fetch_instruments
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -91,6 +91,7 @@ from .messages import (
     CancelAllOrders,
     CancelOrder,
     DepositTransactionAccepted,
+    InstrumentRules,
     InsufficientFunds,
     Message,
     OpenOrder,
@@ -120,6 +121,7 @@ from .messages import (
     TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     Unknown,
     UserBalanceRequest,
@@ -185,6 +187,7 @@ __all__ = [
     "HistoryRewound",
     "IdentityInUse",
     "Instrument",
+    "InstrumentRules",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",
@@ -265,6 +268,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Transport",
     "TransportKind",
@@ -280,4 +284,5 @@ __all__ = [
     "WithdrawalTransactionAccepted",
     "__version__",
     "connect",
+    "fetch_instruments",
 ]

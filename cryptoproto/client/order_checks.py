@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Self
 
 from ..exceptions import ConfigurationError
-from ..instruments import Instrument, OrderLimits, OrderRate
+from ..instruments import Instrument, OrderLimits, OrderRate, by_pair
 from .account import Order, OrderTable
 
 __all__ = ["OrderChecks"]
@@ -39,7 +39,7 @@ class OrderChecks:
         *,
         time: Callable[[], float] = monotonic,
     ) -> None:
-        self.instruments: Mapping[str, Instrument] = MappingProxyType(_by_pair(instruments))
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(by_pair(instruments))
         if limits is not None and not isinstance(limits, OrderLimits):
             raise ConfigurationError(f"limits must be an OrderLimits, not {type(limits).__name__}")
         self._limits = limits
@@ -92,20 +92,3 @@ class OrderChecks:
         """Each order that has not ended, once. Lazy, because most limits need none of them."""
         orders = dict.fromkeys(self._orders.unfinished()) | self._being_placed
         yield from (order for order in orders if not order.is_closed)
-
-
-def _by_pair(given: Iterable[Instrument] | Mapping[str, Instrument] | None) -> dict[str, Instrument]:
-    by_pair: dict[str, Instrument] = {}
-    if isinstance(given, str | Instrument):
-        raise ConfigurationError(
-            f"instruments must be a list of Instrument objects, not a single {type(given).__name__}"
-        )
-    for each in given.values() if isinstance(given, Mapping) else given or ():
-        if not isinstance(each, Instrument):
-            raise ConfigurationError(
-                f"instruments must be a list of Instrument objects, and {each!r:.60} is a {type(each).__name__}"
-            )
-        if each.trade_pair in by_pair:
-            raise ConfigurationError(f"instruments: {each.trade_pair} is given twice")
-        by_pair[each.trade_pair] = each
-    return by_pair

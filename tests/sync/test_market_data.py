@@ -33,7 +33,8 @@ def test_market_data(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
 
 def test_what_a_feed_knows(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with sync.MarketData(exchange.market_data_url) as feed, client_of(exchange, alice_key) as alice:
-        feed.wait_connected(timeout=5)
+        feed.wait_book("BTC_USD", timeout=5)
+        assert feed.instruments["BTC_USD"] == cp.Instrument("BTC_USD")
         exchange.disable_pairs(["BTC_USD"])
         while not isinstance(next(iter(feed)), cp.TradesDisabledOnPairs):
             pass
