@@ -90,5 +90,6 @@ class OrderChecks:
 
     def _unfinished(self) -> Iterable[Order]:
         """Each order that has not ended, once. Lazy, because most limits need none of them."""
-        orders = dict.fromkeys(self._orders.unfinished()) | self._being_placed
-        yield from (order for order in orders if not order.is_closed)
+        sent = self._orders.unfinished()
+        yield from sent
+        yield from (order for order in self._being_placed if not order.is_closed and order not in sent)

@@ -148,16 +148,16 @@ class OrderLimits:
 
     def _check_open_value(self, order: LimitedOrder, value: Decimal, open_orders: Iterable[LimitedOrder]) -> None:
         quote = order.trade_pair.rpartition("_")[2]
-        suffix = f"_{quote}"
-        of_pair = in_all = Decimal(0)
+        pair, suffix, fma = order.trade_pair, f"_{quote}", EXACT.fma
+        of_pair = of_others = Decimal(0)
         for each in open_orders:
-            if each.trade_pair.endswith(suffix):
-                worth = EXACT.multiply(each.remaining, each.price)
-                in_all = EXACT.add(in_all, worth)
-                if each.trade_pair == order.trade_pair:
-                    of_pair = EXACT.add(of_pair, worth)
+            if each.trade_pair == pair:
+                of_pair = fma(each.remaining, each.price, of_pair)
+            elif each.trade_pair.endswith(suffix):
+                of_others = fma(each.remaining, each.price, of_others)
+        in_all = EXACT.add(of_pair, of_others)
         for name, most, opened, where in (
-            ("max_pair_open_value", _limit_of(self._max_pair_open_value, order.trade_pair), of_pair, order.trade_pair),
+            ("max_pair_open_value", _limit_of(self._max_pair_open_value, pair), of_pair, pair),
             ("max_open_value", _limit_of(self._max_open_value, quote), in_all, f"all pairs in {quote}"),
         ):
             if most is not None and EXACT.add(opened, value) > most:
