@@ -108,11 +108,11 @@ class Client:
     def place(
         self,
         trade_pair: str,
-        side: Side,
+        side: Side | str,
         *,
         amount: AmountLike,
         price: AmountLike,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
         ttl: int = 0,
         client_order_id: int | None = None,
         timeout: float = 10.0,
@@ -132,11 +132,21 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
-    def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
+    def cancel(
+        self,
+        order: Order | int | None = None,
+        *,
+        order_id: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+    ) -> bool:
         """Cancel an order; see :meth:`cryptoproto.Client.cancel`."""
         client = self._client()
         what = order._order if isinstance(order, Order) else order
-        return self._thread.run(lambda: client.cancel(what, timeout=timeout, wait=wait))
+        return self._thread.run(
+            lambda: client.cancel(what, order_id=order_id, client_order_id=client_order_id, timeout=timeout, wait=wait)
+        )
 
     def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
         """Cancel every open order; see :meth:`cryptoproto.Client.cancel_all`."""
