@@ -17,12 +17,10 @@ from .client import (
     OutcomeReport,
     Report,
     ReportStream,
-    Side,
     SqliteStore,
     State,
     StateChange,
     Store,
-    TimeInForce,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -82,6 +80,7 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
+from .instruments import Instrument
 from .keys import PrivateKey, PublicKey
 from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
@@ -119,7 +118,9 @@ from .messages import (
     SellOrderClosed,
     SellOrderPlaced,
     SetBalance,
+    Side,
     Time,
+    TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
     TransactionInfo,
@@ -185,6 +186,7 @@ __all__ = [
     "HistogramSnapshot",
     "HistoryRewound",
     "IdentityInUse",
+    "Instrument",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",

@@ -10,9 +10,9 @@ from typing import Literal, Self, Unpack
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
-from .account import Account, Order, OrderTable, Side, TimeInForce
+from .account import Account, Order, OrderTable
 from .event_stream import EventDelivery, EventStream
 from .link import Link
 from .metrics import Metrics, MetricsSnapshot
