@@ -61,7 +61,7 @@ coverage: $(READY)
 coverage-gate: $(READY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet --show-contexts -o coverage.json
-	$(BIN)/python -m tools.coverage_gate coverage.json $(GATE)
+	$(BIN)/python -m tools.coverage_gate coverage.json
 
 # One virtual environment for each version; a version that is not installed is named and left out.
 matrix:

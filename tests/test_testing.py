@@ -53,7 +53,7 @@ def run(pytester: pytest.Pytester, *arguments: str, all_plugins: bool = False) -
         if not all_plugins:
             patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
             options += [*(["-p", "asyncio"] if with_asyncio else []), "-p", "_cryptoproto_pytest"]
-        return pytester.runpytest_subprocess(*options, *arguments, timeout=60)
+        return pytester.runpytest_subprocess(*arguments, *options, timeout=60)
 
 
 def test_with_the_mode_auto(pytester: pytest.Pytester) -> None:

@@ -114,6 +114,29 @@ def test_a_token_by_hand(cli: Cli, world: str) -> None:
     assert actions == ["agreement add", "grant", "release"]
 
 
+def test_what_is_done_is_shown_as_json(cli: Cli, world: str, tmp_path: Path) -> None:
+    def shown(*arguments: str) -> Any:
+        code, out, error = cli(*arguments)
+        assert code == 0, error
+        return json.loads(out)
+
+    agreement = shown("agreement", "add", "--licenses", "2", "--json", "--", world, "other")
+    assert (agreement["package"], agreement["licenses"], agreement["revoked"]) == ("other", 2, None)
+    hashed = shown("config-hash", "--package", "gw", "--login", "B1", "--login", "A1", "--login", "A1", "--json")
+    assert (hashed["package"], hashed["logins"]) == ("gw", ["A1", "B1"])
+    gateway = (f"--public-key={world}", "--package", "gw", "--config-hash", hashed["config_hash"])
+    granted = shown("grant", "t.bin", "--keys", "manager.json", *gateway, "--period", "2d", "--json")
+    assert granted["path"] == "t.bin"
+    assert granted["expires_at"].endswith("+00:00")
+    assert (tmp_path / "t.bin").exists()
+    assert shown("usage", "--since", "2026-01-01", "--json") == []
+    assert shown("release", *gateway, "--json") == {"released": hashed["config_hash"]}
+    assert shown("locks", "--json") == []
+    revoked = shown("agreement", "revoke", str(agreement["id"]), "--json")
+    assert revoked["id"] == agreement["id"]
+    assert revoked["revoked"] is not None
+
+
 @pytest.mark.usefixtures("world")
 def test_acquiring_and_usage(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with LicenseManager(tmp_path / "licenses.db", tmp_path / "manager.json") as manager:
