@@ -280,7 +280,7 @@ class Client:
     async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
         """The open orders, after every event about them has been received; raises as :meth:`request`."""
         await self.request(UserOrdersRequest(), timeout=timeout, wait=wait)
-        return self._account.orders.open_orders()
+        return self._account.orders.open
 
     @property
     def orders(self) -> OrderTable:
@@ -316,7 +316,7 @@ class Client:
                 "pacing_depth": float(limiter.depth),
                 "pacing_hold_s": limiter.hold,
                 "throttling_hold_s": connection.hold if connection is not None else 0.0,
-                "open_orders": float(len(self._account.orders.open_orders())),
+                "open_orders": float(len(self._account.orders.open)),
                 "connected": float(connection is not None),
             },
         )
@@ -355,5 +355,5 @@ class Client:
         state, options = self._link.state, self._options
         return (
             f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
-            f"{len(self._account.orders.open_orders())} open orders>"
+            f"{len(self._account.orders.open)} open orders>"
         )

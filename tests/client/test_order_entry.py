@@ -117,7 +117,7 @@ def check_session(exchange: Exchange, client: cp.Client, results: dict[int, Any]
             assert again is False
     assert gone is None or isinstance(gone, cp.RequestNotSent)
     there = {row.order_id for book in exchange.open_orders("alice").order_books.values() for row in book.buy}
-    assert {order.order_id for order in client.orders.open_orders()} == there
+    assert {order.order_id for order in client.orders.open} == there
     assert not client._order_entry.unanswered
     assert not client._store.outbox()
     for order in client.orders:
@@ -422,7 +422,7 @@ def test_the_next_process_ends_what_this_one_left(
             funds = sum(isinstance(msg, InsufficientFunds) for msg in history(exchange)) - 1
             assert funds == sum(isinstance(error, cp.InsufficientFundsError) for error in told.values())
             assert funds > 0
-            assert {order.client_order_id for order in client.orders.open_orders()} == set(there)
+            assert {order.client_order_id for order in client.orders.open} == set(there)
 
     run()
 

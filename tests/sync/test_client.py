@@ -53,7 +53,7 @@ def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: c
         reports = alice.reports(timeout=10)
         order = alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
         client = alice._client()
-        inner = client.orders.open_orders()[0]
+        inner = client.orders.open[0]
         told = cp.OrderDifference(inner, "remaining", Decimal(1), Decimal(2))
         other = cp.BalanceDifference("USD", cp.Balance(Decimal(1), Decimal(0)), cp.Balance(Decimal(2), Decimal(0)))
         for report in (told, other):

@@ -103,7 +103,7 @@ def steps(
 def listed(table: OrderTable) -> UserOrdersResponse:
     """The open orders of a table as the exchange would state them."""
     books: dict[str, OpenOrders] = {}
-    for order in table.open_orders():
+    for order in table.open:
         book = books.setdefault(order.trade_pair, OpenOrders(buy=[], sell=[]))
         assert order.order_id is not None
         row = OpenOrder(order.order_id, order.remaining, order.price, order.client_order_id)
