@@ -64,7 +64,7 @@ def test_other_clients_and_exchanges_are_not_concerned(tmp_path: Path, client_id
         lock.release()
 
 
-def test_without_exclusive_it_warns_and_holds_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_exclusive_it_warns_and_takes_the_lock_anyway(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second, third = lock_of(tmp_path), lock_of(tmp_path), lock_of(tmp_path)
     first.acquire()
     assert not caplog.records
@@ -116,7 +116,7 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_mark_that_is_removed_meanwhile_is_no_error(tmp_path: Path) -> None:
+def test_a_mark_that_was_already_removed_is_no_error(tmp_path: Path) -> None:
     lock = lock_of(tmp_path)
     lock.acquire()
     for path in tmp_path.iterdir():

@@ -201,7 +201,7 @@ def test_a_mistake_is_explained_in_one_sentence(
     assert "Traceback" not in error
 
 
-def test_a_duration_that_is_none(cli: Cli, world: str) -> None:
+def test_an_invalid_duration(cli: Cli, world: str) -> None:
     code, _, error = cli("agreement", "add", "--licenses", "1", "--lock-period", "soon", "--", world, "gw")
     assert code == 2
     assert "write 90s, 15m, 2h or 30d" in error
@@ -221,7 +221,7 @@ def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     assert f"Example: cryptoproto license {command}" in " ".join(out.replace("│", " ").split())
 
 
-def test_a_missing_extra_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("cryptoproto.licensing") or name == "nacl"]:
         monkeypatch.delitem(sys.modules, name)
     genuine = builtins.__import__
@@ -288,7 +288,7 @@ def test_acquire_sends_what_it_is_given(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("network")
-def test_a_longer_token_is_not_replaced_without_a_word(cli: Cli, world: str) -> None:
+def test_a_longer_token_is_replaced_only_on_request(cli: Cli, world: str) -> None:
     grant = ("--keys", "manager.json", f"--public-key={world}", "--package", "gw", "--login", "A1")
     for name, period in (("long.bin", "30d"), ("short.bin", "1d")):
         assert cli("grant", name, *grant, "--period", period)[0] == 0

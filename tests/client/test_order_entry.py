@@ -142,7 +142,9 @@ async def run_session(exchange: Exchange, key: cp.PrivateKey, cuts: set[int], re
 
 
 @pytest.mark.parametrize("resend", ["never", "once"])
-def test_the_truth_wherever_the_link_is_cut(resend: Any, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey) -> None:
+def test_the_outcome_is_right_wherever_the_link_is_cut(
+    resend: Any, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
     """Each frame of a session in turn: before it left, after it was received with all answers lost, in a replay."""
 
     @virtual
@@ -155,7 +157,9 @@ def test_the_truth_wherever_the_link_is_cut(resend: Any, exchange_key: cp.Privat
     run()
 
 
-def test_the_truth_where_the_next_link_is_cut_too(exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey) -> None:
+def test_the_outcome_is_right_if_the_next_link_is_cut_too(
+    exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
     """In the handshake, in the replay and in the resume that follow."""
 
     @virtual

@@ -78,7 +78,7 @@ def test_errors_come_with_their_types_in_the_thread_of_the_caller(exchange: Exch
             alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
 
 
-def test_the_wrong_key_is_told_by_start(exchange: Exchange, bob_key: cp.PrivateKey) -> None:
+def test_start_raises_for_a_wrong_key(exchange: Exchange, bob_key: cp.PrivateKey) -> None:
     client = client_of(exchange, bob_key)
     with pytest.raises(cp.InvalidKey):
         client.start()

@@ -149,7 +149,7 @@ def test_an_unknown_outcome_becomes_known(account: Account, table: OrderTable, o
         assert isinstance(order.error, cp.TradesDisabled)
 
 
-def test_what_the_exchange_told_is_not_undone(account: Account, table: OrderTable, order: Order) -> None:
+def test_what_the_exchange_has_reported_is_not_undone(account: Account, table: OrderTable, order: Order) -> None:
     feed(account, placed())
     table.mark_unknown(order)
     table.mark_not_sent(order)

@@ -254,6 +254,6 @@ def test_everything_happens_in_these_streams(tiny: bool) -> None:
     assert any(isinstance(order.error, cp.InsufficientFundsError) for order in orders)
 
 
-def test_registering_is_all_that_no_event_tells_of() -> None:
+def test_only_opening_balances_have_no_event() -> None:
     engine = Engine()
     assert engine.apply(Register("alice", {"USD": "5"}, 0)) == []
