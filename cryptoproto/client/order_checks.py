@@ -90,6 +90,6 @@ class OrderChecks:
 
     def _unfinished(self) -> Iterable[Order]:
         """Each order that has not ended, once. Lazy, because most limits need none of them."""
-        sent = self._orders.unfinished()
+        sent = self._orders.unfinished
         yield from sent
         yield from (order for order in self._being_placed if not order.is_closed and order not in sent)

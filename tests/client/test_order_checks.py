@@ -154,9 +154,9 @@ async def test_two_orders_at_once_cannot_use_the_same_part_of_a_limit(
         )
         assert sum(isinstance(result, cp.Order) for result in results) == 1
         assert sum(isinstance(result, cp.OrderInvalid) for result in results) == 4
-        (order,) = client.orders.unfinished()
+        (order,) = client.orders.unfinished
         assert await client.cancel(order)
-        assert client.orders.unfinished() == []
+        assert client.orders.unfinished == []
         await client.place("BTC_USD", "buy", amount="1", price="100")
 
 

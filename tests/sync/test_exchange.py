@@ -57,4 +57,4 @@ def test_the_rules_of_pairs(exchange: Exchange, alice_key: cp.PrivateKey) -> Non
             with pytest.raises(cp.OrderInvalid):
                 alice.place("BTC_USD", cp.Side.BUY, amount=amount, price=price)
         order = alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
-        assert [each.order_id for each in alice.orders.unfinished()] == [order.order_id]
+        assert [each.order_id for each in alice.orders.unfinished] == [order.order_id]
