@@ -50,8 +50,9 @@ class Client:
             lost is sent again within its deadline. Each order can override this.
         order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
-        instruments: the rules of pairs, against which orders are checked before they are sent. Orders for other pairs
-            are not checked; ``OrderLimits(pairs=...)`` refuses them.
+        instruments: the rules of pairs, against which orders are checked before they are sent: a list, or a mapping by
+            pair, which is read anew for each order. Orders for other pairs are not checked;
+            ``OrderLimits(pairs=...)`` refuses them.
         limits: pre-trade limits.
 
     Raises:

@@ -19,7 +19,8 @@ class OrderChecks:
     """What a client asks before it sends an order. A refused order costs nothing: it gets no sequence.
 
     Args:
-        instruments: the rules of pairs; orders for other pairs are not checked against any.
+        instruments: the rules of pairs; orders for other pairs are not checked against any. A mapping is read anew for
+            each order.
         limits: pre-trade limits.
         orders: all orders of the client.
         time: a monotonic clock in seconds.
@@ -39,7 +40,10 @@ class OrderChecks:
         *,
         time: Callable[[], float] = monotonic,
     ) -> None:
-        self.instruments: Mapping[str, Instrument] = MappingProxyType(by_pair(instruments))
+        found = by_pair(instruments)
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(
+            instruments if isinstance(instruments, Mapping) else found
+        )
         if limits is not None and not isinstance(limits, OrderLimits):
             raise ConfigurationError(f"limits must be an OrderLimits, not {type(limits).__name__}")
         self._limits = limits
@@ -55,13 +59,14 @@ class OrderChecks:
         limits: OrderLimits | None,
         orders: OrderTable,
     ) -> Self | None:
-        """The checks of a client; ``None`` if it has neither instruments nor limits.
+        """The checks of a client; ``None`` if it has neither instruments, nor a mapping of them, nor limits.
 
         Raises:
             ConfigurationError: as the constructor.
         """
         checks = cls(instruments, limits, orders)
-        return checks if checks.instruments or limits is not None else None
+        is_needed = checks.instruments or isinstance(instruments, Mapping) or limits is not None
+        return checks if is_needed else None
 
     @contextmanager
     def admit(self, order: Order) -> Iterator[None]:

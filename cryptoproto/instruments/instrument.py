@@ -256,7 +256,8 @@ def by_pair(instruments: Iterable[object] | Mapping[str, object] | None) -> dict
     """*instruments* by pair: the argument of that name of clients and exchanges.
 
     Raises:
-        ConfigurationError: one of them is not an Instrument, or a pair is given twice.
+        ConfigurationError: one of them is not an Instrument, a pair is given twice, or a mapping has it under another
+            name.
     """
     found: dict[str, Instrument] = {}
     if isinstance(instruments, str | Instrument):
@@ -270,6 +271,10 @@ def by_pair(instruments: Iterable[object] | Mapping[str, object] | None) -> dict
         if each.trade_pair in found:
             raise ConfigurationError(f"instruments: {each.trade_pair} is given twice")
         found[each.trade_pair] = each
+    if isinstance(instruments, Mapping) and found.keys() != instruments.keys():
+        raise ConfigurationError(
+            f"instruments: the keys must be the pairs, {_listed(found)}, and they are {_listed(instruments)}"
+        )
     return found
 
 

@@ -137,7 +137,7 @@ class MarketData:
 
     @property
     def instruments(self) -> Mapping[str, Instrument]:
-        """The rules of the kept pairs, by pair, as last published; they are kept during a disconnect.
+        """The rules of the kept pairs, by pair, as last published: a live view, kept during a disconnect.
 
         The exchange of this package publishes them when the feed connects, before the books, and when they change.
         Others may not: then this is empty.

@@ -22,7 +22,7 @@ class Pairs:
         trades: the newest trade of each pair.
         enabled: the pairs that a broadcast of this connection enabled.
         disabled: the pairs that a broadcast of this connection disabled.
-        instruments: the rules by pair, as last published.
+        instruments: the rules by pair, as last published; always the same dict.
 
     Raises:
         ConfigurationError: *kept* is a single string.
@@ -72,7 +72,7 @@ class Pairs:
             case TradesDisabledOnPairs():
                 return self._move(update.trade_pairs, self.enabled, self.disabled)
             case TradingRules():
-                self.instruments = self._instruments(update)
+                self._on_rules(update)
         return True
 
     def _move(self, trade_pairs: list[str], left: set[str], joined: set[str]) -> bool:
@@ -81,15 +81,20 @@ class Pairs:
         left -= pairs
         return bool(pairs) or not trade_pairs
 
-    def _instruments(self, rules: TradingRules) -> dict[str, Instrument]:
+    def _on_rules(self, rules: TradingRules) -> None:
         try:
-            return {
+            new = {
                 each.trade_pair: Instrument.from_rules(each)
                 for each in rules.instruments
                 if self.keeps(each.trade_pair)
             }
         except ConfigurationError as error:
             raise DecodeError(f"impossible trading rules: {error}") from error
+        # In place, because clients look at this dict for each order; and never empty meanwhile, because a synchronous
+        # client looks from another thread.
+        self.instruments.update(new)
+        for pair in self.instruments.keys() - new.keys():
+            del self.instruments[pair]
 
     def forget(self) -> None:
         """The connection was lost: forget what is only known to be true while connected."""

@@ -40,9 +40,20 @@ class Hands:
 def test_a_client_without_rules_and_limits_has_no_checks() -> None:
     assert OrderChecks.of(None, None, cp.OrderTable()) is None
     assert OrderChecks.of([], None, cp.OrderTable()) is None
-    assert OrderChecks.of({}, None, cp.OrderTable()) is None
     assert OrderChecks.of([BTC], None, cp.OrderTable()) is not None
     assert OrderChecks.of(None, cp.OrderLimits(), cp.OrderTable()) is not None
+
+
+def test_a_mapping_is_read_anew_for_each_order() -> None:
+    instruments: dict[str, cp.Instrument] = {}
+    checks = OrderChecks.of(instruments, None, cp.OrderTable())
+    assert checks is not None
+    with checks.admit(an_order(price="1.001")):
+        pass
+    instruments["BTC_USD"] = BTC
+    assert checks.instruments == {"BTC_USD": BTC}
+    with pytest.raises(cp.OrderInvalid, match="not a multiple of the tick size"), checks.admit(an_order(price="1.001")):
+        pytest.fail("was admitted")
 
 
 def test_the_rules_of_a_pair_are_for_that_pair_alone() -> None:
@@ -101,6 +112,7 @@ def test_a_refused_order_uses_nothing() -> None:
         ({"instruments": ["BTC_USD"]}, "instruments must be a list of Instrument objects, and 'BTC_USD' is a str"),
         ({"instruments": "BTC_USD"}, "instruments must be a list of Instrument objects, not a single str"),
         ({"instruments": BTC}, "instruments must be a list of Instrument objects, not a single Instrument"),
+        ({"instruments": {"BTC": BTC}}, "instruments: the keys must be the pairs, BTC_USD, and they are BTC"),
         ({"instruments": [BTC, cp.Instrument("BTC_USD")]}, "instruments: BTC_USD is given twice"),
         ({"limits": {"max_amount": "1"}}, "limits must be an OrderLimits, not dict"),
     ],
@@ -176,3 +188,27 @@ async def test_an_order_that_waits_for_a_connection_counts_until_it_is_given_up(
             await waiting
         with pytest.raises(cp.RequestNotSent):
             await client.place("BTC_USD", "buy", amount="1", price="100", wait=False)
+
+
+async def test_a_client_follows_the_rules_that_the_exchange_publishes(
+    exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
+    async with Exchange(private_key=exchange_key, instruments=[BTC]) as exchange:
+        exchange.register("alice", alice_key.public_key, balances={"USD": "1000"})
+        async with (
+            cp.MarketData(exchange.market_data_url, pairs=["BTC_USD"]) as feed,
+            cp.Client(
+                exchange.url, client_id="alice", private_key=alice_key, server_key=exchange.public_key,
+                instruments=feed.instruments, protocol=cp.Protocol.V5,
+            ) as client,
+        ):  # fmt: skip
+            await feed.wait_book("BTC_USD", timeout=10)
+            with pytest.raises(cp.OrderInvalid, match=r"not a multiple of the tick size 0.01"):
+                await client.place("BTC_USD", "buy", amount="1", price="1.001")
+            exchange.set_instruments([cp.Instrument("BTC_USD", tick_size="0.001")])
+            async for update in feed:
+                if isinstance(update, cp.TradingRules) and feed.instruments["BTC_USD"] != BTC:
+                    break
+            await client.place("BTC_USD", "buy", amount="1", price="1.001")
+            with pytest.raises(cp.OrderInvalid, match=r"not a multiple of the tick size 0.001"):
+                await client.place("BTC_USD", "buy", amount="1", price="1.0001")

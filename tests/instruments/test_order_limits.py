@@ -171,13 +171,14 @@ def test_limits_agree_with_a_naive_model(
         named = re.search(r"\b(max_\w+|price_band)=", str(error))
         assert named is not None
         assert named[1] in broken
+        # What the error says would be allowed is allowed by that limit.
         if usable := re.search(r"use an amount of ([\d.]+) or less at this price", str(error)):
-            smaller = Terms(pair, D(usable[1]), asked.price)
-            rest = cp.OrderLimits(max_value=max_value, max_pair_open_value=max_pair_open_value)
-            if named[1] == "max_value":
-                cp.OrderLimits(max_value=max_value).check(smaller)
-            elif broken == {"max_pair_open_value"}:
-                rest.check(smaller, others)
+            given = {
+                "max_value": max_value,
+                "max_pair_open_value": max_pair_open_value,
+                "max_open_value": max_open_value,
+            }
+            cp.OrderLimits(**{named[1]: given[named[1]]}).check(Terms(pair, D(usable[1]), asked.price), others)
     else:
         assert broken == set()
 

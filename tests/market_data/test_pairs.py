@@ -19,12 +19,14 @@ def rules(*instruments: cp.Instrument) -> cp.TradingRules:
 
 def test_rules_replace_each_other_and_outlive_a_connection() -> None:
     pairs = Pairs(None)
+    instruments = pairs.instruments
     assert pairs.apply(rules(BTC, ETH))
     assert pairs.instruments == {"BTC_USD": BTC, "ETH_USD": ETH}
     pairs.forget()
     assert pairs.instruments == {"BTC_USD": BTC, "ETH_USD": ETH}
     assert pairs.apply(rules(ETH))
     assert pairs.instruments == {"ETH_USD": ETH}
+    assert pairs.instruments is instruments, "clients keep it"
 
 
 def test_only_the_kept_pairs_are_kept() -> None:
