@@ -14,7 +14,7 @@ from typing import Self
 
 from ..arguments import check_plain_function
 from ..exceptions import ConfigurationError, JournalError
-from ..instruments import Instrument
+from ..instruments import Instrument, by_pair
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import TransportKind
@@ -120,6 +120,7 @@ class Exchange:
         )
         self._expiry = ExpiryTimer(self.expire_orders)
         most = most_open_orders(max_open_orders, max_message_size)
+        given = None if instruments is None else tuple(by_pair(instruments).values())
         self._clock = clock
         self._journal: Journal | None = None
         if path is None:
@@ -132,13 +133,14 @@ class Exchange:
             self.venue: Venue = self._make_venue(engine, MemoryLedger())
         else:
             self._journal = open_journal(
-                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee
-            )
+                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee,
+                instruments=given or (),
+            )  # fmt: skip
             self.private_key = self._journal.private_key
             self.venue = self._make_venue(self._journal.engine, self._journal)
         self._limit_open_orders(max_open_orders, most)
-        if instruments is not None:
-            self.set_instruments(instruments)
+        if given is not None:
+            self.set_instruments(given)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 

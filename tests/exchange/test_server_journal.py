@@ -477,3 +477,20 @@ async def test_the_rules_of_pairs_stay_in_the_journal(tmp_path: Path, exchange_k
         assert exchange.instruments == ()
     async with Exchange(path=path) as exchange:
         assert exchange.instruments == ()
+
+
+async def test_rules_of_a_pair_that_is_not_traded_leave_no_file_and_no_lock(
+    tmp_path: Path, exchange_key: cp.PrivateKey
+) -> None:
+    path, rules = tmp_path / "rules.db", [cp.Instrument("X_Y")]
+    with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here; name it in trade_pairs="):
+        Exchange(path=path, private_key=exchange_key, instruments=rules)
+    assert not path.exists()
+    async with Exchange(path=path, private_key=exchange_key):
+        pass
+    with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here"):
+        Exchange(path=path, instruments=rules)
+    async with Exchange(path=path) as exchange:
+        with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here"):
+            exchange.set_instruments(rules)
+        assert exchange.instruments == ()
