@@ -10,6 +10,7 @@ from typing import Self
 
 from ..exceptions import ConfigurationError
 from ..instruments import Instrument, OrderLimits, OrderRate, by_pair
+from ..messages import TimeInForce
 from .account import Order, OrderTable
 
 __all__ = ["OrderChecks"]
@@ -87,8 +88,9 @@ class OrderChecks:
 
     def _check(self, order: Order) -> None:
         instrument = self.instruments.get(order.trade_pair)
-        if instrument is not None and order.time_in_force is not None:
-            instrument.check(order.side, order.amount, order.price, time_in_force=order.time_in_force)
+        if instrument is not None:
+            time_in_force = order.time_in_force or TimeInForce.GTC
+            instrument.check(order.side, order.amount, order.price, time_in_force=time_in_force)
         if self._limits is not None:
             self._limits.check(order, self._unfinished())
             self._rate.count(self._time())

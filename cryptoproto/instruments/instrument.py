@@ -156,7 +156,7 @@ class Instrument:
         Raises:
             OrderInvalid: a rule is violated; the text names the nearest valid values.
         """
-        rests = to_time_in_force(time_in_force) is TimeInForce.GTC
+        buys, rests = to_side(side) is Side.BUY, to_time_in_force(time_in_force) is TimeInForce.GTC
         limit = self._valid_price(price)
         number = bounded(amount, "amount")
         if not is_multiple(number, self.lot_size):
@@ -174,7 +174,7 @@ class Instrument:
                 f"amount={shown(number)} is more than the maximum of {self.trade_pair}, {shown(self.max_amount)}; "
                 f"use {shown(below(self.max_amount, self.lot_size))} or less"
             )
-        self._check_value(number, limit, has_minimum=rests or to_side(side) is Side.BUY)
+        self._check_value(number, limit, has_minimum=buys or rests)
 
     def _check_value(self, amount: Decimal, price: Decimal, *, has_minimum: bool) -> None:
         value = EXACT.multiply(amount, price)
