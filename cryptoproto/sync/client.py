@@ -13,7 +13,7 @@ from ..client import Side, StateChange, Store, TimeInForce
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
 from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
@@ -131,6 +131,42 @@ class Client:
             )
         )  # fmt: skip
         return Order(self._thread, order)
+
+    def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; see :meth:`cryptoproto.Client.replace`.
+
+        Ctrl-C interrupts the wait: what was not sent is not sent any more.
+        """
+        client = self._client()
+        if not isinstance(order, Order):
+            raise OrderInvalid(f"{order!r:.40} must be an Order; client.orders.get() finds one by its order id")
+        try:
+            new = self._thread.run(
+                lambda: client.replace(
+                    order._order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+                    timeout=timeout, wait=wait, pipelined=pipelined,
+                )
+            )  # fmt: skip
+        except OrderNotOpen as error:
+            error.order = order
+            raise
+        except ReplaceIncomplete as error:
+            error.order = order
+            if error.replacement is not None:
+                error.replacement = Order(self._thread, error.replacement)
+            raise
+        return Order(self._thread, new)
 
     def cancel(
         self,

@@ -138,6 +138,16 @@ class Order:
         """The transaction id of the last event about the order; -1 before the first."""
         return self._order.changed_by
 
+    @property
+    def replaces(self) -> int | None:
+        """The client order id of the order that it was sent to replace."""
+        return self._order.replaces
+
+    @property
+    def replaced_by(self) -> int | None:
+        """The client order id of the order that was sent to replace it."""
+        return self._order.replaced_by
+
     def wait_acknowledged(self, timeout: float | None = None) -> Order:
         """See :meth:`cryptoproto.Order.wait_acknowledged`."""
         self._thread.run(lambda: self._order.wait_acknowledged(timeout))

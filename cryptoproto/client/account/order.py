@@ -78,6 +78,9 @@ class Order:
         acknowledged_ns: when the news was received that the exchange had accepted it; ``None`` until then.
         closed_ns: when the news was received that it was closed; ``None`` until then.
         changed_by: the transaction id of the last event about it, -1 before the first.
+        replaces: the client order id of the order that it was sent to replace; ``None`` for most orders.
+        replaced_by: the client order id of the order that was sent to replace it; its status says what became of that.
+            Both are known in the process that called :meth:`~cryptoproto.Client.replace`.
         waiters: the futures of callers that wait for its status to change; for the order table.
     """
 
@@ -91,6 +94,8 @@ class Order:
     acknowledged_ns: int | None = None
     closed_ns: int | None = None
     changed_by: int = -1
+    replaces: int | None = None
+    replaced_by: int | None = None
     waiters: list[asyncio.Future[None]] | None = None
     _counted: int = 0
     _cost: Decimal = _ZERO
@@ -256,6 +261,12 @@ class Order:
     def add_fee(self, fee: Decimal) -> None:
         """Add a fee; called by the order table."""
         self.fees = _add(self.fees, fee)
+
+    def mark_replaced(self, new: Order | None) -> None:
+        """*new* is sent to replace it; ``None``: the new order was not sent. Called by the client."""
+        self.replaced_by = None if new is None else new.client_order_id
+        if new is not None:
+            new.replaces = self.client_order_id
 
     def wake(self) -> None:
         """Wake all callers that wait; called by the order table after each change of the status."""
