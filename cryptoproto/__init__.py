@@ -23,6 +23,7 @@ from .client import (
     StateChange,
     Store,
     TimeInForce,
+    TradingClient,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -266,6 +267,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingClient",
     "TransactionInfo",
     "Transport",
     "TransportKind",

@@ -9,6 +9,7 @@ from .metrics import MetricsSnapshot
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
+from .trading import TradingClient
 
 __all__ = [
     "BalanceDifference",
@@ -29,4 +30,5 @@ __all__ = [
     "StateChange",
     "Store",
     "TimeInForce",
+    "TradingClient",
 ]

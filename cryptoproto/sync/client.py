@@ -56,11 +56,18 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
         self._make: Callable[[], asynchronous.Client] = lambda: asynchronous.Client(
-            url, store=store, resend=resend, order_rate=order_rate, backoff=backoff, **options
+            url,
+            store=store,
+            resend=resend,
+            order_rate=order_rate,
+            backoff=backoff,
+            cancel_on_exit=cancel_on_exit,
+            **options,
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
@@ -214,6 +221,11 @@ class Client:
         """All orders that are not closed and the latest closed ones, as of the last event."""
         client = self._client()
         return OrderTable(self._thread, lambda: client.orders)
+
+    @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
 
     @property
     def known_balances(self) -> dict[str, Balance]:

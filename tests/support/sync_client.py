@@ -13,8 +13,15 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("cryptoproto")]
 
 
-def client_of(exchange: Exchange, key: cp.PrivateKey, name: str = "alice", store: str | None = None) -> sync.Client:
+def client_of(
+    exchange: Exchange,
+    key: cp.PrivateKey,
+    name: str = "alice",
+    store: str | None = None,
+    *,
+    cancel_on_exit: bool = False,
+) -> sync.Client:
     return sync.Client(
         exchange.url, client_id=name, private_key=key, server_key=exchange.public_key, protocol=cp.Protocol.V5,
-        store=store,
+        store=store, cancel_on_exit=cancel_on_exit,
     )  # fmt: skip
