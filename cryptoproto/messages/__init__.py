@@ -32,6 +32,7 @@ from .orders import (
     SellOrderClosed,
     SellOrderPlaced,
 )
+from .plain_values import AsDict, plain_values
 from .rpc import (
     Balance,
     OpenOrder,
@@ -46,6 +47,7 @@ from .trades import OwnTrade
 __all__ = [
     "AmountLike",
     "AnonymousTrade",
+    "AsDict",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -98,4 +100,5 @@ __all__ = [
     "loads",
     "moment",
     "plain",
+    "plain_values",
 ]

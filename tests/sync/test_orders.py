@@ -49,6 +49,10 @@ def test_everything_that_an_order_knows(exchange: Exchange, alice_key: cp.Privat
         assert len(alice.orders) == 1
         assert alice.orders.open_orders() == []
         assert alice.orders.get(10**9) is None
+        assert order.as_dict()["filled"] == "2.00000000"
+        difference = sync.OrderDifference(order, "remaining", Decimal(1), Decimal(2))
+        assert difference.as_dict()["order"] == order.as_dict()
+    assert order.as_dict()["status"] == "filled"
 
 
 def test_a_wait_that_takes_too_long(exchange: Exchange, alice_key: cp.PrivateKey) -> None:

@@ -11,7 +11,7 @@ from decimal import Context, Decimal
 from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
-from ...messages import AmountLike, OwnTrade, PlaceOrder, exact, plain
+from ...messages import AmountLike, OwnTrade, PlaceOrder, exact, plain, plain_values
 from .terms import TERMS, Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
 
 __all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
@@ -50,6 +50,13 @@ class OrderStatus(enum.Enum):
 
 
 _ENDED_UNPLACED: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT, OrderStatus.UNKNOWN))
+
+_SHOWN: Final = (
+    "client_order_id", "order_id", "trade_pair", "side", "time_in_force", "amount", "price", "ttl", "terms_known",
+    "status", "remaining", "filled", "average_price", "fees", "error", "created_ns", "acknowledged_ns", "closed_ns",
+    "changed_by", "replaces", "replaced_by", "trades",
+)  # fmt: skip
+"""What an order is as a dict, in the order of columns."""
 
 
 class Order:
@@ -184,6 +191,13 @@ class Order:
         """The mean price of :attr:`trades`, weighted by amount, to forty digits; ``None`` before the first trade."""
         self._count_trades()
         return _QUOTIENT.divide(self._cost, self._traded) if self._traded else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Its attributes, ``filled`` and ``average_price`` as plain values, for JSON and data frames.
+
+        Amounts and prices are strings of plain digits, enums their values, and trades dicts.
+        """
+        return {name: plain_values(getattr(self, name)) for name in _SHOWN}
 
     def message(self) -> PlaceOrder:
         """The message that places it."""

@@ -12,6 +12,7 @@ import msgspec
 
 from ...exceptions import ConfigurationError, DuplicateClientOrderId, OutcomeUnknown, RequestNotSent
 from ...messages import (
+    AsDict,
     BuyOrderAmountChanged,
     BuyOrderCancelled,
     BuyOrderClosed,
@@ -41,7 +42,7 @@ _ZERO: Final = Decimal(0)
 _FREE: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT))
 
 
-class OrderDifference(msgspec.Struct, frozen=True):
+class OrderDifference(AsDict, msgspec.Struct, frozen=True):
     """A difference between the exchange's list of open orders and the events.
 
     Attributes:
