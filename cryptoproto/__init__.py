@@ -17,12 +17,10 @@ from .client import (
     OutcomeReport,
     Report,
     ReportStream,
-    Side,
     SqliteStore,
     State,
     StateChange,
     Store,
-    TimeInForce,
     TradingClient,
 )
 from .client.metrics import (
@@ -83,6 +81,7 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
+from .instruments import Instrument
 from .keys import PrivateKey, PublicKey
 from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
@@ -120,7 +119,9 @@ from .messages import (
     SellOrderClosed,
     SellOrderPlaced,
     SetBalance,
+    Side,
     Time,
+    TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
     TransactionInfo,
@@ -186,6 +187,7 @@ __all__ = [
     "HistogramSnapshot",
     "HistoryRewound",
     "IdentityInUse",
+    "Instrument",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",

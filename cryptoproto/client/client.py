@@ -10,9 +10,9 @@ from typing import Literal, Self, Unpack
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
-from .account import Account, Order, OrderTable, Side, TimeInForce
+from .account import Account, Order, OrderTable
 from .cancel_on_exit import CancelOnExit
 from .event_stream import EventDelivery, EventStream
 from .gauges import gauges
@@ -361,5 +361,5 @@ class Client:
         state, options = self._link.state, self._options
         return (
             f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
-            f"{len(self._account.orders.open_orders())} open orders>"
+            f"{len(self._account.orders.open)} open orders>"
         )

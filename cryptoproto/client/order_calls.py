@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 
 from ..exceptions import OrderInvalid, OrderNotOpen, OrderRejected
-from ..messages import AmountLike, CancelAllOrders, CancelOrder, encode
-from .account import Order, OrderTable, Side, TimeInForce, check_id
-from .account.terms import place_message
+from ..messages import (
+    AmountLike,
+    CancelAllOrders,
+    CancelOrder,
+    Side,
+    TimeInForce,
+    check_id,
+    encode,
+    place_message,
+)
+from .account import Order, OrderTable
 from .link import Link
 from .order_entry import OrderEntry
 from .order_ids import ClientOrderIds

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..exceptions import CryptoprotoError, OrderFilled, OrderInvalid, OrderNotOpen, OutcomeUnknown, ReplaceIncomplete
-from ..messages import AmountLike
-from .account import Order, OrderStatus, OrderTable, TimeInForce
+from ..messages import AmountLike, TimeInForce
+from .account import Order, OrderStatus, OrderTable
 from .link import Link, not_sent
 from .order_calls import OrderCalls, order_id_of
 from .order_entry import OrderEntry

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from ..connection import Event
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
-from .account import Order, OrderTable, Side, TimeInForce
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
+from .account import Order, OrderTable
 from .reports import Report
 from .states import StateChange
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import AmountLike, exact, plain
+from .amounts import DECIMALS, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
 from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
@@ -42,9 +42,11 @@ from .rpc import (
     UserOrdersRequest,
     UserOrdersResponse,
 )
+from .terms import Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
 from .trades import OwnTrade
 
 __all__ = [
+    "DECIMALS",
     "AmountLike",
     "AnonymousTrade",
     "AsDict",
@@ -82,7 +84,9 @@ __all__ = [
     "SellOrderClosed",
     "SellOrderPlaced",
     "SetBalance",
+    "Side",
     "Time",
+    "TimeInForce",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
     "TransactionInfo",
@@ -92,6 +96,7 @@ __all__ = [
     "UserOrdersRequest",
     "UserOrdersResponse",
     "WithdrawalTransactionAccepted",
+    "check_id",
     "decode",
     "decode_client_message",
     "decode_request",
@@ -99,6 +104,9 @@ __all__ = [
     "exact",
     "loads",
     "moment",
+    "place_message",
     "plain",
     "plain_values",
+    "to_side",
+    "to_time_in_force",
 ]

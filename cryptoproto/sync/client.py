@@ -9,12 +9,12 @@ from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..arguments import redacted
-from ..client import Side, StateChange, Store, TimeInForce
+from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
@@ -283,7 +283,7 @@ class Client:
         where = f"<sync.Client {options.client_id} at {redacted(options.url)}"
         if client is None:
             return f"{where}, not started>"
-        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open_orders())}>"
+        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open)}>"
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:

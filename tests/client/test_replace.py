@@ -290,7 +290,7 @@ async def test_what_can_never_be_valid_leaves_the_old_order_open(floor: Floor) -
             with pytest.raises(cp.DuplicateClientOrderId):
                 await client.replace(order, price=1, client_order_id=7, pipelined=pipelined)
         assert floor.line.frames == sent
-        assert client.orders.open_orders() == [order]
+        assert client.orders.open == [order]
         assert order.replaced_by is None
 
 

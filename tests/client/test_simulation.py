@@ -135,8 +135,7 @@ class Life:
                 pipelined=pipelined,
             )
         except cp.ReplaceIncomplete as error:
-            assert isinstance(error.__cause__, cp.CryptoprotoError)
-            if not isinstance(error.__cause__, cp.OutcomeUnknown):  # which is told once it is known
+            if not isinstance(error.__cause__, cp.OutcomeUnknown):  # which is reported once it is known
                 self.tell(number, error.__cause__)
         except cp.CryptoprotoError as error:
             if not (pipelined and isinstance(error, cp.OutcomeUnknown)):
@@ -231,7 +230,7 @@ class Life:
     def check_tables(self, client: cp.Client) -> None:
         book = self.exchange.open_orders("alice").order_books
         there = {row.order_id: row.amount for pair in book.values() for row in (*pair.buy, *pair.sell)}
-        assert {order.order_id: order.remaining for order in client.orders.open_orders()} == there
+        assert {order.order_id: order.remaining for order in client.orders.open} == there
         balances = self.exchange.balances("alice").balances
         assert {name: client.known_balances[name] for name in balances} == balances
         assert not self.store.outbox()

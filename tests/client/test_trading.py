@@ -47,7 +47,7 @@ async def bot(client: cp.TradingClient) -> Decimal:
     """Buys, asks for more, and has it cancelled."""
     order = await client.place("BTC_USD", "buy", amount=1, price=100)
     order = await client.replace(order, price=101)
-    assert client.orders.open_orders() == await client.open_orders() == [order]
+    assert client.orders.open == await client.open_orders() == [order]
     async for event in client.events():
         if isinstance(event.message, cp.BuyOrderPlaced) and event.message.price == 101:
             break
