@@ -238,7 +238,7 @@ class Client:
                 ``__cause__`` says why.
             OutcomeUnknown: whether the old order was cancelled is not known yet, and nothing was placed; with
                 *pipelined*, it may have been placed.
-            RequestNotSent, ServerError: nothing was cancelled or placed.
+            RequestNotSent, ServerError, OrderRejected: nothing was cancelled or placed.
         """
         return await self._replacer.replace(
             order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,

@@ -121,9 +121,11 @@ class Replacer:
         if not_placed is None:
             if not_cancelled is None or isinstance(not_cancelled, OrderNotOpen):
                 return new
-            raise ReplaceIncomplete(
+            both = ReplaceIncomplete(
                 f"{new!r} was placed, but {order!r} may still be open: {not_cancelled}", order, new
-            ) from not_cancelled
+            )
+            both.sent = True
+            raise both from not_cancelled
         if not_cancelled is None:
             raise _incomplete(order, new, placing, not_placed) from not_placed
         if isinstance(not_placed, OutcomeUnknown):
