@@ -212,6 +212,28 @@ async def test_orders_that_wait_to_be_sent_are_not_sent_any_more(desk: Desk) -> 
 
 
 @virtual
+async def test_no_order_is_sent_behind_the_cancel(desk: Desk) -> None:
+    """Neither one that has waited for the link with the cancel, nor one that could leave at once."""
+    client = desk.client()
+    await client.start()
+    await client.place(PAIR, "buy", amount=1, price=100)
+    desk.line.is_down = True
+    desk.line.cut()
+    await until_state(client, cp.State.WAITING)
+    closing = asyncio.create_task(client.close())
+    waiting = asyncio.create_task(client.place(PAIR, "buy", amount=1, price=100))
+    await asyncio.sleep(1)
+    desk.line.is_down = False
+    await until_state(client, cp.State.LIVE)
+    for placing in (client.place(PAIR, "buy", amount=1, price=100), waiting):
+        with pytest.raises(cp.ClientClosed, match="is closing and sends no more orders"):
+            await placing
+    await closing
+    assert client.metrics().counters["orders_sent"] == 1
+    assert desk.open_orders() == []
+
+
+@virtual
 async def test_an_order_that_is_not_answered_yet_is_cancelled_too(desk: Desk) -> None:
     async with desk.client() as client:
         placing = asyncio.create_task(client.place(PAIR, "buy", amount=1, price=100))
