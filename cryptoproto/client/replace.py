@@ -81,7 +81,10 @@ class Replacer:
                 raise _not_cancelled(order, error)
             if order.remaining != new.amount and amount is None:
                 client_order_id = new.client_order_id
-                new, placing = draft()
+                try:
+                    new, placing = draft()
+                except OrderInvalid as invalid:  # what is left may be less than an order may be for
+                    raise _incomplete(order, new, placing, invalid) from invalid
             return await self._place(order, new, placing, wait, stopped=stops != self._calls.cancel_alls)
         finally:
             self._under_way.discard(order)
