@@ -21,6 +21,7 @@ from .client import (
     State,
     StateChange,
     Store,
+    TradingClient,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -274,6 +275,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingClient",
     "TradingRules",
     "TransactionInfo",
     "Transport",
