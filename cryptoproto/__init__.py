@@ -80,9 +80,9 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
-from .instruments import Instrument
+from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
+from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook, fetch_instruments
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -94,6 +94,7 @@ from .messages import (
     CancelAllOrders,
     CancelOrder,
     DepositTransactionAccepted,
+    InstrumentRules,
     InsufficientFunds,
     Message,
     OpenOrder,
@@ -123,6 +124,7 @@ from .messages import (
     TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     Unknown,
     UserBalanceRequest,
@@ -155,6 +157,7 @@ __all__ = [
     "Backoff",
     "Balance",
     "BalanceDifference",
+    "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
     "BuyOrderClosed",
@@ -187,6 +190,7 @@ __all__ = [
     "HistoryRewound",
     "IdentityInUse",
     "Instrument",
+    "InstrumentRules",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",
@@ -194,6 +198,7 @@ __all__ = [
     "InvalidSequence",
     "JournalError",
     "Level",
+    "LimitedOrder",
     "Listener",
     "LoginRefused",
     "MarketData",
@@ -214,6 +219,7 @@ __all__ = [
     "OrderDifference",
     "OrderFilled",
     "OrderInvalid",
+    "OrderLimits",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderNotOpen",
@@ -268,6 +274,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Transport",
     "TransportKind",
@@ -283,4 +290,5 @@ __all__ = [
     "WithdrawalTransactionAccepted",
     "__version__",
     "connect",
+    "fetch_instruments",
 ]
