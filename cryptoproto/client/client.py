@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
-from ..messages import (
-    AmountLike,
-    Balance,
-    CancelAllOrders,
-    CancelOrder,
-    Message,
-    Outgoing,
-    Unknown,
-    UserBalanceRequest,
-    UserBalanceResponse,
-    UserOrdersRequest,
-    encode,
-)
+from ..exceptions import ConfigurationError, CryptoprotoError
+from ..instruments import Instrument, OrderLimits
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
-from .account import Account, Order, OrderTable, Side, TimeInForce
-from .account.terms import check_id, place_message
+from .account import Account, Order, OrderTable
+from .cancel_on_exit import CancelOnExit
 from .event_stream import EventDelivery, EventStream
-from .link import Link, not_sent
+from .gauges import gauges
+from .link import Link
 from .metrics import Metrics, MetricsSnapshot
+from .order_calls import OrderCalls
+from .order_checks import OrderChecks
 from .order_entry import OrderEntry
-from .order_ids import ClientOrderIds
-from .outcomes import Kind, OrderNotOpen, Pending
+from .questions import Questions
 from .reconnector import Reconnector
+from .replace import Replacer
 from .reports import Reports, ReportStream
 from .states import StateChange
 from .store import Store, open_store
-from .submission import Submission
 
 __all__ = ["Client"]
 
@@ -62,6 +53,11 @@ class Client:
             lost is sent again within its deadline. Each order can override this.
         order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
+        instruments: the rules of pairs, against which orders are checked before they are sent: a list, or a mapping by
+            pair, which is read anew for each order. Orders for other pairs are not checked;
+            ``OrderLimits(pairs=...)`` refuses them.
+        limits: pre-trade limits.
+        cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -76,18 +72,22 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._options = ConnectOptions(url=url, **options)
-        self._resend = resend == "once"
         self._metrics = Metrics()
         self._store = open_store(store)
-        self._ids = ClientOrderIds()
         self._account = Account()
+        self._checks = OrderChecks.of(instruments, limits, self._account.orders)
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
+        self._calls = OrderCalls(self._link, self._account.orders, self._order_entry, resend=resend == "once")
+        self._replacer = Replacer(self._link, self._account.orders, self._order_entry, self._calls, self._checks)
+        self._questions = Questions(self._link, self._account, self._metrics, self._options.request_timeout)
         self._events = EventDelivery(
             self._link,
             self._account,
@@ -99,6 +99,9 @@ class Client:
         )
         self._reconnector = Reconnector(
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
+        )
+        self._cancel_on_exit = CancelOnExit(
+            self._account.orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
         )
 
     # Start and end
@@ -134,11 +137,21 @@ class Client:
 
         Calls that wait for an outcome end with ClientClosed or OutcomeUnknown. The next client takes up what is in the
         outbox of a :class:`~cryptoproto.SqliteStore`.
+
+        With ``cancel_on_exit=True`` no more orders are sent, and all open ones are cancelled first, also those of
+        earlier processes with this client id. If there is no connection, the client tries to get one within *timeout*.
+        What could not be cancelled is logged as a warning and in :attr:`left_open`; it raises nothing.
         """
-        await self._reconnector.close(timeout)
-        self._order_entry.close()
-        self._events.end()
-        self._store.close()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        try:
+            await self._cancel_on_exit.cancel(timeout)
+        finally:
+            await self._reconnector.close(max(deadline - loop.time(), 0.0))
+            self._order_entry.close()
+            self._events.end()
+            self._cancel_on_exit.finish()
+            self._store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -185,49 +198,88 @@ class Client:
             resend: overrides the client's ``resend`` for this order.
 
         Raises:
-            OrderInvalid: the order can never be valid; nothing was sent.
+            OrderInvalid: the order can never be valid, or ``instruments`` or ``limits`` do not allow it; nothing was
+                sent.
             InsufficientFundsError, ServerError: the exchange refused it.
             RequestNotSent: the exchange has not received it and will not.
             ClientClosed: the client is closed for good; a retry cannot succeed.
             OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
                 outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
-        number = self._ids.next() if client_order_id is None else client_order_id
-        message = place_message(
-            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
-        )
-        order = Order.of(message)
-        submission = Submission(
-            Pending(kind=Kind.PLACE, client_order_id=number),
-            encode(message),
-            self._loop.create_future(),
-            order=order,
-            deadline=self._loop.time() + timeout,
-            resend=self._resend if resend is None else resend == "once",
-        )
-        await self._order_entry.submit(submission, wait=wait)
+        order, submission = self._calls.draft(
+            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
+            client_order_id=client_order_id, timeout=timeout, resend=resend,
+        )  # fmt: skip
+        if self._checks is None:
+            await self._order_entry.submit(submission, wait=wait)
+        else:
+            with self._checks.admit(order):
+                await self._order_entry.submit(submission, wait=wait)
         return order
 
-    async def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
-        """Cancel the rest of an order, given as an :class:`~cryptoproto.Order` or by its order id.
+    async def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; returns the new order once it is accepted.
+
+        This takes two round trips: the new order is sent when the exchange has cancelled the old one, so the two are
+        never both open. Cancelling stops the wait; what was not sent is not sent any more.
+
+        Args:
+            order: an open order of this client.
+            price: the new limit; the old one by default.
+            amount: of the new order, without what the old one has filled (FIX would include it). By default exactly
+                what was left when the old order was cancelled; with *pipelined*, what is left now.
+            ttl: as for :meth:`place`, counted from now; that of the old order by default.
+            client_order_id: of the new order. Generated by default.
+            timeout: seconds for both together, as for :meth:`place`.
+            wait: as for :meth:`place`.
+            pipelined: send both at once, in one round trip. **The risk:** if the old order is filled before it can be
+                cancelled, the new one is placed nevertheless and returned, and you may trade more than you wanted.
+
+        Raises:
+            OrderInvalid: the new order can never be valid, or the old one is not of this client; nothing was sent.
+            OrderFilled, OrderNotOpen: the old order was filled, or had ended otherwise; nothing was placed.
+            ReplaceIncomplete: the old order is cancelled, and the new one was not accepted, or is not known to be;
+                ``__cause__`` says why.
+            OutcomeUnknown: whether the old order was cancelled is not known yet, and nothing was placed; with
+                *pipelined*, it may have been placed.
+            RequestNotSent, ServerError, OrderRejected: nothing was cancelled or placed.
+        """
+        return await self._replacer.replace(
+            order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+            timeout=timeout, wait=wait, pipelined=pipelined,
+        )  # fmt: skip
+
+    async def cancel(
+        self,
+        order: Order | int | None = None,
+        *,
+        order_id: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+    ) -> bool:
+        """Cancel the rest of an order, given as an :class:`~cryptoproto.Order`, by its order id or client order id.
 
         Returns true once it is cancelled, and false if there was nothing to cancel: it was filled or cancelled before,
         or there is no such order.
 
         Raises:
-            OrderInvalid: the order id is not an int.
+            OrderInvalid: an id is not an int, or not exactly one order was given.
             OrderRejected: the exchange has not accepted the order.
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
-        order_id = order.order_id if isinstance(order, Order) else order
-        if order_id is None:
-            raise OrderRejected(f"{order!r} has no order id: the exchange has not accepted it")
-        check_id(order_id, "order_id")
-        try:
-            await self._submit(Pending(kind=Kind.CANCEL, order_id=order_id), CancelOrder(order_id), timeout, wait)
-        except OrderNotOpen:
-            return False
-        return True
+        return await self._calls.cancel(order, order_id, client_order_id, timeout, wait)
 
     async def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
         """Cancel every open order; returns when the exchange has done so.
@@ -235,17 +287,7 @@ class Client:
         Raises:
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
-        await self._submit(Pending(kind=Kind.CANCEL_ALL), CancelAllOrders(), timeout, wait)
-
-    async def _submit(self, pending: Pending, message: Message, timeout: float, wait: bool) -> None:
-        submission = Submission(
-            pending,
-            encode(message),
-            self._loop.create_future(),
-            deadline=self._loop.time() + timeout,
-            resend=self._resend,
-        )
-        await self._order_entry.submit(submission, wait=wait)
+        await self._calls.cancel_all(timeout, wait)
 
     # Questions
 
@@ -257,35 +299,30 @@ class Client:
             RequestTimeout: there was no response within the deadline.
             ConnectionClosed: the connection was lost before the response.
         """
-        seconds = self._options.request_timeout if timeout is None else timeout
-        deadline = self._loop.time() + seconds
-        connection = self._link.live()
-        if connection is None:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    connection = await self._link.wait_live(wait=wait)
-            except TimeoutError:
-                raise not_sent("there was no connection within the deadline") from None
-        self._metrics.count("requests")
-        started = time.perf_counter_ns()
-        response = await connection.request(message, timeout=max(deadline - self._loop.time(), 0.0))
-        self._metrics.request_round_trip.record(time.perf_counter_ns() - started)
-        return response
+        return await self._questions.request(message, timeout, wait)
 
     async def balances(self, *, timeout: float | None = None, wait: bool = True) -> dict[str, Balance]:
         """Ask the exchange for all balances, by currency; raises as :meth:`request`."""
-        response = await self.request(UserBalanceRequest(), timeout=timeout, wait=wait)
-        return response.balances if isinstance(response, UserBalanceResponse) else {}
+        return await self._questions.balances(timeout, wait)
 
     async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
         """The open orders, after every event about them has been received; raises as :meth:`request`."""
-        await self.request(UserOrdersRequest(), timeout=timeout, wait=wait)
-        return self._account.orders.open_orders()
+        return await self._questions.open_orders(timeout, wait)
 
     @property
     def orders(self) -> OrderTable:
         """Every open order, and the latest closed ones; kept up to date by events."""
         return self._account.orders
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return {} if self._checks is None else self._checks.instruments
+
+    @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return self._cancel_on_exit.left_open
 
     @property
     def known_balances(self) -> dict[str, Balance]:
@@ -304,21 +341,10 @@ class Client:
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
-        connection = self._link.connection
-        limiter = self._order_entry.rate_limiter
         self._events.settle()
         return self._metrics.snapshot(
             counters={"events": self._account.heard, "broadcasts": self._account.broadcasts},
-            gauges={
-                "queued_events": float(self._events.queued),
-                "requests_in_flight": float(connection.in_flight if connection is not None else 0),
-                "unanswered_messages": float(self._order_entry.unanswered),
-                "pacing_depth": float(limiter.depth),
-                "pacing_hold_s": limiter.hold,
-                "throttling_hold_s": connection.hold if connection is not None else 0.0,
-                "open_orders": float(len(self._account.orders.open_orders())),
-                "connected": float(connection is not None),
-            },
+            gauges=gauges(self._link, self._account.orders, self._events, self._order_entry),
         )
 
     # Streams
@@ -355,5 +381,5 @@ class Client:
         state, options = self._link.state, self._options
         return (
             f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
-            f"{len(self._account.orders.open_orders())} open orders>"
+            f"{len(self._account.orders.open)} open orders>"
         )

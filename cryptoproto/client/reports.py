@@ -11,15 +11,17 @@ import msgspec
 from ..exceptions import (
     CryptoprotoError,
     InsufficientFundsError,
+    OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
     RequestNotSent,
     ServerError,
 )
+from ..messages import AsDict
 from ..reconnect import Channel, Subscription
 from ..wire import server_error
 from .account import BalanceDifference, OrderDifference
-from .outcomes import Kind, OrderNotOpen
+from .outcomes import Kind
 from .store import Store
 
 __all__ = ["OutcomeReport", "Report", "ReportStream", "Reports"]
@@ -29,7 +31,7 @@ logger: logging.Logger = logging.getLogger("cryptoproto.client")
 _KEPT: Final = 10_000
 
 
-class OutcomeReport(msgspec.Struct, frozen=True):
+class OutcomeReport(AsDict, msgspec.Struct, frozen=True):
     """An outcome that became known when nobody was waiting for it any more.
 
     Attributes:

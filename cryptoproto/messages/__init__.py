@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import AmountLike, exact, plain
+from .amounts import DECIMALS, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
-from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from .market import (
+    AnonymousTrade,
+    InstrumentRules,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+)
 from .orders import (
     BuyOrderAmountChanged,
     BuyOrderCancelled,
@@ -32,6 +39,7 @@ from .orders import (
     SellOrderClosed,
     SellOrderPlaced,
 )
+from .plain_values import AsDict, plain_values
 from .rpc import (
     Balance,
     OpenOrder,
@@ -41,11 +49,14 @@ from .rpc import (
     UserOrdersRequest,
     UserOrdersResponse,
 )
+from .terms import Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
 from .trades import OwnTrade
 
 __all__ = [
+    "DECIMALS",
     "AmountLike",
     "AnonymousTrade",
+    "AsDict",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -55,6 +66,7 @@ __all__ = [
     "CancelOrder",
     "ClientMessage",
     "DepositTransactionAccepted",
+    "InstrumentRules",
     "InsufficientFunds",
     "Message",
     "OpenOrder",
@@ -80,9 +92,12 @@ __all__ = [
     "SellOrderClosed",
     "SellOrderPlaced",
     "SetBalance",
+    "Side",
     "Time",
+    "TimeInForce",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Unknown",
     "UserBalanceRequest",
@@ -90,6 +105,7 @@ __all__ = [
     "UserOrdersRequest",
     "UserOrdersResponse",
     "WithdrawalTransactionAccepted",
+    "check_id",
     "decode",
     "decode_client_message",
     "decode_request",
@@ -97,5 +113,9 @@ __all__ = [
     "exact",
     "loads",
     "moment",
+    "place_message",
     "plain",
+    "plain_values",
+    "to_side",
+    "to_time_in_force",
 ]

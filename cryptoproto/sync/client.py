@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..arguments import redacted
-from ..client import Side, StateChange, Store, TimeInForce
+from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
+from ..instruments import Instrument, OrderLimits
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
@@ -56,11 +57,22 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
         self._make: Callable[[], asynchronous.Client] = lambda: asynchronous.Client(
-            url, store=store, resend=resend, order_rate=order_rate, backoff=backoff, **options
+            url,
+            store=store,
+            resend=resend,
+            order_rate=order_rate,
+            backoff=backoff,
+            instruments=instruments,
+            limits=limits,
+            cancel_on_exit=cancel_on_exit,
+            **options,
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
@@ -108,11 +120,11 @@ class Client:
     def place(
         self,
         trade_pair: str,
-        side: Side,
+        side: Side | str,
         *,
         amount: AmountLike,
         price: AmountLike,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
         ttl: int = 0,
         client_order_id: int | None = None,
         timeout: float = 10.0,
@@ -132,11 +144,57 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
-    def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
+    def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; see :meth:`cryptoproto.Client.replace`.
+
+        Ctrl-C interrupts the wait: what was not sent is not sent any more.
+        """
+        client = self._client()
+        if not isinstance(order, Order):
+            raise OrderInvalid(f"{order!r:.40} must be an Order; client.orders.get() finds one by its order id")
+        try:
+            new = self._thread.run(
+                lambda: client.replace(
+                    order._order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+                    timeout=timeout, wait=wait, pipelined=pipelined,
+                )
+            )  # fmt: skip
+        except OrderNotOpen as error:
+            error.order = order
+            raise
+        except ReplaceIncomplete as error:
+            error.order = order
+            if error.replacement is not None:
+                error.replacement = Order(self._thread, error.replacement)
+            raise
+        return Order(self._thread, new)
+
+    def cancel(
+        self,
+        order: Order | int | None = None,
+        *,
+        order_id: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+    ) -> bool:
         """Cancel an order; see :meth:`cryptoproto.Client.cancel`."""
         client = self._client()
         what = order._order if isinstance(order, Order) else order
-        return self._thread.run(lambda: client.cancel(what, timeout=timeout, wait=wait))
+        return self._thread.run(
+            lambda: client.cancel(what, order_id=order_id, client_order_id=client_order_id, timeout=timeout, wait=wait)
+        )
 
     def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
         """Cancel every open order; see :meth:`cryptoproto.Client.cancel_all`."""
@@ -168,6 +226,16 @@ class Client:
         """All orders that are not closed and the latest closed ones, as of the last event."""
         client = self._client()
         return OrderTable(self._thread, lambda: client.orders)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return self._now(lambda: self._client().instruments)
+
+    @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
 
     @property
     def known_balances(self) -> dict[str, Balance]:
@@ -225,7 +293,7 @@ class Client:
         where = f"<sync.Client {options.client_id} at {redacted(options.url)}"
         if client is None:
             return f"{where}, not started>"
-        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open_orders())}>"
+        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open)}>"
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:

@@ -194,6 +194,21 @@ async def test_a_second_reader_in_another_running_task_is_refused_at_once() -> N
 
 
 @virtual
+async def test_a_second_loop_over_the_same_stream_continues_in_the_next_task() -> None:
+    setting = Setting()
+    setting.put(1, 2)
+
+    async def first() -> int | None:
+        async for event in setting.stream:
+            return event.transaction_id
+        return None
+
+    assert await asyncio.create_task(first()) == 1
+    assert await asyncio.create_task(first()) == 2, "asking for the next event says that the first was handled"
+    assert setting.delivery.position == 1
+
+
+@virtual
 async def test_a_loop_that_was_left_gets_its_last_event_again() -> None:
     setting = Setting()
     setting.put(1, None, 3)
@@ -226,7 +241,7 @@ class Connected:
 
 
 @virtual
-async def test_a_connection_that_does_not_replay_what_is_asked_for_meanwhile_is_given_up() -> None:
+async def test_a_connection_that_does_not_replay_events_requested_meanwhile_is_closed() -> None:
     setting = Setting(max_queue=4, attended=False)
     setting.put(*range(1, 11))  # nobody asks for events: they are dropped
     assert await setting.delivery.resume_point(0) == 10

@@ -25,6 +25,11 @@ from cryptoproto.exchange import Exchange
         ({"ping_timeout": 0}, "ping_timeout=0 must be a number of seconds"),
         ({"stall_timeout": 0}, "stall_timeout=0 must be a number of seconds"),
         ({"max_message_size": 100}, "max_message_size=100 must be a whole number"),
+        (
+            {"instruments": [cp.Instrument("X_Y")]},
+            "instruments: X_Y is not traded here; name it in trade_pairs=, ",
+        ),
+        ({"instruments": ["BTC_USD"]}, "instruments must be a list of Instrument objects, and 'BTC_USD' is a str"),
         ({"max_open_orders": 0}, "max_open_orders=0 must be a whole number, 1 or more"),
         (
             {"max_open_orders": 14_000},

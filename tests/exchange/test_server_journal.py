@@ -295,7 +295,7 @@ def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_memory")
-async def test_replays_come_from_the_disk_and_go_on_with_what_is_new(
+async def test_replays_are_read_from_the_disk_and_continue_with_new_events(
     exchange: Exchange, connect: Callable[..., cp.connect]
 ) -> None:
     async with connect() as alice:
@@ -369,7 +369,7 @@ async def test_a_damaged_history_is_not_sent(exchange: Exchange, connect: Callab
 # The end
 
 
-async def test_a_journal_that_cannot_be_written_is_the_end_and_nothing_more_is_told(
+async def test_a_journal_that_cannot_be_written_stops_the_exchange_and_nothing_more_is_sent(
     exchange: Exchange, connect: Callable[..., cp.connect], tmp_path: Path
 ) -> None:
     ledger = exchange.venue.ledger
@@ -457,3 +457,40 @@ async def test_what_the_operator_does_before_the_start_is_durable_at_once(
         with pytest.raises(cp.ConfigurationError, match="cannot be encoded as UTF-8"):
             again.deposit("alice", "USD", "1", to_address="\ud800")
         assert again.totals() == {"USD": 7}
+
+
+async def test_the_rules_of_pairs_stay_in_the_journal(tmp_path: Path, exchange_key: cp.PrivateKey) -> None:
+    path = tmp_path / "rules.db"
+    rules = [cp.Instrument("ETH_USD", tick_size="0.1"), cp.Instrument("BTC_USD", tick_size="0.01")]
+    async with Exchange(path=path, private_key=exchange_key, instruments=rules) as exchange:
+        assert exchange.instruments == (rules[1], rules[0]), "in order of the pairs"
+        await exchange.flush()
+        crashed = crash_copy(path, tmp_path / "crashed")
+    for copy in (path, crashed):
+        async with Exchange(path=copy) as exchange:
+            assert exchange.instruments == (rules[1], rules[0])
+    async with Exchange(path=path, instruments=reversed(rules)) as exchange:
+        ledger = exchange.venue.ledger
+        assert isinstance(ledger, Journal)
+        assert ledger.since_snapshot == 0, "the same rules are not written again"
+    async with Exchange(path=path, instruments=[]) as exchange:
+        assert exchange.instruments == ()
+    async with Exchange(path=path) as exchange:
+        assert exchange.instruments == ()
+
+
+async def test_rules_of_a_pair_that_is_not_traded_leave_no_file_and_no_lock(
+    tmp_path: Path, exchange_key: cp.PrivateKey
+) -> None:
+    path, rules = tmp_path / "rules.db", [cp.Instrument("X_Y")]
+    with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here; name it in trade_pairs="):
+        Exchange(path=path, private_key=exchange_key, instruments=rules)
+    assert not path.exists()
+    async with Exchange(path=path, private_key=exchange_key):
+        pass
+    with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here"):
+        Exchange(path=path, instruments=rules)
+    async with Exchange(path=path) as exchange:
+        with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here"):
+            exchange.set_instruments(rules)
+        assert exchange.instruments == ()

@@ -53,7 +53,7 @@ def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: c
         reports = alice.reports(timeout=10)
         order = alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
         client = alice._client()
-        inner = client.orders.open_orders()[0]
+        inner = client.orders.open[0]
         told = cp.OrderDifference(inner, "remaining", Decimal(1), Decimal(2))
         other = cp.BalanceDifference("USD", cp.Balance(Decimal(1), Decimal(0)), cp.Balance(Decimal(2), Decimal(0)))
         for report in (told, other):
@@ -78,7 +78,7 @@ def test_errors_come_with_their_types_in_the_thread_of_the_caller(exchange: Exch
             alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
 
 
-def test_the_wrong_key_is_told_by_start(exchange: Exchange, bob_key: cp.PrivateKey) -> None:
+def test_start_raises_for_a_wrong_key(exchange: Exchange, bob_key: cp.PrivateKey) -> None:
     client = client_of(exchange, bob_key)
     with pytest.raises(cp.InvalidKey):
         client.start()
@@ -164,3 +164,19 @@ def test_what_the_objects_show(exchange: Exchange, alice_key: cp.PrivateKey) -> 
     feed = sync.MarketData(exchange.market_data_url)
     assert repr(feed) == f"<sync.MarketData {exchange.market_data_url}, idle>"
     assert repr(Exchange()) == "<sync.Exchange, not running>"
+
+
+def test_open_orders_are_cancelled_on_exit(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    client = client_of(exchange, alice_key, cancel_on_exit=True)
+    assert client.left_open == []
+    with client:
+        order = client.place("BTC_USD", "buy", amount="1", price="100")
+    assert order.status is cp.OrderStatus.CANCELLED
+    assert client.left_open == []
+    client = client_of(exchange, alice_key, cancel_on_exit=True)
+    client.start()
+    order = client.place("BTC_USD", "buy", amount="1", price="100")
+    exchange.disconnect("alice", 4000)  # another connection has taken over: nothing can be sent any more
+    assert list(client.states())[-1].state is cp.State.CLOSED
+    client.close()
+    assert client.left_open == [order]
