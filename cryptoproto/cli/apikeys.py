@@ -285,8 +285,6 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
     try:
         return asyncio.run(work)
-    except httpx.UnsupportedProtocol:
-        raise ConfigurationError("the address must begin with http:// or https://") from None
     except httpx.ConnectError as error:
         raise RequestNotSent(_not_connected(error)) from None
     except httpx.HTTPError as error:

@@ -18,6 +18,9 @@ _TLS_OF_ANOTHER: Final = frozenset(
     {"WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 )
 """What OpenSSL calls an answer that is not TLS; which of them depends on its first bytes and on the version."""
+_UNTRUSTED: Final = (
+    "; to trust a certificate that is not signed by a known authority, pass ssl= or set SSL_CERT_FILE to its file"
+)
 _BAD_REQUEST: Final = 400  # nginx and others answer so if a TLS port receives plain HTTP
 
 
@@ -61,9 +64,9 @@ async def open_within(
         raise
     except OSError as error:
         not_tls = isinstance(error, ConnectionResetError) or (
-            isinstance(error, ssl.SSLError) and error.reason in _TLS_OF_ANOTHER
+            isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in _TLS_OF_ANOTHER
         )
-        hint = _without_tls(url) if not_tls else ""
+        hint = _without_tls(url) if not_tls else _UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else ""
         raise ConnectError(None, f"cannot connect to {redacted(url)}: {_words(error)}{hint}") from error
 
 

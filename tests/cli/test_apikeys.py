@@ -131,7 +131,7 @@ async def test_login_asks_for_the_password_of_an_encrypted_key(tmp_path: Path, a
         login = ["login", url, "-k", "TRADER", "--private-key", "trader.pem", "-o", "session.json"]
         result = await beside(*login, cwd=tmp_path, stdin="open sesame\n")
         assert result.code == 0, result.err
-        assert "Password of the key" in result.err
+        assert "Password of trader.pem" in result.err
         (tmp_path / "session.json").unlink()
         result = await beside(*login, cwd=tmp_path, stdin="guess\n")
         assert (result.code, "wrong password" in result.err) == (2, True)
@@ -200,8 +200,8 @@ def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path) -> None:
         (["keygen", "basic", "--name", "", "--out", "x"], 2, "the name of an API key cannot be empty"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right,"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 2, "log in first"),
-        (["request", "GET", "ftp://h/", "-k", "a", "--secret-file", "{keys}"], 2, "begin with http:// or https://"),
-        (["request", "GET", "http://h/", "-k", "a", "--secret-file", "none"], 2, "none: cannot be read: No such file"),
+        (["request", "GET", "ftp://h/", "-k", "a", "--secret-file", "{keys}"], 2, "is not an HTTP address"),
+        (["request", "GET", "http://h/", "-k", "a", "--secret-file", "none"], 2, "none: no such secret file"),
         (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "none.pem"),
         (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "is not an HTTP address"),
         (

@@ -77,6 +77,11 @@ async def test_only_a_peer_without_tls_is_called_so(reason: str, named: bool) ->
     assert ("does not use TLS" in await attempt(raising(error), "wss://example.com")) == named
 
 
+async def test_a_certificate_that_is_not_trusted_can_be() -> None:
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    assert "set SSL_CERT_FILE to its file" in await attempt(raising(error), "wss://example.com")
+
+
 @pytest.mark.parametrize(
     ("status", "secure", "hint"), [(None, False, True), (400, False, True), (404, False, False), (None, True, False)]
 )
