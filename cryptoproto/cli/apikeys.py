@@ -329,11 +329,12 @@ def _private_key(file: Path) -> PrivateKey:
         raise ConfigurationError(f"{file}: no such private key file")
     try:
         return load_private_key(file)
-    except ConfigurationError as error:
-        if "not a PEM" not in str(error):
+    except ConfigurationError:
+        if b"-----BEGIN" in _read(file):
             raise
+    data = read_private(file, what="private key")
     try:  # base64 of DER, as gateways issue it
-        return api_private_key(read_private(file, what="private key").decode("ascii"))
+        return api_private_key(data.decode("ascii"))
     except (ConfigurationError, UnicodeDecodeError):
         raise ConfigurationError(f"{file}: neither a PEM private key nor base64 of one") from None
 

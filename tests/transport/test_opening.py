@@ -77,6 +77,13 @@ async def test_only_a_peer_without_tls_is_called_so(reason: str, named: bool) ->
     assert ("does not use TLS" in await attempt(raising(error), "wss://example.com")) == named
 
 
+async def test_errors_of_the_package_are_raised_as_they_are() -> None:
+    assert await attempt(raising(cp.HandshakeError("no WebSocket")), "wss://example.com") == "no WebSocket"
+    assert await attempt(raising(cp.ServerRestart(1012, "soon")), "wss://example.com") == str(
+        cp.ServerRestart(1012, "soon")
+    )
+
+
 async def test_a_certificate_that_is_not_trusted_can_be() -> None:
     error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
     assert "set SSL_CERT_FILE to its file" in await attempt(raising(error), "wss://example.com")
