@@ -7,6 +7,8 @@ import logging
 from .client import (
     BalanceDifference,
     Client,
+    ClientCall,
+    ClientOverrides,
     EventStream,
     MemoryStore,
     MetricsSnapshot,
@@ -33,8 +35,10 @@ from .client.outcomes import (
 from .client.store import OutboxEntry, OutboxKind
 from .connection import (
     ConnectArguments,
+    ConnectCall,
     Connection,
     ConnectOptions,
+    ConnectOverrides,
     Event,
     Throttle,
     connect,
@@ -64,6 +68,7 @@ from .exceptions import (
     OrderNotFilled,
     OrderRejected,
     OutcomeUnknown,
+    PasswordRequired,
     ProtocolError,
     RateLimited,
     RequestError,
@@ -80,7 +85,17 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
+from .market_data import (
+    FeedArguments,
+    FeedCall,
+    FeedOverrides,
+    FeedState,
+    FeedStateChange,
+    Level,
+    MarketData,
+    MarketUpdate,
+    OrderBook,
+)
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -127,6 +142,7 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
+from .profiles import Profile, ProfileValues
 from .reconnect import (
     Backoff,
     Subscription,
@@ -158,13 +174,17 @@ __all__ = [
     "CancelAllOrders",
     "CancelOrder",
     "Client",
+    "ClientCall",
     "ClientClosed",
+    "ClientOverrides",
     "Closed",
     "ConcurrentConnection",
     "ConfigurationError",
     "ConnectArguments",
+    "ConnectCall",
     "ConnectError",
     "ConnectOptions",
+    "ConnectOverrides",
     "Connection",
     "ConnectionClosed",
     "CredentialsRefused",
@@ -175,6 +195,9 @@ __all__ = [
     "ErrorType",
     "Event",
     "EventStream",
+    "FeedArguments",
+    "FeedCall",
+    "FeedOverrides",
     "FeedState",
     "FeedStateChange",
     "HandshakeError",
@@ -221,6 +244,7 @@ __all__ = [
     "OutcomeUnknown",
     "Outgoing",
     "OwnTrade",
+    "PasswordRequired",
     "PlaceBuyFoKOrder",
     "PlaceBuyIoCOrder",
     "PlaceBuyLimitOrder",
@@ -229,6 +253,8 @@ __all__ = [
     "PlaceSellIoCOrder",
     "PlaceSellLimitOrder",
     "PrivateKey",
+    "Profile",
+    "ProfileValues",
     "Protocol",
     "ProtocolError",
     "PublicKey",

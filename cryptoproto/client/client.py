@@ -24,6 +24,7 @@ from ..messages import (
     UserOrdersRequest,
     encode,
 )
+from ..profiles import Profile
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable, Side, TimeInForce
 from .account.terms import check_id, place_message
@@ -33,6 +34,7 @@ from .metrics import Metrics, MetricsSnapshot
 from .order_entry import OrderEntry
 from .order_ids import ClientOrderIds
 from .outcomes import Kind, OrderNotOpen, Pending
+from .overrides import ClientOverrides, client_arguments
 from .reconnector import Reconnector
 from .reports import Reports, ReportStream
 from .states import StateChange
@@ -100,6 +102,18 @@ class Client:
         self._reconnector = Reconnector(
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
+
+    @classmethod
+    def from_profile(
+        cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[ClientOverrides]
+    ) -> Self:
+        """A client for a profile; *path* and errors as for :meth:`Profile.load <cryptoproto.Profile.load>`."""
+        return cls(**client_arguments(Profile.load(name, path=path), **overrides))
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[ClientOverrides]) -> Self:
+        """A client for the variables ``CRYPTOPROTO_*``; errors as for :meth:`from_profile`."""
+        return cls(**client_arguments(Profile.from_env(), **overrides))
 
     # Start and end
 

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from .arguments import FeedArguments, FeedCall, FeedOverrides, feed_arguments
 from .book import Level, OrderBook
 from .feed import MarketData
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate
 
-__all__ = ["FeedState", "FeedStateChange", "Level", "MarketData", "MarketUpdate", "OrderBook"]
+__all__ = [
+    "FeedArguments",
+    "FeedCall",
+    "FeedOverrides",
+    "FeedState",
+    "FeedStateChange",
+    "Level",
+    "MarketData",
+    "MarketUpdate",
+    "OrderBook",
+    "feed_arguments",
+]

@@ -9,12 +9,13 @@ from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..arguments import redacted
-from ..client import Side, StateChange, Store, TimeInForce
+from ..client import ClientOverrides, Side, StateChange, Store, TimeInForce, client_arguments
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError
 from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..profiles import Profile
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
@@ -64,6 +65,18 @@ class Client:
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
+
+    @classmethod
+    def from_profile(
+        cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[ClientOverrides]
+    ) -> Self:
+        """A client for a profile; see :meth:`cryptoproto.Client.from_profile`."""
+        return cls(**client_arguments(Profile.load(name, path=path), **overrides))
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[ClientOverrides]) -> Self:
+        """A client for the variables ``CRYPTOPROTO_*``; see :meth:`cryptoproto.Client.from_env`."""
+        return cls(**client_arguments(Profile.from_env(), **overrides))
 
     # Starting and closing
 

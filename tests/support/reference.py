@@ -25,6 +25,7 @@ _ROOMS: Final = {
     "client": "Client",
     "connection": "Connection",
     "market_data": "Market data",
+    "profiles": "Profiles",
     "reconnect": "Reconnecting",
     "keys": "Keys",
     "messages": "Messages",

@@ -1,0 +1,174 @@
+"""What a profile can hold: its keys, their types, and the words for a value that cannot be used."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal, Required, TypedDict, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from ..arguments import check_url
+from ..exceptions import ConfigurationError
+
+__all__ = ["KEYS", "InstrumentValues", "LimitValues", "ProfileValues", "check_value", "check_values", "did_you_mean"]
+
+Text = Annotated[str, Meta(min_length=1, description="text in quotes")]
+Number = Annotated[float, Meta(gt=0, le=1e9, description="a number greater than zero")]
+Flag = Annotated[bool, Meta(description="true or false")]
+Words = Annotated[
+    list[Text], Meta(min_length=1, max_length=100, description='a list of texts like ["pass", "show", "alice"]')
+]
+Exact = Annotated[Decimal, Meta(description="a number greater than zero, or one in quotes")]
+Tables = Annotated[list[dict[str, Any]], Meta(max_length=100_000, description="a table for each instrument")]
+Table = Annotated[dict[str, Any], Meta(description="a table")]
+ProtocolText = Annotated[Literal["signed", "v5"], Meta(description='"signed" or "v5"')]
+TransportText = Annotated[Literal["auto", "websockets", "picows"], Meta(description='"auto", "websockets" or "picows"')]
+Resend = Annotated[Literal["never", "once"], Meta(description='"never" or "once"')]
+
+
+class InstrumentValues(TypedDict, total=False):
+    """The rules of one trade pair: a table ``[[profiles.NAME.instruments]]``."""
+
+    trade_pair: Required[Text]
+    tick_size: Exact
+    lot_size: Exact
+    min_amount: Exact
+    max_amount: Exact
+    min_value: Exact
+    max_value: Exact
+
+
+class LimitValues(TypedDict, total=False):
+    """Limits that orders are checked against before they are sent: a table ``[profiles.NAME.limits]``."""
+
+    max_order_amount: Exact
+    max_order_value: Exact
+    max_open_value: Exact
+    max_orders_per_second: Number
+    price_band: Exact
+
+
+class ProfileValues(TypedDict, total=False):
+    """The keys of a profile, as they stand in the file; docs/profiles.md describes them."""
+
+    url: Text
+    client_id: Text
+    key: Text
+    server_key: Text
+    protocol: ProtocolText
+    market_data_url: Text
+    store: Text
+    nats: Text
+    transport: TransportText
+    insecure: Flag
+    exclusive: Flag
+    resend: Resend
+    order_rate: Number
+    open_timeout: Number
+    request_timeout: Number
+    ping_interval: Number
+    ping_timeout: Number
+    password_command: Words
+    instruments: Tables
+    limits: Table
+
+
+_MOST_DIGITS: Final = 30
+
+KEYS: Final[Mapping[str, Any]] = get_type_hints(ProfileValues, include_extras=True)
+_INSTRUMENT_KEYS: Final[Mapping[str, Any]] = {
+    **get_type_hints(InstrumentValues, include_extras=True),
+    "trade_pair": Text,
+}
+_LIMIT_KEYS: Final[Mapping[str, Any]] = get_type_hints(LimitValues, include_extras=True)
+
+
+def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The checked values of a profile; numbers with decimals are expected as Decimal.
+
+    Args:
+        table: the table of the file.
+        where: what the errors name: "[profiles.paper] of /home/alice/config.toml".
+
+    Raises:
+        ConfigurationError: a key is unknown, or a value cannot be used.
+    """
+    _check_keys(table, KEYS, where)
+    checked = {key: check_value(key, value, f"{key} in {where}") for key, value in table.items()}
+    if "instruments" in checked:
+        checked["instruments"] = _instruments(checked["instruments"], where)
+    if "limits" in checked:
+        limits = f"limits in {where}"
+        _check_keys(checked["limits"], _LIMIT_KEYS, limits)
+        checked["limits"] = {
+            key: _converted(value, _LIMIT_KEYS[key], f"{key} of {limits}") for key, value in checked["limits"].items()
+        }
+    return checked
+
+
+def check_value(key: str, value: object, source: str) -> Any:
+    """One value of a profile, converted to its type.
+
+    Args:
+        key: its key, a known one.
+        value: the value.
+        source: what the error names: "CRYPTOPROTO_PROTOCOL", "url in [profiles.paper] of …".
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    checked = _converted(value, KEYS[key], source)
+    if key in ("url", "market_data_url"):
+        try:
+            check_url(checked, insecure=True)  # whether ws:// is allowed is known once all sources are read
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{source}: {error}") from None
+    return checked
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'server_key'?"``, or nothing if no known name is similar."""
+    near = difflib.get_close_matches(name.lower(), known, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _check_keys(table: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
+    for key in table:
+        if key not in known:
+            hint = did_you_mean(key, known) or f"; known are {', '.join(known)}"
+            raise ConfigurationError(f"unknown key {key!r} in {where}{hint}")
+
+
+def _instruments(tables: list[dict[str, Any]], where: str) -> list[dict[str, Any]]:
+    instruments = []
+    pairs: set[str] = set()
+    for number, table in enumerate(tables, 1):
+        here = f"instrument {number} of {where}"
+        _check_keys(table, _INSTRUMENT_KEYS, here)
+        checked = {key: _converted(value, _INSTRUMENT_KEYS[key], f"{key} of {here}") for key, value in table.items()}
+        if "trade_pair" not in checked:
+            raise ConfigurationError(f'{here} has no trade_pair; write trade_pair = "BTC_USD"')
+        if checked["trade_pair"] in pairs:
+            raise ConfigurationError(f"{here}: {checked['trade_pair']} has an instrument above already")
+        pairs.add(checked["trade_pair"])
+        instruments.append(checked)
+    return instruments
+
+
+def _converted(value: object, kind: Any, source: str) -> Any:
+    """*value* as *kind*. The error never shows the value, because it might be a secret in the wrong place."""
+    try:
+        converted = msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        converted = None
+    if converted is None or (isinstance(converted, Decimal) and not _is_usable(converted)):
+        raise ConfigurationError(f"{source} must be {kind.__metadata__[0].description}")
+    return converted
+
+
+def _is_usable(number: Decimal) -> bool:
+    """Whether it is a number greater than zero, and short in plain digits."""
+    return number.is_finite() and number > 0 and -_MOST_DIGITS < number.adjusted() < _MOST_DIGITS
