@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from .config_file import ConfigFile, default_path
+from .config_file import ConfigFile, check_name, default_path
+from .environment import VARIABLES
 from .profile import Profile
-from .values import ProfileValues
+from .values import ProfileValues, check_values, joined
 
-__all__ = ["ConfigFile", "Profile", "ProfileValues", "default_path"]
+__all__ = [
+    "VARIABLES",
+    "ConfigFile",
+    "Profile",
+    "ProfileValues",
+    "check_name",
+    "check_values",
+    "default_path",
+    "joined",
+]

@@ -49,6 +49,7 @@ class ConfigFile:
 
     Args:
         path: the file.
+        text: what to take as its text, instead of reading it.
 
     Attributes:
         path: the file, as an absolute path.
@@ -64,9 +65,9 @@ class ConfigFile:
     path: Path
     text: str
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], text: str | None = None) -> None:
         self.path = Path(os.path.abspath(Path(path).expanduser()))
-        self.text = _read(self.path)
+        self.text = _read(self.path) if text is None else text
         try:
             # Decimal: 0.01 has no exact binary form, and a tick size has to be exact.
             document = tomllib.loads(self.text, parse_float=Decimal)

@@ -15,7 +15,7 @@ from ..wire import Protocol
 from .config_file import ConfigFile, check_name, default_path
 from .environment import VARIABLES, environment_values
 from .password import find_password
-from .values import ProfileValues, check_value
+from .values import ProfileValues, check_value, joined
 
 __all__ = ["Profile"]
 
@@ -110,13 +110,15 @@ class Profile:
         missing = self.missing(*keys)
         if not missing:
             return
+        what = joined(missing, "or")
         variables = [VARIABLES[key] for key in missing if key in VARIABLES]
-        advice = f"set {_and(variables)}" if variables else ""
+        advice = f"set {joined(variables)}" if variables else ""
         if self.name is None:
             raise ConfigurationError(
-                f"the environment gives no {_or(missing)}: {advice}, or name a profile in CRYPTOPROTO_PROFILE"
+                f"the environment gives no {what}: {advice}, or name a profile in CRYPTOPROTO_PROFILE"
             )
-        raise ConfigurationError(f"no {_or(missing)} in {self._where}: write {_it(missing)} there, or {advice}")
+        them = "it" if len(missing) == 1 else "them"
+        raise ConfigurationError(f"no {what} in {self._where}: write {them} there, or {advice}")
 
     def private_key(self) -> PrivateKey:
         """The private key that ``key`` names. If it is encrypted, its password is looked up.
@@ -126,22 +128,22 @@ class Profile:
             ConfigurationError: the file or the password cannot be used.
         """
         self.require("key")
-        path, source = self.values["key"], self.sources["key"]
+        path = self.values["key"]
         try:
             return PrivateKey.load(path)
         except PasswordRequired:
             password = find_password(self.values.get("password_command"), self._where)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{error} ({source})") from error
+            raise self._named(error, "key") from error
         if password is None:
             raise PasswordRequired(
-                f"{path}: the key is encrypted ({source}): set CRYPTOPROTO_PASSWORD, or write password_command = "
+                f"{path}: the key is encrypted: set CRYPTOPROTO_PASSWORD, or write password_command = "
                 f'["pass", "show", "alice"] in the profile'
             )
         try:
             return PrivateKey.load(path, password.value)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{error} ({source}; password from {password.source})") from error
+            raise ConfigurationError(f"{error}; the password is from {password.source}") from error
 
     def public_key_of_server(self) -> PublicKey:
         """The exchange's public key, which ``server_key`` names.
@@ -153,7 +155,7 @@ class Profile:
         try:
             return PublicKey.load(self.values["server_key"])
         except ConfigurationError as error:
-            raise ConfigurationError(f"{error} ({self.sources['server_key']})") from error
+            raise self._named(error, "server_key") from error
 
     def connect_arguments(self, **overrides: Unpack[ConnectOverrides]) -> ConnectCall:
         """The arguments for :func:`~cryptoproto.connect`; *overrides* count more than the profile.
@@ -195,20 +197,13 @@ class Profile:
         try:
             check_url(url, insecure=self.values.get("insecure", False) if insecure is None else insecure)
         except ConfigurationError as error:
-            raise ConfigurationError(f"{error} ({self.sources[key]})") from None
+            raise self._named(error, key) from None
         return url
+
+    def _named(self, error: ConfigurationError, key: str) -> ConfigurationError:
+        """*error* with the place of the value that it is about. A caller knows what it has passed itself."""
+        source = self.sources[key]
+        return error if source.endswith(_WHERE_ARGUMENTS) else ConfigurationError(f"{error} ({source})")
 
     def __repr__(self) -> str:
         return f"<Profile {self.name or 'of the environment'}: {', '.join(self.values) or 'nothing set'}>"
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _or(names: list[str]) -> str:
-    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _it(names: list[str]) -> str:
-    return "it" if len(names) == 1 else "them"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, Required, TypedDict, get_type_hints
 
@@ -13,7 +13,16 @@ from msgspec import Meta
 from ..arguments import check_url
 from ..exceptions import ConfigurationError
 
-__all__ = ["KEYS", "InstrumentValues", "LimitValues", "ProfileValues", "check_value", "check_values", "did_you_mean"]
+__all__ = [
+    "KEYS",
+    "InstrumentValues",
+    "LimitValues",
+    "ProfileValues",
+    "check_value",
+    "check_values",
+    "did_you_mean",
+    "joined",
+]
 
 Text = Annotated[str, Meta(min_length=1, description="text in quotes")]
 Number = Annotated[float, Meta(gt=0, le=1e9, description="a number greater than zero")]
@@ -22,6 +31,10 @@ Words = Annotated[
     list[Text], Meta(min_length=1, max_length=100, description='a list of texts like ["pass", "show", "alice"]')
 ]
 Exact = Annotated[Decimal, Meta(description="a number greater than zero, or one in quotes")]
+ByName = Annotated[
+    Decimal | dict[str, Decimal], Meta(description="a number greater than zero, or a table of them by pair or currency")
+]
+Count = Annotated[int, Meta(ge=1, le=1_000_000, description="a whole number, 1 or more")]
 Tables = Annotated[list[dict[str, Any]], Meta(max_length=100_000, description="a table for each instrument")]
 Table = Annotated[dict[str, Any], Meta(description="a table")]
 ProtocolText = Annotated[Literal["signed", "v5"], Meta(description='"signed" or "v5"')]
@@ -44,11 +57,13 @@ class InstrumentValues(TypedDict, total=False):
 class LimitValues(TypedDict, total=False):
     """Limits that orders are checked against before they are sent: a table ``[profiles.NAME.limits]``."""
 
-    max_order_amount: Exact
-    max_order_value: Exact
-    max_open_value: Exact
-    max_orders_per_second: Number
-    price_band: Exact
+    pairs: Words
+    max_amount: ByName
+    max_value: ByName
+    max_pair_open_value: ByName
+    max_open_value: ByName
+    max_orders_per_second: Count
+    price_band: ByName
 
 
 class ProfileValues(TypedDict, total=False):
@@ -135,6 +150,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def joined(names: Sequence[str], word: str = "and") -> str:
+    """``"url, key and server_key"``."""
+    *first, last = names
+    return f"{', '.join(first)} {word} {last}" if first else last
+
+
 def _check_keys(table: Mapping[str, Any], known: Mapping[str, Any], where: str) -> None:
     for key in table:
         if key not in known:
@@ -164,9 +185,15 @@ def _converted(value: object, kind: Any, source: str) -> Any:
         converted = msgspec.convert(value, kind)
     except msgspec.ValidationError:
         converted = None
-    if converted is None or (isinstance(converted, Decimal) and not _is_usable(converted)):
+    if converted is None or not all(map(_is_usable, _numbers(converted))):
         raise ConfigurationError(f"{source} must be {kind.__metadata__[0].description}")
     return converted
+
+
+def _numbers(value: object) -> list[Decimal]:
+    """The decimal numbers that a value is or holds."""
+    values = value.values() if isinstance(value, dict) else (value,)
+    return [each for each in values if isinstance(each, Decimal)]
 
 
 def _is_usable(number: Decimal) -> bool:

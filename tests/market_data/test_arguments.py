@@ -57,7 +57,7 @@ def test_an_address_that_is_missing_or_not_encrypted() -> None:
     with pytest.raises(cp.ConfigurationError, match="gives no market_data_url: set CRYPTOPROTO_MARKET_DATA_URL"):
         cp.MarketData.from_env()
     profile = cp.Profile.load("paper", market_data_url="ws://md.example.com")
-    with pytest.raises(cp.ConfigurationError, match=r"use wss://.*\(market_data_url in the arguments\)"):
+    with pytest.raises(cp.ConfigurationError, match="use wss://"):
         feed_arguments(profile)
     assert feed_arguments(profile, insecure=True)["url"] == "ws://md.example.com"
 

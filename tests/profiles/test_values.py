@@ -47,7 +47,10 @@ WHERE = "[profiles.paper] of /a/config.toml"
         ({"instruments": [{"trade_pair": "A_B", "lot_size": "1e-99"}]}, "lot_size of instrument 1"),
         ({"instruments": [{"trade_pair": "A_B", "lot_size": Decimal("1e99")}]}, "lot_size of instrument 1"),
         ({"limits": 1}, f"limits in {WHERE} must be a table"),
-        ({"limits": {"max_order": 1}}, f"unknown key 'max_order' in limits in {WHERE}; did you mean 'max_order_"),
+        ({"limits": {"max_amunt": 1}}, f"unknown key 'max_amunt' in limits in {WHERE}; did you mean 'max_amount'?"),
+        ({"limits": {"max_value": {"BTC_USD": 0}}}, f"max_value of limits in {WHERE} must be a number greater than"),
+        ({"limits": {"max_value": {"BTC_USD": True}}}, "or a table of them by pair or currency"),
+        ({"limits": {"max_orders_per_second": Decimal("1.5")}}, "must be a whole number, 1 or more"),
         ({"limits": {"price_band": "wide"}}, f"price_band of limits in {WHERE} must be a number"),
     ],
 )  # fmt: skip
@@ -69,7 +72,7 @@ def test_numbers_are_exact() -> None:
         "order_rate": 5,
         "open_timeout": Decimal("2.5"),
         "instruments": [{"trade_pair": "BTC_USD", "tick_size": Decimal("0.01"), "lot_size": "0.0001", "min_amount": 1}],
-        "limits": {"max_order_value": "1000.10", "max_orders_per_second": Decimal("2.5")},
+        "limits": {"max_value": {"BTC_USD": "1000.10"}, "max_orders_per_second": 2, "max_amount": 5},
     }
     assert check_values(table, WHERE) == {
         "order_rate": 5.0,
@@ -82,7 +85,11 @@ def test_numbers_are_exact() -> None:
                 "min_amount": Decimal(1),
             }
         ],
-        "limits": {"max_order_value": Decimal("1000.10"), "max_orders_per_second": 2.5},
+        "limits": {
+            "max_value": {"BTC_USD": Decimal("1000.10")},
+            "max_orders_per_second": 2,
+            "max_amount": Decimal(5),
+        },
     }
 
 
