@@ -26,6 +26,7 @@ _ROOMS: Final = {
     "connection": "Connection",
     "market_data": "Market data",
     "profiles": "Profiles",
+    "instruments": "Instruments and limits",
     "reconnect": "Reconnecting",
     "keys": "Keys",
     "messages": "Messages",
