@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,17 @@ def test_a_profile_is_not_overwritten(shell: Shell, config: Path) -> None:
     assert config.read_text() == before
     assert shell("profile", "add", "paper", "--client-id", "bob", "--force", "--json").code == 0
     assert cp.Profile.load("paper", path=config).values["client_id"] == "bob"
+
+
+def test_the_commands_on_the_page(shell: Shell, venue: Exchange, config: Path) -> None:
+    without_connection(shell)
+    page = (Path(__file__).parents[2] / "docs/profiles.md").read_text()
+    (block,) = re.findall(r"^```sh\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    commands = [shlex.split(line, comments=True)[1:] for line in block.replace("\\\n", "").splitlines()]
+    assert [command[:2] for command in commands] == [["profile", name] for name in ("add", "list", "show", "check")]
+    for command in commands:
+        result = shell(*(venue.url if word == "wss://api.example.com" else word for word in command))
+        assert result.code == 0, result.err
 
 
 # list

@@ -6,7 +6,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -91,6 +91,30 @@ def test_a_client_without_await(
         monkeypatch.setenv("CRYPTOPROTO_PROFILE", "paper")
         with sync.Client.from_env(url=exchange.url) as client:
             assert client.balances()["USD"].available == 100
+
+
+async def test_options_are_typed_for_callers(path: Path) -> None:
+    """mypy --strict checks this function: options can be kept in a variable, and be passed on."""
+    options: cp.ClientOverrides = {"url": "ws://127.0.0.1:1", "store": None, "max_queue": 10}
+    client = cp.Client.from_profile("paper", path=path, **options)
+    assert "ws://127.0.0.1:1" in repr(client)
+    assert "ws://127.0.0.1:1" in repr(OwnClient.from_profile("paper", **options).hello())
+    profile = cp.Profile.load("paper", url="ws://127.0.0.1:1")
+    call: cp.ConnectCall = profile.connect_arguments(request_timeout=1)
+    cp.connect(**call)
+    feed: cp.FeedOverrides = {"url": "ws://127.0.0.1:2", "pairs": ["BTC_USD"]}
+    assert "ws://127.0.0.1:2" in repr(cp.MarketData.from_profile("paper", **feed))
+    with pytest.raises(TypeError):
+        cp.Client.from_profile("paper", url="ws://127.0.0.1:1", no_such_option=1)  # type: ignore[call-arg]
+    with pytest.raises(cp.ConfigurationError, match="max_queue"):
+        cp.Client.from_profile("paper", url="ws://127.0.0.1:1", max_queue="10")  # type: ignore[arg-type]
+
+
+class OwnClient(cp.Client):
+    """A subclass: from_profile() makes one."""
+
+    def hello(self) -> Self:
+        return self
 
 
 _BOT = """
