@@ -23,7 +23,7 @@ from ..profiles import Profile
 from .exit_codes import ExitCode, exit_code
 from .options import private_key
 
-__all__ = ["Finding", "ProfileCheck"]
+__all__ = ["Finding", "ProfileCheck", "clock_difference", "median_round_trip"]
 
 _ROUND_TRIPS: Final = 5
 _NO_ORDER: Final = 0
@@ -129,7 +129,7 @@ class ProfileCheck:
         started = time.perf_counter()
         async with connect(**arguments) as connection:
             connected_ms = (time.perf_counter() - started) * 1000
-            round_trip_ms = await self._round_trip(connection)
+            round_trip_ms = await median_round_trip(connection)
             version = connection.protocol.version
             self.figures |= {
                 "protocol": connection.protocol.name.lower(),
@@ -141,33 +141,12 @@ class ProfileCheck:
             shown = "the protocol with signatures" if version is None else f"protocol version {version}"
             text = f"{redacted(arguments['url'])} speaks {shown}; connected in {connected_ms:.1f} ms, "
             text += f"round trip {round_trip_ms:.1f} ms (median of {_ROUND_TRIPS})"
-            return f"{text}; {await self._clock_difference(connection)}" if self._clock else text
-
-    async def _round_trip(self, connection: Connection) -> float:
-        """The median in milliseconds."""
-        times = []
-        for _ in range(_ROUND_TRIPS):
-            started = time.perf_counter()
-            await connection.request(UserBalanceRequest())
-            times.append((time.perf_counter() - started) * 1000)
-        return statistics.median(times)
-
-    async def _clock_difference(self, connection: Connection) -> str:
-        sent_ns = time.time_ns()
-        await connection.send(CancelOrder(_NO_ORDER))
-        try:
-            async with asyncio.timeout(self._timeout):
-                async for event in connection:
-                    if isinstance(event.message, OrderNotFound) and event.message.order_id == _NO_ORDER:
-                        break
-        except TimeoutError:
-            raise RequestTimeout(f"the exchange did not answer a message within {self._timeout:g} s") from None
-        half_ms = (event.received_ns - sent_ns) / 2e6
-        ahead_ms = (event.received_ns + sent_ns) / 2e6 - (event.timestamp or 0.0) * 1000
-        self.figures["clock_difference_ms"] = round(ahead_ms, 3)
-        self.figures["clock_uncertainty_ms"] = round(half_ms, 3)
-        where = "ahead of" if ahead_ms >= 0 else "behind"
-        return f"the clock here is {abs(ahead_ms):.1f} ms {where} the exchange's (± {half_ms:.1f} ms)"
+            if not self._clock:
+                return text
+            ahead_ms, error_ms = await clock_difference(connection, self._timeout)
+            self.figures |= {"clock_difference_ms": round(ahead_ms, 3), "clock_uncertainty_ms": round(error_ms, 3)}
+            where = "ahead of" if ahead_ms >= 0 else "behind"
+            return f"{text}; the clock here is {abs(ahead_ms):.1f} ms {where} the exchange's (± {error_ms:.1f} ms)"
 
     async def _check_market_data(self) -> str:
         started = time.perf_counter()
@@ -202,3 +181,33 @@ class ProfileCheck:
         self.figures["position"] = position
         self.figures["outbox"] = waiting
         return f"{path}: position {'none' if position is None else position}, {waiting} messages without an outcome"
+
+
+async def median_round_trip(connection: Connection) -> float:
+    """The median of some round trips of a request, in milliseconds."""
+    times = []
+    for _ in range(_ROUND_TRIPS):
+        started = time.perf_counter()
+        await connection.request(UserBalanceRequest())
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+async def clock_difference(connection: Connection, timeout: float) -> tuple[float, float]:
+    """How many milliseconds the clock here is ahead of the exchange's, and the largest error of this figure.
+
+    Raises:
+        RequestTimeout: the exchange did not answer within *timeout* seconds.
+    """
+    sent_ns = time.time_ns()
+    await connection.send(CancelOrder(_NO_ORDER))
+    try:
+        async with asyncio.timeout(timeout):
+            while True:
+                event = await anext(connection)
+                if isinstance(event.message, OrderNotFound) and event.message.order_id == _NO_ORDER:
+                    break
+    except TimeoutError:
+        raise RequestTimeout(f"the exchange did not answer a message within {timeout:g} s") from None
+    middle_ms = (event.received_ns + sent_ns) / 2e6
+    return middle_ms - (event.timestamp or 0.0) * 1000, (event.received_ns - sent_ns) / 2e6

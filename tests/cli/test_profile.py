@@ -269,3 +269,11 @@ def test_what_is_missing_is_named_together(shell: Shell, config: Path) -> None:
     assert text.startswith("error: no --url: pass it, set CRYPTOPROTO_URL, or write url in [profiles.paper] of")
     text = " ".join(shell("book", "BTC_USD", "--profile", "paper").err.split())
     assert text.startswith("error: no --url: pass it, set CRYPTOPROTO_MARKET_DATA_URL, or write market_data_url in")
+
+
+def test_the_book_has_an_address_of_its_own_by_default(
+    shell: Shell, venue: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_connection(shell)
+    monkeypatch.setattr("cryptoproto.cli.book._DEFAULT_URL", venue.market_data_url)
+    assert shell("book", "BTC_USD", "--once", "--timeout", "5", "--json").code == 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 
 import cryptoproto as cp
 from cryptoproto import sync
+from cryptoproto.cli.profile_check import clock_difference
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell
 from tests.support.config import write_config
@@ -153,3 +156,30 @@ def test_a_store_needs_the_key_of_the_exchange(shell: Shell, config: Path) -> No
     result = shell("profile", "check", "paper", "--json")
     assert result.code == 2
     assert "not tried, because the key of the exchange is missing" in result.lines[0]["checks"][-1]["detail"]
+
+
+class Silent:
+    """A connection on which other events arrive, and no answer."""
+
+    def __init__(self) -> None:
+        self.sent: list[object] = []
+        self._events = [cp.Event(1, 1.0, cp.OrderNotFound(7), 1, b"{}")]
+
+    async def send(self, message: object) -> None:
+        self.sent.append(message)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> cp.Event:
+        if self._events:
+            return self._events.pop()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_an_exchange_that_does_not_answer() -> None:
+    connection = Silent()
+    with pytest.raises(cp.RequestTimeout, match=r"did not answer a message within 0.01 s"):
+        await clock_difference(connection, 0.01)  # type: ignore[arg-type]
+    assert connection.sent == [cp.CancelOrder(0)]
