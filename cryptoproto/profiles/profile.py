@@ -10,6 +10,7 @@ from typing import Any, Final, Self, Unpack, cast
 from ..arguments import check_url
 from ..connection import ConnectCall, ConnectOverrides
 from ..exceptions import ConfigurationError, PasswordRequired
+from ..instruments import Instrument
 from ..keys import PrivateKey, PublicKey
 from ..wire import Protocol
 from .config_file import ConfigFile, check_name, default_path
@@ -156,6 +157,10 @@ class Profile:
             return PublicKey.load(self.values["server_key"])
         except ConfigurationError as error:
             raise self._named(error, "server_key") from error
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The instruments of the profile, in the order of the file."""
+        return tuple(Instrument(**rules) for rules in self.values.get("instruments", ()))
 
     def connect_arguments(self, **overrides: Unpack[ConnectOverrides]) -> ConnectCall:
         """The arguments for :func:`~cryptoproto.connect`; *overrides* count more than the profile.

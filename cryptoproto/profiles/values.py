@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from ..arguments import check_url
 from ..exceptions import ConfigurationError
+from ..instruments import Instrument
 
 __all__ = [
     "KEYS",
@@ -175,6 +176,10 @@ def _instruments(tables: list[dict[str, Any]], where: str) -> list[dict[str, Any
         if checked["trade_pair"] in pairs:
             raise ConfigurationError(f"{here}: {checked['trade_pair']} has an instrument above already")
         pairs.add(checked["trade_pair"])
+        try:
+            Instrument(**checked)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{here}: {error}") from None
         instruments.append(checked)
     return instruments
 

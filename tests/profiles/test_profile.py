@@ -211,6 +211,13 @@ def test_a_profile_is_exclusive_unless_it_is_told_otherwise(path: Path) -> None:
     assert not cp.Profile.load("paper", path=path).connect_arguments()["exclusive"]
 
 
+def test_the_profile_gives_instruments(path: Path) -> None:
+    assert cp.Profile.load("paper", path=path).instruments() == ()
+    extend(path, "[[profiles.paper.instruments]]\ntrade_pair = 'BTC_USD'\ntick_size = 0.01\nmin_amount = '0.5'")
+    (instrument,) = cp.Profile.load("paper", path=path).instruments()
+    assert instrument == cp.Instrument("BTC_USD", tick_size="0.01", min_amount="0.5")
+
+
 def test_an_address_that_is_not_encrypted_names_its_source(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = cp.Profile.load("paper", path=path, url="ws://api.example.com")
     with pytest.raises(cp.ConfigurationError, match="not encrypted by TLS") as caught:
