@@ -85,7 +85,7 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
-from .instruments import Instrument
+from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
 from .market_data import (
     FeedArguments,
@@ -97,6 +97,7 @@ from .market_data import (
     MarketData,
     MarketUpdate,
     OrderBook,
+    fetch_instruments,
 )
 from .messages import (
     AmountLike,
@@ -109,6 +110,7 @@ from .messages import (
     CancelAllOrders,
     CancelOrder,
     DepositTransactionAccepted,
+    InstrumentRules,
     InsufficientFunds,
     Message,
     OpenOrder,
@@ -138,6 +140,7 @@ from .messages import (
     TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     Unknown,
     UserBalanceRequest,
@@ -171,6 +174,7 @@ __all__ = [
     "Backoff",
     "Balance",
     "BalanceDifference",
+    "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
     "BuyOrderClosed",
@@ -210,6 +214,7 @@ __all__ = [
     "HistoryRewound",
     "IdentityInUse",
     "Instrument",
+    "InstrumentRules",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",
@@ -217,6 +222,7 @@ __all__ = [
     "InvalidSequence",
     "JournalError",
     "Level",
+    "LimitedOrder",
     "Listener",
     "LoginRefused",
     "MarketData",
@@ -237,6 +243,7 @@ __all__ = [
     "OrderDifference",
     "OrderFilled",
     "OrderInvalid",
+    "OrderLimits",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderNotOpen",
@@ -294,6 +301,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Transport",
     "TransportKind",
@@ -309,4 +317,5 @@ __all__ = [
     "WithdrawalTransactionAccepted",
     "__version__",
     "connect",
+    "fetch_instruments",
 ]

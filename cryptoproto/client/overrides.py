@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, TypedDict, Unpack, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, TypedDict, Unpack, cast
 
 from ..connection import ConnectCall, ConnectOverrides
+from ..instruments import Instrument, OrderLimits
 from ..profiles import Profile
 from ..reconnect import Backoff
 from .store import Store
@@ -13,11 +15,16 @@ from .store import Store
 __all__ = ["ClientCall", "ClientOverrides", "client_arguments"]
 
 
+_AS_THEY_ARE: Final = ("store", "resend", "order_rate")
+
+
 class _OwnArguments(TypedDict, total=False):
     store: str | os.PathLike[str] | Store | None
     resend: Literal["never", "once"]
     order_rate: float | None
     backoff: Backoff | None
+    instruments: Iterable[Instrument] | Mapping[str, Instrument] | None
+    limits: OrderLimits | None
 
 
 class ClientOverrides(ConnectOverrides, _OwnArguments, total=False):
@@ -35,7 +42,11 @@ def client_arguments(profile: Profile, **overrides: Unpack[ClientOverrides]) -> 
         ConfigurationError: something is missing, or a file cannot be used.
     """
     of_client = _OwnArguments.__annotations__
-    own = {key: value for key, value in profile.values.items() if key in of_client}
+    own: dict[str, Any] = {key: profile.values[key] for key in _AS_THEY_ARE if key in profile.values}
+    if "instruments" in profile.values:
+        own["instruments"] = profile.instruments()
+    if "limits" in profile.values and "limits" not in overrides:
+        own["limits"] = profile.order_limits()
     given: dict[str, Any] = {key: value for key, value in overrides.items() if key not in of_client}
     arguments = profile.connect_arguments(**cast("ConnectOverrides", given))
     own |= {key: value for key, value in overrides.items() if key in of_client}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .arguments import FeedArguments, FeedCall, FeedOverrides, feed_arguments
 from .book import Level, OrderBook
 from .feed import MarketData
+from .fetch_instruments import fetch_instruments
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate
 
@@ -19,4 +20,5 @@ __all__ = [
     "MarketUpdate",
     "OrderBook",
     "feed_arguments",
+    "fetch_instruments",
 ]

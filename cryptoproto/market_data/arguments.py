@@ -6,12 +6,11 @@ import ssl as ssl_module
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypedDict, Unpack, cast
 
-from ..exceptions import ConfigurationError
 from ..profiles import Profile
 from ..reconnect.backoff import Backoff
 from ..transport import TransportKind, TransportOpener
 
-__all__ = ["FeedArguments", "FeedCall", "FeedOverrides", "feed_arguments", "kept_pairs"]
+__all__ = ["FeedArguments", "FeedCall", "FeedOverrides", "feed_arguments"]
 
 _OF_PROFILE: Final = ("transport", "insecure", "open_timeout", "ping_interval", "ping_timeout")
 
@@ -57,14 +56,3 @@ def feed_arguments(profile: Profile, **overrides: Unpack[FeedOverrides]) -> Feed
     if "url" not in overrides:
         arguments["url"] = profile.address("market_data_url", insecure=overrides.get("insecure"))
     return cast("FeedCall", arguments | overrides)
-
-
-def kept_pairs(pairs: Iterable[str] | None) -> frozenset[str] | None:
-    """The argument *pairs* as a set; ``None`` = all.
-
-    Raises:
-        ConfigurationError: it is a single text, which would be taken for a list of letters.
-    """
-    if isinstance(pairs, str):
-        raise ConfigurationError(f"pairs={pairs!r} must be a list of pairs: write [{pairs!r}]")
-    return None if pairs is None else frozenset(pairs)

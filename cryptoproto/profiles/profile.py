@@ -10,7 +10,7 @@ from typing import Any, Final, Self, Unpack, cast
 from ..arguments import check_url
 from ..connection import ConnectCall, ConnectOverrides
 from ..exceptions import ConfigurationError, PasswordRequired
-from ..instruments import Instrument
+from ..instruments import BookSource, Instrument, OrderLimits
 from ..keys import PrivateKey, PublicKey
 from ..wire import Protocol
 from .config_file import ConfigFile, check_name, default_path
@@ -161,6 +161,28 @@ class Profile:
     def instruments(self) -> tuple[Instrument, ...]:
         """The instruments of the profile, in the order of the file."""
         return tuple(Instrument(**rules) for rules in self.values.get("instruments", ()))
+
+    def order_limits(self, *, book: BookSource | None = None) -> OrderLimits | None:
+        """The pre-trade limits of the profile, ``None`` if it has none.
+
+        Args:
+            book: the book for ``price_band``, as for :class:`~cryptoproto.OrderLimits`; not used without a band.
+
+        Raises:
+            ConfigurationError: the limits contradict each other, or ``price_band`` is set and *book* is not given.
+        """
+        limits = self.values.get("limits")
+        if limits is None:
+            return None
+        source = self.sources["limits"]
+        if "price_band" in limits and book is None:
+            raise ConfigurationError(
+                f"price_band of {source} needs a book: pass limits=profile.order_limits(book=feed), with a MarketData"
+            )
+        try:
+            return OrderLimits(**limits, book=book if "price_band" in limits else None)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{source}: {error}") from None
 
     def connect_arguments(self, **overrides: Unpack[ConnectOverrides]) -> ConnectCall:
         """The arguments for :func:`~cryptoproto.connect`; *overrides* count more than the profile.

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self, TypeVar, Unpack
 
 from .. import market_data as asynchronous
+from ..instruments import Instrument
 from ..market_data import FeedArguments, FeedOverrides, FeedStateChange, MarketUpdate, OrderBook, feed_arguments
 from ..messages import AnonymousTrade
 from ..profiles import Profile
@@ -92,6 +93,11 @@ class MarketData:
     def last_trade(self, trade_pair: str) -> AnonymousTrade | None:
         """The latest trade of a pair; ``None`` before the first."""
         return self._feed.last_trade(trade_pair)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules of the kept pairs, by pair, as last published."""
+        return self._feed.instruments
 
     @property
     def enabled_pairs(self) -> frozenset[str]:

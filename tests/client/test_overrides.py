@@ -67,6 +67,36 @@ def test_the_profile_gives_the_arguments_and_overrides_replace_them(path: Path) 
     assert arguments["max_queue"] == 5
 
 
+def add_rules(path: Path) -> None:
+    """Add an instrument and a limit to the profile."""
+    rules = """
+        [[profiles.paper.instruments]]
+        trade_pair = "BTC_USD"
+        tick_size = 0.5
+        [profiles.paper.limits]
+        max_amount = 2
+        """
+    path.write_text(path.read_text() + rules)
+
+
+def test_instruments_and_limits_are_objects(path: Path) -> None:
+    add_rules(path)
+    profile = cp.Profile.load("paper", url="ws://127.0.0.1:1")
+    arguments = client_arguments(profile)
+    assert arguments["instruments"] == (cp.Instrument("BTC_USD", tick_size="0.5"),)
+    assert repr(arguments["limits"]) == repr(cp.OrderLimits(max_amount=2))
+    arguments = client_arguments(profile, instruments=None, limits=None)
+    assert (arguments["instruments"], arguments["limits"]) == (None, None)
+
+
+async def test_orders_are_checked_against_the_profile(path: Path) -> None:
+    add_rules(path)
+    client = cp.Client.from_profile("paper", url="ws://127.0.0.1:1")
+    for amount, price, words in (("1", "10.25", "tick"), ("3", "10", "max_amount")):
+        with pytest.raises(cp.OrderInvalid, match=words):
+            await client.place("BTC_USD", "buy", amount=amount, price=price, wait=False)
+
+
 async def test_a_client_of_a_profile_and_of_the_environment(
     path: Path, alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

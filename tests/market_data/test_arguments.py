@@ -11,7 +11,6 @@ import cryptoproto as cp
 from cryptoproto import sync
 from cryptoproto.exchange import Exchange
 from cryptoproto.market_data import feed_arguments
-from cryptoproto.market_data.arguments import kept_pairs
 from cryptoproto.market_data.link import FeedOptions
 from tests.support.config import clear_environment, write_config
 
@@ -60,13 +59,6 @@ def test_an_address_that_is_missing_or_not_encrypted() -> None:
     with pytest.raises(cp.ConfigurationError, match="use wss://"):
         feed_arguments(profile)
     assert feed_arguments(profile, insecure=True)["url"] == "ws://md.example.com"
-
-
-def test_a_single_pair_is_no_list_of_pairs() -> None:
-    with pytest.raises(cp.ConfigurationError, match=r"write \['BTC_USD'\]"):
-        kept_pairs("BTC_USD")
-    assert kept_pairs(None) is None
-    assert kept_pairs(["BTC_USD"]) == frozenset({"BTC_USD"})
 
 
 async def test_feeds_of_a_profile_and_of_the_environment(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -218,6 +218,29 @@ def test_the_profile_gives_instruments(path: Path) -> None:
     assert instrument == cp.Instrument("BTC_USD", tick_size="0.01", min_amount="0.5")
 
 
+def test_the_profile_gives_limits(path: Path) -> None:
+    assert cp.Profile.load("paper", path=path).order_limits() is None
+    extend(path, "[profiles.paper.limits]\npairs = ['BTC_USD']\nmax_value = {BTC_USD = 100}\nmax_amount = 0.5")
+    profile = cp.Profile.load("paper", path=path)
+    limits = profile.order_limits()
+    assert limits is not None
+    expected = cp.OrderLimits(pairs=["BTC_USD"], max_value={"BTC_USD": "100"}, max_amount="0.5")
+    assert repr(limits) == repr(expected)
+    book = cp.OrderBook("BTC_USD")
+    assert repr(profile.order_limits(book=book)) == repr(expected)  # not needed without a band
+    extend(path, "price_band = 0.05")
+    profile = cp.Profile.load("paper", path=path)
+    with pytest.raises(cp.ConfigurationError, match=r"price_band of limits in \[profiles.paper\] of .* needs a book"):
+        profile.order_limits()
+    assert repr(profile.order_limits(book=book)) != repr(expected)
+
+
+def test_limits_that_cannot_be_used_name_their_profile(path: Path) -> None:
+    extend(path, "[profiles.paper.limits]\nmax_value = {BTCUSD = 100}")
+    with pytest.raises(cp.ConfigurationError, match=r"limits in \[profiles.paper\] of .*BTCUSD"):
+        cp.Profile.load("paper", path=path).order_limits()
+
+
 def test_an_address_that_is_not_encrypted_names_its_source(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = cp.Profile.load("paper", path=path, url="ws://api.example.com")
     with pytest.raises(cp.ConfigurationError, match="not encrypted by TLS") as caught:
