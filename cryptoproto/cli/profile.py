@@ -15,7 +15,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, PasswordRequired
 from ..keys import PrivateKey, PublicKey
 from ..messages import plain
-from ..profiles import ConfigFile, Profile, default_path
+from ..profiles import VARIABLES, ConfigFile, Profile, default_path
 from ..version import __version__
 from .exit_codes import ExitCode
 from .options import Json, TakeOver, Timeout, run
@@ -148,10 +148,10 @@ def show(name: Name, config: Config = None, json: Json = False) -> None:
             }
         )
         return
-    shown = table(f"Profile {escape(name)}", "key", "value", "from")
+    shown = table(escape(f"[profiles.{name}] of {profile.path}"), "key", "value", "from")
     for key, value in settings.items():
-        source = profile.sources[key].removeprefix(f"{key} in ")
-        shown.add_row(f"[bold]{key}[/]", escape(_text(value)), f"[dim]{escape(source)}[/]")
+        source = profile.sources[key] if profile.sources[key] == VARIABLES.get(key) else "the file"
+        shown.add_row(f"[bold]{key}[/]", escape(_text(value)), f"[dim]{source}[/]")
     console.print(shown)
     for key, (fingerprint, reason) in fingerprints.items():
         text = fingerprint or f"[yellow]not known:[/] {escape(reason)}"

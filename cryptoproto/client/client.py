@@ -101,7 +101,11 @@ class Client:
     def from_profile(
         cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[ClientOverrides]
     ) -> Self:
-        """A client for a profile; *path* and errors as for :meth:`Profile.load <cryptoproto.Profile.load>`."""
+        """A client for a profile; *path* and errors as for :meth:`Profile.load <cryptoproto.Profile.load>`.
+
+        Other arguments count more than the profile. ``exclusive`` is true unless the profile or an argument says
+        otherwise.
+        """
         return cls(**client_arguments(Profile.load(name, path=path), **overrides))
 
     @classmethod

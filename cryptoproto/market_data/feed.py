@@ -101,7 +101,10 @@ class MarketData:
     def from_profile(
         cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[FeedOverrides]
     ) -> Self:
-        """A feed for a profile; *path* and errors as for :meth:`Profile.load <cryptoproto.Profile.load>`."""
+        """A feed for a profile; *path* and errors as for :meth:`Profile.load <cryptoproto.Profile.load>`.
+
+        Other arguments count more than the profile.
+        """
         return cls(**feed_arguments(Profile.load(name, path=path), **overrides))
 
     @classmethod
