@@ -15,7 +15,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, PasswordRequired
 from ..keys import PrivateKey, PublicKey
 from ..messages import plain
-from ..profiles import VARIABLES, ConfigFile, Profile, default_path
+from ..profiles import VARIABLES, ConfigFile, Profile, default_path, expanded
 from ..version import __version__
 from .exit_codes import ExitCode
 from .options import Json, TakeOver, Timeout, run
@@ -105,8 +105,8 @@ def list_profiles(config: Config = None, json: Json = False) -> None:
 
     Example: [bold]cryptoproto profile list[/]
     """
-    path = config or default_path()
-    file = ConfigFile(path) if path.expanduser().exists() else ConfigFile(path, "")
+    path = Path(expanded(str(config or default_path()), "--config"))
+    file = ConfigFile(path) if path.exists() else ConfigFile(path, "")
     rows = [_summary(file, name) for name in file.names]
     if json:
         print_json(rows)
@@ -213,7 +213,7 @@ def _words(command: str | None) -> list[str] | None:
 
 
 def _absolute(path: Path | None) -> str | None:
-    return None if path is None else str(path.expanduser().absolute())
+    return None if path is None else str(Path(expanded(str(path), "a path")).absolute())
 
 
 def _summary(file: ConfigFile, name: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from ..exceptions import ConfigurationError
 from ..private_file import write_private
-from ..profiles import ConfigFile, check_name, check_values
+from ..profiles import ConfigFile, check_name, check_values, expanded
 
 __all__ = ["with_profile", "write_profile"]
 
@@ -36,7 +36,7 @@ def write_profile(path: Path, name: str, values: Mapping[str, Any], *, force: bo
             or written. It is unchanged.
     """
     check_name(name)
-    path = Path(os.path.realpath(path.expanduser()))  # a symbolic link stays one
+    path = Path(os.path.realpath(expanded(str(path), "the configuration file")))  # a symbolic link stays one
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

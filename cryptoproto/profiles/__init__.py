@@ -5,7 +5,7 @@ from __future__ import annotations
 from .config_file import ConfigFile, check_name, default_path
 from .environment import VARIABLES
 from .profile import Profile
-from .values import ProfileValues, check_values, joined
+from .values import ProfileValues, check_values, expanded, joined
 
 __all__ = [
     "VARIABLES",
@@ -15,5 +15,6 @@ __all__ = [
     "check_name",
     "check_values",
     "default_path",
+    "expanded",
     "joined",
 ]

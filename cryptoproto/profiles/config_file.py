@@ -15,21 +15,20 @@ import platformdirs
 
 from ..exceptions import ConfigurationError
 from .secrets import refuse_secrets
-from .values import check_values, did_you_mean
+from .values import PATHS, check_values, did_you_mean, expanded
 
 __all__ = ["ConfigFile", "check_name", "default_path"]
 
 _LARGEST: Final = 1 << 20
 _OTHERS_WRITE: Final = 0o022
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_PATHS: Final = ("key", "server_key", "store")
 
 
 def default_path(environment: Mapping[str, str] = os.environ) -> Path:
     """The file that ``CRYPTOPROTO_CONFIG`` names, or ``config.toml`` in the user's configuration folder."""
     given = environment.get("CRYPTOPROTO_CONFIG")
     if given:
-        return Path(given).expanduser()
+        return Path(expanded(given, "CRYPTOPROTO_CONFIG"))
     return platformdirs.user_config_path("cryptoproto", appauthor=False) / "config.toml"
 
 
@@ -66,19 +65,21 @@ class ConfigFile:
     text: str
 
     def __init__(self, path: str | os.PathLike[str], text: str | None = None) -> None:
-        self.path = Path(os.path.abspath(Path(path).expanduser()))
+        self.path = Path(os.path.abspath(expanded(os.fspath(path), "the configuration file")))
         self.text = _read(self.path) if text is None else text
         try:
             # Decimal: 0.01 has no exact binary form, and a tick size has to be exact.
             document = tomllib.loads(self.text, parse_float=Decimal)
+            refuse_secrets(document, str(self.path))
         except tomllib.TOMLDecodeError as error:
             message = str(error)
             raise ConfigurationError(f"{self.path} is not TOML: {message[:1].lower()}{message[1:]}") from None
         except RecursionError:
             raise ConfigurationError(f"{self.path} is not a configuration: it is nested too deeply") from None
+        except ConfigurationError:
+            raise
         except (ValueError, ArithmeticError):
             raise ConfigurationError(f"{self.path} is not a configuration: a number in it is too long") from None
-        refuse_secrets(document, str(self.path))
         self._tables = _profiles(document, self.path)
 
     @property
@@ -99,12 +100,13 @@ class ConfigFile:
             raise ConfigurationError(f"{self.path} has no profile {name!r}{hint}")
         values = check_values(self._tables[name], self.where(name))
         folder = self.path.parent
-        for key in _PATHS:
+        for key in PATHS:
             if key in values:
-                values[key] = str(folder / Path(values[key]).expanduser())
+                values[key] = str(folder / values[key])
         command = values.get("password_command")
         if command and os.sep in command[0]:
-            values["password_command"] = [str(folder / Path(command[0]).expanduser()), *command[1:]]
+            program = expanded(command[0], f"password_command in {self.where(name)}")
+            values["password_command"] = [str(folder / program), *command[1:]]
         return values
 
     def where(self, name: str) -> str:

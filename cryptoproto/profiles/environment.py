@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from .values import check_value
@@ -30,12 +29,8 @@ def environment_values(environment: Mapping[str, str] = os.environ) -> dict[str,
     Raises:
         ConfigurationError: a variable cannot be used; the error names it.
     """
-    values = {
+    return {
         key: check_value(key, environment[variable], variable)
         for key, variable in VARIABLES.items()
         if environment.get(variable)
     }
-    for key in ("key", "server_key", "store"):
-        if key in values:
-            values[key] = str(Path(values[key]).expanduser())
-    return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Required, TypedDict, get_type_hints
 
 import msgspec
@@ -16,16 +17,18 @@ from ..instruments import Instrument
 
 __all__ = [
     "KEYS",
+    "PATHS",
     "InstrumentValues",
     "LimitValues",
     "ProfileValues",
     "check_value",
     "check_values",
     "did_you_mean",
+    "expanded",
     "joined",
 ]
 
-Text = Annotated[str, Meta(min_length=1, description="text in quotes")]
+Text = Annotated[str, Meta(pattern=r"\A[^\x00]+\Z", description="text in quotes")]
 Number = Annotated[float, Meta(gt=0, le=1e9, description="a number greater than zero")]
 Flag = Annotated[bool, Meta(description="true or false")]
 Words = Annotated[
@@ -94,6 +97,9 @@ class ProfileValues(TypedDict, total=False):
 
 _MOST_DIGITS: Final = 30
 
+PATHS: Final = ("key", "server_key", "store")
+"""The keys that hold the path of a file."""
+
 KEYS: Final[Mapping[str, Any]] = get_type_hints(ProfileValues, include_extras=True)
 _INSTRUMENT_KEYS: Final[Mapping[str, Any]] = {
     **get_type_hints(InstrumentValues, include_extras=True),
@@ -137,12 +143,26 @@ def check_value(key: str, value: object, source: str) -> Any:
         ConfigurationError: it cannot be used.
     """
     checked = _converted(value, KEYS[key], source)
+    if key in PATHS:
+        return expanded(checked, source)
     if key in ("url", "market_data_url"):
         try:
             check_url(checked, insecure=True)  # whether ws:// is allowed is known once all sources are read
         except ConfigurationError as error:
             raise ConfigurationError(f"{source}: {error}") from None
     return checked
+
+
+def expanded(path: str, source: str) -> str:
+    """*path* with the home folder in place of ``~``.
+
+    Raises:
+        ConfigurationError: it begins with ``~`` and a name that no user has.
+    """
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ConfigurationError(f"{source}: {path.partition('/')[0]} is not the home folder of a user") from None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

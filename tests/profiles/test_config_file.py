@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
 
 import platformdirs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.profiles.config_file import ConfigFile, default_path
@@ -84,6 +87,7 @@ def test_a_broken_profile_does_not_stop_the_others(path: Path) -> None:
         ("[profiles.paper", "is not TOML: expected ']' at the end of a table declaration (at end of document"),
         ("[profiles.paper]\nurl = 'a'\nurl = 'b'\n", "is not TOML: cannot overwrite a value (at line 3"),
         ("a = " + "[" * 100_000, "is not a configuration: it is nested too deeply"),
+        ("a." * 2_000 + "a = 1", "is not a configuration: it is nested too deeply"),
         ("a = " + "9" * 10_000, "{path} is not a configuration: a number in it is too long"),
         ("a = 1e99999999999999999999", "{path} is not a configuration: a number in it is too long"),
         ("profile.paper.url = 'a'", "unknown key 'profile' in {path}; did you mean 'profiles'?"),
@@ -115,6 +119,24 @@ def test_a_file_that_cannot_be_read(path: Path) -> None:
     path.write_bytes(b"#" * (1 << 20) + b"\n")
     with pytest.raises(cp.ConfigurationError, match="more than 1048576 bytes, too large for a configuration"):
         ConfigFile(path)
+
+
+LINES = (
+    "[profiles.paper]", "[[profiles.paper.instruments]]", "[profiles]", "[profiles.paper.limits]", "paper = 1",
+    "url = 'a'",
+    "url = 'wss://a.example'", "trade_pair = 'A_B'", "tick_size = nan", "tick_size = 0.1", "order_rate = inf",
+    "order_rate = 1e400", "key = '\\u0000'", "store = '~no-such-user/a'", "key = []", "exclusive = 2020-01-01",
+    "password_command = ['', 'a']", "password_command = [{}]", "limits = {max_value = {A_B = 1, B_C = 'x'}}", "'''",
+    "profiles.paper.url = {}", "max_amount = -1", "pairs = ['A_B', 1]",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(LINES) | st.text(max_size=20), max_size=8))
+def test_whatever_the_text_the_error_is_one_of_the_configuration(lines: list[str]) -> None:
+    with contextlib.suppress(cp.ConfigurationError):
+        file = ConfigFile("/a/config.toml", "\n".join(lines))
+        for name in file.names:
+            file.values(name)
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
@@ -152,6 +174,16 @@ class _WithoutModes:
 
     def __getattr__(self, name: str) -> object:
         return getattr(os, name)
+
+
+def test_a_home_folder_that_nobody_has(path: Path) -> None:
+    with pytest.raises(cp.ConfigurationError, match="CRYPTOPROTO_CONFIG: ~no-such-user is not the home folder"):
+        default_path({"CRYPTOPROTO_CONFIG": "~no-such-user/config.toml"})
+    with pytest.raises(cp.ConfigurationError, match="the configuration file: ~no-such-user is not"):
+        ConfigFile("~no-such-user/config.toml")
+    write_config(path, "[profiles.paper]\npassword_command = ['~no-such-user/ask']")
+    with pytest.raises(cp.ConfigurationError, match=r"password_command in .*: ~no-such-user is not"):
+        ConfigFile(path).values("paper")
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a.b", "ä", "x" * 65, "../x", "[red]"])

@@ -24,6 +24,8 @@ WHERE = "[profiles.paper] of /a/config.toml"
         ({"market_data_url": "example.com"}, "market_data_url in"),
         ({"client_id": 7}, f"client_id in {WHERE} must be text in quotes"),
         ({"key": ["a"]}, f"key in {WHERE} must be text in quotes"),
+        ({"key": "a\0b"}, f"key in {WHERE} must be text in quotes"),
+        ({"store": "~no-such-user/a"}, f"store in {WHERE}: ~no-such-user is not the home folder of a user"),
         ({"protocol": "v6"}, f'protocol in {WHERE} must be "signed" or "v5"'),
         ({"transport": "curl"}, f'transport in {WHERE} must be "auto", "websockets" or "picows"'),
         ({"resend": True}, f'resend in {WHERE} must be "never" or "once"'),
