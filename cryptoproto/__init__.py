@@ -23,6 +23,7 @@ from .client import (
     State,
     StateChange,
     Store,
+    TradingClient,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -301,6 +302,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingClient",
     "TradingRules",
     "TransactionInfo",
     "Transport",

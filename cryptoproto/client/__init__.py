@@ -10,6 +10,7 @@ from .overrides import ClientCall, ClientOverrides, client_arguments
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
+from .trading import TradingClient
 
 __all__ = [
     "BalanceDifference",
@@ -30,5 +31,6 @@ __all__ = [
     "State",
     "StateChange",
     "Store",
+    "TradingClient",
     "client_arguments",
 ]

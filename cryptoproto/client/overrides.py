@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from ..connection import ConnectCall, ConnectOverrides
 from ..instruments import Instrument, OrderLimits
@@ -12,10 +12,10 @@ from ..profiles import Profile
 from ..reconnect import Backoff
 from .store import Store
 
-__all__ = ["ClientCall", "ClientOverrides", "client_arguments"]
+__all__ = ["ClientCall", "ClientOverrides", "FromProfile", "client_arguments"]
 
 
-_AS_THEY_ARE: Final = ("store", "resend", "order_rate")
+_AS_THEY_ARE: Final = ("store", "resend", "order_rate", "cancel_on_exit")
 
 
 class _OwnArguments(TypedDict, total=False):
@@ -25,6 +25,7 @@ class _OwnArguments(TypedDict, total=False):
     backoff: Backoff | None
     instruments: Iterable[Instrument] | Mapping[str, Instrument] | None
     limits: OrderLimits | None
+    cancel_on_exit: bool
 
 
 class ClientOverrides(ConnectOverrides, _OwnArguments, total=False):
@@ -51,3 +52,37 @@ def client_arguments(profile: Profile, **overrides: Unpack[ClientOverrides]) -> 
     arguments = profile.connect_arguments(**cast("ConnectOverrides", given))
     own |= {key: value for key, value in overrides.items() if key in of_client}
     return cast("ClientCall", {**own, **arguments})
+
+
+class FromProfile:
+    """What makes clients from profiles: a base class of the client with ``await`` and of the one without."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **arguments: Unpack[ClientCall]) -> None: ...
+
+    @classmethod
+    def from_profile(
+        cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[ClientOverrides]
+    ) -> Self:
+        """A client for a profile.
+
+        Args:
+            name: its name: the configuration file has a table ``[profiles.NAME]``.
+            path: the file; ``config.toml`` in the user's configuration folder by default.
+            overrides: arguments of the client, which count more than the environment and the file. ``exclusive`` is
+                true unless the profile or an argument says otherwise.
+
+        Raises:
+            PasswordRequired: the private key is encrypted, and there is no password.
+            ConfigurationError: a file or a value cannot be used, or something is missing.
+        """
+        return cls(**client_arguments(Profile.load(name, path=path), **overrides))
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[ClientOverrides]) -> Self:
+        """A client for the variables ``CRYPTOPROTO_*``, and for the profile that ``CRYPTOPROTO_PROFILE`` names, if any.
+
+        Arguments and errors are those of :meth:`from_profile`.
+        """
+        return cls(**client_arguments(Profile.from_env(), **overrides))

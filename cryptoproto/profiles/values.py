@@ -86,6 +86,7 @@ class ProfileValues(TypedDict, total=False):
     exclusive: Flag
     resend: Resend
     order_rate: Number
+    cancel_on_exit: Flag
     open_timeout: Number
     request_timeout: Number
     ping_interval: Number

@@ -9,14 +9,14 @@ from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..arguments import redacted
-from ..client import ClientOverrides, StateChange, Store, client_arguments
+from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
+from ..client.overrides import FromProfile
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
-from ..profiles import Profile
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
@@ -33,7 +33,7 @@ Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.
 _CLOSE_TIMEOUT_S = 5.0
 
 
-class Client:
+class Client(FromProfile):
     """A client that lives as long as the script, with the arguments and methods of :class:`cryptoproto.Client`.
 
     ::
@@ -60,6 +60,7 @@ class Client:
         backoff: Backoff | None = None,
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
@@ -71,22 +72,11 @@ class Client:
             backoff=backoff,
             instruments=instruments,
             limits=limits,
+            cancel_on_exit=cancel_on_exit,
             **options,
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
-
-    @classmethod
-    def from_profile(
-        cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[ClientOverrides]
-    ) -> Self:
-        """A client for a profile; see :meth:`cryptoproto.Client.from_profile`."""
-        return cls(**client_arguments(Profile.load(name, path=path), **overrides))
-
-    @classmethod
-    def from_env(cls, **overrides: Unpack[ClientOverrides]) -> Self:
-        """A client for the variables ``CRYPTOPROTO_*``; see :meth:`cryptoproto.Client.from_env`."""
-        return cls(**client_arguments(Profile.from_env(), **overrides))
 
     # Starting and closing
 
@@ -155,6 +145,42 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
+    def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; see :meth:`cryptoproto.Client.replace`.
+
+        Ctrl-C interrupts the wait: what was not sent is not sent any more.
+        """
+        client = self._client()
+        if not isinstance(order, Order):
+            raise OrderInvalid(f"{order!r:.40} must be an Order; client.orders.get() finds one by its order id")
+        try:
+            new = self._thread.run(
+                lambda: client.replace(
+                    order._order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+                    timeout=timeout, wait=wait, pipelined=pipelined,
+                )
+            )  # fmt: skip
+        except OrderNotOpen as error:
+            error.order = order
+            raise
+        except ReplaceIncomplete as error:
+            error.order = order
+            if error.replacement is not None:
+                error.replacement = Order(self._thread, error.replacement)
+            raise
+        return Order(self._thread, new)
+
     def cancel(
         self,
         order: Order | int | None = None,
@@ -206,6 +232,11 @@ class Client:
     def instruments(self) -> Mapping[str, Instrument]:
         """The rules that were given to the client, by pair."""
         return self._now(lambda: self._client().instruments)
+
+    @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
 
     @property
     def known_balances(self) -> dict[str, Balance]:

@@ -35,6 +35,7 @@ def path(
         store = "alice.db"
         resend = "once"
         order_rate = 50
+        cancel_on_exit = true
         """
     monkeypatch.setenv("CRYPTOPROTO_CONFIG", str(tmp_path / "config.toml"))
     return write_config(tmp_path / "config.toml", text)
@@ -56,6 +57,7 @@ def test_the_profile_gives_the_arguments_and_overrides_replace_them(path: Path) 
     assert arguments["store"] == str(path.parent / "alice.db")
     assert arguments["resend"] == "once"
     assert arguments["order_rate"] == 50.0
+    assert arguments["cancel_on_exit"]
     assert arguments["exclusive"]
     backoff = cp.Backoff()
     arguments = client_arguments(profile, store=None, order_rate=None, backoff=backoff, exclusive=False, max_queue=5)
