@@ -16,7 +16,7 @@ from ..wire import Protocol
 from .config_file import ConfigFile, check_name, default_path
 from .environment import VARIABLES, environment_values
 from .password import find_password
-from .values import ProfileValues, check_value, joined
+from .values import ProfileValues, check_values, joined
 
 __all__ = ["Profile"]
 
@@ -80,7 +80,7 @@ class Profile:
             ConfigurationError: the file or a value cannot be used; the error names file, profile and key.
         """
         file = ConfigFile(default_path() if path is None else path)
-        given = {key: check_value(key, value, f"{key}=") for key, value in values.items()}
+        given = check_values(values, _WHERE_ARGUMENTS)
         where = file.where(check_name(name))
         layers = {where: file.values(name), "environment": environment_values(), _WHERE_ARGUMENTS: given}
         return cls(name, file.path, layers, where=where)
@@ -95,7 +95,7 @@ class Profile:
         name = os.environ.get("CRYPTOPROTO_PROFILE")
         if name:
             return cls.load(name, path=path, **values)
-        given = {key: check_value(key, value, f"{key}=") for key, value in values.items()}
+        given = check_values(values, _WHERE_ARGUMENTS)
         return cls(None, None, {"environment": environment_values(), _WHERE_ARGUMENTS: given}, where="the environment")
 
     def missing(self, *keys: str) -> list[str]:

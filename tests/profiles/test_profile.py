@@ -104,10 +104,14 @@ def test_a_variable_names_the_profile(path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_values_that_are_given_are_checked(path: Path) -> None:
-    with pytest.raises(cp.ConfigurationError, match="protocol= must be"):
+    with pytest.raises(cp.ConfigurationError, match="protocol in the arguments must be"):
         cp.Profile.load("paper", path=path, protocol="v6")  # type: ignore[arg-type]
-    with pytest.raises(cp.ConfigurationError, match="url=: 'x' is not a WebSocket address"):
+    with pytest.raises(cp.ConfigurationError, match="url in the arguments: 'x' is not a WebSocket address"):
         cp.Profile.from_env(url="x")
+    with pytest.raises(cp.ConfigurationError, match="unknown key 'sever_key' in the arguments; did you mean"):
+        cp.Profile.from_env(sever_key="a")  # type: ignore[call-arg]
+    with pytest.raises(cp.ConfigurationError, match="instrument 1 of the arguments has no trade_pair"):
+        cp.Profile.load("paper", path=path, instruments=[{}])
 
 
 # What is missing
