@@ -127,6 +127,7 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
+from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
 from .reconnect import (
     Backoff,
     Subscription,
@@ -232,6 +233,10 @@ __all__ = [
     "Protocol",
     "ProtocolError",
     "PublicKey",
+    "QuoteFailure",
+    "QuoteLevel",
+    "QuoteUpdate",
+    "Quotes",
     "RateLimited",
     "Report",
     "ReportStream",

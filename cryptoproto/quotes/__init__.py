@@ -1,0 +1,10 @@
+"""Two-sided quotes: the wanted levels, kept in the book with the fewest messages."""
+
+from __future__ import annotations
+
+from .levels import PairRules, QuoteLevel
+from .outcome import QuoteFailure, QuoteUpdate
+from .quotes import Quotes
+from .quoting_client import QuotingClient
+
+__all__ = ["PairRules", "QuoteFailure", "QuoteLevel", "QuoteUpdate", "Quotes", "QuotingClient"]
