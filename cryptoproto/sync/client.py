@@ -9,12 +9,12 @@ from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..arguments import redacted
-from ..client import Side, StateChange, Store, TimeInForce
+from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
@@ -108,11 +108,11 @@ class Client:
     def place(
         self,
         trade_pair: str,
-        side: Side,
+        side: Side | str,
         *,
         amount: AmountLike,
         price: AmountLike,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
         ttl: int = 0,
         client_order_id: int | None = None,
         timeout: float = 10.0,
@@ -132,11 +132,21 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
-    def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
+    def cancel(
+        self,
+        order: Order | int | None = None,
+        *,
+        order_id: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+    ) -> bool:
         """Cancel an order; see :meth:`cryptoproto.Client.cancel`."""
         client = self._client()
         what = order._order if isinstance(order, Order) else order
-        return self._thread.run(lambda: client.cancel(what, timeout=timeout, wait=wait))
+        return self._thread.run(
+            lambda: client.cancel(what, order_id=order_id, client_order_id=client_order_id, timeout=timeout, wait=wait)
+        )
 
     def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
         """Cancel every open order; see :meth:`cryptoproto.Client.cancel_all`."""

@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from ..client import Order as AsyncOrder
-from ..client import OrderStatus, Side, TimeInForce
+from ..client import OrderStatus
 from ..client.account.order_table import OrderTable as AsyncOrderTable
-from ..messages import OwnTrade
+from ..messages import OwnTrade, Side, TimeInForce
 from .loop_thread import LoopThread
 
 __all__ = ["Order", "OrderDifference", "OrderTable"]

@@ -16,7 +16,7 @@ from cryptoproto.client.account import Account
 from cryptoproto.client.link import Link
 from cryptoproto.client.metrics import Metrics
 from cryptoproto.client.order_entry import OrderEntry
-from cryptoproto.client.outcomes import Kind, OrderNotOpen, Pending
+from cryptoproto.client.outcomes import Kind, Pending
 from cryptoproto.client.reports import Reports
 from cryptoproto.client.states import State, StateChange
 from cryptoproto.client.store import OutboxEntry
@@ -748,7 +748,7 @@ async def test_a_cancel_that_cannot_be_remembered_is_not_sent() -> None:
 async def test_an_answer_that_comes_during_the_probe_is_the_answer() -> None:
     desk = Desk()
     desk.connection.on_request = lambda: desk.told(5, cp.OrderNotFound(7))
-    with pytest.raises(OrderNotOpen):
+    with pytest.raises(cp.OrderNotOpen):
         await desk.entry.submit(desk.submission(timeout=1.0), wait=True)
     assert desk.connection.given_up == []
 

@@ -11,10 +11,22 @@ from decimal import Context, Decimal
 from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
-from ...messages import AmountLike, OwnTrade, PlaceOrder, exact, plain
-from .terms import TERMS, Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
+from ...messages import (
+    AmountLike,
+    OwnTrade,
+    PlaceOrder,
+    Side,
+    TimeInForce,
+    check_id,
+    exact,
+    place_message,
+    plain,
+    to_side,
+    to_time_in_force,
+)
+from ...messages.terms import TERMS
 
-__all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
+__all__ = ["EXACT", "Order", "OrderStatus"]
 
 EXACT: Final = Context(prec=200, traps=[])
 """For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""

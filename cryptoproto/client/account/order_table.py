@@ -26,10 +26,11 @@ from ...messages import (
     SellOrderCancelled,
     SellOrderClosed,
     SellOrderPlaced,
+    Side,
     UserOrdersResponse,
 )
 from ...wire import ErrorType
-from .order import Order, OrderStatus, Side
+from .order import Order, OrderStatus
 
 __all__ = ["MAX_CLOSED", "OrderDifference", "OrderTable"]
 

@@ -9,13 +9,14 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.account.account import Account
-from cryptoproto.client.account.order import Order, OrderStatus, Side
+from cryptoproto.client.account.order import Order, OrderStatus
 from cryptoproto.client.account.order_table import OrderTable
 from cryptoproto.messages import (
     BuyOrderCancelled,
     BuyOrderClosed,
     OpenOrder,
     OwnTrade,
+    Side,
     decode,
     encode,
 )

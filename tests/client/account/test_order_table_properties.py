@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.client.account.account import Account
-from cryptoproto.client.account.order import Order, OrderStatus, Side
+from cryptoproto.client.account.order import Order, OrderStatus
 from cryptoproto.client.account.order_table import OrderTable
 from cryptoproto.exchange.commands import Private, Refused, Register, Submit
 from cryptoproto.exchange.engine import Engine
@@ -27,6 +27,7 @@ from cryptoproto.messages import (
     OrderAmountChanged,
     OwnTrade,
     PlaceOrder,
+    Side,
     Unknown,
     UserOrdersResponse,
     decode,
