@@ -131,7 +131,7 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
-from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
+from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate, QuotingClient
 from .reconnect import (
     Backoff,
     Subscription,
@@ -244,6 +244,7 @@ __all__ = [
     "QuoteLevel",
     "QuoteUpdate",
     "Quotes",
+    "QuotingClient",
     "RateLimited",
     "ReplaceIncomplete",
     "Report",

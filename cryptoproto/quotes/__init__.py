@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .levels import PairRules, QuoteLevel
+from .levels import QuoteLevel
 from .outcome import QuoteFailure, QuoteUpdate
 from .quotes import Quotes
 from .quoting_client import QuotingClient
 
-__all__ = ["PairRules", "QuoteFailure", "QuoteLevel", "QuoteUpdate", "Quotes", "QuotingClient"]
+__all__ = ["QuoteFailure", "QuoteLevel", "QuoteUpdate", "Quotes", "QuotingClient"]

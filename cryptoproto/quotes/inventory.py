@@ -7,10 +7,9 @@ from decimal import Decimal
 from typing import Final, NamedTuple
 
 from ..client import Order
-from ..client.account.order import EXACT
 from ..exceptions import ConfigurationError
-from ..messages import AmountLike
-from .levels import Side
+from ..instruments.grid import EXACT
+from ..messages import AmountLike, Side
 
 __all__ = ["Inventory", "InventoryLimits", "read_limits"]
 
@@ -110,17 +109,18 @@ class Inventory:
         return None if self._start is None else EXACT.add(self._start, self.filled(orders))
 
     def rooms(self, orders: Iterable[Order]) -> dict[Side, Decimal | None]:
-        """How much all bids, and all asks, may add up to; ``None`` = no limit."""
-        limits = self.limits
-        if not limits.are_set:
-            return dict.fromkeys(Side)
-        position = self.position(orders)
-        if position is None:
-            return dict.fromkeys(Side, _ZERO)
+        """How much all bids, and all asks, may add up to; ``None`` = no limit. Nothing before the position is known."""
+        position = self.position(orders) if self.limits.are_set else None
         return {
-            Side.BUY: None if limits.max_long is None else EXACT.subtract(limits.max_long, position),
-            Side.SELL: None if limits.max_short is None else EXACT.add(limits.max_short, position),
+            Side.BUY: _room(self.limits.max_long, position),
+            Side.SELL: _room(self.limits.max_short, None if position is None else EXACT.minus(position)),
         }
+
+
+def _room(limit: Decimal | None, position: Decimal | None) -> Decimal | None:
+    if limit is None:
+        return None
+    return _ZERO if position is None else EXACT.subtract(limit, position)
 
 
 def _net(order: Order) -> Decimal:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from ..client.account import Side
-from ..client.account.order import EXACT
 from ..exceptions import OrderInvalid
-from ..messages import AmountLike, exact, plain
+from ..instruments import Instrument
+from ..instruments.grid import EXACT
+from ..messages import AmountLike, Side, exact, plain
 
-__all__ = ["Granularity", "Ladder", "PairRules", "QuoteLevel", "Side", "Wanted", "crosses", "read_levels", "total"]
+__all__ = ["Granularity", "Ladder", "QuoteLevel", "Wanted", "crosses", "read_levels", "total"]
 
 _ZERO: Final = Decimal(0)
 
@@ -35,53 +35,23 @@ class QuoteLevel(msgspec.Struct, frozen=True):
     amount: Decimal
 
 
-class PairRules(Protocol):
-    """The rules of a pair; :class:`~cryptoproto.Instrument` has them."""
-
-    @property
-    def min_amount(self) -> Decimal:
-        """The smallest amount."""
-        ...
-
-    @property
-    def min_value(self) -> Decimal:
-        """The smallest amount x price."""
-        ...
-
-    def round_price(self, price: Decimal, side: Side) -> Decimal:
-        """*price* on the grid: a bid is rounded down, an ask up."""
-        ...
-
-    def round_amount(self, amount: Decimal) -> Decimal:
-        """*amount* rounded down to whole lots."""
-        ...
-
-    def check(self, side: Side, amount: Decimal, price: Decimal) -> None:
-        """Raise OrderInvalid if there can be no such order."""
-        ...
-
-
 class Granularity(NamedTuple):
     """How exactly wanted and open amounts have to agree.
 
     Attributes:
+        instrument: the rules of the pair; a difference that cannot be placed stays.
         tolerance: so much may be missing at a price.
-        rules: those of the pair; a difference that cannot be placed stays.
     """
 
+    instrument: Instrument
     tolerance: Decimal = _ZERO
-    rules: PairRules | None = None
 
     def is_negligible(self, price: Decimal, missing: Decimal) -> bool:
         """Whether *missing* is not made up at *price*."""
-        if missing <= self.tolerance:
-            return True
-        rules = self.rules
-        return rules is not None and (missing < rules.min_amount or EXACT.multiply(missing, price) < rules.min_value)
-
-    def round_amount(self, amount: Decimal) -> Decimal:
-        """*amount* rounded down to what can be placed."""
-        return amount if self.rules is None else self.rules.round_amount(amount)
+        rules = self.instrument
+        return (
+            missing <= self.tolerance or missing < rules.min_amount or EXACT.multiply(missing, price) < rules.min_value
+        )
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -112,14 +82,14 @@ def crosses(side: Side, price: Decimal, other: Decimal) -> bool:
 def read_levels(
     bids: Iterable[tuple[AmountLike, AmountLike]],
     asks: Iterable[tuple[AmountLike, AmountLike]],
-    rules: PairRules | None = None,
+    instrument: Instrument,
 ) -> Wanted:
     """The levels that a user has written as ``(price, amount)``. Levels that come to lie at one price are added up.
 
     Args:
         bids: what to buy.
         asks: what to sell.
-        rules: rounds a bid down, an ask up and an amount down.
+        instrument: rounds a bid down, an ask up and an amount down.
 
     Raises:
         OrderInvalid: a price or an amount is not a decimal number greater than zero, or a bid is as high as an ask.
@@ -129,17 +99,16 @@ def read_levels(
         ladder: Ladder = {}
         for level in levels:
             price, amount = _read_level(side, level)
-            if rules is not None:
-                try:
-                    price, amount = rules.round_price(price, side), rules.round_amount(amount)
-                except OrderInvalid as error:
-                    wanted.refused.append((QuoteLevel(side, price, amount), error))
-                    continue
+            try:
+                price = _unless_equal(instrument.round_price(price, side), price)
+                amount = _unless_equal(instrument.round_amount(amount), amount)
+            except OrderInvalid as error:
+                wanted.refused.append((QuoteLevel(side, price, amount), error))
+                continue
             ladder[price] = EXACT.add(ladder.get(price, _ZERO), amount)
         for price in sorted(ladder, reverse=side is Side.BUY):
             try:
-                if rules is not None:
-                    rules.check(side, ladder[price], price)
+                instrument.check(side, ladder[price], price)
             except OrderInvalid as error:
                 wanted.refused.append((QuoteLevel(side, price, ladder[price]), error))
             else:
@@ -158,3 +127,8 @@ def _read_level(side: Side, level: object) -> tuple[Decimal, Decimal]:
         raise OrderInvalid(f"{name} {level!r:.80} must be a pair of price and amount")
     price, amount = level
     return exact(price, f"price of a {name}", OrderInvalid), exact(amount, f"amount of a {name}", OrderInvalid)
+
+
+def _unless_equal(rounded: Decimal, given: Decimal) -> Decimal:
+    """*rounded*, or *given* with as many zeroes as it was written with."""
+    return given if rounded == given else rounded

@@ -6,7 +6,7 @@ import msgspec
 
 from ..client import Order
 from ..exceptions import CryptoprotoError
-from ..messages import plain
+from ..instruments.grid import shown
 from .levels import QuoteLevel
 
 __all__ = ["QuoteFailure", "QuoteUpdate"]
@@ -51,7 +51,7 @@ class QuoteUpdate(msgspec.Struct, frozen=True):
     def __str__(self) -> str:
         counts = f"{len(self.placed)} placed, {len(self.cancelled)} cancelled, {len(self.kept)} kept"
         causes = "; ".join(
-            f"{each.level.side.value} {plain(each.level.amount)} at {plain(each.level.price)}: {each.error}"
+            f"{each.level.side.value} {shown(each.level.amount)} at {shown(each.level.price)}: {each.error}"
             for each in self.failed
         )
         return f"{counts}, {len(self.failed)} failed ({causes})" if causes else counts

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from ..client.account.order import EXACT
-from .levels import Granularity, Ladder, QuoteLevel, Side, crosses, total
+from ..instruments.grid import EXACT
+from ..messages import Side
+from .levels import Granularity, Ladder, QuoteLevel, crosses, total
 
 __all__ = ["Certainty", "OpenQuote", "Plan", "limited", "make_plan"]
 
@@ -115,7 +116,7 @@ def _plan_price(
     plan.keep.extend(kept)
     plan.cancel.extend(quote for quote in candidates if quote not in kept)
     missing = EXACT.subtract(room, total(quote.counts for quote in kept))
-    return _ZERO if granularity.is_negligible(price, missing) else granularity.round_amount(missing)
+    return _ZERO if granularity.is_negligible(price, missing) else granularity.instrument.round_amount(missing)
 
 
 def _choose(quotes: list[OpenQuote], price: Decimal, room: Decimal, granularity: Granularity) -> Sequence[OpenQuote]:
@@ -169,7 +170,7 @@ def limited(levels: Ladder, room: Decimal | None, granularity: Granularity) -> L
     kept: Ladder = {}
     for price, amount in levels.items():
         if amount > room:
-            amount = granularity.round_amount(max(room, _ZERO))
+            amount = granularity.instrument.round_amount(max(room, _ZERO))
         if amount <= _ZERO:
             break
         kept[price] = amount

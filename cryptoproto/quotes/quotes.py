@@ -11,16 +11,17 @@ from typing import Final, Self
 
 from ..arguments import check_seconds
 from ..client import Order, State, StateChange
-from ..client.account.order import EXACT
 from ..exceptions import ClientClosed, ConfigurationError, CryptoprotoError
+from ..instruments import Instrument, split_pair
+from ..instruments.grid import EXACT
 from ..messages import AmountLike
 from .inventory import Inventory, read_amount, read_limits
-from .levels import Granularity, PairRules, Wanted, read_levels
+from .levels import Granularity, Wanted, read_levels
 from .open_quotes import OpenQuotes
 from .outcome import QuoteUpdate
 from .ownership import Ownership
-from .requote import Requote
 from .quoting_client import QuotingClient
+from .requote import Requote
 
 __all__ = ["Quotes"]
 
@@ -48,7 +49,7 @@ class Quotes:
     Args:
         client: a :class:`~cryptoproto.Client`.
         trade_pair: ``"BTC_USD"``.
-        instrument: rounds prices passively (a bid down, an ask up) and amounts down.
+        instrument: rounds prices passively (a bid down, an ask up) and amounts down; by default to eight decimals.
         max_long: the largest position, in the base currency; ``None`` = no limit. Bids that would exceed it if all
             were filled are cut, the worst first.
         max_short: the largest negative position, as a positive number; the same for asks.
@@ -71,7 +72,7 @@ class Quotes:
         client: QuotingClient,
         trade_pair: str,
         *,
-        instrument: PairRules | None = None,
+        instrument: Instrument | None = None,
         max_long: AmountLike | None = None,
         max_short: AmountLike | None = None,
         flat_at: AmountLike | None = None,
@@ -85,9 +86,11 @@ class Quotes:
         check_seconds("timeout", timeout)
         if max_age is not None:
             check_seconds("max_age", max_age)
-        self._base = base_currency(trade_pair)
+        self._base, _ = split_pair(trade_pair)
         self._client = client
-        self._instrument = instrument
+        self._instrument = instrument or Instrument(trade_pair)
+        if self._instrument.trade_pair != trade_pair:
+            raise ConfigurationError(f"the quotes are for {trade_pair}, and the instrument is {instrument}")
         self._max_age = max_age
         self._cancel_on_exit = cancel_on_exit
         self._inventory = Inventory(trade_pair, read_limits(max_long, max_short, flat_at))
@@ -98,7 +101,7 @@ class Quotes:
             trade_pair,
             self._open,
             self._inventory,
-            Granularity(read_amount("tolerance", tolerance), instrument),
+            Granularity(self._instrument, read_amount("tolerance", tolerance)),
             timeout,
             self._wake.set,
         )
@@ -303,7 +306,7 @@ class Quotes:
         self._is_ready = True
         if self._set_at is not None:
             if self._max_age is not None and asyncio.get_running_loop().time() - self._set_at > self._max_age:
-                self._requote.want(read_levels((), ()))
+                self._requote.want(read_levels((), (), self._instrument))
             self._requote.retry()
             self._is_due = True
         self._resumed.set()
@@ -323,15 +326,3 @@ class Quotes:
         whole = Decimal(0) if balance is None else EXACT.add(balance.available, balance.on_hold)
         self._inventory.compare(whole, self._client.orders)
         return True
-
-
-def base_currency(trade_pair: str) -> str:
-    """The currency that is bought and sold.
-
-    Raises:
-        ConfigurationError: *trade_pair* does not name two currencies.
-    """
-    base, _, quote = trade_pair.partition("_") if isinstance(trade_pair, str) else ("", "", "")
-    if not base or not quote:
-        raise ConfigurationError(f'trade pair {trade_pair!r:.60} must name two currencies, like "BTC_USD"')
-    return base

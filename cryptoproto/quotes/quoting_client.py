@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from ..client import Order, StateChange
-from ..messages import AmountLike, Balance
+from ..messages import AmountLike, Balance, Side
 from ..reconnect import Subscription
-from .levels import Side
 
 __all__ = ["Orders", "QuotingClient"]
 

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from ..client import Order, State
-from ..client.account.order import EXACT
 from ..exceptions import ClientClosed, CryptoprotoError, OutcomeUnknown, RequestNotSent
+from ..instruments.grid import EXACT
+from ..messages import Side
 from .inventory import Inventory
-from .levels import Granularity, Ladder, QuoteLevel, Side, Wanted
+from .levels import Granularity, Ladder, QuoteLevel, Wanted
 from .open_quotes import OpenQuotes, Placement
 from .outcome import Progress, QuoteUpdate
 from .plan import Plan, limited, make_plan

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cryptoproto.client import Side
+from cryptoproto import Instrument, Side
 from cryptoproto.quotes.levels import Granularity, Ladder, QuoteLevel, crosses
 from cryptoproto.quotes.plan import Certainty, OpenQuote, Plan, limited, make_plan
 from tests.support.quoting import BUY, SELL, ladders, open_quote
 
-EXACTLY = Granularity()
+BTC_USD = Instrument("BTC_USD")
+EXACTLY = Granularity(BTC_USD)
 OPEN, UNCERTAIN, CANCELLING = Certainty.OPEN, Certainty.UNCERTAIN, Certainty.CANCELLING
 
 
@@ -105,7 +106,7 @@ def test_of_very_many_orders_at_one_price_the_smallest_are_kept() -> None:
 
 
 def test_a_tolerance_is_for_what_is_missing_only() -> None:
-    about = Granularity(Decimal("0.1"))
+    about = Granularity(BTC_USD, Decimal("0.1"))
     for remaining, kept in (("1", True), ("0.9", True), ("1.01", False)):
         quote = open_quote(1, BUY, "100", remaining)
         plan = make_plan(ladders({"100": "1"}), [quote], about)

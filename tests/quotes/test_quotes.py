@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
@@ -378,3 +379,52 @@ class Watch:
 
     def __call__(self, to: str) -> None:
         self.excesses += [each for each in self.amounts().items() if each[1] > self.most.get(each[0], 0)]
+
+
+@pytest.mark.parametrize("seed", range(8))
+@virtual
+async def test_limits_hold_whatever_happens(seed: int, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey) -> None:
+    """Random levels, takers and cuts: if all that is open were filled, the position would be within the limits."""
+    random = Random(seed)
+    exchange = Exchange(private_key=exchange_key, maker_fee=Decimal("0.001"))
+    line = Line(exchange)
+    excesses: list[Decimal] = []
+
+    def look(to: str) -> None:
+        base = exchange.balances("alice").balances["BTC"]
+        position = base.available + base.on_hold - 100
+        open_orders = resting(exchange)
+        bought = position + sum(Decimal(amount) for side, _, amount in open_orders if side == "buy")
+        sold = position - sum(Decimal(amount) for side, _, amount in open_orders if side == "sell")
+        if bought > 3 or sold < Decimal("-2.01"):  # fees are paid from the position
+            excesses.extend([bought, sold])
+        if random.random() < 0.01:
+            line.cut()
+
+    async def trade(bob: cp.Client) -> None:
+        while True:
+            side = random.choice(["buy", "sell"])
+            price = 200 if side == "buy" else 50
+            amount = Decimal(random.randint(1, 15)) / 10
+            await bob.place(PAIR, side, amount=amount, price=price, time_in_force="ioc")
+            await asyncio.sleep(random.random() / 100)
+
+    options: dict[str, Any] = {
+        "max_long": "3",
+        "max_short": "2",
+        "refill": bool(seed % 2),
+        "client": {"order_rate": 200},
+    }
+    async with trader(Line(exchange), alice_key, "bob") as bob, quoting(line, alice_key, **options) as (alice, quotes):
+        line.on_frame = look
+        trading = asyncio.ensure_future(trade(bob))
+        for _ in range(60):
+            middle = random.randint(95, 105)
+            bids = [(middle - each, str(random.randint(1, 3))) for each in random.sample(range(1, 4), 2)]
+            asks = [(middle + each, str(random.randint(1, 3))) for each in random.sample(range(1, 4), 2)]
+            await quotes.update(bids, asks)
+            await asyncio.sleep(random.random() / 50)
+        line.on_frame = None
+        trading.cancel()
+        assert sum(len(order.trades) for order in alice.orders) > 30
+    assert excesses == []

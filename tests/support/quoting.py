@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from cryptoproto.client import Side
+from cryptoproto import Side
 from cryptoproto.quotes.levels import Ladder
 from cryptoproto.quotes.plan import Certainty, OpenQuote
 
