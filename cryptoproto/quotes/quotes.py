@@ -316,7 +316,7 @@ class Quotes:
         while True:
             filled = self._inventory.filled(self._client.orders)
             try:
-                balances = await self._client.balances()
+                balances = await self._client.balances(wait=False)
             except CryptoprotoError as error:
                 logger.info("the position is not known yet: %s", error)
                 return False

@@ -45,7 +45,7 @@ class QuotingClient(Protocol):
         """The state now, and every change after it."""
         ...
 
-    async def balances(self) -> dict[str, Balance]:
+    async def balances(self, *, wait: bool) -> dict[str, Balance]:
         """The balances by currency, after every event before them."""
         ...
 

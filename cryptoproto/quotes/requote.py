@@ -15,7 +15,7 @@ from .inventory import Inventory
 from .levels import Granularity, Ladder, QuoteLevel, Wanted
 from .open_quotes import OpenQuotes, Placement
 from .outcome import Progress, QuoteUpdate
-from .plan import Plan, limited, make_plan
+from .plan import OpenQuote, Plan, limited, make_plan
 from .quoting_client import QuotingClient
 
 __all__ = ["Requote"]
@@ -94,18 +94,17 @@ class Requote:
         if self._fault is not None:
             raise self._fault
         plan = self._plan()
-        for quote in plan.cancel:
-            if isinstance(quote.key, Order):
-                self._try(quote.key, self._cancel, quote.key)
+        for order in _orders(plan.cancel):
+            self._try(order, self._cancel, order)
         for level in plan.place:
             self._try((level.side, level.price), self._place, level)
 
     def finish(self) -> QuoteUpdate:
         """What was done since the last call; nothing may wait for an answer."""
         plan = self._plan()
-        for quote in plan.cancel:
-            if quote.key not in self._tried and isinstance(quote.key, Order):
-                self._progress.failed(QuoteLevel(quote.side, quote.price, quote.remaining), quote.key, self._not_sent())
+        for order in _orders(plan.cancel):
+            if order not in self._tried:
+                self._progress.failed(_rest_of(order), order, self._not_sent())
         for level in (*plan.place, *plan.waiting):
             if (level.side, level.price) not in self._tried:
                 self._progress.failed(level, None, self._not_sent())
@@ -115,10 +114,9 @@ class Requote:
                 self._progress.failed(placement.level, self._quotes.order_of(placement), error)
         for level, refusal in self._wanted.refused:
             self._progress.failed(level, None, refusal)
-        kept = [quote.key for quote in plan.keep if isinstance(quote.key, Order)]
         progress, self._progress = self._progress, Progress()
         self._reported.clear()
-        return progress.result(kept, self._cut())
+        return progress.result(_orders(plan.keep), self._cut())
 
     async def stop(self) -> None:
         """End the calls that wait. The client reports what becomes of their messages."""
@@ -192,7 +190,7 @@ class Requote:
             cancelled = await self._client.cancel(order, timeout=self._timeout, wait=False)
         except CryptoprotoError as error:
             is_known = not isinstance(error, OutcomeUnknown)
-            self._failed(order, QuoteLevel(order.side, order.price, order.remaining), order, error)
+            self._failed(order, _rest_of(order), order, error)
         else:
             is_known = True
             if cancelled:
@@ -205,3 +203,12 @@ class Requote:
         may_work_later = isinstance(error, RequestNotSent | OutcomeUnknown) and not isinstance(error, ClientClosed)
         if not may_work_later:
             self._refused.add(step)
+
+
+def _orders(quotes: list[OpenQuote]) -> list[Order]:
+    """The orders of planned quotes; only those without an answer have none."""
+    return [quote.key for quote in quotes if isinstance(quote.key, Order)]
+
+
+def _rest_of(order: Order) -> QuoteLevel:
+    return QuoteLevel(order.side, order.price, order.remaining)

@@ -16,7 +16,7 @@ COARSE = cp.Instrument("BTC_USD", tick_size="0.5", lot_size="0.1", min_amount="0
 
 
 def test_levels_are_as_written_best_first() -> None:
-    wanted = read_levels([("99", 1), (Decimal(100), "2")], iter([["102", "1"], (101, "1")]), FREE)
+    wanted = read_levels([("99", 1), (Decimal(100), "2")], iter([("102", "1"), ("101", "1")]), FREE)
     assert wanted.sides == ladders({"100": "2", "99": "1"}, {"101": "1", "102": "1"})
     assert list(wanted.sides[SELL]) == [101, 102]
     assert str(next(iter(wanted.sides[BUY]))) == "100"

@@ -14,6 +14,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from tests.support.lines import Line, trader, until, until_state
+from tests.support.quoting import ScriptedClient
 from tests.support.virtual_time import virtual
 
 PAIR = "BTC_USD"
@@ -61,6 +62,18 @@ def resting(exchange: Exchange) -> list[tuple[str, str, str]]:
         for side, rows in (("buy", book.buy), ("sell", book.sell))
         for row in rows
     )
+
+
+def lose_the_answer(line: Line) -> None:
+    """Lose the link for good once an order is open."""
+
+    def cut(to: str) -> None:
+        if resting(line.exchange):
+            line.is_down = True
+            line.on_frame = None
+            line.cut()
+
+    line.on_frame = cut
 
 
 def sent(client: cp.Client) -> tuple[int, int]:
@@ -246,14 +259,7 @@ async def test_levels_that_are_too_old_are_cancelled_after_an_interruption(
 @virtual
 async def test_an_order_without_an_answer_is_not_doubled(line: Line, alice_key: cp.PrivateKey) -> None:
     async with quoting(line, alice_key, timeout=2) as (client, quotes):
-
-        def lose_the_answer(to: str) -> None:
-            if resting(line.exchange):
-                line.is_down = True
-                line.on_frame = None
-                line.cut()
-
-        line.on_frame = lose_the_answer
+        lose_the_answer(line)
         update = await quotes.update([BID])
         (failure,) = update.failed
         assert isinstance(failure.error, cp.OutcomeUnknown)
@@ -327,6 +333,71 @@ async def test_a_client_that_is_closed_for_good(line: Line, alice_key: cp.Privat
         await client.close()
         with pytest.raises(cp.ClientClosed):
             await quotes.update([BID])
+
+
+@virtual
+async def test_a_client_that_is_closed_during_an_update(line: Line, alice_key: cp.PrivateKey) -> None:
+    async with quoting(line, alice_key) as (client, quotes):
+        lose_the_answer(line)
+        update = asyncio.ensure_future(quotes.update([BID]))
+        await until(lambda: line.is_down)
+        await client.close()
+        with pytest.raises(cp.ClientClosed):
+            await update
+
+
+@virtual
+async def test_the_position_is_learned_with_the_next_connection(line: Line, alice_key: cp.PrivateKey) -> None:
+    async with trader(line, alice_key) as client:
+        line.cut_at = {line.frames + 2}  # the answer to the request for the balance
+        line.is_down = True
+        async with cp.Quotes(client, PAIR) as quotes:
+            assert quotes.position is None
+            assert len((await quotes.update([BID])).failed) == 1
+            line.is_down = False
+            await until_state(client, cp.State.LIVE)
+            await until(lambda: len(resting(line.exchange)) == 1)
+            assert quotes.position == 0
+
+
+@virtual
+async def test_a_balance_that_is_not_answered_is_asked_for_again() -> None:
+    client = ScriptedClient()
+    asked = 0
+
+    def fail() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise cp.RequestTimeout("no answer")
+
+    client.before_balance = fail
+    quotes = cp.Quotes(client, PAIR, cancel_on_exit=False)
+    await quotes.start()
+    assert asked == 2
+    await quotes.close()
+
+
+@virtual
+async def test_arguments_that_cannot_be_used() -> None:
+    client = ScriptedClient()
+    wrong: list[dict[str, Any]] = [
+        {"trade_pair": "BTC"}, {"instrument": cp.Instrument("ETH_USD")}, {"max_long": -1}, {"max_short": 0.5},
+        {"flat_at": "x"}, {"tolerance": -1}, {"tag": 0}, {"max_age": 0}, {"timeout": 0},
+    ]  # fmt: skip
+    for each in wrong:
+        with pytest.raises(cp.ConfigurationError):
+            cp.Quotes(client, **({"trade_pair": PAIR} | each))
+
+
+@virtual
+async def test_prices_are_rounded_passively(line: Line, alice_key: cp.PrivateKey) -> None:
+    instrument = cp.Instrument(PAIR, tick_size="0.5", lot_size="0.1", min_amount="0.1")
+    async with quoting(line, alice_key, instrument=instrument) as (_, quotes):
+        update = await quotes.update([("100.7", "1.09"), ("0.1", "1")], [("100.7", "1")])
+        assert resting(line.exchange) == [("buy", "100.5", "1"), ("sell", "101", "1")]
+        (failure,) = update.failed
+        assert isinstance(failure.error, cp.OrderInvalid)
 
 
 @virtual
