@@ -1,4 +1,4 @@
-"""The client that stays connected: orders with true outcomes, events exactly once and in order."""
+"""The client that stays connected: orders whose outcome is known, events once and in order."""
 
 from __future__ import annotations
 

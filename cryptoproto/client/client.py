@@ -266,7 +266,7 @@ class Client:
                 "pacing_depth": float(limiter.depth),
                 "pacing_hold_s": limiter.hold,
                 "throttling_hold_s": connection.hold if connection is not None else 0.0,
-                "open_orders": float(len(self._account.orders.open_orders())),
+                "open_orders": float(len(self._account.orders.open)),
                 "connected": float(connection is not None),
             },
         )
@@ -305,5 +305,5 @@ class Client:
         state, options = self._link.state, self._options
         return (
             f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
-            f"{len(self._account.orders.open_orders())} open orders>"
+            f"{len(self._account.orders.open)} open orders>"
         )

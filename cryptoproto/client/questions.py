@@ -57,4 +57,4 @@ class Questions:
     async def open_orders(self, timeout: float | None, wait: bool) -> list[Order]:
         """The open orders, after every event about them has been received."""
         await self.request(UserOrdersRequest(), timeout, wait)
-        return self._account.orders.open_orders()
+        return self._account.orders.open

@@ -235,7 +235,7 @@ class Client:
         where = f"<sync.Client {options.client_id} at {redacted(options.url)}"
         if client is None:
             return f"{where}, not started>"
-        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open_orders())}>"
+        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open)}>"
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:

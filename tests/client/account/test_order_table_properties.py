@@ -104,7 +104,7 @@ def steps(
 def listed(table: OrderTable) -> UserOrdersResponse:
     """The open orders of a table as the exchange would state them."""
     books: dict[str, OpenOrders] = {}
-    for order in table.open_orders():
+    for order in table.open:
         book = books.setdefault(order.trade_pair, OpenOrders(buy=[], sell=[]))
         assert order.order_id is not None
         row = OpenOrder(order.order_id, order.remaining, order.price, order.client_order_id)
@@ -255,6 +255,6 @@ def test_everything_happens_in_these_streams(tiny: bool) -> None:
     assert any(isinstance(order.error, cp.InsufficientFundsError) for order in orders)
 
 
-def test_registering_is_all_that_no_event_tells_of() -> None:
+def test_only_opening_balances_have_no_event() -> None:
     engine = Engine()
     assert engine.apply(Register("alice", {"USD": "5"}, 0)) == []
