@@ -54,7 +54,7 @@ class OpenQuotes:
 
     def orders(self) -> list[Order]:
         """The open ones, oldest first."""
-        return [order for order in self._client.orders.open_orders() if self._ownership.owns(order)]
+        return [order for order in self._client.orders.open if self._ownership.owns(order)]
 
     def view(self) -> list[OpenQuote]:
         """Everything that may be open, oldest first."""

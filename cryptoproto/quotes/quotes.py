@@ -14,10 +14,12 @@ from ..client import Order, State, StateChange
 from ..exceptions import ClientClosed, ConfigurationError, CryptoprotoError
 from ..instruments import Instrument, split_pair
 from ..instruments.grid import EXACT
+from ..market_data import OrderBook
 from ..messages import AmountLike
 from .inventory import Inventory, read_amount, read_limits
 from .levels import Granularity, Wanted, read_levels
 from .open_quotes import OpenQuotes
+from .others import middle_of_others
 from .outcome import QuoteUpdate
 from .ownership import Ownership
 from .quoting_client import QuotingClient
@@ -225,6 +227,16 @@ class Quotes:
         Fills count at once, deposits and withdrawals from the next reconnect on.
         """
         return self._inventory.position(self._client.orders)
+
+    def middle(self, book: OrderBook) -> Decimal | None:
+        """The price halfway between the best bid and ask of others in *book*: what to quote around.
+
+        ``None`` if others leave a side empty, or if the book is stale or from before the newest quote. So a bot that
+        quotes around it never follows its own quotes.
+        """
+        orders = self._open.orders()
+        newest = max((order.order_id or 0 for order in orders), default=0)
+        return middle_of_others(book, orders, max(newest, self._requote.newest_order_id))
 
     def _want(self, wanted: Wanted) -> None:
         self._set_at = asyncio.get_running_loop().time()

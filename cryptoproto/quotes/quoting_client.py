@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
-from ..client import Order, StateChange
+from ..client import Order, OrderTable, StateChange
 from ..messages import AmountLike, Balance, Side
 from ..reconnect import Subscription
 
-__all__ = ["Orders", "QuotingClient"]
-
-
-class Orders(Protocol):
-    """The orders of a client; :class:`~cryptoproto.OrderTable` is one."""
-
-    def __iter__(self) -> Iterator[Order]:
-        """All known orders, closed ones first."""
-        ...
-
-    def open_orders(self) -> list[Order]:
-        """The orders that the exchange has accepted and that have not ended, in order of id."""
-        ...
-
-    def by_client_order_id(self, client_order_id: int) -> Order | None:
-        """The order that was placed with *client_order_id*, if it is known."""
-        ...
+__all__ = ["QuotingClient"]
 
 
 class QuotingClient(Protocol):
     """A client that can quote; :class:`~cryptoproto.Client` is one. Events keep its orders up to date."""
 
     @property
-    def orders(self) -> Orders:
+    def orders(self) -> OrderTable:
         """Every open order, and the latest closed ones."""
         ...
 

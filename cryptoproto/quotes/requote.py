@@ -42,6 +42,9 @@ class Requote:
         granularity: how exactly wanted and open amounts have to agree.
         timeout: seconds for each message.
         on_answer: called after each answer.
+
+    Attributes:
+        newest_order_id: the highest id of an order that was placed; 0 before the first.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class Requote:
         timeout: float,
         on_answer: Callable[[], None],
     ) -> None:
+        self.newest_order_id: int = 0
         self._client = client
         self._pair = trade_pair
         self._quotes = quotes
@@ -180,6 +184,7 @@ class Requote:
             self._failed((level.side, level.price), level, self._quotes.order_of(placement), error)
             self._reported.add(placement.client_order_id)
         else:
+            self.newest_order_id = max(self.newest_order_id, order.order_id or 0)
             self._progress.placed(order)
         finally:
             self._quotes.end(placement)
