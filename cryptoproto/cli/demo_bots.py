@@ -146,9 +146,11 @@ class MarketMaker(Bot):
             asks=[(self._middle + offset, "0.25") for offset in offsets],
         )
         self.sent += len(update.placed)
-        for order in update.placed:
-            if order.acknowledged_ns is not None:
-                self.latencies.append((order.acknowledged_ns - order.created_ns) / 1e9)
+        self.latencies += [
+            (order.acknowledged_ns - order.created_ns) / 1e9
+            for order in update.placed
+            if order.acknowledged_ns is not None
+        ]
 
     async def _ask(self, client: Client) -> None:
         with contextlib.suppress(ConnectionClosed, RequestError):  # while the exchange restarts

@@ -124,9 +124,9 @@ def read_levels(
 def _read_level(side: Side, level: object) -> tuple[Decimal, Decimal]:
     name = "bid" if side is Side.BUY else "ask"
     if not isinstance(level, Sequence) or isinstance(level, str | bytes) or len(level) != 2:
-        raise OrderInvalid(f"{name} {level!r:.80} must be a pair of price and amount")
+        raise OrderInvalid(f'{name} {level!r:.80} must be a pair of price and amount, like ("15000", "0.1")')
     price, amount = level
-    return exact(price, f"price of a {name}", OrderInvalid), exact(amount, f"amount of a {name}", OrderInvalid)
+    return exact(price, "price", OrderInvalid), exact(amount, "amount", OrderInvalid)
 
 
 def _unless_equal(rounded: Decimal, given: Decimal) -> Decimal:

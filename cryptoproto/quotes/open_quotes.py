@@ -56,6 +56,16 @@ class OpenQuotes:
         """The open ones, oldest first."""
         return [order for order in self._client.orders.open if self._ownership.owns(order)]
 
+    def since(self, time_ns: int) -> list[Order]:
+        """The orders that were open at some time since *time_ns*."""
+        return [
+            order
+            for order in self._client.orders
+            if order.acknowledged_ns is not None
+            and (order.closed_ns is None or order.closed_ns >= time_ns)
+            and self._ownership.owns(order)
+        ]
+
     def view(self) -> list[OpenQuote]:
         """Everything that may be open, oldest first."""
         quotes = []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import Final
 
 from ..client import Order
 from ..instruments.grid import EXACT
@@ -12,15 +13,16 @@ from ..messages import Side
 
 __all__ = ["middle_of_others"]
 
-_HALF = Decimal("0.5")
+_HALF: Final = Decimal("0.5")
+_ZERO: Final = Decimal(0)
 
 
-def middle_of_others(book: OrderBook, orders: Sequence[Order], newest: int) -> Decimal | None:
+def middle_of_others(book: OrderBook, own: Iterable[Order], newest: int) -> Decimal | None:
     """The price halfway between the best bid and the best ask of others.
 
     Args:
-        book: the book, with *orders* in it.
-        orders: the own open ones.
+        book: the book.
+        own: every own order that may be in it. Each counts with its whole amount: it may have been filled since.
         newest: the highest order id of all own orders. A book from before it may show what is cancelled by now.
 
     Returns:
@@ -28,13 +30,14 @@ def middle_of_others(book: OrderBook, orders: Sequence[Order], newest: int) -> D
     """
     if book.current_order_id is None or book.current_order_id < newest:
         return None
-    bid = _best(book.bids, (order for order in orders if order.side is Side.BUY))
-    ask = _best(book.asks, (order for order in orders if order.side is Side.SELL))
+    amounts: dict[tuple[Side, Decimal], Decimal] = {}
+    for order in own:
+        key = order.side, order.price
+        amounts[key] = EXACT.add(amounts.get(key, _ZERO), order.amount)
+    bid = _best(book.bids, Side.BUY, amounts)
+    ask = _best(book.asks, Side.SELL, amounts)
     return None if bid is None or ask is None else EXACT.multiply(EXACT.add(bid, ask), _HALF)
 
 
-def _best(levels: Iterable[Level], orders: Iterable[Order]) -> Decimal | None:
-    own: dict[Decimal, Decimal] = {}
-    for order in orders:
-        own[order.price] = EXACT.add(own.get(order.price, Decimal(0)), order.remaining)
-    return next((price for price, volume in levels if volume > own.get(price, Decimal(0))), None)
+def _best(levels: Iterable[Level], side: Side, own: Mapping[tuple[Side, Decimal], Decimal]) -> Decimal | None:
+    return next((price for price, volume in levels if volume > own.get((side, price), _ZERO)), None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from ..client import Order
@@ -16,14 +18,20 @@ class QuoteFailure(msgspec.Struct, frozen=True):
     """A level that is not as it is wanted, and why.
 
     Attributes:
-        level: what could not be placed, or the order that could not be cancelled.
+        action: what has failed: ``"place"`` or ``"cancel"``.
+        level: what could not be placed, or what is left of the order that could not be cancelled.
         order: the order, if one was sent.
         error: why; the error that :meth:`Client.place <cryptoproto.Client.place>` or ``cancel`` raised.
     """
 
+    action: Literal["place", "cancel"]
     level: QuoteLevel
     order: Order | None
     error: CryptoprotoError
+
+    def __str__(self) -> str:
+        level = self.level
+        return f"{self.action} {level.side.value} {shown(level.amount)} at {shown(level.price)}: {self.error}"
 
 
 class QuoteUpdate(msgspec.Struct, frozen=True):
@@ -50,10 +58,7 @@ class QuoteUpdate(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         counts = f"{len(self.placed)} placed, {len(self.cancelled)} cancelled, {len(self.kept)} kept"
-        causes = "; ".join(
-            f"{each.level.side.value} {shown(each.level.amount)} at {shown(each.level.price)}: {each.error}"
-            for each in self.failed
-        )
+        causes = "; ".join(map(str, self.failed))
         return f"{counts}, {len(self.failed)} failed ({causes})" if causes else counts
 
 
@@ -73,9 +78,14 @@ class Progress:
         """*order* is cancelled."""
         self._cancelled.append(order)
 
-    def failed(self, level: QuoteLevel, order: Order | None, error: CryptoprotoError) -> None:
-        """*level* is not as it is wanted."""
-        self._failed.append(QuoteFailure(level, order, error))
+    def not_placed(self, level: QuoteLevel, order: Order | None, error: CryptoprotoError) -> None:
+        """An order for *level* was not placed, or not for certain."""
+        self._failed.append(QuoteFailure("place", level, order, error))
+
+    def not_cancelled(self, order: Order, error: CryptoprotoError) -> None:
+        """*order* was not cancelled, or not for certain."""
+        level = QuoteLevel(order.side, order.price, order.remaining)
+        self._failed.append(QuoteFailure("cancel", level, order, error))
 
     def result(self, kept: list[Order], limited: list[QuoteLevel]) -> QuoteUpdate:
         """All of it, with what the last plan has kept and cut."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from decimal import Decimal
 from types import TracebackType
@@ -15,7 +16,7 @@ from ..exceptions import ClientClosed, ConfigurationError, CryptoprotoError
 from ..instruments import Instrument, split_pair
 from ..instruments.grid import EXACT
 from ..market_data import OrderBook
-from ..messages import AmountLike
+from ..messages import AmountLike, Side
 from .inventory import Inventory, read_amount, read_limits
 from .levels import Granularity, Wanted, read_levels
 from .open_quotes import OpenQuotes
@@ -30,6 +31,8 @@ __all__ = ["Quotes"]
 logger: logging.Logger = logging.getLogger("cryptoproto.quotes")
 
 _BALANCE_RETRY_S: Final = 1.0
+_BOOK_DELAY_S: Final = 1.0
+"""By how much the market data may lag behind the events of the account."""
 
 
 class Quotes:
@@ -89,6 +92,7 @@ class Quotes:
         if max_age is not None:
             check_seconds("max_age", max_age)
         self._base, _ = split_pair(trade_pair)
+        self._pair = trade_pair
         self._client = client
         self._instrument = instrument or Instrument(trade_pair)
         if self._instrument.trade_pair != trade_pair:
@@ -217,8 +221,8 @@ class Quotes:
 
     @property
     def orders(self) -> list[Order]:
-        """The open orders of the quotes, oldest first."""
-        return self._open.orders()
+        """The open orders of the quotes, bids before asks, lowest price first."""
+        return sorted(self._open.orders(), key=lambda order: (order.side is Side.SELL, order.price))
 
     @property
     def position(self) -> Decimal | None:
@@ -226,17 +230,26 @@ class Quotes:
 
         Fills count at once, deposits and withdrawals from the next reconnect on.
         """
-        return self._inventory.position(self._client.orders)
+        position = self._inventory.position(self._client.orders)
+        return Decimal(0) if position == 0 else position  # without an exponent: not 0E-8
 
     def middle(self, book: OrderBook) -> Decimal | None:
         """The price halfway between the best bid and ask of others in *book*: what to quote around.
 
-        ``None`` if others leave a side empty, or if the book is stale or from before the newest quote. So a bot that
-        quotes around it never follows its own quotes.
+        ``None`` if others leave a side empty, or if the book is stale or from before the newest quote. A level counts
+        as that of others if its volume exceeds all own orders that were open there when the book arrived, or up to
+        a second before. So a bot that quotes around the middle does not follow its own quotes.
         """
+        if book.is_stale:
+            return None
+        own = self._open.since(time.time_ns() - int((book.age + _BOOK_DELAY_S) * 1e9))
+        newest = max((order.order_id or 0 for order in own), default=0)
+        return middle_of_others(book, own, max(newest, self._requote.newest_order_id))
+
+    def __repr__(self) -> str:
         orders = self._open.orders()
-        newest = max((order.order_id or 0 for order in orders), default=0)
-        return middle_of_others(book, orders, max(newest, self._requote.newest_order_id))
+        bids = sum(order.side is Side.BUY for order in orders)
+        return f"<Quotes {self._pair}: {bids} bids and {len(orders) - bids} asks open, position {self.position}>"
 
     def _want(self, wanted: Wanted) -> None:
         self._set_at = asyncio.get_running_loop().time()

@@ -108,16 +108,16 @@ class Requote:
         plan = self._plan()
         for order in _orders(plan.cancel):
             if order not in self._tried:
-                self._progress.failed(_rest_of(order), order, self._not_sent())
+                self._progress.not_cancelled(order, self._not_sent())
         for level in (*plan.place, *plan.waiting):
             if (level.side, level.price) not in self._tried:
-                self._progress.failed(level, None, self._not_sent())
+                self._progress.not_placed(level, None, self._not_sent())
         for placement in self._quotes.unanswered():
             if placement.client_order_id not in self._reported:
                 error = OutcomeUnknown("it may be open: an earlier update has placed it, and no answer has come")
-                self._progress.failed(placement.level, self._quotes.order_of(placement), error)
+                self._progress.not_placed(placement.level, self._quotes.order_of(placement), error)
         for level, refusal in self._wanted.refused:
-            self._progress.failed(level, None, refusal)
+            self._progress.not_placed(level, None, refusal)
         progress, self._progress = self._progress, Progress()
         self._reported.clear()
         return progress.result(_orders(plan.keep), self._cut())
@@ -181,7 +181,8 @@ class Requote:
                 wait=False,
             )
         except CryptoprotoError as error:
-            self._failed((level.side, level.price), level, self._quotes.order_of(placement), error)
+            self._progress.not_placed(level, self._quotes.order_of(placement), error)
+            self._note_refusal((level.side, level.price), error)
             self._reported.add(placement.client_order_id)
         else:
             self.newest_order_id = max(self.newest_order_id, order.order_id or 0)
@@ -195,7 +196,8 @@ class Requote:
             cancelled = await self._client.cancel(order, timeout=self._timeout, wait=False)
         except CryptoprotoError as error:
             is_known = not isinstance(error, OutcomeUnknown)
-            self._failed(order, _rest_of(order), order, error)
+            self._progress.not_cancelled(order, error)
+            self._note_refusal(order, error)
         else:
             is_known = True
             if cancelled:
@@ -203,8 +205,8 @@ class Requote:
         finally:
             self._quotes.end_cancel(order, is_known=is_known)
 
-    def _failed(self, step: _Step, level: QuoteLevel, order: Order | None, error: CryptoprotoError) -> None:
-        self._progress.failed(level, order, error)
+    def _note_refusal(self, step: _Step, error: CryptoprotoError) -> None:
+        """Remember what a repair cannot change."""
         may_work_later = isinstance(error, RequestNotSent | OutcomeUnknown) and not isinstance(error, ClientClosed)
         if not may_work_later:
             self._refused.add(step)
@@ -213,7 +215,3 @@ class Requote:
 def _orders(quotes: list[OpenQuote]) -> list[Order]:
     """The orders of planned quotes; only those without an answer have none."""
     return [quote.key for quote in quotes if isinstance(quote.key, Order)]
-
-
-def _rest_of(order: Order) -> QuoteLevel:
-    return QuoteLevel(order.side, order.price, order.remaining)

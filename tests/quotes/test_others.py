@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import cryptoproto as cp
 from cryptoproto.quotes.others import middle_of_others
+from tests.support.orders import traded
 
 
 def book(bids: dict[str, str], asks: dict[str, str], newest: int = 9) -> cp.OrderBook:
@@ -25,6 +26,12 @@ def test_own_orders_are_not_counted() -> None:
     orders = [own("buy", "1.5", "100"), own("sell", "1", "101"), own("sell", "5", "100")]
     assert middle_of_others(shown, orders, 9) == Decimal("101.5")
     assert middle_of_others(shown, [*orders, own("buy", "0.5", "100")], 9) == Decimal("100.5")
+
+
+def test_an_order_that_is_filled_in_part_may_be_whole_in_the_book() -> None:
+    order = own("buy", "2", "100")
+    order.add_trade(traded("1.5"))
+    assert middle_of_others(book({"100": "2", "98": "1"}, {"102": "1"}), [order], 0) == 100
 
 
 def test_without_others_there_is_no_middle() -> None:

@@ -24,8 +24,11 @@ def test_what_was_placed_is_not_kept_too() -> None:
 def test_failures_are_named() -> None:
     progress = Progress()
     level = cp.QuoteLevel(BUY, Decimal("100.50"), Decimal("1.00000000"))
-    progress.failed(level, None, cp.RequestNotSent("not connected"))
+    progress.not_placed(level, None, cp.RequestNotSent("not connected"))
+    progress.not_cancelled(an_order(), cp.OutcomeUnknown("no answer"))
     update = progress.result([], [level])
     assert not update.is_complete
     assert update.limited == (level,)
-    assert str(update) == "0 placed, 0 cancelled, 0 kept, 1 failed (buy 1 at 100.5: not connected)"
+    assert str(update) == (
+        "0 placed, 0 cancelled, 0 kept, 2 failed (place buy 1 at 100.5: not connected; cancel buy 1 at 100: no answer)"
+    )

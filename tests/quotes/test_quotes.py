@@ -94,7 +94,7 @@ async def test_only_what_has_changed_is_sent(line: Line, alice_key: cp.PrivateKe
         assert moved.is_complete
         assert str(moved) == "1 placed, 1 cancelled, 2 kept"
         assert sent(client) == (4, 1)
-        assert [order.price for order in quotes.orders] == [100, 110, 98]
+        assert [order.price for order in quotes.orders] == [98, 100, 110]
     assert resting(line.exchange) == []
 
 
@@ -207,7 +207,7 @@ async def test_what_fails_is_a_value_for_each_level(line: Line, alice_key: cp.Pr
         assert failure.level == cp.QuoteLevel(cp.Side.BUY, Decimal(90), Decimal(1_000_000))
         assert failure.order is not None
         assert failure.order.status is cp.OrderStatus.REJECTED
-        assert "1 failed (buy 1000000 at 90: not enough USD" in str(update)
+        assert "1 failed (place buy 1000000 at 90: not enough USD" in str(update)
         line.cut()
         await until_state(client, cp.State.LIVE)
         await asyncio.sleep(1)
@@ -388,6 +388,36 @@ async def test_arguments_that_cannot_be_used() -> None:
     for each in wrong:
         with pytest.raises(cp.ConfigurationError):
             cp.Quotes(client, **({"trade_pair": PAIR} | each))
+
+
+@virtual
+async def test_the_middle_of_others_is_not_moved_by_own_fills(line: Line, alice_key: cp.PrivateKey) -> None:
+    exchange = line.exchange
+    book = cp.OrderBook(PAIR)
+
+    async with trader(Line(exchange), alice_key, "bob") as bob, quoting(line, alice_key) as (_, quotes):
+        await bob.place(PAIR, "buy", amount=1, price=90)
+        await bob.place(PAIR, "sell", amount=1, price=120)
+        assert quotes.middle(book) is None
+        book.apply(exchange.book(PAIR))
+        assert quotes.middle(book) == 105
+        await quotes.update([BID], [ASK])
+        assert quotes.middle(book) is None  # it is from before the quotes
+        book.apply(exchange.book(PAIR))
+        assert quotes.middle(book) == 105
+        for _ in range(2):  # the book still shows what was filled
+            await bob.place(PAIR, "sell", amount="0.5", price=100, time_in_force="ioc")
+            await until(lambda: quotes.position in (Decimal("0.5"), Decimal(1)))
+            assert quotes.middle(book) == 105
+        await quotes.cancel()
+        assert quotes.middle(book) == 105
+
+
+@virtual
+async def test_what_it_shows_of_itself(line: Line, alice_key: cp.PrivateKey) -> None:
+    async with quoting(line, alice_key) as (_, quotes):
+        await quotes.update([BID, ("99", "1")], [ASK])
+        assert repr(quotes) == "<Quotes BTC_USD: 2 bids and 1 asks open, position 0>"
 
 
 @virtual
