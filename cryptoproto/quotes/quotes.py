@@ -149,14 +149,16 @@ class Quotes:
         """Cancel all quotes, waiting for a connection if there is none, and stop. Idempotent.
 
         Returns what was done; what could not be cancelled within *timeout* seconds is in ``failed``, and is logged.
-        With ``cancel_on_exit=False`` nothing is cancelled.
+        With ``cancel_on_exit=False`` nothing is cancelled; an update that is under way is finished.
         """
         update = QuoteUpdate()
         if self._is_closed:
             return update
         try:
             async with asyncio.timeout(timeout):
-                while self._cancel_on_exit and self._client.state.state is not State.CLOSED:
+                if self._callers and not self._cancel_on_exit:
+                    await asyncio.wait(self._callers)
+                while self._cancel_on_exit and self._fault is None and self._client.state.state is not State.CLOSED:
                     self._resumed.clear()
                     update = await self.cancel()
                     if update.is_complete:

@@ -13,12 +13,13 @@ import pytest
 import cryptoproto as cp
 from tests.support.lines import until
 from tests.support.quoting import PAIR, ScriptedClient
+from tests.support.virtual_time import virtual
 
 
 @asynccontextmanager
 async def quoting(**options: Any) -> AsyncIterator[tuple[ScriptedClient, cp.Quotes]]:
     client = ScriptedClient()
-    quotes = cp.Quotes(client, PAIR, cancel_on_exit=False, **options)
+    quotes = cp.Quotes(client, PAIR, **({"cancel_on_exit": False} | options))
     await quotes.start()
     try:
         yield client, quotes
@@ -115,14 +116,39 @@ async def test_a_fault_in_a_client_reaches_the_caller() -> None:
             await update
 
 
-async def test_closing_ends_what_waits() -> None:
+@virtual
+async def test_closing_finishes_an_update() -> None:
     async with quoting() as (client, quotes):
         update = asyncio.ensure_future(quotes.update([("100", "1")]))
         (order,) = await waiting(client, 1)
-        await quotes.close()
+        closing = asyncio.ensure_future(quotes.close())
+        await asyncio.sleep(1)
+        assert not closing.done()
+        client.accept(order)
+        client.calls[order].set_result(True)
+        assert (await update).placed == (order,)
+        assert await closing == cp.QuoteUpdate()
+
+
+@virtual
+async def test_closing_ends_what_waits_for_too_long() -> None:
+    async with quoting() as (client, quotes):
+        update = asyncio.ensure_future(quotes.update([("100", "1")]))
+        (order,) = await waiting(client, 1)
+        await quotes.close(timeout=3)
         assert client.calls == {}
         assert order.status is cp.OrderStatus.PENDING
         with pytest.raises(cp.ConfigurationError, match="closed"):
+            await update
+
+
+@virtual
+async def test_closing_after_a_fault() -> None:
+    async with quoting(cancel_on_exit=True) as (client, quotes):
+        update = asyncio.ensure_future(quotes.update([("100", "1")]))
+        (order,) = await waiting(client, 1)
+        client.calls[order].set_exception(ZeroDivisionError("a fault"))
+        with pytest.raises(ZeroDivisionError):
             await update
 
 
