@@ -97,7 +97,7 @@ def make_plan(wanted: Mapping[Side, Ladder], open_quotes: Sequence[OpenQuote], g
             amount = _plan_price(price, levels.get(price, _ZERO), at_price[price], granularity, plan)
             if amount > _ZERO:
                 missing.append(QuoteLevel(side, price, amount))
-    _sort_by_safety(missing, wanted, open_quotes, plan)
+    _divide_by_safety(missing, wanted, open_quotes, plan)
     return plan
 
 
@@ -144,7 +144,7 @@ def _choose(quotes: list[OpenQuote], price: Decimal, room: Decimal, granularity:
     return fitting[0] if fitting else ()
 
 
-def _sort_by_safety(
+def _divide_by_safety(
     missing: list[QuoteLevel], wanted: Mapping[Side, Ladder], open_quotes: Sequence[OpenQuote], plan: Plan
 ) -> None:
     """Divide what is missing into what can be placed at once and what has to wait."""
@@ -153,9 +153,7 @@ def _sort_by_safety(
     for level in missing:
         side, price, amount = level.side, level.price, level.amount
         there = total(quote.remaining for quote in open_quotes if quote.side is side and quote.price == price)
-        exceeds = (
-            EXACT.add(there, amount) > wanted[side][price] or EXACT.add(exposed[side], amount) > limits[side]
-        )  # fmt: skip
+        exceeds = EXACT.add(there, amount) > wanted[side][price] or EXACT.add(exposed[side], amount) > limits[side]
         if exceeds or any(quote.side is not side and crosses(side, price, quote.price) for quote in open_quotes):
             plan.waiting.append(level)
         else:

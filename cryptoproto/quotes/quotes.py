@@ -137,11 +137,7 @@ class Quotes:
             self._tasks = [asyncio.ensure_future(self._follow_states()), asyncio.ensure_future(self._work())]
             for task in self._tasks:
                 task.add_done_callback(self._on_task_done)
-        try:
-            await self._started.wait()
-        except asyncio.CancelledError:
-            await self._stop()
-            raise
+        await self._started.wait()
         if self._fault is not None:
             raise self._fault
 
@@ -182,7 +178,12 @@ class Quotes:
         self._answer(ConfigurationError("the quotes were closed"))
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:  # the end of the block, which would stop it, is not reached
+            self._is_closed = True
+            await self._stop()
+            raise
         return self
 
     async def __aexit__(

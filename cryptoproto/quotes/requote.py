@@ -99,9 +99,12 @@ class Requote:
             raise self._fault
         plan = self._plan()
         for order in _orders(plan.cancel):
-            self._try(order, self._cancel, order)
+            if self._may_try(order):
+                self._quotes.begin_cancel(order)
+                self._start(self._cancel(order))
         for level in plan.place:
-            self._try((level.side, level.price), self._place, level)
+            if self._may_try((level.side, level.price)):
+                self._start(self._place(self._quotes.begin(level)))
 
     def finish(self) -> QuoteUpdate:
         """What was done since the last call; nothing may wait for an answer."""
@@ -131,9 +134,7 @@ class Requote:
 
     def _plan(self) -> Plan:
         rooms = self._inventory.rooms(self._client.orders)
-        self._limited = {
-            side: limited(self._wanted.sides[side], rooms[side], self._granularity) for side in Side
-        }  # fmt: skip
+        self._limited = {side: limited(self._wanted.sides[side], rooms[side], self._granularity) for side in Side}
         return make_plan(self._limited, self._quotes.view(), self._granularity)
 
     def _cut(self) -> list[QuoteLevel]:
@@ -150,15 +151,15 @@ class Requote:
             return RequestNotSent(f"not connected: {state.reason}")
         return RequestNotSent("an order that is in its way may still be open")
 
-    def _try(self, step: _Step, send: Callable[[Any], Coroutine[Any, Any, None]], what: Order | QuoteLevel) -> None:
+    def _may_try(self, step: _Step) -> bool:
+        """Whether *step* may be sent now; if so, it counts as tried."""
         if step in self._tried or len(self._tasks) >= _IN_FLIGHT:
-            return
+            return False
         self._tried.add(step)
-        if isinstance(what, Order):
-            self._quotes.begin_cancel(what)
-            task = asyncio.ensure_future(send(what))
-        else:
-            task = asyncio.ensure_future(send(self._quotes.begin(what)))
+        return True
+
+    def _start(self, sending: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(sending)
         self._tasks.add(task)
         task.add_done_callback(self._on_done)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cryptoproto import Instrument, Side
@@ -187,7 +187,7 @@ def naive_fewest(wanted: dict[Side, Ladder], orders: list[tuple[Side, Decimal, D
     return fewest
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(bids=BIDS, asks=ASKS, orders=OPEN_ORDERS.map(one_sided))
 def test_the_fewest_messages_lead_to_what_is_wanted(
     bids: Ladder, asks: Ladder, orders: list[tuple[Side, Decimal, Decimal]]
@@ -211,6 +211,41 @@ def test_the_fewest_messages_lead_to_what_is_wanted(
         prices = {price for s, price, _ in book.orders.values() if s is side}
         assert {price: book.at(side, price) for price in prices} == wanted[side]
     assert sent == naive_fewest(wanted, orders)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    bids=BIDS, asks=ASKS, orders=OPEN_ORDERS.map(one_sided), tolerance=st.integers(0, 2).map(Decimal),
+    least=st.integers(1, 3).map(Decimal), stands_for=st.lists(st.integers(0, 2).map(Decimal), min_size=5, max_size=5),
+)  # fmt: skip
+def test_what_is_missing_at_the_end_is_negligible(
+    bids: Ladder,
+    asks: Ladder,
+    orders: list[tuple[Side, Decimal, Decimal]],
+    tolerance: Decimal,
+    least: Decimal,
+    stands_for: list[Decimal],
+) -> None:
+    """With a tolerance, with amounts that are too small to be placed, and with fills that are not made up."""
+    wanted = sides(bids, asks)
+    granularity = Granularity(Instrument("BTC_USD", min_amount=least), tolerance)
+    quotes = [
+        OpenQuote(number, side, price, amount, amount + more)
+        for number, ((side, price, amount), more) in enumerate(zip(orders, stands_for, strict=False))
+    ]
+    while (plan := make_plan(wanted, quotes, granularity)).cancel or plan.place:
+        gone = {quote.key for quote in plan.cancel}
+        quotes = [quote for quote in quotes if quote.key not in gone]
+        quotes += [OpenQuote(object(), each.side, each.price, each.amount, each.amount) for each in plan.place]
+        assert all(each.amount >= least for each in plan.place)
+    assert plan.waiting == []
+    for side in Side:
+        for price in {quote.price for quote in quotes if quote.side is side} | wanted[side].keys():
+            there = [quote for quote in quotes if quote.side is side and quote.price == price]
+            amount = wanted[side].get(price, Decimal(0))
+            assert sum(quote.remaining for quote in there) <= amount
+            counted = sum(max(quote.remaining, min(quote.counts, amount)) for quote in there)
+            assert amount - counted <= max(tolerance, least - 1)
 
 
 class Run:
@@ -283,7 +318,7 @@ class Run:
         assert before[1] + each.amount <= sum(self.wanted[each.side].values())
 
 
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), bids=BIDS, asks=ASKS, orders=OPEN_ORDERS.map(one_sided))
 def test_never_more_than_wanted_whatever_the_outcomes(
     data: st.DataObject, bids: Ladder, asks: Ladder, orders: list[tuple[Side, Decimal, Decimal]]

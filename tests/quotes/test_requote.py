@@ -173,9 +173,30 @@ async def test_a_fill_during_the_request_for_the_balance_is_counted_once() -> No
 
 
 async def test_starting_can_be_cancelled() -> None:
-    client = ScriptedClient()
-    starting = asyncio.ensure_future(cp.Quotes(client, PAIR).start())
+    quotes = cp.Quotes(ScriptedClient(), PAIR)
+    starting = asyncio.ensure_future(quotes.__aenter__())
     await asyncio.sleep(0)
     starting.cancel()
     await asyncio.wait([starting])
     assert starting.cancelled()
+    with pytest.raises(cp.ConfigurationError, match="closed"):
+        await quotes.start()
+
+
+async def test_a_caller_that_leaves_during_the_start_leaves_the_others() -> None:
+    async with quoting() as (client, _):
+        quotes = cp.Quotes(client, PAIR, cancel_on_exit=False)
+        first = asyncio.ensure_future(quotes.update([("100", "1")]))
+        await asyncio.sleep(0)
+        first.cancel()
+        await quotes.start()
+        assert quotes.position == 0
+        await quotes.close()
+
+
+async def test_a_fault_during_the_start_reaches_the_caller() -> None:
+    client = ScriptedClient()
+    client.before_balance = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        async with cp.Quotes(client, PAIR):
+            raise AssertionError("it started")
