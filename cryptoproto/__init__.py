@@ -80,9 +80,9 @@ from .exceptions import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
-from .instruments import Instrument
+from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
+from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook, fetch_instruments
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -94,6 +94,7 @@ from .messages import (
     CancelAllOrders,
     CancelOrder,
     DepositTransactionAccepted,
+    InstrumentRules,
     InsufficientFunds,
     Message,
     OpenOrder,
@@ -123,6 +124,7 @@ from .messages import (
     TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     Unknown,
     UserBalanceRequest,
@@ -156,6 +158,7 @@ __all__ = [
     "Backoff",
     "Balance",
     "BalanceDifference",
+    "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
     "BuyOrderClosed",
@@ -188,6 +191,7 @@ __all__ = [
     "HistoryRewound",
     "IdentityInUse",
     "Instrument",
+    "InstrumentRules",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",
@@ -195,6 +199,7 @@ __all__ = [
     "InvalidSequence",
     "JournalError",
     "Level",
+    "LimitedOrder",
     "Listener",
     "LoginRefused",
     "MarketData",
@@ -215,6 +220,7 @@ __all__ = [
     "OrderDifference",
     "OrderFilled",
     "OrderInvalid",
+    "OrderLimits",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderNotOpen",
@@ -274,6 +280,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Transport",
     "TransportKind",
@@ -289,4 +296,5 @@ __all__ = [
     "WithdrawalTransactionAccepted",
     "__version__",
     "connect",
+    "fetch_instruments",
 ]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError
+from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable
@@ -17,6 +19,7 @@ from .event_stream import EventDelivery, EventStream
 from .link import Link
 from .metrics import Metrics, MetricsSnapshot
 from .order_calls import OrderCalls
+from .order_checks import OrderChecks
 from .order_entry import OrderEntry
 from .questions import Questions
 from .reconnector import Reconnector
@@ -47,6 +50,10 @@ class Client:
             lost is sent again within its deadline. Each order can override this.
         order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
+        instruments: the rules of pairs, against which orders are checked before they are sent: a list, or a mapping by
+            pair, which is read anew for each order. Orders for other pairs are not checked;
+            ``OrderLimits(pairs=...)`` refuses them.
+        limits: pre-trade limits.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -61,12 +68,15 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)
         self._metrics = Metrics()
         self._store = open_store(store)
         self._account = Account()
+        self._checks = OrderChecks.of(instruments, limits, self._account.orders)
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
@@ -169,7 +179,8 @@ class Client:
             resend: overrides the client's ``resend`` for this order.
 
         Raises:
-            OrderInvalid: the order can never be valid; nothing was sent.
+            OrderInvalid: the order can never be valid, or ``instruments`` or ``limits`` do not allow it; nothing was
+                sent.
             InsufficientFundsError, ServerError: the exchange refused it.
             RequestNotSent: the exchange has not received it and will not.
             ClientClosed: the client is closed for good; a retry cannot succeed.
@@ -180,7 +191,11 @@ class Client:
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
             client_order_id=client_order_id, timeout=timeout, resend=resend,
         )  # fmt: skip
-        await self._order_entry.submit(submission, wait=wait)
+        if self._checks is None:
+            await self._order_entry.submit(submission, wait=wait)
+        else:
+            with self._checks.admit(order):
+                await self._order_entry.submit(submission, wait=wait)
         return order
 
     async def cancel(
@@ -236,6 +251,11 @@ class Client:
     def orders(self) -> OrderTable:
         """Every open order, and the latest closed ones; kept up to date by events."""
         return self._account.orders
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return {} if self._checks is None else self._checks.instruments
 
     @property
     def known_balances(self) -> dict[str, Balance]:

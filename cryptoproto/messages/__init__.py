@@ -6,7 +6,14 @@ from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, Wi
 from .amounts import DECIMALS, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
-from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from .market import (
+    AnonymousTrade,
+    InstrumentRules,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+)
 from .orders import (
     BuyOrderAmountChanged,
     BuyOrderCancelled,
@@ -57,6 +64,7 @@ __all__ = [
     "CancelOrder",
     "ClientMessage",
     "DepositTransactionAccepted",
+    "InstrumentRules",
     "InsufficientFunds",
     "Message",
     "OpenOrder",
@@ -87,6 +95,7 @@ __all__ = [
     "TimeInForce",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Unknown",
     "UserBalanceRequest",

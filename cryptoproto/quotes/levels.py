@@ -63,7 +63,12 @@ class Wanted(msgspec.Struct, frozen=True):
     """
 
     sides: dict[Side, Ladder]
-    refused: list[tuple[QuoteLevel, OrderInvalid]] = []
+    refused: list[tuple[QuoteLevel, OrderInvalid]]
+
+    @classmethod
+    def nothing(cls) -> Wanted:
+        """No levels."""
+        return cls({side: {} for side in Side}, [])
 
 
 def total(amounts: Iterable[Decimal]) -> Decimal:
@@ -94,7 +99,7 @@ def read_levels(
     Raises:
         OrderInvalid: a price or an amount is not a decimal number greater than zero, or a bid is as high as an ask.
     """
-    wanted = Wanted({side: {} for side in Side}, [])
+    wanted = Wanted.nothing()
     for side, levels in ((Side.BUY, bids), (Side.SELL, asks)):
         ladder: Ladder = {}
         for level in levels:

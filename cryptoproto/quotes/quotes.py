@@ -18,7 +18,7 @@ from ..instruments.grid import EXACT
 from ..market_data import OrderBook
 from ..messages import AmountLike, Side
 from .inventory import Inventory, read_amount, read_limits
-from .levels import Granularity, Wanted, read_levels
+from .levels import Wanted, read_levels
 from .open_quotes import OpenQuotes
 from .others import middle_of_others
 from .outcome import QuoteUpdate
@@ -54,7 +54,8 @@ class Quotes:
     Args:
         client: a :class:`~cryptoproto.Client`.
         trade_pair: ``"BTC_USD"``.
-        instrument: rounds prices passively (a bid down, an ask up) and amounts down; by default to eight decimals.
+        instrument: rounds prices passively (a bid down, an ask up) and amounts down. By default, the client's rules for
+            the pair; if it has none, eight decimals.
         max_long: the largest position, in the base currency; ``None`` = no limit. Bids that would exceed it if all
             were filled are cut, the worst first.
         max_short: the largest negative position, as a positive number; the same for asks.
@@ -94,8 +95,8 @@ class Quotes:
         self._base, _ = split_pair(trade_pair)
         self._pair = trade_pair
         self._client = client
-        self._instrument = instrument or Instrument(trade_pair)
-        if self._instrument.trade_pair != trade_pair:
+        self._instrument = instrument
+        if instrument is not None and instrument.trade_pair != trade_pair:
             raise ConfigurationError(f"the quotes are for {trade_pair}, and the instrument is {instrument}")
         self._max_age = max_age
         self._cancel_on_exit = cancel_on_exit
@@ -107,7 +108,7 @@ class Quotes:
             trade_pair,
             self._open,
             self._inventory,
-            Granularity(self._instrument, read_amount("tolerance", tolerance)),
+            read_amount("tolerance", tolerance),
             timeout,
             self._wake.set,
         )
@@ -209,11 +210,12 @@ class Quotes:
                 The quotes stay as they are.
             ClientClosed: the client is closed for good.
         """
-        wanted = read_levels(bids, asks, self._instrument)
+        instrument = self._instrument or self._client.instruments.get(self._pair) or Instrument(self._pair)
+        wanted = read_levels(bids, asks, instrument)
         await self.start()
         if self._client.state.state is State.CLOSED:
             raise self._client_closed()
-        self._want(wanted)
+        self._want(wanted, instrument)
         caller: asyncio.Future[QuoteUpdate] = asyncio.get_running_loop().create_future()
         self._callers.append(caller)
         return await caller
@@ -254,9 +256,9 @@ class Quotes:
         bids = sum(order.side is Side.BUY for order in orders)
         return f"<Quotes {self._pair}: {bids} bids and {len(orders) - bids} asks open, position {self.position}>"
 
-    def _want(self, wanted: Wanted) -> None:
+    def _want(self, wanted: Wanted, instrument: Instrument) -> None:
         self._set_at = asyncio.get_running_loop().time()
-        self._requote.want(wanted)
+        self._requote.want(wanted, instrument)
         self._is_due = True
         self._wake.set()
 
@@ -334,7 +336,7 @@ class Quotes:
         self._is_ready = True
         if self._set_at is not None:
             if self._max_age is not None and asyncio.get_running_loop().time() - self._set_at > self._max_age:
-                self._requote.want(read_levels((), (), self._instrument))
+                self._requote.want(Wanted.nothing(), Instrument(self._pair))
             self._requote.retry()
             self._is_due = True
         self._resumed.set()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from ..client import Order, OrderTable, StateChange
+from ..instruments import Instrument
 from ..messages import AmountLike, Balance, Side
 from ..reconnect import Subscription
 
@@ -17,6 +19,11 @@ class QuotingClient(Protocol):
     @property
     def orders(self) -> OrderTable:
         """Every open order, and the latest closed ones."""
+        ...
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that orders are checked against, by pair; empty if there are none."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from ..client import Order, State
 from ..exceptions import ClientClosed, CryptoprotoError, OutcomeUnknown, RequestNotSent
+from ..instruments import Instrument
 from ..instruments.grid import EXACT
 from ..messages import Side
 from .inventory import Inventory
@@ -39,7 +40,7 @@ class Requote:
         trade_pair: the pair that is quoted.
         quotes: what may be open.
         inventory: how much the limits allow.
-        granularity: how exactly wanted and open amounts have to agree.
+        tolerance: how much may be missing at a price.
         timeout: seconds for each message.
         on_answer: called after each answer.
 
@@ -53,7 +54,7 @@ class Requote:
         trade_pair: str,
         quotes: OpenQuotes,
         inventory: Inventory,
-        granularity: Granularity,
+        tolerance: Decimal,
         timeout: float,
         on_answer: Callable[[], None],
     ) -> None:
@@ -62,10 +63,10 @@ class Requote:
         self._pair = trade_pair
         self._quotes = quotes
         self._inventory = inventory
-        self._granularity = granularity
+        self._tolerance = tolerance
         self._timeout = timeout
         self._on_answer = on_answer
-        self._wanted = Wanted({side: {} for side in Side})
+        self._wanted, self._granularity = Wanted.nothing(), Granularity(Instrument(trade_pair))
         self._limited: dict[Side, Ladder] = {side: {} for side in Side}
         self._tried: set[_Step] = set()
         self._refused: set[_Step] = set()
@@ -79,9 +80,10 @@ class Requote:
         """Whether messages wait for their answers."""
         return bool(self._tasks)
 
-    def want(self, wanted: Wanted) -> None:
-        """Go for *wanted* from here on."""
+    def want(self, wanted: Wanted, instrument: Instrument) -> None:
+        """Go for *wanted* from here on, by the rules of *instrument*."""
         self._wanted = wanted
+        self._granularity = Granularity(instrument, self._tolerance)
         self._tried.clear()
         self._refused.clear()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
@@ -14,6 +14,7 @@ from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError
+from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
@@ -56,11 +57,20 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
         self._make: Callable[[], asynchronous.Client] = lambda: asynchronous.Client(
-            url, store=store, resend=resend, order_rate=order_rate, backoff=backoff, **options
+            url,
+            store=store,
+            resend=resend,
+            order_rate=order_rate,
+            backoff=backoff,
+            instruments=instruments,
+            limits=limits,
+            **options,
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
@@ -178,6 +188,11 @@ class Client:
         """All orders that are not closed and the latest closed ones, as of the last event."""
         client = self._client()
         return OrderTable(self._thread, lambda: client.orders)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return self._now(lambda: self._client().instruments)
 
     @property
     def known_balances(self) -> dict[str, Balance]:

@@ -196,6 +196,11 @@ class OrderTable:
         """The open orders as of the last event, sorted by order id, without asking the exchange."""
         return [Order(self._thread, order) for order in self._now(lambda: self._table().open)]
 
+    @property
+    def unfinished(self) -> list[Order]:
+        """The orders that have not ended: open ones, and sent ones whose outcome is not known."""
+        return [Order(self._thread, order) for order in self._now(lambda: self._table().unfinished)]
+
     def __len__(self) -> int:
         return self._now(lambda: len(self._table()))
 

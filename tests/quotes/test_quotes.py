@@ -391,6 +391,17 @@ async def test_arguments_that_cannot_be_used() -> None:
 
 
 @virtual
+async def test_the_rules_of_the_client_are_followed(line: Line, alice_key: cp.PrivateKey) -> None:
+    rules = {PAIR: cp.Instrument(PAIR, tick_size="0.5")}
+    async with quoting(line, alice_key, client={"instruments": rules}) as (_, quotes):
+        assert (await quotes.update([("100.7", "1")])).is_complete
+        assert resting(line.exchange) == [("buy", "100.5", "1")]
+        rules[PAIR] = cp.Instrument(PAIR, tick_size="1")
+        assert (await quotes.update([("100.7", "1")])).is_complete
+        assert resting(line.exchange) == [("buy", "100", "1")]
+
+
+@virtual
 async def test_the_middle_of_others_is_not_moved_by_own_fills(line: Line, alice_key: cp.PrivateKey) -> None:
     exchange = line.exchange
     book = cp.OrderBook(PAIR)

@@ -50,6 +50,7 @@ class ScriptedClient:
 
     def __init__(self) -> None:
         self.orders = cp.OrderTable()
+        self.instruments: dict[str, cp.Instrument] = {}
         self.stream = StateStream(cp.StateChange(cp.State.LIVE, "connected"))
         self.calls: dict[cp.Order, asyncio.Future[bool]] = {}
         self.before_balance: Callable[[], object] = lambda: None

@@ -103,6 +103,11 @@ class OrderTable:
         """The orders that the exchange has accepted and that have not ended, in order of id."""
         return sorted((order for order in self._live if order.is_open), key=lambda order: order.order_id or 0)
 
+    @property
+    def unfinished(self) -> list[Order]:
+        """The orders that have not ended: open ones, and sent ones whose outcome is not known."""
+        return list(self._live)
+
     def __repr__(self) -> str:
         open_orders = sum(order.is_open for order in self._live)
         return f"<OrderTable: {open_orders} open, {len(self)} known>"
