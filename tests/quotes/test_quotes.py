@@ -496,7 +496,7 @@ class Watch:
 @pytest.mark.parametrize("seed", range(8))
 @virtual
 async def test_limits_hold_whatever_happens(seed: int, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey) -> None:
-    """Random levels, takers and cuts: if all that is open were filled, the position would be within the limits."""
+    """Random levels, takers, cuts and callers: with all that is open filled, the position is within the limits."""
     random = Random(seed)
     exchange = Exchange(private_key=exchange_key, maker_fee=Decimal("0.001"))
     line = Line(exchange)
@@ -534,7 +534,12 @@ async def test_limits_hold_whatever_happens(seed: int, exchange_key: cp.PrivateK
             middle = random.randint(95, 105)
             bids = [(middle - each, str(random.randint(1, 3))) for each in random.sample(range(1, 4), 2)]
             asks = [(middle + each, str(random.randint(1, 3))) for each in random.sample(range(1, 4), 2)]
-            await quotes.update(bids, asks)
+            update = asyncio.ensure_future(quotes.update(bids, asks))
+            if random.random() < 0.3:  # newer levels, or a caller that leaves
+                await asyncio.sleep(random.random() / 100)
+                update.cancel()
+            else:
+                await update
             await asyncio.sleep(random.random() / 50)
         line.on_frame = None
         trading.cancel()
