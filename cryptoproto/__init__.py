@@ -21,6 +21,7 @@ from .client import (
     State,
     StateChange,
     Store,
+    TradingClient,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -280,6 +281,7 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingClient",
     "TradingRules",
     "TransactionInfo",
     "Transport",

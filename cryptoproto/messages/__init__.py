@@ -39,6 +39,7 @@ from .orders import (
     SellOrderClosed,
     SellOrderPlaced,
 )
+from .plain_values import AsDict, plain_values
 from .rpc import (
     Balance,
     OpenOrder,
@@ -55,6 +56,7 @@ __all__ = [
     "DECIMALS",
     "AmountLike",
     "AnonymousTrade",
+    "AsDict",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -113,6 +115,7 @@ __all__ = [
     "moment",
     "place_message",
     "plain",
+    "plain_values",
     "to_side",
     "to_time_in_force",
 ]

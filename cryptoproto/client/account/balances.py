@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ...messages import Balance, OwnTrade, SetBalance, UserBalanceResponse
+from ...messages import AsDict, Balance, OwnTrade, SetBalance, UserBalanceResponse
 from .order import EXACT
 
 __all__ = ["BalanceDifference", "BalanceTable"]
@@ -20,7 +20,7 @@ _multiply: Final = EXACT.multiply
 _down_to: Final = Context(prec=200, rounding=ROUND_FLOOR, traps=[]).quantize
 
 
-class BalanceDifference(msgspec.Struct, frozen=True):
+class BalanceDifference(AsDict, msgspec.Struct, frozen=True):
     """A difference between the exchange's statement of a balance and the events; it has been corrected."""
 
     currency: str

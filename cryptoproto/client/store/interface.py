@@ -7,13 +7,15 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
+from ...messages import AsDict
+
 __all__ = ["OutboxEntry", "OutboxKind", "Store"]
 
 OutboxKind: TypeAlias = Literal["place", "cancel", "cancel_all"]
 """What an unconfirmed message asks the exchange to do."""
 
 
-class OutboxEntry(msgspec.Struct, kw_only=True):
+class OutboxEntry(AsDict, msgspec.Struct, kw_only=True):
     """One message whose outcome is not known yet.
 
     Attributes:
