@@ -134,7 +134,7 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
-from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate, QuotingClient
+from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
 from .reconnect import (
     Backoff,
     Subscription,
@@ -251,7 +251,6 @@ __all__ = [
     "QuoteLevel",
     "QuoteUpdate",
     "Quotes",
-    "QuotingClient",
     "RateLimited",
     "ReplaceIncomplete",
     "Report",

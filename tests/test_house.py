@@ -304,7 +304,6 @@ UNTESTED_BY_NAME: Final = {
     "cryptoproto/cli/license_manager.py": "tests/cli/test_license.py has all license commands",
     "cryptoproto/cli/license_options.py": "tests/cli/test_license.py has all license commands",
     "cryptoproto/licensing/request/endpoint.py": "two constants",
-    "cryptoproto/quotes/quoting_client.py": "protocols without code",
 }
 
 

@@ -5,6 +5,5 @@ from __future__ import annotations
 from .levels import QuoteLevel
 from .outcome import QuoteFailure, QuoteUpdate
 from .quotes import Quotes
-from .quoting_client import QuotingClient
 
-__all__ = ["QuoteFailure", "QuoteLevel", "QuoteUpdate", "Quotes", "QuotingClient"]
+__all__ = ["QuoteFailure", "QuoteLevel", "QuoteUpdate", "Quotes"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ..client import Order, OrderStatus, StateChange
+from ..client import Order, OrderStatus, StateChange, TradingClient
 from .levels import QuoteLevel
 from .ownership import Ownership
 from .plan import Certainty, OpenQuote
-from .quoting_client import QuotingClient
 
 __all__ = ["OpenQuotes", "Placement"]
 
@@ -45,7 +44,7 @@ class OpenQuotes:
         refill: whether fills are made up; otherwise a partially filled order stands for its whole amount.
     """
 
-    def __init__(self, client: QuotingClient, ownership: Ownership, *, refill: bool) -> None:
+    def __init__(self, client: TradingClient, ownership: Ownership, *, refill: bool) -> None:
         self._client = client
         self._ownership = ownership
         self._refill = refill

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from ..arguments import check_seconds
-from ..client import Order, State, StateChange
+from ..client import Order, State, StateChange, TradingClient
 from ..exceptions import ClientClosed, ConfigurationError, CryptoprotoError
 from ..instruments import Instrument, split_pair
 from ..instruments.grid import EXACT
@@ -23,7 +23,6 @@ from .open_quotes import OpenQuotes
 from .others import middle_of_others
 from .outcome import QuoteUpdate
 from .ownership import Ownership
-from .quoting_client import QuotingClient
 from .requote import Requote
 
 __all__ = ["Quotes"]
@@ -75,7 +74,7 @@ class Quotes:
 
     def __init__(
         self,
-        client: QuotingClient,
+        client: TradingClient,
         trade_pair: str,
         *,
         instrument: Instrument | None = None,

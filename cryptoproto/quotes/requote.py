@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
-from ..client import Order, State
+from ..client import Order, State, TradingClient
 from ..exceptions import ClientClosed, CryptoprotoError, OutcomeUnknown, RequestNotSent
 from ..instruments import Instrument
 from ..instruments.grid import EXACT
@@ -17,7 +17,6 @@ from .levels import Granularity, Ladder, QuoteLevel, Wanted
 from .open_quotes import OpenQuotes, Placement
 from .outcome import Progress, QuoteUpdate
 from .plan import OpenQuote, Plan, limited, make_plan
-from .quoting_client import QuotingClient
 
 __all__ = ["Requote"]
 
@@ -50,7 +49,7 @@ class Requote:
 
     def __init__(
         self,
-        client: QuotingClient,
+        client: TradingClient,
         trade_pair: str,
         quotes: OpenQuotes,
         inventory: Inventory,

@@ -62,21 +62,13 @@ class ScriptedClient:
     def states(self) -> cp.Subscription[cp.StateChange]:
         return self.stream.subscribe()
 
-    async def balances(self, *, wait: bool) -> dict[str, cp.Balance]:
+    async def balances(self, **_: Any) -> dict[str, cp.Balance]:
         await asyncio.sleep(0)
         self.before_balance()
         return {"BTC": cp.Balance(Decimal(10), Decimal(0))}
 
     async def place(
-        self,
-        trade_pair: str,
-        side: cp.Side,
-        *,
-        amount: Any,
-        price: Any,
-        client_order_id: int,
-        timeout: float,
-        wait: bool,
+        self, trade_pair: str, side: Any, *, amount: Any, price: Any, client_order_id: int | None = None, **_: Any
     ) -> cp.Order:
         order = cp.Order(
             client_order_id=client_order_id, trade_pair=trade_pair, side=side, amount=amount, price=price
@@ -85,8 +77,18 @@ class ScriptedClient:
         await self._answer(order)
         return order
 
-    async def cancel(self, order: cp.Order, *, timeout: float, wait: bool) -> bool:
+    async def cancel(self, order: Any = None, **_: Any) -> bool:
         return await self._answer(order)
+
+    async def _unused(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError
+
+    replace = cancel_all = request = open_orders = _unused
+
+    def events(self) -> Any:
+        raise NotImplementedError
+
+    reports = events
 
     async def _answer(self, order: cp.Order) -> bool:
         self.calls[order] = asyncio.get_running_loop().create_future()
