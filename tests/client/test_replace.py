@@ -403,6 +403,23 @@ async def test_what_is_left_is_too_little_for_an_order(script: Script, alice_key
         assert len(peer.messages) == 2
 
 
+@virtual
+async def test_what_is_left_is_too_little_for_the_rules_of_its_pair(script: Script, alice_key: cp.PrivateKey) -> None:
+    patient(script)
+    rules = cp.Instrument(PAIR, tick_size="0.01", lot_size="0.0001", min_amount="0.001")
+    async with client_of(script, alice_key, instruments=[rules]) as client:
+        peer, order = await an_order(script, client)
+        replacing = asyncio.create_task(outcome(client.replace(order, price=2)))
+        await peer.until(lambda: len(peer.messages) == 2)
+        peer.event(2, b'{"@type":"OwnTrade","order_id":1,"client_order_id":7,"trade_pair":"BTC_USD","amount":"0.9995",'
+                   b'"price":"1","maker":true,"maker_buy":true,"time":[1,2]}')  # fmt: skip
+        peer.event(3, cancelled(7))
+        result = await replacing
+        assert isinstance(result, cp.ReplaceIncomplete)
+        assert isinstance(result.__cause__, cp.OrderInvalid)
+        assert len(peer.messages) == 2
+
+
 async def an_order(script: Script, client: cp.Client) -> tuple[Any, cp.Order]:
     peer = script.peer
     placing = asyncio.create_task(client.place(PAIR, "buy", amount=1, price=1, client_order_id=7))
