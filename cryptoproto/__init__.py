@@ -151,6 +151,7 @@ from .messages import (
     WithdrawalTransactionAccepted,
 )
 from .profiles import Profile, ProfileValues
+from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
 from .reconnect import (
     Backoff,
     Subscription,
@@ -273,6 +274,10 @@ __all__ = [
     "Protocol",
     "ProtocolError",
     "PublicKey",
+    "QuoteFailure",
+    "QuoteLevel",
+    "QuoteUpdate",
+    "Quotes",
     "RateLimited",
     "ReplaceIncomplete",
     "Report",
