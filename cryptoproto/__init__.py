@@ -7,6 +7,8 @@ import logging
 from .client import (
     BalanceDifference,
     Client,
+    ClientCall,
+    ClientOverrides,
     EventStream,
     MemoryStore,
     MetricsSnapshot,
@@ -32,8 +34,10 @@ from .client.outcomes import (
 from .client.store import OutboxEntry, OutboxKind
 from .connection import (
     ConnectArguments,
+    ConnectCall,
     Connection,
     ConnectOptions,
+    ConnectOverrides,
     Event,
     Throttle,
     connect,
@@ -65,6 +69,7 @@ from .exceptions import (
     OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
+    PasswordRequired,
     ProtocolError,
     RateLimited,
     ReplaceIncomplete,
@@ -83,7 +88,18 @@ from .exceptions import (
 )
 from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook, fetch_instruments
+from .market_data import (
+    FeedArguments,
+    FeedCall,
+    FeedOverrides,
+    FeedState,
+    FeedStateChange,
+    Level,
+    MarketData,
+    MarketUpdate,
+    OrderBook,
+    fetch_instruments,
+)
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -134,6 +150,8 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
+from .profiles import Profile, ProfileValues
+from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
 from .reconnect import (
     Backoff,
     Subscription,
@@ -166,13 +184,17 @@ __all__ = [
     "CancelAllOrders",
     "CancelOrder",
     "Client",
+    "ClientCall",
     "ClientClosed",
+    "ClientOverrides",
     "Closed",
     "ConcurrentConnection",
     "ConfigurationError",
     "ConnectArguments",
+    "ConnectCall",
     "ConnectError",
     "ConnectOptions",
+    "ConnectOverrides",
     "Connection",
     "ConnectionClosed",
     "CredentialsRefused",
@@ -183,6 +205,9 @@ __all__ = [
     "ErrorType",
     "Event",
     "EventStream",
+    "FeedArguments",
+    "FeedCall",
+    "FeedOverrides",
     "FeedState",
     "FeedStateChange",
     "HandshakeError",
@@ -235,6 +260,7 @@ __all__ = [
     "OutcomeUnknown",
     "Outgoing",
     "OwnTrade",
+    "PasswordRequired",
     "PlaceBuyFoKOrder",
     "PlaceBuyIoCOrder",
     "PlaceBuyLimitOrder",
@@ -243,9 +269,15 @@ __all__ = [
     "PlaceSellIoCOrder",
     "PlaceSellLimitOrder",
     "PrivateKey",
+    "Profile",
+    "ProfileValues",
     "Protocol",
     "ProtocolError",
     "PublicKey",
+    "QuoteFailure",
+    "QuoteLevel",
+    "QuoteUpdate",
+    "Quotes",
     "RateLimited",
     "ReplaceIncomplete",
     "Report",

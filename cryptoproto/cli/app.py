@@ -25,6 +25,7 @@ from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
 from .keys import keygen
 from .license import license_app
+from .profile import profile_app
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
@@ -122,6 +123,7 @@ app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
 app.command("bench")(bench)
+app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)
 app.add_typer(license_app, name="license")
 

@@ -23,6 +23,7 @@ from .metrics import Metrics, MetricsSnapshot
 from .order_calls import OrderCalls
 from .order_checks import OrderChecks
 from .order_entry import OrderEntry
+from .overrides import FromProfile
 from .questions import Questions
 from .reconnector import Reconnector
 from .replace import Replacer
@@ -33,7 +34,7 @@ from .store import Store, open_store
 __all__ = ["Client"]
 
 
-class Client:
+class Client(FromProfile):
     """A client that stays connected for as long as the bot runs.
 
     ::

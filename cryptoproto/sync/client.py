@@ -11,6 +11,7 @@ from .. import client as asynchronous
 from ..arguments import redacted
 from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
+from ..client.overrides import FromProfile
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
@@ -32,7 +33,7 @@ Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.
 _CLOSE_TIMEOUT_S = 5.0
 
 
-class Client:
+class Client(FromProfile):
     """A client that lives as long as the script, with the arguments and methods of :class:`cryptoproto.Client`.
 
     ::

@@ -109,7 +109,7 @@ def test_a_missing_option_is_a_usage_error(shell: Shell) -> None:
     assert missing.code == 2
     assert "--url" in missing.err
     shown = json.loads(shell("request", "balances", "--json").err)
-    assert (shown["error"], shown["exit_code"]) == ("UsageError", 2)
+    assert (shown["error"], shown["exit_code"]) == ("ConfigurationError", 2)
     assert "--url" in shown["message"]
 
 

@@ -24,7 +24,9 @@ This page is generated from the docstrings by `python -m tests.support.reference
 _ROOMS: Final = {
     "client": "Client",
     "connection": "Connection",
+    "quotes": "Quotes",
     "market_data": "Market data",
+    "profiles": "Profiles",
     "instruments": "Instruments and limits",
     "reconnect": "Reconnecting",
     "keys": "Keys",
