@@ -11,6 +11,7 @@ from typing import Literal, Self, Unpack
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
+from ..history import History
 from ..messages import (
     AmountLike,
     Balance,
@@ -301,6 +302,15 @@ class Client:
     def position(self) -> int | None:
         """The last transaction that was handled; the next process resumes after it."""
         return self._events.position
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; what was received so far is included.
+
+        Raises:
+            ConfigurationError: the store keeps no history; pass ``store=SqliteStore(path, history=True)``.
+        """
+        return self._events.history
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""

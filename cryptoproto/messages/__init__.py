@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import AmountLike, exact, plain
+from .amounts import EXACT, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
 from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
@@ -44,6 +44,7 @@ from .rpc import (
 from .trades import OwnTrade
 
 __all__ = [
+    "EXACT",
     "AmountLike",
     "AnonymousTrade",
     "Balance",

@@ -11,13 +11,10 @@ from decimal import Context, Decimal
 from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
-from ...messages import AmountLike, OwnTrade, PlaceOrder, exact, plain
+from ...messages import EXACT, AmountLike, OwnTrade, PlaceOrder, exact, plain
 from .terms import TERMS, Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
 
-__all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
-
-EXACT: Final = Context(prec=200, traps=[])
-"""For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
+__all__ = ["Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
