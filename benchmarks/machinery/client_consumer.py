@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -103,7 +103,7 @@ async def _start_and_take(link: cp.Connection | cp.Client, events: AsyncIterator
             break
 
 
-_KINDS = {
+_KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, Any]]]] = {
     "connection": _connection,
     "memory": _memory,
     "sqlite": _sqlite,

@@ -309,6 +309,7 @@ class Client:
 
         Raises:
             ConfigurationError: the store keeps no history; pass ``store=SqliteStore(path, history=True)``.
+            StoreError: what was received could not be written.
         """
         return self._events.history
 

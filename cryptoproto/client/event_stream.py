@@ -236,11 +236,12 @@ class EventDelivery:
 
         Raises:
             ConfigurationError: the store keeps no history.
+            StoreError: what was received could not be written.
         """
         history = None if self._recording is None else self._recording.history
         if history is None:
             raise ConfigurationError(f"this client keeps no history; {NOT_KEPT}")
-        self.settle()
+        self._store_now()
         return history
 
     # The connection's side

@@ -14,6 +14,7 @@ from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError
+from ..history import History
 from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
@@ -185,6 +186,15 @@ class Client:
         """The last transaction that was handled; the next process resumes after it."""
         client = self._client()
         return self._now(lambda: client.position)
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; see :attr:`cryptoproto.Client.history`.
+
+        What is received later is in it after 50 ms at most, or when it is taken from here again.
+        """
+        client = self._client()
+        return self._now(lambda: client.history)
 
     def metrics(self) -> MetricsSnapshot:
         """The current counters, gauges and latency histograms."""

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,13 +15,13 @@ from ...connection.event import Event
 from ...exceptions import ConfigurationError, StoreError
 from ...history import ARCHIVE, History, Recorder
 from ...messages import Balance
+from .checkpointer import Checkpointer
 from .interface import OutboxEntry
 from .sqlite_file import StoreFile
 
 __all__ = ["SqliteStore"]
 
 _COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence"
-_CHECKPOINT_COMMITS: Final = 1000  # a checkpoint waits for the disk twice, so it is made in a thread
 _BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if damage makes SQLite's message unreadable
 
 
@@ -79,8 +79,8 @@ class SqliteStore:
         self._handling: Callable[[], int | None] = lambda: None
         self._in_transaction = False
         self._postponed: list[Callable[[], None]] = []
-        self._commits = 0
-        self._checkpointer: threading.Thread | None = None
+        self._checkpointer = Checkpointer(self.path)
+        self._thread = 0  # the one that opened it
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """See :meth:`~cryptoproto.client.store.Store.open`.
@@ -101,6 +101,8 @@ class SqliteStore:
         self._position, self._settled_through = file.position, file.settled_through
         self._last_report = file.last_report
         self._recorder = file.recorder
+        self._checkpointer = Checkpointer(path)
+        self._thread = threading.get_ident()
         self._process = os.getpid()
         self._is_behind = False
 
@@ -172,9 +174,16 @@ class SqliteStore:
 
     @property
     def history(self) -> History | None:
-        """What is recorded; ``None`` if the store keeps no history. A file is known to have one once it is open."""
+        """What is recorded; ``None`` if the store keeps no history. A file is known to have one once it is open.
+
+        Each reading flushes first, unless it is in another thread than the one that opened the store.
+        """
         is_kept = self._wants_history or self._recorder is not None
-        return History(self.path, before_reading=self.flush) if is_kept else None
+        return History(self.path, before_reading=self._flush_here) if is_kept else None
+
+    def _flush_here(self) -> None:
+        if self._thread == threading.get_ident() and self._process == os.getpid():
+            self.flush()
 
     def record(self, events: list[Event]) -> bool:
         """See :meth:`~cryptoproto.client.store.interface.RecordingStore.record`."""
@@ -296,9 +305,8 @@ class SqliteStore:
             if self._process == os.getpid():
                 self.flush()
         finally:
-            if self._checkpointer is not None and self._process == os.getpid():
+            if self._process == os.getpid():
                 self._checkpointer.join()
-            self._checkpointer = None
             try:
                 self._file.close()
             except sqlite3.Error as error:
@@ -334,7 +342,7 @@ class SqliteStore:
         if recorder is not None:
             recorder.committed()
         self._is_behind = False
-        self._count_commit()
+        self._checkpointer.count_commit()
 
     def _archive(self, key: int | None, settled_through: int) -> list[tuple[str, tuple[object, ...]]]:
         """What keeps an order in the history when it leaves the outbox."""
@@ -355,7 +363,7 @@ class SqliteStore:
             cursor = self._open().execute(statement, parameters)
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from error
-        self._count_commit()
+        self._checkpointer.count_commit()
         return cursor
 
     def _execute_all(self, *statements: tuple[str, tuple[object, ...]]) -> None:
@@ -366,7 +374,7 @@ class SqliteStore:
             for statement, parameters in statements:
                 connection.execute(statement, parameters)
             connection.execute("COMMIT")
-        self._count_commit()
+        self._checkpointer.count_commit()
 
     def _read(self, statement: str) -> list[Any]:
         try:
@@ -380,20 +388,3 @@ class SqliteStore:
         if self._process != os.getpid():
             raise ConfigurationError(f"{self.path} was opened before a fork; open it in the process that uses it")
         return self._file.connection
-
-    def _count_commit(self) -> None:
-        self._commits += 1
-        if self._commits < _CHECKPOINT_COMMITS or (self._checkpointer is not None and self._checkpointer.is_alive()):
-            return
-        self._commits = 0
-        self._checkpointer = threading.Thread(
-            target=_checkpoint, args=(self.path.resolve(),), name="cryptoproto-checkpoint", daemon=True
-        )
-        self._checkpointer.start()
-
-
-def _checkpoint(path: Path) -> None:
-    """Move the log into the file, so that no commit has to."""
-    # A failure here is harmless: the next checkpoint tries again, and a commit that fails raises its own error.
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
