@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from .history import History
+from .export import write_csv
+from .frames import COLUMNS
+from .history import History, HistoryTable
 from .holds import paid
-from .pnl import Method, Prices, ProfitAndLoss, Quoted
+from .pnl import CostMethod, Prices, ProfitAndLoss, Quoted
 from .recorder import ARCHIVE, Recorder
-from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord
+from .records import BalanceRecord, OrderChange, OrderRecord, RecordedSide, RecordedStatus, TradeRecord
 from .schema import NOT_KEPT, open_history
 from .time_range import When
 
 __all__ = [
     "ARCHIVE",
+    "COLUMNS",
     "NOT_KEPT",
     "BalanceRecord",
+    "CostMethod",
     "History",
-    "Method",
+    "HistoryTable",
     "OrderChange",
     "OrderRecord",
     "Prices",
     "ProfitAndLoss",
     "Quoted",
+    "RecordedSide",
+    "RecordedStatus",
     "Recorder",
     "TradeRecord",
     "When",
     "open_history",
     "paid",
+    "write_csv",
 ]

@@ -57,18 +57,16 @@ def write_parquet(kind: str, records: Iterable[Any], path: str | os.PathLike[str
     """Write *records* into a new Parquet file; returns how many there were. Numbers are decimals, as in ``to_frame``.
 
     Raises:
-        ConfigurationError: pyarrow is not installed, a number does not fit, or the file cannot be written.
+        ConfigurationError: pyarrow is not installed, or a number does not fit.
+        OSError: the file cannot be written.
     """
     arrow, parquet = _imported("pyarrow"), _imported("pyarrow.parquet")
     schema = _schema(arrow, kind, exact=True)
     count = 0
-    try:
-        with parquet.ParquetWriter(os.fspath(path), schema) as writer:
-            for batch in _batches(arrow, schema, records):
-                writer.write_batch(batch)
-                count += batch.num_rows
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error}") from error
+    with parquet.ParquetWriter(os.fspath(path), schema) as writer:
+        for batch in _batches(arrow, schema, records):
+            writer.write_batch(batch)
+            count += batch.num_rows
     return count
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
+from ..exceptions import ConfigurationError
 from ..messages import OrderAmountChanged, OwnTrade
 from . import frames
+from .export import new_file, write_csv
 from .fills import trade_record, with_fees
+from .frames import COLUMNS
 from .funds import balance_records
 from .orders import order_records
-from .pnl import Method, Prices, ProfitAndLoss, profit_and_loss
+from .pnl import CostMethod, Prices, ProfitAndLoss, profit_and_loss
 from .reader import Entry, Reader
-from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord
+from .records import BalanceRecord, OrderRecord, TradeRecord
 from .time_range import FOREVER, When, from_microseconds, time_range
 
-__all__ = ["History"]
+__all__ = ["History", "HistoryTable"]
+
+HistoryTable: TypeAlias = Literal["trades", "orders", "order_changes", "balances"]
+"""The tables of a history; ``"order_changes"`` has a row for each change of each order."""
 
 
 class History:
@@ -87,7 +93,7 @@ class History:
 
     def pnl(
         self,
-        method: Method = "average",
+        method: CostMethod = "average",
         prices: Prices | None = None,
         *,
         trade_pair: str | None = None,
@@ -119,20 +125,22 @@ class History:
 
     def to_frame(
         self,
-        table: Literal["trades", "orders", "order_changes", "balances"],
+        table: HistoryTable,
         library: Literal["pandas", "polars"] = "pandas",
         *,
         exact: bool = True,
+        trade_pair: str | None = None,
         since: When | None = None,
         until: When | None = None,
     ) -> Any:
         """A ``pandas.DataFrame`` or ``polars.DataFrame`` (extra ``frames``).
 
         Args:
-            table: what it holds; ``"order_changes"`` has a row for each change of each order.
+            table: ``"trades"``, ``"orders"``, ``"order_changes"`` or ``"balances"``.
             library: which library.
             exact: amounts and prices are exact: ``decimal.Decimal`` objects in pandas, ``Decimal(38, 18)`` in polars.
                 Otherwise they are 64-bit floats, which are faster.
+            trade_pair: only this pair; for balances only this currency.
             since: the beginning of the range.
             until: the end of the range.
 
@@ -140,29 +148,70 @@ class History:
             ConfigurationError: there is no such table or library, or the library is not installed.
             StoreError: the file cannot be read.
         """
-        return frames.to_frame(table, self._table(table, since, until), library, exact=exact)
+        return frames.to_frame(table, self.records(table, trade_pair, since, until), library, exact=exact)
 
     def to_parquet(
         self,
-        table: Literal["trades", "orders", "order_changes", "balances"],
+        table: HistoryTable,
         path: str | os.PathLike[str],
         *,
+        trade_pair: str | None = None,
         since: When | None = None,
         until: When | None = None,
     ) -> int:
-        """Write a table into a Parquet file, with exact decimals; returns the number of rows. As :meth:`to_frame`."""
-        return frames.write_parquet(table, self._table(table, since, until), path)
+        """Write a table into a Parquet file, with exact decimals; returns the number of rows.
+
+        The arguments are those of :meth:`to_frame`. The file appears when it is complete, and takes the place of an
+        older one.
+
+        Raises:
+            ConfigurationError: as :meth:`to_frame`; or the file cannot be written, or is the store itself.
+            StoreError: the history cannot be read.
+        """
+        records = self.records(table, trade_pair, since, until)
+        with new_file(path, self.path) as part:
+            return frames.write_parquet(table, records, part)
+
+    def to_csv(
+        self,
+        table: HistoryTable,
+        path: str | os.PathLike[str],
+        *,
+        trade_pair: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+    ) -> int:
+        """Write a table into a CSV file, as :meth:`to_parquet`. It needs no extra."""
+        return self.write_csv(path, COLUMNS[table], self.records(table, trade_pair, since, until))
+
+    def write_csv(self, path: str | os.PathLike[str], columns: Sequence[str], records: Iterable[Any]) -> int:
+        """Write these columns of *records* into a CSV file, for example of the values of :meth:`pnl`."""
+        with new_file(path, self.path) as part, part.open("w", encoding="utf-8", newline="") as file:
+            return write_csv(file, columns, records)
+
+    def records(
+        self,
+        table: HistoryTable,
+        trade_pair: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+    ) -> Iterator[Any]:
+        """The records of the table with this name: what the other methods have.
+
+        Raises:
+            ConfigurationError: there is no such table; or as :meth:`trades`.
+        """
+        if table == "trades":
+            return self.trades(trade_pair, since, until)
+        if table == "balances":
+            return self.balances(trade_pair, since, until)
+        if table in ("orders", "order_changes"):
+            orders = self.orders(trade_pair, since, until)
+            return orders if table == "orders" else (change for order in orders for change in order.changes)
+        raise ConfigurationError(f"there is no table {table!r:.40}; choose one of {', '.join(COLUMNS)}")
 
     def __repr__(self) -> str:
         return f"<History {self.path}>"
-
-    def _table(self, table: str, since: When | None, until: When | None) -> Iterable[Any]:
-        if table == "trades":
-            return self.trades(since=since, until=until)
-        if table == "balances":
-            return self.balances(since=since, until=until)
-        orders = self.orders(since=since, until=until)
-        return orders if table == "orders" else _changes(orders) if table == "order_changes" else ()
 
     def _trades(self, trade_pair: str | None, since_us: int, until_us: int) -> Iterator[TradeRecord]:
         self._reader.refresh()
@@ -180,8 +229,3 @@ class History:
             for entry in group.entries:
                 if isinstance(entry.message, OwnTrade | OrderAmountChanged):
                     yield entry
-
-
-def _changes(orders: Iterable[OrderRecord]) -> Iterator[OrderChange]:
-    for order in orders:
-        yield from order.changes

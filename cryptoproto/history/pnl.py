@@ -19,9 +19,9 @@ from ..exceptions import ConfigurationError
 from ..messages import EXACT, AmountLike, exact
 from .records import TradeRecord, plain_value
 
-__all__ = ["Method", "PairLedger", "Prices", "ProfitAndLoss", "Quoted", "profit_and_loss"]
+__all__ = ["CostMethod", "PairLedger", "Prices", "ProfitAndLoss", "Quoted", "profit_and_loss"]
 
-Method: TypeAlias = Literal["average", "fifo"]
+CostMethod: TypeAlias = Literal["average", "fifo"]
 """How the cost of what is sold is found: the mean of the position, or its oldest part first."""
 
 
@@ -68,7 +68,7 @@ class ProfitAndLoss(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     trade_pair: str
-    method: Method
+    method: CostMethod
     trades: int
     bought: Decimal
     sold: Decimal
@@ -98,7 +98,7 @@ class PairLedger:
         method: how the cost of what is sold is found.
     """
 
-    def __init__(self, trade_pair: str, method: Method) -> None:
+    def __init__(self, trade_pair: str, method: CostMethod) -> None:
         self._trade_pair = trade_pair
         self._method = method
         self._lots: deque[tuple[Decimal, Decimal]] = deque()  # amounts and costs; with the average method at most one
@@ -189,7 +189,7 @@ class PairLedger:
 
 
 def profit_and_loss(
-    trades: Iterable[TradeRecord], method: Method, prices: Prices | None, begins: datetime | None
+    trades: Iterable[TradeRecord], method: CostMethod, prices: Prices | None, begins: datetime | None
 ) -> dict[str, ProfitAndLoss]:
     """The result of each pair in *trades*, by pair.
 

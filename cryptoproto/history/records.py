@@ -10,9 +10,18 @@ import msgspec
 
 from ..messages import plain
 
-__all__ = ["BalanceRecord", "OrderChange", "OrderRecord", "RecordedStatus", "TradeRecord", "plain_value"]
+__all__ = [
+    "BalanceRecord",
+    "OrderChange",
+    "OrderRecord",
+    "RecordedSide",
+    "RecordedStatus",
+    "TradeRecord",
+    "plain_value",
+]
 
 RecordedSide: TypeAlias = Literal["buy", "sell"]
+"""Which side an order is on."""
 RecordedStatus: TypeAlias = Literal["pending", "open", "filled", "cancelled", "rejected", "not_placed"]
 """The status of an order as far as the history knows: ``"pending"``: sent, without an answer so far; ``"not_placed"``:
 the exchange refused it with an error, or never received it."""
