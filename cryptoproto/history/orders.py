@@ -10,7 +10,6 @@ from ..messages import (
     InsufficientFunds,
     OrderAmountChanged,
     OrderCancelled,
-    OrderClosed,
     OrderPlaced,
     OwnTrade,
 )
@@ -71,16 +70,29 @@ class _Orders:
         yield from pending
 
     def _entries(self, last: int) -> Iterator[Entry]:
-        first = self._reader.first_since(self._since_us)
-        if first is None:
-            return
-        before = -FOREVER if self._since_us == -FOREVER else first - 1
-        for group in self._reader.groups(after=first, through=last):
-            self._sent.extend(self._reader.settled_orders(before, group.last))
+        reader, before = self._reader, -FOREVER
+        first = reader.first_since(self._since_us)
+        if self._since_us != -FOREVER:
+            # What an error refused was settled by whatever event was the last one then.
+            before = last if first is None else first - 1
+            earlier = reader.settled_orders(-FOREVER, before, self._since_us)
+            self._sent.extend(sent for sent in earlier if not self._was_answered(sent))
+        for group in reader.groups(after=first, through=last) if first is not None else ():
+            self._sent.extend(reader.settled_orders(before, group.last))
             before = group.last
             if self._over_from == FOREVER and all(entry.time_us >= self._until_us for entry in group.entries):
                 self._over_from = group.first
             yield from group.entries
+        self._sent.extend(reader.settled_orders(before, last))
+
+    def _was_answered(self, sent: SentOrder) -> bool:
+        settled_by = sent.settled_by or 0
+        entry = next(self._reader.entries(settled_by - 1), None)
+        if entry is None or entry.transaction_id != settled_by:
+            return False
+        message = entry.message
+        number = message.client_order_id if isinstance(message, OrderPlaced) else None
+        return isinstance(message, InsufficientFunds) or number == sent.message.client_order_id
 
     def _is_in_range(self, time_us: int) -> bool:
         return self._since_us <= time_us < self._until_us
@@ -107,6 +119,10 @@ class _Orders:
                 return sent
         return None
 
+    def _sent_as(self, entry: Entry, message: OrderPlaced) -> SentOrder | None:
+        number = message.client_order_id
+        return None if number is None else self._answered_by(entry.transaction_id, number)
+
     def _apply(self, fill: Fill) -> OrderBuilding | None:
         entry, message = fill.entry, fill.entry.message
         if isinstance(message, InsufficientFunds):
@@ -118,7 +134,7 @@ class _Orders:
         if order is None:
             return None
         if isinstance(message, OrderPlaced):
-            sent = self._answered_by(entry.transaction_id, message.client_order_id) if message.client_order_id else None
+            sent = self._sent_as(entry, message)
             if sent is not None:
                 order.be_sent(sent)
             order.place(entry, message)
@@ -130,7 +146,7 @@ class _Orders:
         elif isinstance(message, OrderCancelled):
             order.change("cancelled", entry)
             order.end("cancelled", entry.time_us)
-        elif isinstance(message, OrderClosed):
+        else:
             order.change("closed", entry)
             order.end("filled", entry.time_us)
         return order
@@ -140,7 +156,8 @@ class _Orders:
         # An order that began earlier is known only if everything is read.
         is_first = isinstance(message, OrderPlaced) or (isinstance(message, OwnTrade) and not message.maker)
         if not self._is_in_range(entry.time_us) or not (is_first or self._since_us == -FOREVER):
-            self._answered_by(entry.transaction_id, message.client_order_id)
+            if isinstance(message, OrderPlaced):
+                self._sent_as(entry, message)
             return None
         side: RecordedSide
         if isinstance(message, OwnTrade):

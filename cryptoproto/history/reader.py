@@ -150,13 +150,14 @@ class Reader:
         first: int | None = row[0]
         return first
 
-    def settled_orders(self, after: int, through: int) -> list[SentOrder]:
-        """The orders that were settled by events after *after*, up to *through*."""
+    def settled_orders(self, after: int, through: int, since_us: int = -FOREVER) -> list[SentOrder]:
+        """The orders that were settled by events after *after*, up to *through*, and sent at *since_us* or later."""
         rows = self._fetch(
             "SELECT sent_us, settled_by, message FROM cryptoproto_history_order "
-            "WHERE settled_by > ? AND settled_by <= ? ORDER BY settled_by, key",
+            "WHERE settled_by > ? AND settled_by <= ? AND sent_us >= ? ORDER BY settled_by, key",
             after,
             through,
+            since_us,
         )
         return [SentOrder(sent, by, self._message(text)) for sent, by, text in rows]
 

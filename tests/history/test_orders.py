@@ -138,3 +138,41 @@ def test_a_range_ends_where_nothing_of_it_is_open(writer: Writer, history: Any) 
 def test_what_has_no_order_is_no_change(writer: Writer, history: Any) -> None:
     writer.commit(balance("USD", "1", "1"))
     assert list(history.orders()) == []
+
+
+def test_what_an_error_refused_when_there_was_no_event(writer: Writer, history: Any) -> None:
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1", 1), -1, at=5)
+    assert [order.status for order in history.orders()] == ["not_placed"]
+    assert [order.status for order in history.orders(since=4, until=6)] == ["not_placed"]
+    assert list(history.orders(since=6)) == []
+
+
+def test_a_range_has_what_an_error_refused_in_it(writer: Writer, history: Any) -> None:
+    placed_by = writer.tell(placed(5, "1", "1", client_order_id=1, at=1))
+    refused_by = writer.tell(cp.InsufficientFunds(order_id=6, currency="USD"))
+    other = writer.commit(placed(7, "1", "1", at=2))
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1", 1), placed_by, at=20)  # by a clock that is ahead
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1", 2), refused_by, at=20)
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1", 3), other, at=20)
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1", 4), writer.commit(cp.OrderNotFound(1)), at=21)
+    assert [order.client_order_id for order in history.orders(since=15)] == [3, 4]
+    writer.commit(placed(8, "1", "1", at=30))
+    assert [order.client_order_id for order in history.orders(since=15)] == [3, 4, None]
+    assert [order.client_order_id for order in history.orders(since=15, until=21)] == [3]
+
+
+def test_each_order_gets_the_message_that_its_event_answers(writer: Writer, history: Any) -> None:
+    first, second = (
+        cp.PlaceBuyIoCOrder("BTC_USD", "1", "1", 0),
+        cp.PlaceBuyFoKOrder("BTC_USD", "1", "1", 2),
+    )
+    at = writer.tell(placed(5, "1", "1", client_order_id=0))
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1", 9), at)  # refused with an error, at the same time
+    writer.send(first, at)
+    elsewhere = writer.tell(placed(6, "1", "1", client_order_id=1))
+    later = writer.tell(placed(7, "1", "1", client_order_id=2))
+    writer.send(second, later)
+    writer.commit(balance("USD", "1", "1"))
+    found = {order.client_order_id: (order.status, order.time_in_force) for order in history.orders()}
+    assert found == {9: ("not_placed", "gtc"), 0: ("open", "ioc"), 1: ("open", None), 2: ("open", "fok")}
+    assert elsewhere < later
