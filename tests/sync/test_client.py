@@ -164,3 +164,13 @@ def test_what_the_objects_show(exchange: Exchange, alice_key: cp.PrivateKey) -> 
     feed = sync.MarketData(exchange.market_data_url)
     assert repr(feed) == f"<sync.MarketData {exchange.market_data_url}, idle>"
     assert repr(Exchange()) == "<sync.Exchange, not running>"
+
+
+def test_history(exchange: Exchange, alice_key: cp.PrivateKey, memory_path: Path) -> None:
+    store = cp.SqliteStore(memory_path / "alice.db", history=True)
+    with client_of(exchange, alice_key, store=store) as alice, client_of(exchange, alice_key, "bob") as bob:
+        alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
+        bob.place("BTC_USD", cp.Side.SELL, amount="0.5", price="100")
+        alice.balances()
+        assert [str(trade.amount) for trade in alice.history.trades()] == ["0.50000000"]
+    assert [order.status for order in alice.history.orders()] == ["open"]
