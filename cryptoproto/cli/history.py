@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -234,4 +235,4 @@ def _cell(value: object) -> str:
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return escape(str(value))
+    return escape(str(value.value if isinstance(value, enum.Enum) else value))

@@ -35,8 +35,11 @@
     │   │   └── ClientClosed                  a retry cannot succeed
     │   └── OutcomeUnknown
     ├── OrderRejected                         the exchange rejected an order
-    │   └── InsufficientFundsError
+    │   ├── InsufficientFundsError
+    │   └── OrderNotOpen                      there was nothing to cancel or replace
+    │       └── OrderFilled
     ├── OrderNotFilled                        an order ended before it was completely filled
+    ├── ReplaceIncomplete                     one half of a replace took effect, and the other did not
     ├── StoreError (OSError)                  a client's store cannot be read or written
     ├── CredentialsRefused                    our own gateway refuses a request with this HTTP status
     ├── StompError                            the gateway answered with a STOMP ERROR frame
@@ -112,9 +115,12 @@ from .trading import (
     ClientClosed,
     InsufficientFundsError,
     JournalError,
+    OrderFilled,
     OrderNotFilled,
+    OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
+    ReplaceIncomplete,
     RequestError,
     RequestNotSent,
     RequestTimeout,
@@ -151,12 +157,15 @@ __all__ = [
     "NoAgreement",
     "NoFreeLicense",
     "OpenTimeout",
+    "OrderFilled",
     "OrderInvalid",
     "OrderNotFilled",
+    "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
     "ProtocolError",
     "RateLimited",
+    "ReplaceIncomplete",
     "RequestError",
     "RequestMalformed",
     "RequestNotSent",

@@ -8,7 +8,7 @@ from .history import History, HistoryTable
 from .holds import paid
 from .pnl import CostMethod, Prices, ProfitAndLoss, Quoted
 from .recorder import ARCHIVE, Recorder
-from .records import BalanceRecord, OrderChange, OrderRecord, RecordedSide, RecordedStatus, TradeRecord
+from .records import BalanceRecord, OrderChange, OrderRecord, RecordedStatus, TradeRecord
 from .schema import NOT_KEPT, open_history
 from .time_range import When
 
@@ -25,7 +25,6 @@ __all__ = [
     "Prices",
     "ProfitAndLoss",
     "Quoted",
-    "RecordedSide",
     "RecordedStatus",
     "Recorder",
     "TradeRecord",

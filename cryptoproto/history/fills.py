@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from ..messages import OrderAmountChanged, OwnTrade
+from ..messages import OrderAmountChanged, OwnTrade, Side
 from .reader import Entry
 from .records import TradeRecord
 from .time_range import from_microseconds
@@ -64,7 +64,7 @@ def trade_record(fill: Fill) -> TradeRecord:
         transaction_id=entry.transaction_id,
         time=from_microseconds(entry.time_us),
         trade_pair=trade.trade_pair,
-        side="buy" if trade.bought else "sell",
+        side=Side.BUY if trade.bought else Side.SELL,
         amount=trade.amount,
         price=trade.price,
         fee=fee,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError
-from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord
+from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord, plain_value
 
 __all__ = ["COLUMNS", "to_frame", "write_parquet"]
 
@@ -94,7 +94,7 @@ def _schema(arrow: Any, kind: str, *, exact: bool) -> Any:
 
 
 def _batches(arrow: Any, schema: Any, records: Iterable[Any]) -> Iterator[Any]:
-    convert = {name: float if schema.field(name).type == arrow.float64() else _same for name in schema.names}
+    convert = {name: _conversion(arrow, schema.field(name)) for name in schema.names}
     records = iter(records)
     while rows := list(itertools.islice(records, _ROWS)):
         columns = {
@@ -108,6 +108,12 @@ def _batches(arrow: Any, schema: Any, records: Iterable[Any]) -> Iterator[Any]:
                 f"a number does not fit into a decimal with 20 digits before the point and 18 after it ({error}); "
                 f"use exact=False, CSV or JSON"
             ) from None
+
+
+def _conversion(arrow: Any, field: Any) -> Callable[[Any], Any]:
+    if field.type == arrow.float64():
+        return float
+    return plain_value if field.type == arrow.string() else _same
 
 
 def _same(value: Any) -> Any:

@@ -10,30 +10,17 @@ from ..messages import (
     OrderAmountChanged,
     OrderPlaced,
     OwnTrade,
-    PlaceBuyFoKOrder,
-    PlaceBuyIoCOrder,
-    PlaceBuyLimitOrder,
-    PlaceOrder,
-    PlaceSellFoKOrder,
-    PlaceSellIoCOrder,
-    PlaceSellLimitOrder,
+    Side,
 )
+from ..messages.terms import TERMS
 from .reader import Entry, SentOrder
-from .records import OrderChange, OrderRecord, RecordedSide, RecordedStatus
+from .records import OrderChange, OrderRecord, RecordedStatus
 from .time_range import from_microseconds
 
 __all__ = ["OrderBuilding"]
 
 _ZERO: Final = Decimal(0)
 _QUOTIENT: Final = Context(prec=40, traps=[])
-_TERMS: Final[dict[type[PlaceOrder], tuple[str, RecordedSide]]] = {
-    PlaceBuyLimitOrder: ("gtc", "buy"),
-    PlaceSellLimitOrder: ("gtc", "sell"),
-    PlaceBuyFoKOrder: ("fok", "buy"),
-    PlaceSellFoKOrder: ("fok", "sell"),
-    PlaceBuyIoCOrder: ("ioc", "buy"),
-    PlaceSellIoCOrder: ("ioc", "sell"),
-}
 
 
 class OrderBuilding:
@@ -50,13 +37,13 @@ class OrderBuilding:
         ended_us: when it ended.
     """
 
-    def __init__(self, began_us: int, trade_pair: str, side: RecordedSide, client_order_id: int | None) -> None:
+    def __init__(self, began_us: int, trade_pair: str, side: Side, client_order_id: int | None) -> None:
         self.trade_pair = trade_pair
         self.client_order_id = client_order_id
         self.order_id: int | None = None
         self.ended_us: int | None = None
         self._began_us = began_us
-        self._side: RecordedSide = side
+        self._side: Side = side
         self._sent: SentOrder | None = None
         self._amount: Decimal | None = None
         self._price: Decimal | None = None
@@ -72,7 +59,7 @@ class OrderBuilding:
         """The order that was *sent*."""
         message = sent.message
         began_us = sent.sent_us if began_us is None else began_us
-        order = cls(began_us, message.trade_pair, _TERMS[type(message)][1], message.client_order_id)
+        order = cls(began_us, message.trade_pair, TERMS[type(message)][0], message.client_order_id)
         order._status = "pending"
         order.be_sent(sent)
         return order
@@ -135,7 +122,7 @@ class OrderBuilding:
             client_order_id=self.client_order_id,
             trade_pair=self.trade_pair,
             side=self._side,
-            time_in_force=None if sent is None else _TERMS[type(sent.message)][0],
+            time_in_force=None if sent is None else TERMS[type(sent.message)][1],
             ttl=None if sent is None else sent.message.ttl,
             amount=self._amount,
             price=self._price,

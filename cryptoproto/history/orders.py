@@ -12,11 +12,12 @@ from ..messages import (
     OrderCancelled,
     OrderPlaced,
     OwnTrade,
+    Side,
 )
 from .fills import Fill, with_fees
 from .order_building import OrderBuilding
 from .reader import Entry, Reader, SentOrder
-from .records import OrderRecord, RecordedSide
+from .records import OrderRecord
 from .time_range import FOREVER
 
 __all__ = ["order_records"]
@@ -159,11 +160,10 @@ class _Orders:
             if isinstance(message, OrderPlaced):
                 self._sent_as(entry, message)
             return None
-        side: RecordedSide
         if isinstance(message, OwnTrade):
-            side = "buy" if message.bought else "sell"
+            side = Side.BUY if message.bought else Side.SELL
         else:
-            side = "buy" if type(message).__name__.startswith("Buy") else "sell"
+            side = Side.BUY if type(message).__name__.startswith("Buy") else Side.SELL
         order = OrderBuilding(entry.time_us, message.trade_pair, side, message.client_order_id)
         order.order_id = message.order_id
         self._open[message.order_id] = order

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from ..exceptions import ConfigurationError
-from ..messages import EXACT, AmountLike, exact
+from ..messages import EXACT, AmountLike, Side, exact
 from .records import TradeRecord, plain_value
 
 __all__ = ["CostMethod", "PairLedger", "Prices", "ProfitAndLoss", "Quoted", "profit_and_loss"]
@@ -111,7 +111,7 @@ class PairLedger:
 
     def add(self, trade: TradeRecord, *, counts: bool = True) -> None:
         """Apply the next trade; what it realises is counted if *counts*."""
-        is_buy = trade.side == "buy"
+        is_buy = trade.side is Side.BUY
         price, fee, held = trade.price, trade.fee or _ZERO, trade.amount
         if is_buy and fee:
             held = _subtract(held, fee)

@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-from ..messages import plain
+from ..messages import Side, TimeInForce, plain
 
 __all__ = [
     "BalanceRecord",
     "OrderChange",
     "OrderRecord",
-    "RecordedSide",
     "RecordedStatus",
     "TradeRecord",
     "plain_value",
 ]
 
-RecordedSide: TypeAlias = Literal["buy", "sell"]
-"""Which side an order is on."""
 RecordedStatus: TypeAlias = Literal["pending", "open", "filled", "cancelled", "rejected", "not_placed"]
 """The status of an order as far as the history knows: ``"pending"``: sent, without an answer so far; ``"not_placed"``:
 the exchange refused it with an error, or never received it."""
 
 
 def plain_value(value: Any) -> Any:
-    """*value* for JSON and CSV: Decimals as strings in plain digits, times in ISO 8601."""
+    """*value* for JSON and CSV: Decimals as strings in plain digits, times in ISO 8601, enums as their values."""
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
+    if isinstance(value, enum.Enum):
+        return value.value
     if isinstance(value, tuple):
         return [plain_value(each) for each in value]
     return value.as_dict() if isinstance(value, _Record) else value
@@ -51,7 +51,7 @@ class TradeRecord(_Record, frozen=True, kw_only=True):
         transaction_id: of its event; unique.
         time: when it happened at the exchange.
         trade_pair: base and quote currency.
-        side: ``"buy"`` or ``"sell"``.
+        side: buy or sell.
         amount: how much of the base currency.
         price: in the quote currency.
         fee: what was charged, in *fee_currency*; ``None`` if the exchange did not say.
@@ -64,7 +64,7 @@ class TradeRecord(_Record, frozen=True, kw_only=True):
     transaction_id: int
     time: datetime
     trade_pair: str
-    side: RecordedSide
+    side: Side
     amount: Decimal
     price: Decimal
     fee: Decimal | None
@@ -83,7 +83,7 @@ class OrderChange(_Record, frozen=True, kw_only=True):
         order_id: the order's number at the exchange, if it is known.
         client_order_id: the client's own number for the order, if it has one.
         trade_pair: base and quote currency.
-        side: ``"buy"`` or ``"sell"``.
+        side: buy or sell.
         what: ``"sent"``, ``"placed"``, ``"filled"`` (in part or completely), ``"changed"`` (what is left changed
             without a fill), ``"closed"`` (completely filled), ``"cancelled"``, ``"rejected"`` or ``"not_placed"``.
         amount: of the order if it was sent, placed or rejected, otherwise of the fill.
@@ -98,7 +98,7 @@ class OrderChange(_Record, frozen=True, kw_only=True):
     order_id: int | None
     client_order_id: int | None
     trade_pair: str
-    side: RecordedSide
+    side: Side
     what: Literal["sent", "placed", "filled", "changed", "closed", "cancelled", "rejected", "not_placed"]
     amount: Decimal | None = None
     price: Decimal | None = None
@@ -117,8 +117,8 @@ class OrderRecord(_Record, frozen=True, kw_only=True):
         order_id: the order's number at the exchange; ``None`` if it has none.
         client_order_id: the client's own number for it.
         trade_pair: base and quote currency.
-        side: ``"buy"`` or ``"sell"``.
-        time_in_force: ``"gtc"``, ``"fok"`` or ``"ioc"``.
+        side: buy or sell.
+        time_in_force: what happened to the part that was not filled immediately.
         ttl: seconds until the exchange cancels it; 0 = never.
         amount: how much was ordered.
         price: the limit.
@@ -136,8 +136,8 @@ class OrderRecord(_Record, frozen=True, kw_only=True):
     order_id: int | None
     client_order_id: int | None
     trade_pair: str
-    side: RecordedSide
-    time_in_force: str | None
+    side: Side
+    time_in_force: TimeInForce | None
     ttl: int | None
     amount: Decimal | None
     price: Decimal | None

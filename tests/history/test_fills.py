@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from cryptoproto.history.fills import trade_record, with_fees
-from cryptoproto.messages import Message
+from cryptoproto.messages import Message, Side
 from tests.support.histories import balance, changed, closed, entries_of, trade
 
 
@@ -52,6 +52,6 @@ def test_what_waits_is_bounded() -> None:
 def test_a_record() -> None:
     (fill,) = with_fees(entries_of(trade(7, "1", "2", side="sell", client_order_id=9), changed(7, "0", "0.5")))
     record = trade_record(fill)
-    assert (record.side, record.fee, record.fee_currency, record.maker) == ("sell", Decimal("0.5"), "USD", True)
+    assert (record.side, record.fee, record.fee_currency, record.maker) == (Side.SELL, Decimal("0.5"), "USD", True)
     assert (record.transaction_id, record.order_id, record.client_order_id) == (1, 7, 9)
     assert record.time.timestamp() == 1

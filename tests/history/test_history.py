@@ -73,9 +73,9 @@ def test_profit_and_loss_of_what_was_recorded(writer: Writer, history: History, 
     for _ in range(20):
         for record in random_trades(choice):
             naive.add(record)
-            messages: list[Any] = [trade(1, str(record.amount), str(record.price), side=record.side)]
+            messages: list[Any] = [trade(1, str(record.amount), str(record.price), side=record.side.value)]
             if record.fee is not None:
-                messages.append(changed(1, "1", str(record.fee), side=record.side))
+                messages.append(changed(1, "1", str(record.fee), side=record.side.value))
             writer.commit(*messages)
     found = history.pnl(method, {"BTC_USD": "50"})["BTC_USD"]
     assert found.total is not None

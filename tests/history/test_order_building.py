@@ -25,7 +25,12 @@ from cryptoproto.messages import PlaceOrder
 )
 def test_terms_are_in_the_kind_of_message(kind: type[PlaceOrder], time_in_force: str, side: str) -> None:
     order: Any = OrderBuilding.of(SentOrder(5_000_000, None, kind("BTC_USD", "1", "100", 7, 60))).record()
-    assert (order.time_in_force, order.side, order.ttl, order.status) == (time_in_force, side, 60, "pending")
+    assert (order.time_in_force.value, order.side.value, order.ttl, order.status) == (
+        time_in_force,
+        side,
+        60,
+        "pending",
+    )
     assert (order.amount, order.price, order.client_order_id) == (1, 100, 7)
     assert order.began_at == order.sent_at
     assert [change.what for change in order.changes] == ["sent"]

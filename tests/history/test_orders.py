@@ -46,7 +46,7 @@ def test_an_order_that_is_filled_on_arrival(writer: Writer, history: Any) -> Non
         placed(5, "2", "90", left="0", side="sell"),
     )
     (order,) = history.orders()
-    assert (order.side, order.status, order.price, order.average_price) == ("sell", "filled", 90, 100)
+    assert (order.side, order.status, order.price, order.average_price) == (cp.Side.SELL, "filled", 90, 100)
     assert whats(order) == ["filled", "placed"]
 
 
@@ -56,7 +56,12 @@ def test_terms_of_an_order_that_was_sent(writer: Writer, history: Any) -> None:
     writer.send(message, at, at=3)
     writer.commit(cancelled(5, side="sell", client_order_id=7, at=4))
     (order,) = history.orders()
-    assert (order.time_in_force, order.ttl, order.client_order_id, order.status) == ("ioc", 60, 7, "cancelled")
+    assert (order.time_in_force, order.ttl, order.client_order_id, order.status) == (
+        cp.TimeInForce.IOC,
+        60,
+        7,
+        "cancelled",
+    )
     assert order.sent_at is not None
     assert (order.sent_at.timestamp(), order.began_at.timestamp()) == (3, 4)
     assert whats(order) == ["sent", "placed", "cancelled"]
@@ -107,7 +112,7 @@ def test_an_order_from_before_the_history(writer: Writer, history: Any) -> None:
     first, second = history.orders()
     assert (first.amount, first.price, first.status, first.fees) == (None, None, "filled", Decimal("0.5"))
     assert whats(first) == ["changed", "closed"]
-    assert (second.side, second.filled, second.status) == ("buy", 1, "cancelled")
+    assert (second.side, second.filled, second.status) == (cp.Side.BUY, 1, "cancelled")
 
 
 def test_a_range_has_the_orders_that_began_in_it(writer: Writer, history: Any) -> None:
@@ -173,6 +178,6 @@ def test_each_order_gets_the_message_that_its_event_answers(writer: Writer, hist
     later = writer.tell(placed(7, "1", "1", client_order_id=2))
     writer.send(second, later)
     writer.commit(balance("USD", "1", "1"))
-    found = {order.client_order_id: (order.status, order.time_in_force) for order in history.orders()}
+    found = {order.client_order_id: (order.status, order.as_dict()["time_in_force"]) for order in history.orders()}
     assert found == {9: ("not_placed", "gtc"), 0: ("open", "ioc"), 1: ("open", None), 2: ("open", "fok")}
     assert elsewhere < later

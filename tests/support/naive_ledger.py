@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from cryptoproto.history import TradeRecord
+from cryptoproto.messages import Side
 
 __all__ = ["NaiveLedger", "random_trades", "trade_of"]
 
@@ -22,7 +23,7 @@ def trade_of(
         transaction_id=number,
         time=datetime.fromtimestamp(number, UTC),
         trade_pair=pair,
-        side="buy" if side == "buy" else "sell",
+        side=Side(side),
         amount=amount,
         price=price,
         fee=fee,
@@ -67,7 +68,7 @@ class NaiveLedger:
     def add(self, trade: TradeRecord) -> None:
         price, fee = Fraction(trade.price), Fraction(trade.fee or 0)
         units = Fraction(trade.amount) / UNIT
-        if trade.side == "buy":
+        if trade.side is Side.BUY:
             units -= fee / UNIT
             self.cash -= Fraction(trade.amount) * price
             self.fees += fee * price
@@ -77,7 +78,7 @@ class NaiveLedger:
             self.fees += fee
             self.realised -= fee
         assert units.denominator == 1
-        ours, theirs, sign = (self.longs, self.shorts, -1) if trade.side == "buy" else (self.shorts, self.longs, 1)
+        ours, theirs, sign = (self.longs, self.shorts, -1) if trade.side is Side.BUY else (self.shorts, self.longs, 1)
         for _ in range(int(units)):
             if not theirs:
                 ours.append(price)

@@ -26,6 +26,7 @@ _ROOMS: Final = {
     "history": "History",
     "connection": "Connection",
     "market_data": "Market data",
+    "instruments": "Instruments and limits",
     "reconnect": "Reconnecting",
     "keys": "Keys",
     "messages": "Messages",
