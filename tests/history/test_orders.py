@@ -10,7 +10,7 @@ from cryptoproto.history import OrderRecord
 from tests.support.histories import Writer, balance, cancelled, changed, closed, placed, trade
 
 
-def whats(order: OrderRecord) -> list[str]:
+def kinds_of(order: OrderRecord) -> list[str]:
     return [change.what for change in order.changes]
 
 
@@ -25,7 +25,7 @@ def test_an_order_that_rests_and_is_filled_in_parts(writer: Writer, history: Any
         closed(5, at=3),
     )
     (order,) = history.orders()
-    assert whats(order) == ["placed", "filled", "filled", "closed"]
+    assert kinds_of(order) == ["placed", "filled", "filled", "closed"]
     assert (order.status, order.amount, order.price, order.filled) == ("filled", 2, 100, 2)
     assert (order.average_price, order.fees) == (Decimal("98.5"), Decimal("0.04"))
     assert (order.began_at.timestamp(), order.ended_at and order.ended_at.timestamp()) == (1, 3)
@@ -47,7 +47,7 @@ def test_an_order_that_is_filled_on_arrival(writer: Writer, history: Any) -> Non
     )
     (order,) = history.orders()
     assert (order.side, order.status, order.price, order.average_price) == (cp.Side.SELL, "filled", 90, 100)
-    assert whats(order) == ["filled", "placed"]
+    assert kinds_of(order) == ["filled", "placed"]
 
 
 def test_terms_of_an_order_that_was_sent(writer: Writer, history: Any) -> None:
@@ -64,7 +64,7 @@ def test_terms_of_an_order_that_was_sent(writer: Writer, history: Any) -> None:
     )
     assert order.sent_at is not None
     assert (order.sent_at.timestamp(), order.began_at.timestamp()) == (3, 4)
-    assert whats(order) == ["sent", "placed", "cancelled"]
+    assert kinds_of(order) == ["sent", "placed", "cancelled"]
 
 
 def test_orders_that_were_never_placed(writer: Writer, history: Any) -> None:
@@ -79,7 +79,7 @@ def test_orders_that_were_never_placed(writer: Writer, history: Any) -> None:
     assert rejected.reason == "insufficient funds: USD"
     assert (lost.status, lost.client_order_id) == ("not_placed", 3)
     assert lost.reason is not None
-    assert whats(rejected) == ["sent", "rejected"]
+    assert kinds_of(rejected) == ["sent", "rejected"]
 
 
 def test_a_rejection_of_an_order_that_somebody_else_sent(writer: Writer, history: Any) -> None:
@@ -111,7 +111,7 @@ def test_an_order_from_before_the_history(writer: Writer, history: Any) -> None:
     writer.commit(trade(6, "1", "100", at=3), cancelled(6, at=3))
     first, second = history.orders()
     assert (first.amount, first.price, first.status, first.fees) == (None, None, "filled", Decimal("0.5"))
-    assert whats(first) == ["changed", "closed"]
+    assert kinds_of(first) == ["changed", "closed"]
     assert (second.side, second.filled, second.status) == (cp.Side.BUY, 1, "cancelled")
 
 
