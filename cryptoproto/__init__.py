@@ -21,6 +21,7 @@ from .client import (
     State,
     StateChange,
     Store,
+    TradingClient,
 )
 from .client.metrics import (
     HistogramSnapshot,
@@ -94,9 +95,9 @@ from .history import (
     TradeRecord,
     When,
 )
-from .instruments import Instrument
+from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
+from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook, fetch_instruments
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -108,6 +109,7 @@ from .messages import (
     CancelAllOrders,
     CancelOrder,
     DepositTransactionAccepted,
+    InstrumentRules,
     InsufficientFunds,
     Message,
     OpenOrder,
@@ -137,6 +139,7 @@ from .messages import (
     TimeInForce,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     Unknown,
     UserBalanceRequest,
@@ -170,6 +173,7 @@ __all__ = [
     "Balance",
     "BalanceDifference",
     "BalanceRecord",
+    "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
     "BuyOrderClosed",
@@ -205,6 +209,7 @@ __all__ = [
     "HistoryTable",
     "IdentityInUse",
     "Instrument",
+    "InstrumentRules",
     "InsufficientFunds",
     "InsufficientFundsError",
     "InvalidKey",
@@ -212,6 +217,7 @@ __all__ = [
     "InvalidSequence",
     "JournalError",
     "Level",
+    "LimitedOrder",
     "Listener",
     "LoginRefused",
     "MarketData",
@@ -233,6 +239,7 @@ __all__ = [
     "OrderDifference",
     "OrderFilled",
     "OrderInvalid",
+    "OrderLimits",
     "OrderNotFilled",
     "OrderNotFound",
     "OrderNotOpen",
@@ -293,6 +300,8 @@ __all__ = [
     "TradesDisabled",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingClient",
+    "TradingRules",
     "TransactionInfo",
     "Transport",
     "TransportKind",
@@ -309,4 +318,5 @@ __all__ = [
     "WithdrawalTransactionAccepted",
     "__version__",
     "connect",
+    "fetch_instruments",
 ]

@@ -24,7 +24,8 @@ def blocks(page: Path, language: str) -> list[str]:
     [
         page
         for page in PAGES
-        if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange", "client", "history", "keys")
+        if blocks(page, "python")
+        and page.stem in ("README", "tutorial", "exchange", "client", "history", "instruments", "keys")
     ],
     ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )

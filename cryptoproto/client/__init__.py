@@ -9,6 +9,7 @@ from .metrics import MetricsSnapshot
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
+from .trading import TradingClient
 
 __all__ = [
     "BalanceDifference",
@@ -27,4 +28,5 @@ __all__ = [
     "State",
     "StateChange",
     "Store",
+    "TradingClient",
 ]

@@ -21,9 +21,9 @@ class ConfigurationError(CryptoprotoError, ValueError):
 
 
 class OrderInvalid(ConfigurationError):
-    """An order, or another message to the exchange, was rejected locally: it can never be valid.
+    """An order, or another message to the exchange, was rejected locally: it is invalid, or a limit does not allow it.
 
-    Nothing was sent and the connection is unaffected. The text names the field and what to change.
+    Nothing was sent and the connection is unaffected. The text names the field or the limit, and what to change.
     """
 
     sent: bool | None = False

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from ..messages import AmountLike, ClientMessage, Message
+from ..messages import AmountLike, ClientMessage, InstrumentRules, Message
 from .units import as_decimal
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "Public",
     "Refused",
     "Register",
+    "SetInstruments",
     "Submit",
     "Withdraw",
 ]
@@ -121,7 +122,20 @@ class LimitOpenOrders(_Command, frozen=True, gc=False):
     time_us: int
 
 
-Command: TypeAlias = Register | Submit | Deposit | Withdraw | DisablePairs | EnablePairs | Expire | LimitOpenOrders
+class SetInstruments(_Command, frozen=True, gc=False):
+    """Replace the rules of all pairs; those that are not named have none. Open orders stay as they are.
+
+    A command, and not configuration: whether an order is accepted depends on the rules of its time, and a journal has
+    to repeat that.
+    """
+
+    instruments: list[InstrumentRules]
+    time_us: int
+
+
+Command: TypeAlias = (
+    Register | Submit | Deposit | Withdraw | DisablePairs | EnablePairs | Expire | LimitOpenOrders | SetInstruments
+)
 """Everything that :meth:`~cryptoproto.exchange.engine.Engine.apply` accepts."""
 
 

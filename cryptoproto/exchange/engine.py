@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError, DecodeError
+from ..instruments import Instrument, split_pair
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -19,6 +20,7 @@ from ..messages import (
     PlaceOrder,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     UserBalanceResponse,
     UserOrdersResponse,
@@ -37,8 +39,10 @@ from .commands import (
     LimitOpenOrders,
     Output,
     Private,
+    Public,
     Refused,
     Register,
+    SetInstruments,
     Submit,
     Withdraw,
 )
@@ -89,7 +93,7 @@ class Engine:
         try:
             _HANDLERS[type(command)](self, command, out)
         except Refusal as refusal:
-            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders):
+            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders | SetInstruments):
                 raise  # pragma: no cover - these name no client and refuse nothing
             out.append(Refused(command.client_id, refusal.error_type, refusal.text))
         return out
@@ -156,6 +160,11 @@ class Engine:
     def _limit_open_orders(self, command: LimitOpenOrders, out: list[Output]) -> None:
         self._matching.max_open_orders = command.max_open_orders
 
+    def _set_instruments(self, command: SetInstruments, out: list[Output]) -> None:
+        instruments = map(Instrument.from_rules, command.instruments)
+        self._matching.instruments = {each.trade_pair: each for each in instruments}
+        out.append(Public(self.trading_rules))
+
     @property
     def _disabled(self) -> set[str]:
         return self._matching.disabled
@@ -174,6 +183,18 @@ class Engine:
     def max_open_orders(self) -> int:
         """How many open orders a client may have."""
         return self._matching.max_open_orders
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The rules of the pairs that have any, in order of the pairs."""
+        known = self._matching.instruments
+        return tuple(known[pair] for pair in self.trade_pairs if pair in known)
+
+    @property
+    def trading_rules(self) -> TradingRules:
+        """The rules of all pairs, as they are published."""
+        known = self._matching.instruments
+        return TradingRules([(known.get(pair) or Instrument(pair)).to_rules() for pair in self.trade_pairs])
 
     @property
     def open_order_count(self) -> int:
@@ -302,6 +323,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[Engine, Any, list[Output]], None]]] =
     EnablePairs: Engine._enable,
     Expire: Engine._expire,
     LimitOpenOrders: Engine._limit_open_orders,
+    SetInstruments: Engine._set_instruments,
 }
 
 
@@ -318,9 +340,7 @@ def _fee(fraction: Decimal, name: str) -> int:
 def _books(trade_pairs: Sequence[str]) -> dict[str, Book]:
     books: dict[str, Book] = {}
     for pair in trade_pairs:
-        base, _, quote = pair.partition("_")
-        if not base or not quote or "_" in quote or base == quote:
-            raise ConfigurationError(f'trade pair {pair!r} must name two currencies, like "BTC_USD"')
+        base, quote = split_pair(pair)
         if pair in books:
             raise ConfigurationError(f"trade pair {pair!r} is given twice")
         books[pair] = Book(Pair(pair, base, quote))

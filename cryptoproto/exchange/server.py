@@ -14,11 +14,12 @@ from typing import Self
 
 from ..arguments import check_plain_function
 from ..exceptions import ConfigurationError, JournalError
+from ..instruments import Instrument, by_pair
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import TransportKind
 from ..wire import MAX_FRAME_BYTES, CloseCode
-from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Withdraw
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, SetInstruments, Withdraw
 from .endpoints import Endpoints
 from .engine import DEFAULT_PAIRS, Engine
 from .expiry_timer import ExpiryTimer
@@ -28,7 +29,7 @@ from .journal import Journal, open_journal
 from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
 from .link_table import LinkTable
-from .options import LinkOptions, most_open_orders
+from .options import LinkOptions, most_open_orders, traded_instruments
 from .venue import Venue
 
 __all__ = ["Exchange"]
@@ -73,6 +74,8 @@ class Exchange:
         book_interval: seconds between two publications of a changed book.
         max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
             many as fit into a message of *max_message_size*.
+        instruments: the rules of pairs, which orders have to satisfy; if not given, those of the journal, or else none
+            but the protocol's. Open orders stay if the rules change.
         handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
             Beyond it connections are closed with code 1013.
 
@@ -102,6 +105,7 @@ class Exchange:
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
         max_open_orders: int | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         handshake_rate: float | None = 50.0,
     ) -> None:
         if private_key is not None and not isinstance(private_key, PrivateKey):
@@ -116,6 +120,7 @@ class Exchange:
         )
         self._expiry = ExpiryTimer(self.expire_orders)
         most = most_open_orders(max_open_orders, max_message_size)
+        given = None if instruments is None else tuple(by_pair(instruments).values())
         self._clock = clock
         self._journal: Journal | None = None
         if path is None:
@@ -128,11 +133,14 @@ class Exchange:
             self.venue: Venue = self._make_venue(engine, MemoryLedger())
         else:
             self._journal = open_journal(
-                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee
-            )
+                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee,
+                instruments=given or (),
+            )  # fmt: skip
             self.private_key = self._journal.private_key
             self.venue = self._make_venue(self._journal.engine, self._journal)
         self._limit_open_orders(max_open_orders, most)
+        if given is not None:
+            self.set_instruments(given)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
@@ -310,6 +318,17 @@ class Exchange:
         """Accept orders for these pairs again, and broadcast it."""
         self.venue.operate(EnablePairs(list(trade_pairs), self.venue.now_us()))
 
+    def set_instruments(self, instruments: Iterable[Instrument] | Mapping[str, Instrument]) -> None:
+        """Replace the rules of all pairs, and publish them on the market-data socket. Open orders stay as they are.
+
+        Raises:
+            ConfigurationError: an instrument is given twice, or its pair is not traded here.
+        """
+        wanted = traded_instruments(instruments, self.venue.engine.trade_pairs)
+        if wanted != self.instruments:
+            rules = [instrument.to_rules() for instrument in wanted]
+            self.venue.operate(SetInstruments(rules, self.venue.now_us()))
+
     def expire_orders(self) -> None:
         """Cancel the orders whose ttl has passed. A timer does it, unless the clock is simulated."""
         self.venue.operate(Expire(self.venue.now_us()))
@@ -332,6 +351,11 @@ class Exchange:
     def connected_clients(self) -> tuple[str, ...]:
         """The ids of the clients that are connected."""
         return tuple(self.links.by_client)
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The rules of the pairs that have any, in order of the pairs."""
+        return self.venue.engine.instruments
 
     def balances(self, client_id: str) -> UserBalanceResponse:
         """The balances of a client."""

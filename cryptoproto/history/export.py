@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ..exceptions import ConfigurationError, StoreError
-from .records import plain_value
+from ..messages import plain_values
 
 __all__ = ["new_file", "write_csv"]
 
@@ -24,7 +24,7 @@ def write_csv(file: TextIO, columns: Sequence[str], records: Iterable[Any]) -> i
     writer.writerow(columns)
     count = 0
     for record in records:
-        writer.writerow([plain_value(getattr(record, name)) for name in columns])
+        writer.writerow([plain_values(getattr(record, name)) for name in columns])
         count += 1
     return count
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError
-from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord, plain_value
+from ..messages import plain_values
+from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord
 
 __all__ = ["COLUMNS", "to_frame", "write_parquet"]
 
@@ -113,7 +114,7 @@ def _batches(arrow: Any, schema: Any, records: Iterable[Any]) -> Iterator[Any]:
 def _conversion(arrow: Any, field: Any) -> Callable[[Any], Any]:
     if field.type == arrow.float64():
         return float
-    return plain_value if field.type == arrow.string() else _same
+    return plain_values if field.type == arrow.string() else _same
 
 
 def _same(value: Any) -> Any:

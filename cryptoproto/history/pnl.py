@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from ..exceptions import ConfigurationError
-from ..messages import EXACT, AmountLike, Side, exact
-from .records import TradeRecord, plain_value
+from ..messages import EXACT, AmountLike, Side, exact, plain_values
+from .records import TradeRecord
 
 __all__ = ["CostMethod", "PairLedger", "Prices", "ProfitAndLoss", "Quoted", "profit_and_loss"]
 
@@ -85,9 +85,9 @@ class ProfitAndLoss(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.unrealised is None else _add(self.realised, self.unrealised)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, *total* included; amounts as strings."""
+        """Plain values for JSON and data frames, *total* included; amounts as strings."""
         names = (*self.__struct_fields__, "total")
-        return {name: plain_value(getattr(self, name)) for name in names}
+        return {name: plain_values(getattr(self, name)) for name in names}
 
 
 class PairLedger:

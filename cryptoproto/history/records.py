@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from ..messages import Side, TimeInForce, plain
+from ..messages import AsDict, Side, TimeInForce
 
 __all__ = [
     "BalanceRecord",
@@ -17,7 +16,6 @@ __all__ = [
     "OrderRecord",
     "RecordedStatus",
     "TradeRecord",
-    "plain_value",
 ]
 
 RecordedStatus: TypeAlias = Literal["pending", "open", "filled", "cancelled", "rejected", "not_placed"]
@@ -25,26 +23,7 @@ RecordedStatus: TypeAlias = Literal["pending", "open", "filled", "cancelled", "r
 the exchange refused it with an error, or never received it."""
 
 
-def plain_value(value: Any) -> Any:
-    """*value* for JSON and CSV: Decimals as strings in plain digits, times in ISO 8601, enums as their values."""
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, tuple):
-        return [plain_value(each) for each in value]
-    return value.as_dict() if isinstance(value, _Record) else value
-
-
-class _Record(msgspec.Struct, frozen=True, kw_only=True):
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: amounts as strings, times in ISO 8601."""
-        return {name: plain_value(getattr(self, name)) for name in self.__struct_fields__}
-
-
-class TradeRecord(_Record, frozen=True, kw_only=True):
+class TradeRecord(AsDict, msgspec.Struct, frozen=True, kw_only=True):
     """One fill of one of the client's orders.
 
     Attributes:
@@ -74,7 +53,7 @@ class TradeRecord(_Record, frozen=True, kw_only=True):
     client_order_id: int | None
 
 
-class OrderChange(_Record, frozen=True, kw_only=True):
+class OrderChange(AsDict, msgspec.Struct, frozen=True, kw_only=True):
     """One change of an order.
 
     Attributes:
@@ -107,7 +86,7 @@ class OrderChange(_Record, frozen=True, kw_only=True):
     reason: str | None = None
 
 
-class OrderRecord(_Record, frozen=True, kw_only=True):
+class OrderRecord(AsDict, msgspec.Struct, frozen=True, kw_only=True):
     """One order, as of the end of the history.
 
     What no event contains is known if this client sent the order: *time_in_force*, *ttl* and *sent_at*. Terms that are
@@ -152,7 +131,7 @@ class OrderRecord(_Record, frozen=True, kw_only=True):
     changes: tuple[OrderChange, ...]
 
 
-class BalanceRecord(_Record, frozen=True, kw_only=True):
+class BalanceRecord(AsDict, msgspec.Struct, frozen=True, kw_only=True):
     """The balance of one currency after a change.
 
     Attributes:

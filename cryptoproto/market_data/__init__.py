@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .book import Level, OrderBook
 from .feed import MarketData
+from .fetch_instruments import fetch_instruments
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate
 
-__all__ = ["FeedState", "FeedStateChange", "Level", "MarketData", "MarketUpdate", "OrderBook"]
+__all__ = ["FeedState", "FeedStateChange", "Level", "MarketData", "MarketUpdate", "OrderBook", "fetch_instruments"]

@@ -13,7 +13,8 @@ from typing import Final, Self
 
 from ..arguments import redacted
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout, UnsupportedVersion
-from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from ..instruments import Instrument
+from ..messages import AnonymousTrade, OrderBookAgg
 from ..reconnect.backoff import Backoff
 from ..reconnect.reachability import announce
 from ..reconnect.state_stream import StateStream
@@ -22,6 +23,7 @@ from ..transport import TransportKind, TransportOpener
 from ..wire import MAX_FRAME_BYTES
 from .book import OrderBook
 from .link import FeedLink, FeedOptions
+from .pairs import Pairs
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate, UpdateQueue
 
@@ -93,17 +95,12 @@ class MarketData:
             ping_timeout=ping_timeout, max_queue=max_queue, max_message_size=max_message_size, insecure=insecure,
         )  # fmt: skip
         self._shown_url = redacted(url)
-        if isinstance(pairs, str):
-            raise ConfigurationError(f"pairs={pairs!r} must be a list of pairs: write [{pairs!r}]")
-        self._pairs = None if pairs is None else frozenset(pairs)
+        self._pairs = Pairs(pairs)
         self._backoff = backoff or Backoff()
         self._time = time
         self._states = StateStream(FeedStateChange(FeedState.IDLE, "not started"))
         self._queue = UpdateQueue(max_queue)
         self._books: dict[str, OrderBook] = {}
-        self._trades: dict[str, AnonymousTrade] = {}
-        self._enabled: set[str] = set()
-        self._disabled: set[str] = set()
         self._link: FeedLink | None = None
         self._live_since: float | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -120,7 +117,7 @@ class MarketData:
         """
         book = self._books.get(trade_pair)
         if book is None:
-            self._check_kept(trade_pair)
+            self._pairs.check_kept(trade_pair)
             book = self._books[trade_pair] = OrderBook(trade_pair, time=self._time)
         return book
 
@@ -135,8 +132,17 @@ class MarketData:
         Raises:
             ConfigurationError: the pair is not among the *pairs* of this feed.
         """
-        self._check_kept(trade_pair)
-        return self._trades.get(trade_pair)
+        self._pairs.check_kept(trade_pair)
+        return self._pairs.trades.get(trade_pair)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules of the kept pairs, by pair, as last published: a live view, kept during a disconnect.
+
+        The exchange of this package publishes them when the feed connects, before the books, and when they change.
+        Others may not: then this is empty.
+        """
+        return MappingProxyType(self._pairs.instruments)
 
     @property
     def enabled_pairs(self) -> frozenset[str]:
@@ -144,12 +150,12 @@ class MarketData:
 
         The server does not send this on connecting, so most pairs are in neither set. Both are cleared on disconnect.
         """
-        return frozenset(self._enabled)
+        return frozenset(self._pairs.enabled)
 
     @property
     def disabled_pairs(self) -> frozenset[str]:
         """The pairs on which a broadcast disabled trading since the feed connected; see :attr:`enabled_pairs`."""
-        return frozenset(self._disabled)
+        return frozenset(self._pairs.disabled)
 
     # State
 
@@ -276,7 +282,7 @@ class MarketData:
         await self.close()
 
     def __repr__(self) -> str:
-        pairs = sorted(self._books if self._pairs is None else self._pairs)
+        pairs = sorted(self._books if self._pairs.kept is None else self._pairs.kept)
         tops = ""
         for pair in pairs[:_PAIRS_SHOWN]:
             tops += f", {pair} {self._books[pair].top if pair in self._books else 'stale'}"
@@ -326,23 +332,11 @@ class MarketData:
         self._states.publish(FeedStateChange(FeedState.WAITING, str(error), self._backoff.attempts, delay, error))
 
     def _on_update(self, update: MarketUpdate) -> None:
-        match update:
-            case OrderBookAgg():
-                if not self._keeps(update.trade_pair) or not self._on_snapshot(update):
-                    return
-            case AnonymousTrade():
-                if not self._keeps(update.trade_pair):
-                    return
-                self._trades[update.trade_pair] = update
-            case TradesEnabledOnPairs() | TradesDisabledOnPairs():
-                pairs = {pair for pair in update.trade_pairs if self._keeps(pair)}
-                if update.trade_pairs and not pairs:
-                    return
-                joined, left = self._enabled, self._disabled
-                if isinstance(update, TradesDisabledOnPairs):
-                    joined, left = left, joined
-                joined |= pairs
-                left -= pairs
+        if isinstance(update, OrderBookAgg):
+            if not self._pairs.keeps(update.trade_pair) or not self._on_snapshot(update):
+                return
+        elif not self._pairs.apply(update):
+            return
         self._queue.put(update)
         self._states.notify()
 
@@ -365,8 +359,7 @@ class MarketData:
         for book in self._books.values():
             book.clear()
         self._queue.drop_books()
-        self._enabled.clear()
-        self._disabled.clear()
+        self._pairs.forget()
 
     def _end(self, error: Exception | None) -> None:
         if not self._states.ended:
@@ -385,15 +378,6 @@ class MarketData:
         own = copy.copy(error)
         own.__cause__ = error.__cause__
         return own
-
-    def _keeps(self, trade_pair: str) -> bool:
-        return self._pairs is None or trade_pair in self._pairs
-
-    def _check_kept(self, trade_pair: str) -> None:
-        if not self._keeps(trade_pair):
-            raise ConfigurationError(
-                f"{trade_pair} is not among the pairs= of this feed: {', '.join(sorted(self._pairs or ()))}"
-            )
 
     def _check_started(self) -> None:
         if self._runner is None and not self._states.ended:

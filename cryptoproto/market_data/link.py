@@ -18,7 +18,16 @@ from ..exceptions import (
     OpenTimeout,
     UnsupportedVersion,
 )
-from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs, Unknown, decode, loads
+from ..messages import (
+    AnonymousTrade,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+    Unknown,
+    decode,
+    loads,
+)
 from ..transport import Closed, Heartbeat, OpenOptions, Transport, TransportKind, TransportOpener, opener
 from ..wire import CloseCode, connection_closed, read_market_frame, read_market_hello
 from ..wire.market import MARKET_DATA_VERSION
@@ -226,7 +235,7 @@ def _typed(payload: bytes) -> MarketUpdate:
             if not (message.price.is_finite() and message.amount.is_finite()):
                 raise DecodeError(f"impossible trade of {message.amount} at {message.price}")
             return message
-        case OrderBookAgg() | TradesEnabledOnPairs() | TradesDisabledOnPairs() | Unknown():
+        case OrderBookAgg() | TradesEnabledOnPairs() | TradesDisabledOnPairs() | TradingRules() | Unknown():
             return message
         case _:
             return Unknown(type=type(message).__name__, payload=loads(payload))

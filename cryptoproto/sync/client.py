@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
@@ -13,8 +13,9 @@ from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
 from ..history import History
+from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
@@ -57,11 +58,22 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
         self._make: Callable[[], asynchronous.Client] = lambda: asynchronous.Client(
-            url, store=store, resend=resend, order_rate=order_rate, backoff=backoff, **options
+            url,
+            store=store,
+            resend=resend,
+            order_rate=order_rate,
+            backoff=backoff,
+            instruments=instruments,
+            limits=limits,
+            cancel_on_exit=cancel_on_exit,
+            **options,
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
@@ -133,6 +145,42 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
+    def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; see :meth:`cryptoproto.Client.replace`.
+
+        Ctrl-C interrupts the wait: what was not sent is not sent any more.
+        """
+        client = self._client()
+        if not isinstance(order, Order):
+            raise OrderInvalid(f"{order!r:.40} must be an Order; client.orders.get() finds one by its order id")
+        try:
+            new = self._thread.run(
+                lambda: client.replace(
+                    order._order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+                    timeout=timeout, wait=wait, pipelined=pipelined,
+                )
+            )  # fmt: skip
+        except OrderNotOpen as error:
+            error.order = order
+            raise
+        except ReplaceIncomplete as error:
+            error.order = order
+            if error.replacement is not None:
+                error.replacement = Order(self._thread, error.replacement)
+            raise
+        return Order(self._thread, new)
+
     def cancel(
         self,
         order: Order | int | None = None,
@@ -179,6 +227,16 @@ class Client:
         """All orders that are not closed and the latest closed ones, as of the last event."""
         client = self._client()
         return OrderTable(self._thread, lambda: client.orders)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return self._now(lambda: self._client().instruments)
+
+    @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
 
     @property
     def known_balances(self) -> dict[str, Balance]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from .. import market_data as asynchronous
+from ..instruments import Instrument
 from ..market_data import FeedStateChange, MarketUpdate, OrderBook
 from ..messages import AnonymousTrade
 from ..reconnect import Backoff
@@ -90,6 +91,11 @@ class MarketData:
     def last_trade(self, trade_pair: str) -> AnonymousTrade | None:
         """The latest trade of a pair; ``None`` before the first."""
         return self._feed.last_trade(trade_pair)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules of the kept pairs, by pair, as last published."""
+        return self._feed.instruments
 
     @property
     def enabled_pairs(self) -> frozenset[str]:

@@ -203,6 +203,21 @@ async def test_a_second_reader_in_another_running_task_is_refused_at_once() -> N
 
 
 @virtual
+async def test_a_second_loop_over_the_same_stream_continues_in_the_next_task() -> None:
+    setting = Setting()
+    setting.put(1, 2)
+
+    async def first() -> int | None:
+        async for event in setting.stream:
+            return event.transaction_id
+        return None
+
+    assert await asyncio.create_task(first()) == 1
+    assert await asyncio.create_task(first()) == 2, "asking for the next event says that the first was handled"
+    assert setting.delivery.position == 1
+
+
+@virtual
 async def test_a_loop_that_was_left_gets_its_last_event_again() -> None:
     setting = Setting()
     setting.put(1, None, 3)

@@ -82,4 +82,5 @@ async def test_killed_at_any_moment(mode: str, alice_key: cp.PrivateKey, exchang
     assert len(truth.history) > 5 * story.lives
     assert story.reported > 0
     assert len(story.verdicts) > KILLS
+    assert any(story.verdicts.get(("place", number)) == ["done"] for number in story.replaced)
     assert any(verdicts == ["InsufficientFundsError"] for verdicts in story.verdicts.values())

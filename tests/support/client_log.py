@@ -130,7 +130,7 @@ class Truth:
     def ids(self) -> list[int]:
         return [number for number, _ in self.history]
 
-    def told(self, kind: type[Any]) -> list[Any]:
+    def told(self, kind: Any) -> list[Any]:
         return [message for _, payload in self.history if isinstance(message := decode(payload.encode()), kind)]
 
 
@@ -160,6 +160,7 @@ class Story:
         unknown: of how many messages it was said that the outcome is unknown.
         reported: how many reports there were.
         poor: the orders for which there is not enough money.
+        replaced: the order id of the order that each new order was to replace, by client order id.
     """
 
     def __init__(self, lines: list[list[Any]]) -> None:
@@ -171,6 +172,7 @@ class Story:
         self.unknown = 0
         self.reported = 0
         self.poor: set[int] = set()
+        self.replaced: dict[int, int] = {}
         self._outbox: dict[int, Asked] = {}
         self._newest_key = 0
         self._late: dict[int, Asked] = {}  # late reports in the store, which no reader is done with
@@ -232,6 +234,9 @@ class Story:
 
     def _on_poor(self, number: int) -> None:
         self.poor.add(number)
+
+    def _on_replacing(self, order_id: int, number: int) -> None:
+        self.replaced[number] = order_id
 
     def _on_asking(self, kind: str, number: int | None) -> None:
         self.asked.append((kind, number))
@@ -356,6 +361,17 @@ def check_outcomes(story: Story, truth: Truth) -> None:
         assert asked not in sent, f"nobody ever said what became of {asked}"
         assert asked not in (received or ()), f"{asked} was never about to leave"
     check_cancel_all(story, received)
+    check_replaced(story, truth)
+
+
+def check_replaced(story: Story, truth: Truth) -> None:
+    """A new order was placed after the old one was cancelled, or not at all."""
+    ended: set[int] = set()
+    for message in truth.told(BuyOrderPlaced | OrderCancelled):
+        if isinstance(message, OrderCancelled):
+            ended.add(message.order_id)
+        elif message.client_order_id in story.replaced:
+            assert story.replaced[message.client_order_id] in ended, "both were open"
 
 
 def check_cancel_all(story: Story, received: list[Asked] | None) -> None:

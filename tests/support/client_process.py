@@ -191,9 +191,34 @@ class Victim:
                 continue
             if self.choice.random() < 0.1:
                 await self.ask("cancel_all", None, client.cancel_all(timeout=self.choice.choice(TIMEOUTS)))
+            elif self.choice.random() < 0.3 and not order.is_closed:
+                await self.replace(client, order)
             elif self.choice.random() < 0.5:
                 timeout = self.choice.choice(TIMEOUTS)
                 await self.ask("cancel", order.order_id, client.cancel(order, timeout=timeout))
+
+    async def replace(self, client: cp.Client, order: cp.Order) -> None:
+        """A cancel and an order, in the log as two calls."""
+        number, old = self.ids.next(), order.order_id
+        self.say("replacing", old, number)
+        self.say("asking", "cancel", old)
+        self.say("asking", "place", number)
+        cancelled = placed = "done"
+        try:
+            await client.replace(
+                order,
+                price=self.choice.randint(90, 110),
+                client_order_id=number,
+                timeout=self.choice.choice(TIMEOUTS),
+            )
+        except cp.ReplaceIncomplete as error:
+            placed = type(error.__cause__).__name__
+        except cp.OrderNotOpen:
+            cancelled, placed = "OrderNotOpen", "RequestNotSent"
+        except cp.CryptoprotoError as error:
+            cancelled, placed = type(error).__name__, "RequestNotSent"
+        self.say("told", "cancel", old, cancelled)
+        self.say("told", "place", number, placed)
 
     async def ask(self, kind: str, number: int | None, call: Awaitable[Any]) -> Any:
         """What *call* returns, ``None`` where it raises; what it tells goes into the log."""

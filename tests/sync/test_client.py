@@ -174,3 +174,19 @@ def test_history(exchange: Exchange, alice_key: cp.PrivateKey, memory_path: Path
         alice.balances()
         assert [str(trade.amount) for trade in alice.history.trades()] == ["0.50000000"]
     assert [order.status for order in alice.history.orders()] == ["open"]
+
+
+def test_open_orders_are_cancelled_on_exit(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    client = client_of(exchange, alice_key, cancel_on_exit=True)
+    assert client.left_open == []
+    with client:
+        order = client.place("BTC_USD", "buy", amount="1", price="100")
+    assert order.status is cp.OrderStatus.CANCELLED
+    assert client.left_open == []
+    client = client_of(exchange, alice_key, cancel_on_exit=True)
+    client.start()
+    order = client.place("BTC_USD", "buy", amount="1", price="100")
+    exchange.disconnect("alice", 4000)  # another connection has taken over: nothing can be sent any more
+    assert list(client.states())[-1].state is cp.State.CLOSED
+    client.close()
+    assert client.left_open == [order]

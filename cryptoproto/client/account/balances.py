@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from ...history import paid
-from ...messages import EXACT, Balance, OwnTrade, SetBalance, UserBalanceResponse
+from ...messages import EXACT, AsDict, Balance, OwnTrade, SetBalance, UserBalanceResponse
 
 __all__ = ["BalanceDifference", "BalanceTable"]
 
@@ -17,7 +17,7 @@ _ZERO: Final = Decimal(0)
 _subtract: Final = EXACT.subtract
 
 
-class BalanceDifference(msgspec.Struct, frozen=True):
+class BalanceDifference(AsDict, msgspec.Struct, frozen=True):
     """A difference between the exchange's statement of a balance and the events; it has been corrected."""
 
     currency: str

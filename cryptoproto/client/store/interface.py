@@ -9,7 +9,7 @@ import msgspec
 
 from ...connection.event import Event
 from ...history import History
-from ...messages import Balance
+from ...messages import AsDict, Balance
 
 __all__ = ["OutboxEntry", "OutboxKind", "RecordingStore", "Store"]
 
@@ -17,7 +17,7 @@ OutboxKind: TypeAlias = Literal["place", "cancel", "cancel_all"]
 """What an unconfirmed message asks the exchange to do."""
 
 
-class OutboxEntry(msgspec.Struct, kw_only=True):
+class OutboxEntry(AsDict, msgspec.Struct, kw_only=True):
     """One message whose outcome is not known yet.
 
     Attributes:
