@@ -84,13 +84,13 @@ from .exceptions import (
 from .history import (
     BalanceRecord,
     CostMethod,
+    HasMid,
     History,
     HistoryTable,
     OrderChange,
     OrderRecord,
     Prices,
     ProfitAndLoss,
-    Quoted,
     RecordedStatus,
     TradeRecord,
     When,
@@ -148,6 +148,7 @@ from .messages import (
     UserOrdersResponse,
     WithdrawalTransactionAccepted,
 )
+from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
 from .reconnect import (
     Backoff,
     Subscription,
@@ -202,6 +203,7 @@ __all__ = [
     "FeedState",
     "FeedStateChange",
     "HandshakeError",
+    "HasMid",
     "HeartbeatTimeout",
     "HistogramSnapshot",
     "History",
@@ -268,7 +270,10 @@ __all__ = [
     "Protocol",
     "ProtocolError",
     "PublicKey",
-    "Quoted",
+    "QuoteFailure",
+    "QuoteLevel",
+    "QuoteUpdate",
+    "Quotes",
     "RateLimited",
     "RecordedStatus",
     "ReplaceIncomplete",

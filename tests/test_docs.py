@@ -25,7 +25,7 @@ def blocks(page: Path, language: str) -> list[str]:
         page
         for page in PAGES
         if blocks(page, "python")
-        and page.stem in ("README", "tutorial", "exchange", "client", "history", "instruments", "keys")
+        and page.stem in ("README", "tutorial", "exchange", "client", "history", "instruments", "keys", "quotes")
     ],
     ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Protocol
 
 from ..connection import Event
+from ..instruments import Instrument
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
+from ..reconnect import Subscription
 from .account import Order, OrderTable
 from .reports import Report
 from .states import StateChange
@@ -77,10 +79,18 @@ class TradingClient(Protocol):
     def orders(self) -> OrderTable:
         """See :attr:`cryptoproto.Client.orders`."""
 
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """See :attr:`cryptoproto.Client.instruments`."""
+
+    @property
+    def state(self) -> StateChange:
+        """See :attr:`cryptoproto.Client.state`; the same object until the state changes."""
+
     def events(self) -> AsyncIterator[Event]:
         """See :meth:`cryptoproto.Client.events`."""
 
-    def states(self) -> AsyncIterator[StateChange]:
+    def states(self) -> Subscription[StateChange]:
         """See :meth:`cryptoproto.Client.states`."""
 
     def reports(self) -> AsyncIterator[Report]:

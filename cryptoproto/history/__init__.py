@@ -6,7 +6,7 @@ from .export import write_csv
 from .frames import COLUMNS
 from .history import History, HistoryTable
 from .holds import paid
-from .pnl import CostMethod, Prices, ProfitAndLoss, Quoted
+from .pnl import CostMethod, HasMid, Prices, ProfitAndLoss
 from .recorder import ARCHIVE, Recorder
 from .records import BalanceRecord, OrderChange, OrderRecord, RecordedStatus, TradeRecord
 from .schema import NOT_KEPT, open_history
@@ -18,13 +18,13 @@ __all__ = [
     "NOT_KEPT",
     "BalanceRecord",
     "CostMethod",
+    "HasMid",
     "History",
     "HistoryTable",
     "OrderChange",
     "OrderRecord",
     "Prices",
     "ProfitAndLoss",
-    "Quoted",
     "RecordedStatus",
     "Recorder",
     "TradeRecord",

@@ -19,14 +19,14 @@ from ..exceptions import ConfigurationError
 from ..messages import EXACT, AmountLike, Side, exact, plain_values
 from .records import TradeRecord
 
-__all__ = ["CostMethod", "PairLedger", "Prices", "ProfitAndLoss", "Quoted", "profit_and_loss"]
+__all__ = ["CostMethod", "HasMid", "PairLedger", "Prices", "ProfitAndLoss", "profit_and_loss"]
 
 CostMethod: TypeAlias = Literal["average", "fifo"]
 """How the cost of what is sold is found: the mean of the position, or its oldest part first."""
 
 
 @runtime_checkable
-class Quoted(Protocol):
+class HasMid(Protocol):
     """What has a mid price: an :class:`~cryptoproto.OrderBook`."""
 
     @property
@@ -34,7 +34,7 @@ class Quoted(Protocol):
         """The price between the best bid and the best ask; ``None`` if there is none."""
 
 
-Prices: TypeAlias = Mapping[str, AmountLike | Quoted] | Callable[[str], AmountLike | Quoted | None]
+Prices: TypeAlias = Mapping[str, AmountLike | HasMid] | Callable[[str], AmountLike | HasMid | None]
 """Prices by pair, or a function that returns the price of a pair: numbers, or order books, whose mid is used."""
 
 _ZERO: Final = Decimal(0)
@@ -222,7 +222,7 @@ def _price(prices: Prices | None, trade_pair: str) -> Decimal | None:
             f"or a function of the pair"
         )
     found = prices.get(trade_pair) if isinstance(prices, Mapping) else prices(trade_pair)
-    if isinstance(found, Quoted):
+    if isinstance(found, HasMid):
         return found.mid
     return None if found is None else exact(found, f"the price of {trade_pair}")
 

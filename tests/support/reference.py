@@ -25,6 +25,7 @@ _ROOMS: Final = {
     "client": "Client",
     "history": "History",
     "connection": "Connection",
+    "quotes": "Quotes",
     "market_data": "Market data",
     "instruments": "Instruments and limits",
     "reconnect": "Reconnecting",
