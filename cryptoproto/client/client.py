@@ -11,6 +11,7 @@ from typing import Literal, Self, Unpack
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError
+from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
@@ -339,6 +340,16 @@ class Client(FromProfile):
     def position(self) -> int | None:
         """The last transaction that was handled; the next process resumes after it."""
         return self._events.position
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; what was received so far is included.
+
+        Raises:
+            ConfigurationError: the store keeps no history; pass ``store=SqliteStore(path, history=True)``.
+            StoreError: what was received could not be written.
+        """
+        return self._events.history
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""

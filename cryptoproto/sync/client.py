@@ -15,6 +15,7 @@ from ..client.overrides import FromProfile
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
+from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
@@ -254,6 +255,15 @@ class Client(FromProfile):
         """The last transaction that was handled; the next process resumes after it."""
         client = self._client()
         return self._now(lambda: client.position)
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; see :attr:`cryptoproto.Client.history`.
+
+        What is received later is in it after 50 ms at most, or when it is taken from here again.
+        """
+        client = self._client()
+        return self._now(lambda: client.history)
 
     def metrics(self) -> MetricsSnapshot:
         """The current counters, gauges and latency histograms."""

@@ -28,7 +28,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: cryptoproto {command}" in " ".join(shown.out.split())
 
 
-@pytest.mark.parametrize("group", ["", "order", "apikeys", "license"])
+@pytest.mark.parametrize("group", ["", "order", "history", "apikeys", "license"])
 def test_a_group_of_commands_lists_them(group: str) -> None:
     shown = run(*group.split(), "--help")
     assert shown.code == 0

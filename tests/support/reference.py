@@ -23,6 +23,7 @@ This page is generated from the docstrings by `python -m tests.support.reference
 """
 _ROOMS: Final = {
     "client": "Client",
+    "history": "History",
     "connection": "Connection",
     "quotes": "Quotes",
     "market_data": "Market data",
