@@ -21,7 +21,11 @@ from tests.support.peer import Script
 
 
 def pytest_configure() -> None:
-    """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background."""
+    """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background.
+
+    And forget the width of the terminal: rich would keep what it finds when a console is made, and tests set their own.
+    """
+    os.environ.pop("COLUMNS", None)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
