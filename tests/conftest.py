@@ -20,12 +20,12 @@ from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
 
 
-def pytest_configure() -> None:
-    """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background.
+# readline sets it in the processes that pytest-xdist starts, and rich would keep it for every command.
+os.environ.pop("COLUMNS", None)
 
-    And forget the width of the terminal: rich would keep what it finds when a console is made, and tests set their own.
-    """
-    os.environ.pop("COLUMNS", None)
+
+def pytest_configure() -> None:
+    """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
