@@ -19,7 +19,6 @@ from cryptoproto import identity_lock
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
 
-
 # readline sets it in the processes that pytest-xdist starts, and rich would keep it for every command.
 os.environ.pop("COLUMNS", None)
 
