@@ -66,6 +66,7 @@ from .exceptions import (
     OutcomeUnknown,
     ProtocolError,
     RateLimited,
+    RecordingError,
     RequestError,
     RequestNotSent,
     RequestTimeout,
@@ -80,7 +81,7 @@ from .exceptions import (
     UnsupportedVersion,
 )
 from .keys import PrivateKey, PublicKey
-from .market_data import FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
+from .market_data import Feed, FeedObserver, FeedState, FeedStateChange, Level, MarketData, MarketUpdate, OrderBook
 from .messages import (
     AmountLike,
     AnonymousTrade,
@@ -131,6 +132,7 @@ from .reconnect import (
     Backoff,
     Subscription,
 )
+from .recording import Recorder, Replay, record, replay
 from .transport import (
     Closed,
     Listener,
@@ -175,6 +177,8 @@ __all__ = [
     "ErrorType",
     "Event",
     "EventStream",
+    "Feed",
+    "FeedObserver",
     "FeedState",
     "FeedStateChange",
     "HandshakeError",
@@ -233,6 +237,9 @@ __all__ = [
     "ProtocolError",
     "PublicKey",
     "RateLimited",
+    "Recorder",
+    "RecordingError",
+    "Replay",
     "Report",
     "ReportStream",
     "RequestError",
@@ -275,4 +282,6 @@ __all__ = [
     "WithdrawalTransactionAccepted",
     "__version__",
     "connect",
+    "record",
+    "replay",
 ]

@@ -15,6 +15,7 @@
     │   └── DecodeError (ValueError)
     │       └── UnsupportedMessageType
     ├── JournalError                          an exchange's journal is damaged, or cannot be written
+    ├── RecordingError                        a recording is damaged, or cannot be written
     ├── ServerError                           the exchange answered with an error frame
     │   ├── DuplicateClientOrderId
     │   ├── InvalidPayload
@@ -115,6 +116,7 @@ from .trading import (
     OrderNotFilled,
     OrderRejected,
     OutcomeUnknown,
+    RecordingError,
     RequestError,
     RequestNotSent,
     RequestTimeout,
@@ -157,6 +159,7 @@ __all__ = [
     "OutcomeUnknown",
     "ProtocolError",
     "RateLimited",
+    "RecordingError",
     "RequestError",
     "RequestMalformed",
     "RequestNotSent",
