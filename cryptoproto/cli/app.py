@@ -21,6 +21,8 @@ from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
 from .keys import keygen
 from .license import license_app
+from .record import record_command
+from .recording import recording_app
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
@@ -103,6 +105,8 @@ app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
+app.command("record")(record_command)
+app.add_typer(recording_app, name="recording")
 app.command("bench")(bench)
 app.add_typer(apikeys_app)
 app.add_typer(license_app, name="license")

@@ -6,6 +6,7 @@ are changes to the one before. Nothing is rounded, and the exponents of decimals
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -20,7 +21,18 @@ from ..messages import AnonymousTrade, OrderBookAgg, Unknown, encode
 from .changes import Side, apply_changes, write_changes
 from .columns import Decimals, Numbers, differences, packed, sums, unpacked
 
-__all__ = ["Block", "BlockBuilder", "Entry", "PairColumns", "Snapshot", "StateRecord", "read_block"]
+__all__ = [
+    "Block",
+    "BlockBuilder",
+    "Entry",
+    "PairColumns",
+    "Snapshot",
+    "StateRecord",
+    "Tally",
+    "count_updates",
+    "read_block",
+    "states_of",
+]
 
 _RAW: Final = 0
 _STATE: Final = 1
@@ -243,6 +255,43 @@ def read_block(block: Block, known: dict[int, Decimals]) -> Iterator[tuple[int, 
             yield at_us, readers[code]()
     except (RuntimeError, StopIteration, IndexError, KeyError, ValueError, ArithmeticError) as error:
         raise DecodeError(f"the columns of the block contradict each other: {error!r}") from error
+
+
+class Tally(msgspec.Struct):
+    """How many updates of each kind there are.
+
+    Attributes:
+        books: order books.
+        trades: trades.
+        others: broadcasts, and messages that are kept as they are.
+    """
+
+    books: int = 0
+    trades: int = 0
+    others: int = 0
+
+    @property
+    def updates(self) -> int:
+        """The sum."""
+        return self.books + self.trades + self.others
+
+
+def count_updates(block: Block, tally: Tally, pairs: set[str]) -> None:
+    """Add what *block* holds to *tally*, and the pairs of its books and trades to *pairs*."""
+    pairs.update(columns.trade_pair for columns in block.pairs)
+    for code, count in Counter(block.order).items():
+        if code == _RAW:
+            tally.others += count
+        elif code >= _FIRST_PAIR and (code - _FIRST_PAIR) % _KINDS == _BOOK:
+            tally.books += count
+        elif code >= _FIRST_PAIR and (code - _FIRST_PAIR) % _KINDS == _TRADE:
+            tally.trades += count
+
+
+def states_of(block: Block) -> list[tuple[int, StateRecord]]:
+    """The changes of the state in *block*, with their times."""
+    times = [at_us for code, at_us in zip(block.order, sums(block.times), strict=True) if code == _STATE]
+    return list(zip(times, block.states, strict=True))
 
 
 def _as_key(book: Snapshot) -> Snapshot:

@@ -108,9 +108,17 @@ class RecordingReader:
         try:
             yield from read_block(self._codec.decode(read.head, read.payload), self._known)
         except DecodeError as error:
-            raise RecordingError(
-                self.path, f"block {read.head.number} at byte {read.offset} is damaged: {error}"
-            ) from None
+            raise self._damaged(read, error) from None
+
+    def block(self, read: BlockRead) -> Block:
+        """The columns of a block; raises as :meth:`entries`."""
+        try:
+            return self._codec.decode(read.head, read.payload)
+        except DecodeError as error:
+            raise self._damaged(read, error) from None
+
+    def _damaged(self, read: BlockRead, error: DecodeError) -> RecordingError:
+        return RecordingError(self.path, f"block {read.head.number} at byte {read.offset} is damaged: {error}")
 
     def close(self) -> None:
         """Close the file. Idempotent."""

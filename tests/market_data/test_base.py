@@ -27,7 +27,7 @@ async def test_an_observer_gets_every_update_before_books_are_conflated() -> Non
     async with PushFeed(pairs=["BTC_USD"]) as feed:
         feed.attach(first)
         feed.attach(second)
-        given = [book(1), book(2), trade(3)]
+        given: list[MarketUpdate] = [book(1), book(2), trade(3)]
         feed.push(*given, book(1), book(4, pair="ETH_USD"))  # one late, one of another pair
         assert first.updates == second.updates == given
         assert feed.queued == 2
@@ -59,7 +59,7 @@ async def test_the_books_of_a_feed_include_the_update_that_an_observer_gets() ->
 async def test_a_feed_says_where_its_updates_come_from() -> None:
     feed = PushFeed(pairs=["BTC_USD"])
     assert feed.source == "ws://localhost"
-    assert feed.pairs == {"BTC_USD"}
+    assert feed.pairs == frozenset(["BTC_USD"])
     assert PushFeed().pairs is None
 
 
