@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Self
 
+from ..exceptions import ConfigurationError
 from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
 from .units import UNIT, Refusal, from_units
@@ -23,6 +25,18 @@ class Pair:
     name: str
     base: str
     quote: str
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The pair called *name*.
+
+        Raises:
+            ConfigurationError: that is not the name of a pair.
+        """
+        base, _, quote = name.partition("_")
+        if not base or not quote or "_" in quote or base == quote:
+            raise ConfigurationError(f'trade pair {name!r} must name two currencies, like "BTC_USD"')
+        return cls(name, base, quote)
 
 
 @dataclass(slots=True, eq=False)

@@ -35,6 +35,7 @@ from .commands import (
     EnablePairs,
     Expire,
     LimitOpenOrders,
+    Observe,
     Output,
     Private,
     Refused,
@@ -43,6 +44,7 @@ from .commands import (
     Withdraw,
 )
 from .matching import DEFAULT_MAX_OPEN_ORDERS, Matching, event_time
+from .recorded import RecordedMatching
 from .units import UNIT, Refusal, as_decimal, from_units, to_units
 
 __all__ = ["DEFAULT_MAX_OPEN_ORDERS", "DEFAULT_PAIRS", "Engine"]
@@ -57,6 +59,8 @@ class Engine:
         trade_pairs: base and quote currency of each, ``"BTC_USD"``.
         maker_fee: the fraction of what a resting order receives that is kept as a fee, ``Decimal("0.001")``.
         taker_fee: the same for an order that is filled at once.
+        recorded: clients trade with a market that is observed (see :class:`Observe`) and not with each other. Pairs are
+            added when they are first observed.
 
     Raises:
         ConfigurationError: a pair is malformed or named twice, or a fee is not within 0 and 1 or finer than 8 decimals.
@@ -68,16 +72,17 @@ class Engine:
         trade_pairs: Sequence[str] = DEFAULT_PAIRS,
         maker_fee: Decimal = Decimal(0),
         taker_fee: Decimal = Decimal(0),
+        recorded: bool = False,
     ) -> None:
         self._maker_fee = _fee(maker_fee, "maker_fee")
         self._taker_fee = _fee(taker_fee, "taker_fee")
         self._accounts = Accounts()
-        self._matching = Matching(
-            _books(trade_pairs), self._accounts, maker_fee=self._maker_fee, taker_fee=self._taker_fee
+        self._matching = (RecordedMatching if recorded else Matching)(
+            _books(trade_pairs, recorded=recorded), self._accounts, maker_fee=self._maker_fee, taker_fee=self._taker_fee
         )
         self._now_us = 0
 
-    def apply(self, command: Command) -> list[Output]:
+    def apply(self, command: Command | Observe) -> list[Output]:
         """Carry out *command* and return its outputs, in order.
 
         Invalid content of a command never raises: the result is a :class:`Refused`, and nothing has changed but the
@@ -89,7 +94,7 @@ class Engine:
         try:
             _HANDLERS[type(command)](self, command, out)
         except Refusal as refusal:
-            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders):
+            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders | Observe):
                 raise  # pragma: no cover - these name no client and refuse nothing
             out.append(Refused(command.client_id, refusal.error_type, refusal.text))
         return out
@@ -155,6 +160,17 @@ class Engine:
 
     def _limit_open_orders(self, command: LimitOpenOrders, out: list[Output]) -> None:
         self._matching.max_open_orders = command.max_open_orders
+
+    def _observe(self, command: Observe, out: list[Output]) -> None:
+        update = command.update
+        if not isinstance(self._matching, RecordedMatching):
+            raise TypeError("this engine has a market of its own, and cannot observe another")
+        if isinstance(update, TradesDisabledOnPairs):
+            self._disable(DisablePairs(update.trade_pairs, command.time_us), out)
+        elif isinstance(update, TradesEnabledOnPairs):
+            self._enable(EnablePairs(update.trade_pairs, command.time_us), out)
+        else:
+            self._matching.observe(update, event_time(self._now_us), out)
 
     @property
     def _disabled(self) -> set[str]:
@@ -229,10 +245,10 @@ class Engine:
         Raises:
             ConfigurationError: there is no such pair.
         """
-        book = self._matching.books.get(trade_pair)
+        book = self._matching.book(trade_pair)
         if book is None:
             raise ConfigurationError(f"unknown trade pair {trade_pair!r}")
-        return OrderBookAgg(trade_pair, self._matching.last_order_id, book.buys.aggregated(), book.sells.aggregated())
+        return book
 
     def take_touched(self) -> list[str]:
         """The pairs whose books have changed since the last call."""
@@ -302,6 +318,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[Engine, Any, list[Output]], None]]] =
     EnablePairs: Engine._enable,
     Expire: Engine._expire,
     LimitOpenOrders: Engine._limit_open_orders,
+    Observe: Engine._observe,
 }
 
 
@@ -315,15 +332,12 @@ def _fee(fraction: Decimal, name: str) -> int:
     return units
 
 
-def _books(trade_pairs: Sequence[str]) -> dict[str, Book]:
+def _books(trade_pairs: Sequence[str], *, recorded: bool) -> dict[str, Book]:
     books: dict[str, Book] = {}
     for pair in trade_pairs:
-        base, _, quote = pair.partition("_")
-        if not base or not quote or "_" in quote or base == quote:
-            raise ConfigurationError(f'trade pair {pair!r} must name two currencies, like "BTC_USD"')
         if pair in books:
             raise ConfigurationError(f"trade pair {pair!r} is given twice")
-        books[pair] = Book(Pair(pair, base, quote))
-    if not books:
+        books[pair] = Book(Pair.named(pair))
+    if not books and not recorded:
         raise ConfigurationError("an exchange needs at least one trade pair")
     return books

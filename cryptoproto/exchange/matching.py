@@ -18,6 +18,7 @@ from ..messages import (
     BuyOrderClosed,
     BuyOrderPlaced,
     InsufficientFunds,
+    OrderBookAgg,
     OrderNotFound,
     OwnTrade,
     PlaceBuyFoKOrder,
@@ -38,7 +39,7 @@ from .book import Book
 from .commands import Output, Private, Public
 from .units import MAX_UNITS, UNIT, Refusal, from_units, to_units
 
-__all__ = ["DEFAULT_MAX_OPEN_ORDERS", "MAX_TTL_S", "Matching", "event_time"]
+__all__ = ["DEFAULT_MAX_OPEN_ORDERS", "MAX_TTL_S", "Fill", "Matching", "event_time"]
 
 MAX_TTL_S: Final = 100 * 365 * 24 * 3600
 """A century. With this limit every time of expiry fits the 64 bits of the protocol's integers."""
@@ -68,7 +69,7 @@ _KINDS: Final[dict[type[PlaceOrder], tuple[bool, _Kind]]] = {
 }
 
 
-class _Fill(NamedTuple):
+class Fill(NamedTuple):
     """One execution, and its price and amount as messages show them."""
 
     units: int
@@ -123,7 +124,7 @@ class Matching:
             return
         out.append(account.hold(currency, held, time))
         crosses = True
-        if kind is not _Kind.FILL_OR_KILL or self.books[order.pair.name].can_fill(order):
+        if kind is not _Kind.FILL_OR_KILL or self._can_fill(order):
             crosses = self._match(order, time, out)
         out.append(_placed(order, initial_amount, time))
         if not order.amount:
@@ -172,6 +173,17 @@ class Matching:
         expiry_us = now_us + minutes * _MINUTE_S * 1_000_000 if minutes else 0
         return Order(self.last_order_id, account, pair, buy, price, amount, client_order_id, expiry_us), kind
 
+    def book(self, trade_pair: str) -> OrderBookAgg | None:
+        """The aggregated book of a pair, levels in order from the best price; ``None`` if there is no such pair."""
+        book = self.books.get(trade_pair)
+        if book is None:
+            return None
+        return OrderBookAgg(trade_pair, self.last_order_id, book.buys.aggregated(), book.sells.aggregated())
+
+    def _can_fill(self, order: Order) -> bool:
+        """Whether *order* would be filled completely at once."""
+        return self.books[order.pair.name].can_fill(order)
+
     def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
         """Fill *order* from the other side; true if prices still cross but a fill would be worth nothing."""
         side = self.books[order.pair.name].side(buy=not order.buy)
@@ -185,13 +197,13 @@ class Matching:
             quote = units * level.price // UNIT
             if not quote:  # worth less than the smallest unit
                 return True
-            fill = _Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
+            fill = Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
             self.touched.add(order.pair.name)
             self._fill_maker(maker, fill, out)
             self._fill_taker(order, fill, out)
         return False
 
-    def _fill_maker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
+    def _fill_maker(self, order: Order, fill: Fill, out: list[Output]) -> None:
         account, pair, held = order.account, order.pair, order.held
         self.books[pair.name].side(buy=order.buy).reduce(order, fill.units)
         self._settle(order, held, fill, self._maker_fee, out)
@@ -203,7 +215,7 @@ class Matching:
         elif not order.can_trade:
             self.cancel(order, fill.time, out)
 
-    def _fill_taker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
+    def _fill_taker(self, order: Order, fill: Fill, out: list[Output]) -> None:
         held = order.held
         order.amount -= fill.units
         self._settle(order, held, fill, self._taker_fee, out)
@@ -218,7 +230,7 @@ class Matching:
         )
         out.append(Public(trade))
 
-    def _settle(self, order: Order, held: int, fill: _Fill, fee_rate: int, out: list[Output]) -> None:
+    def _settle(self, order: Order, held: int, fill: Fill, fee_rate: int, out: list[Output]) -> None:
         """Move the money of one side of *fill*; *held* is what was on hold for *order* before it."""
         account, pair, buy = order.account, order.pair.name, order.buy
         if buy:

@@ -18,7 +18,7 @@ from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import TransportKind
 from ..wire import MAX_FRAME_BYTES, CloseCode
-from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Withdraw
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Observed, Withdraw
 from .endpoints import Endpoints
 from .engine import DEFAULT_PAIRS, Engine
 from .expiry_timer import ExpiryTimer
@@ -28,6 +28,7 @@ from .journal import Journal, open_journal
 from .ledger import ClientRecord, Ledger, MemoryLedger
 from .link import ClientLink
 from .link_table import LinkTable
+from .market_source import MarketSource, SourceObserver
 from .options import LinkOptions, most_open_orders
 from .venue import Venue
 
@@ -64,7 +65,7 @@ class Exchange:
         maker_fee: the fraction that is deducted from what a resting order receives; if not given, that of the journal,
             or else 0.
         taker_fee: the same for an order that is filled at once.
-        clock: Unix time in nanoseconds, for orders and events.
+        clock: Unix time in nanoseconds, for orders and events; if not given, that of *feed*, or else of this machine.
         ssl: a TLS context; the addresses are then ``wss://``.
         transport: ``"websockets"``, ``"picows"`` or ``"auto"``.
         ping_interval: seconds between pings.
@@ -75,6 +76,8 @@ class Exchange:
             many as fit into a message of *max_message_size*.
         handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
             Beyond it connections are closed with code 1013.
+        feed: a :class:`~cryptoproto.Replay`, or another feed: clients trade with the volume of its books and not with
+            each other, by the rules of ``docs/recording.md``. Followed until :meth:`close`; without a journal.
 
     Raises:
         ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use, or is not a
@@ -94,7 +97,7 @@ class Exchange:
         trade_pairs: Sequence[str] | None = None,
         maker_fee: Decimal | None = None,
         taker_fee: Decimal | None = None,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         transport: TransportKind = "auto",
         ping_interval: float = 4.0,
@@ -103,10 +106,15 @@ class Exchange:
         book_interval: float = 0.02,
         max_open_orders: int | None = None,
         handshake_rate: float | None = 50.0,
+        feed: MarketSource | None = None,
     ) -> None:
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
+        if clock is None:
+            clock = time.time_ns if feed is None else feed.time_ns
         check_plain_function("clock", clock)
+        if feed is not None and path is not None:
+            raise ConfigurationError(f"path={os.fspath(path)!r}: an exchange with feed= has no journal")
         self.options: LinkOptions = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
         self.handshakes: Handshakes = Handshakes(handshake_rate)
         self.links: LinkTable = LinkTable()
@@ -120,10 +128,12 @@ class Exchange:
         self._journal: Journal | None = None
         if path is None:
             self.private_key: PrivateKey = private_key or PrivateKey.generate()
+            default = DEFAULT_PAIRS if feed is None else sorted(feed.pairs or ())
             engine = Engine(
-                trade_pairs=DEFAULT_PAIRS if trade_pairs is None else trade_pairs,
+                trade_pairs=default if trade_pairs is None else trade_pairs,
                 maker_fee=maker_fee or Decimal(0),
                 taker_fee=taker_fee or Decimal(0),
+                recorded=feed is not None,
             )
             self.venue: Venue = self._make_venue(engine, MemoryLedger())
         else:
@@ -133,6 +143,10 @@ class Exchange:
             self.private_key = self._journal.private_key
             self.venue = self._make_venue(self._journal.engine, self._journal)
         self._limit_open_orders(max_open_orders, most)
+        self._source = feed
+        self._observer = SourceObserver(self._on_market)
+        if feed is not None:
+            feed.attach(self._observer)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
@@ -215,6 +229,8 @@ class Exchange:
         """
         if self._end is not None:
             await asyncio.shield(self._end)
+        if self._source is not None:
+            self._source.detach(self._observer)
         await self._stop(code, reason)
         if self._journal is not None:
             self._journal.close()
@@ -363,6 +379,11 @@ class Exchange:
             self._feed.books_changed()
             if self._expiry.handle is None:
                 self._expiry.set(self.venue)
+
+    def _on_market(self, update: Observed) -> None:
+        self.venue.observe(update)
+        if self._endpoints.is_listening:
+            self._feed.books_changed()
 
     def _on_public(self, message: Message, broadcast: bool) -> None:
         self._feed.publish(message)

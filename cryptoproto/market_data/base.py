@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from time import time_ns
 from types import MappingProxyType, TracebackType
 from typing import Final, Protocol, Self
 
@@ -200,6 +201,10 @@ class Feed:
     def pairs(self) -> frozenset[str] | None:
         """The pairs that are kept; ``None`` = all."""
         return self._pairs
+
+    def time_ns(self) -> int:
+        """Unix time in nanoseconds on the clock of the feed: that of this machine, or of a replay."""
+        return time_ns()
 
     # Observers
 
