@@ -76,8 +76,7 @@ class Exchange:
             many as fit into a message of *max_message_size*.
         handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
             Beyond it connections are closed with code 1013.
-        feed: a :class:`~cryptoproto.Replay`, or another feed: clients trade with the volume of its books and not with
-            each other, by the rules of ``docs/recording.md``. Followed until :meth:`close`; without a journal.
+        feed: a :class:`~cryptoproto.Replay`: clients trade with its volume, by the rules of ``docs/recording.md``.
 
     Raises:
         ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use, or is not a
@@ -128,13 +127,7 @@ class Exchange:
         self._journal: Journal | None = None
         if path is None:
             self.private_key: PrivateKey = private_key or PrivateKey.generate()
-            default = DEFAULT_PAIRS if feed is None else sorted(feed.pairs or ())
-            engine = Engine(
-                trade_pairs=default if trade_pairs is None else trade_pairs,
-                maker_fee=maker_fee or Decimal(0),
-                taker_fee=taker_fee or Decimal(0),
-                recorded=feed is not None,
-            )
+            engine = _engine(feed, trade_pairs, maker_fee, taker_fee)
             self.venue: Venue = self._make_venue(engine, MemoryLedger())
         else:
             self._journal = open_journal(
@@ -393,3 +386,15 @@ class Exchange:
     def _set_expiry(self) -> None:
         if self._endpoints.is_listening:
             self._expiry.set(self.venue)
+
+
+def _engine(
+    feed: MarketSource | None, trade_pairs: Sequence[str] | None, maker_fee: Decimal | None, taker_fee: Decimal | None
+) -> Engine:
+    default = DEFAULT_PAIRS if feed is None else sorted(feed.pairs or ())
+    return Engine(
+        trade_pairs=default if trade_pairs is None else trade_pairs,
+        maker_fee=maker_fee or Decimal(0),
+        taker_fee=taker_fee or Decimal(0),
+        recorded=feed is not None,
+    )
