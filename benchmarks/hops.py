@@ -77,7 +77,7 @@ def _depth(frame: FrameType | None) -> int:
 
 
 class _Serving:
-    """An exchange in a thread of its own."""
+    """An exchange in a separate thread."""
 
     def __init__(self, client_key: cp.PublicKey) -> None:
         self._client_key = client_key

@@ -2,7 +2,7 @@
 
 python examples/market_maker.py
 
-It starts its own exchange, on which somebody else trades.
+It starts an exchange on which another client trades.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def middle_without(book: cp.OrderBook, quotes: list[cp.Order]) -> Decimal | None
 
 
 async def crowd(client: cp.Client) -> None:
-    """Somebody else, whose prices move, and who sometimes takes what is offered."""
+    """Another client, whose prices move, and which sometimes takes what is offered."""
     for step in range(1000):
         middle = Decimal(15_000 + 10 * (step % 7))
         orders = [

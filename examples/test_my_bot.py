@@ -10,7 +10,7 @@ from cryptoproto.testing import ClientMaker
 
 
 async def buy_the_dip(client: cp.Client, *, below: str) -> cp.Order:
-    """The bot under test: it waits in the book for somebody who sells at a low price."""
+    """The bot under test: its order waits in the book until another client sells at a low price."""
     order = await client.place("BTC_USD", cp.Side.BUY, amount="1", price=below)
     return await order.wait_filled(timeout=5)
 

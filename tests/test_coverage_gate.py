@@ -41,7 +41,6 @@ def test_the_limits(path: str, covered: int, code: int, tmp_path: Path, capsys: 
     missing = list(range(covered, 1000))
     report.write_text(json.dumps({"files": {path: measured(covered, 1000, missing)}}))
     assert main([str(report)]) == code
-    assert main([str(report), "--no-gate"]) == 0
     assert (path in capsys.readouterr().out) is (code == 1)
 
 

@@ -64,7 +64,7 @@ def test_other_clients_and_exchanges_are_not_concerned(tmp_path: Path, client_id
         lock.release()
 
 
-def test_without_exclusive_it_warns_and_holds_all_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_exclusive_it_warns_and_takes_the_lock_anyway(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first, second, third = lock_of(tmp_path), lock_of(tmp_path), lock_of(tmp_path)
     first.acquire()
     assert not caplog.records
@@ -97,14 +97,16 @@ def test_the_lock_of_another_process_vanishes_with_it(
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
-    lock = lock_of(tmp_path)
+    lock, released = lock_of(tmp_path), lock_of(tmp_path)
+    released.acquire()
+    released.release()
     lock.acquire()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:  # lives until the parent closes its end of the pipe
         os.close(writing)
         os.read(reading, 1)
-        os._exit(lock.is_held)
+        os._exit(lock.is_held or released.is_held)
     lock.release()
     other = lock_of(tmp_path)
     other.acquire(exclusive=True)
@@ -114,13 +116,25 @@ def test_a_forked_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_a_mark_that_is_removed_meanwhile_is_no_error(tmp_path: Path) -> None:
+def test_a_mark_that_was_already_removed_is_no_error(tmp_path: Path) -> None:
     lock = lock_of(tmp_path)
     lock.acquire()
     for path in tmp_path.iterdir():
         path.unlink()
     lock.release()
     assert not lock.is_held
+
+
+def test_a_mark_that_is_removed_while_others_look_at_it_counts_as_released(tmp_path: Path) -> None:
+    other = lock_of(tmp_path)
+    other.acquire()
+    (path,) = tmp_path.iterdir()
+    other.release()
+    path.symlink_to(tmp_path / "gone")  # listed in the folder, but there is nothing to open
+    lock = lock_of(tmp_path)
+    lock.acquire(exclusive=True)
+    assert lock.is_held
+    lock.release()
 
 
 def test_the_folder_belongs_to_the_user_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ async def test_my_bot(exchange, trading_client, make_trading_client):
     assert exchange.connected_clients == ("trader", "bob")
 
 {mark}
-async def test_each_test_has_an_exchange_of_its_own(exchange, trading_client):
+async def test_each_test_has_its_own_exchange(exchange, trading_client):
     assert (await trading_client.balances())["BTC"].available == 100
     assert exchange.connected_clients == ("trader",)
 
@@ -53,7 +53,7 @@ def run(pytester: pytest.Pytester, *arguments: str, all_plugins: bool = False) -
         if not all_plugins:
             patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
             options += [*(["-p", "asyncio"] if with_asyncio else []), "-p", "_cryptoproto_pytest"]
-        return pytester.runpytest_subprocess(*options, *arguments, timeout=60)
+        return pytester.runpytest_subprocess(*arguments, *options, timeout=60)
 
 
 def test_with_the_mode_auto(pytester: pytest.Pytester) -> None:
@@ -87,7 +87,7 @@ def test_without_pytest_asyncio_it_says_so(pytester: pytest.Pytester, missing: s
     assert "Traceback" not in result.stdout.str()
 
 
-def test_options_and_balances_can_be_overridden_and_fixtures_of_ones_own_come_first(pytester: pytest.Pytester) -> None:
+def test_options_and_balances_can_be_overridden_and_custom_fixtures_take_precedence(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nasyncio_mode = auto")
     pytester.makepyfile(
         test_options="""

@@ -1,8 +1,8 @@
 """Check the coverage of each room: ``python -m tools.coverage_gate coverage.json``.
 
 Reads the JSON report of coverage.py, prints a table by room, and names every module and line that a room misses. The
-exit code is 1 if a room is below its limit, unless ``--no-gate`` is given. With ``--own`` it lists the modules that are
-not mostly covered by their own test file instead; the report needs contexts (``coverage json --show-contexts``).
+exit code is 1 if a room is below its limit. With ``--own`` it lists the modules that are not mostly covered by their
+own test file instead; the report needs contexts (``coverage json --show-contexts``).
 """
 
 from __future__ import annotations
@@ -111,7 +111,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("report", type=Path)
     parser.add_argument("--own", action="store_true", help="list modules not mostly covered by their own test file")
-    parser.add_argument("--no-gate", action="store_true", help="only show what is missing")
     options = parser.parse_args(arguments)
     files: Files = json.loads(options.report.read_text())["files"]
     if options.own:
@@ -127,7 +126,7 @@ def main(arguments: list[str] | None = None) -> int:
     for room in measured_rooms:
         if not room.passes:
             print(f"\n{room.name}:", *room.gaps, sep="\n  ")
-    return 0 if options.no_gate or all(room.passes for room in measured_rooms) else 1
+    return 0 if all(room.passes for room in measured_rooms) else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Both ends use this module, so they cannot disagree. It uses no socket, no clock and no third-party package.
 
-The gateway in the field does three things that its documentation omits, and so does this module: form-encoded POST
+Deployed gateways do three things that their documentation omits, and so does this module: form-encoded POST
 bodies count as parameters, parameters with a broken escape are ignored, and paths are signed without matrix parameters
 and double slashes.
 """

@@ -238,7 +238,7 @@ class SessionAuth(httpx.Auth):
         # Any other text may come from the application, after it has processed the request.
         if not said and method not in _IDEMPOTENT:
             return False
-        alive = await self._ask_alive()  # the application may have sessions of its own
+        alive = await self._ask_alive()  # the application may also have sessions
         return said if alive is None else not alive
 
     async def _ask_alive(self) -> bool | None:

@@ -1,6 +1,6 @@
 """STOMP 1.1 and 1.2 frames to bytes and back, without any I/O.
 
-No published codec fits: stomp.py has none of its own and accepts undefined escapes; stomper ends at STOMP 1.1; stompman
+No published codec fits: stomp.py has no separate one and accepts undefined escapes; stomper ends at STOMP 1.1; stompman
 loses carriage returns, ignores malformed headers, unescapes CONNECTED, and drops values with a colon, which CONNECTED
 carries unescaped. None of them limits what it reads.
 

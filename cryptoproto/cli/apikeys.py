@@ -195,12 +195,7 @@ def login(
         finally:
             await auth.close()  # without a logout, because the session goes on
 
-    session = _run(run())
-    session.save(out)
-    if as_json:
-        typer.echo(json.dumps({"session_id": session.session_id, "keepalive_s": session.keepalive_s}))
-    else:
-        _say(f"the session is in {out}; it ends after {session.keepalive_s:g} s without a request")
+    _keep(_run(run()), out, as_json=as_json)
 
 
 @app.command(
@@ -245,14 +240,7 @@ def request(
         async with httpx.AsyncClient(timeout=30) as http:
             return await http.send(message)
 
-    response = _run(run())
-    if as_json:
-        typer.echo(json.dumps({"status": response.status_code, "body": _parsed(response)}, ensure_ascii=False))
-    else:
-        _say(f"{response.status_code} {response.reason_phrase}")
-        typer.echo(response.text)
-    if response.status_code >= 400:
-        raise typer.Exit(1)
+    _show(_run(run()), as_json=as_json)
 
 
 @contextlib.contextmanager
@@ -334,6 +322,29 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from None
+
+
+def _keep(session: Session, file: Path, *, as_json: bool) -> None:
+    session.save(file)
+    if as_json:
+        typer.echo(json.dumps({"session_id": session.session_id, "keepalive_s": session.keepalive_s}))
+    else:
+        _say(f"the session is in {file}; it ends after {session.keepalive_s:g} s without a request")
+
+
+def _show(response: httpx.Response, *, as_json: bool) -> None:
+    """Print an answer.
+
+    Raises:
+        typer.Exit: its status is 400 or above.
+    """
+    if as_json:
+        typer.echo(json.dumps({"status": response.status_code, "body": _parsed(response)}, ensure_ascii=False))
+    else:
+        _say(f"{response.status_code} {response.reason_phrase}")
+        typer.echo(response.text)
+    if response.status_code >= 400:
+        raise typer.Exit(1)
 
 
 def _write_new_secret(file: Path, secret: str) -> None:

@@ -9,8 +9,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..client import Side, TimeInForce
-from ..client.account.order import place_message
 from ..connection import Connection, Event, connect
 from ..exceptions import ConnectionClosed, InsufficientFundsError, OrderRejected, OutcomeUnknown, ProtocolError
 from ..messages import (
@@ -22,11 +20,14 @@ from ..messages import (
     OrderNotFound,
     OrderPlaced,
     PlaceOrder,
+    Side,
+    TimeInForce,
     Unknown,
     UserBalanceRequest,
     UserBalanceResponse,
     UserOrdersRequest,
     UserOrdersResponse,
+    place_message,
     plain,
 )
 from .exit_codes import ExitCode

@@ -1,8 +1,8 @@
-"""The client that stays connected: orders with true outcomes, events exactly once and in order."""
+"""The client that stays connected: orders whose outcome is known, events once and in order."""
 
 from __future__ import annotations
 
-from .account import BalanceDifference, Order, OrderDifference, OrderStatus, OrderTable, Side, TimeInForce
+from .account import BalanceDifference, Order, OrderDifference, OrderStatus, OrderTable
 from .client import Client
 from .event_stream import EventStream
 from .metrics import MetricsSnapshot
@@ -23,10 +23,8 @@ __all__ = [
     "OutcomeReport",
     "Report",
     "ReportStream",
-    "Side",
     "SqliteStore",
     "State",
     "StateChange",
     "Store",
-    "TimeInForce",
 ]

@@ -4,40 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError, CryptoprotoError, OrderRejected
-from ..messages import (
-    AmountLike,
-    Balance,
-    CancelAllOrders,
-    CancelOrder,
-    Message,
-    Outgoing,
-    Unknown,
-    UserBalanceRequest,
-    UserBalanceResponse,
-    UserOrdersRequest,
-    encode,
-)
+from ..exceptions import ConfigurationError, CryptoprotoError
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
-from .account import Account, Order, OrderTable, Side, TimeInForce
-from .account.terms import check_id, place_message
+from .account import Account, Order, OrderTable
 from .event_stream import EventDelivery, EventStream
-from .link import Link, not_sent
+from .link import Link
 from .metrics import Metrics, MetricsSnapshot
+from .order_calls import OrderCalls
 from .order_entry import OrderEntry
-from .order_ids import ClientOrderIds
-from .outcomes import Kind, OrderNotOpen, Pending
+from .questions import Questions
 from .reconnector import Reconnector
 from .reports import Reports, ReportStream
 from .states import StateChange
 from .store import Store, open_store
-from .submission import Submission
 
 __all__ = ["Client"]
 
@@ -62,6 +48,7 @@ class Client:
             lost is sent again within its deadline. Each order can override this.
         order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
+        order_ids: returns the client order id of the next order; by default ids that are unique across processes.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -76,18 +63,20 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._options = ConnectOptions(url=url, **options)
-        self._resend = resend == "once"
         self._metrics = Metrics()
         self._store = open_store(store)
-        self._ids = ClientOrderIds()
         self._account = Account()
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
+        self._calls = OrderCalls(
+            self._link, self._account.orders, self._order_entry, resend=resend == "once", order_ids=order_ids
+        )
+        self._questions = Questions(self._link, self._account, self._metrics, self._options.request_timeout)
         self._events = EventDelivery(
             self._link,
             self._account,
@@ -192,42 +181,33 @@ class Client:
             OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
                 outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
-        number = self._ids.next() if client_order_id is None else client_order_id
-        message = place_message(
-            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
-        )
-        order = Order.of(message)
-        submission = Submission(
-            Pending(kind=Kind.PLACE, client_order_id=number),
-            encode(message),
-            self._loop.create_future(),
-            order=order,
-            deadline=self._loop.time() + timeout,
-            resend=self._resend if resend is None else resend == "once",
-        )
+        order, submission = self._calls.draft(
+            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
+            client_order_id=client_order_id, timeout=timeout, resend=resend,
+        )  # fmt: skip
         await self._order_entry.submit(submission, wait=wait)
         return order
 
-    async def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
-        """Cancel the rest of an order, given as an :class:`~cryptoproto.Order` or by its order id.
+    async def cancel(
+        self,
+        order: Order | int | None = None,
+        *,
+        order_id: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+    ) -> bool:
+        """Cancel the rest of an order, given as an :class:`~cryptoproto.Order`, by its order id or client order id.
 
         Returns true once it is cancelled, and false if there was nothing to cancel: it was filled or cancelled before,
         or there is no such order.
 
         Raises:
-            OrderInvalid: the order id is not an int.
+            OrderInvalid: an id is not an int, or not exactly one order was given.
             OrderRejected: the exchange has not accepted the order.
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
-        order_id = order.order_id if isinstance(order, Order) else order
-        if order_id is None:
-            raise OrderRejected(f"{order!r} has no order id: the exchange has not accepted it")
-        check_id(order_id, "order_id")
-        try:
-            await self._submit(Pending(kind=Kind.CANCEL, order_id=order_id), CancelOrder(order_id), timeout, wait)
-        except OrderNotOpen:
-            return False
-        return True
+        return await self._calls.cancel(order, order_id, client_order_id, timeout, wait)
 
     async def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
         """Cancel every open order; returns when the exchange has done so.
@@ -235,17 +215,7 @@ class Client:
         Raises:
             RequestNotSent, OutcomeUnknown, ServerError: as for :meth:`place`.
         """
-        await self._submit(Pending(kind=Kind.CANCEL_ALL), CancelAllOrders(), timeout, wait)
-
-    async def _submit(self, pending: Pending, message: Message, timeout: float, wait: bool) -> None:
-        submission = Submission(
-            pending,
-            encode(message),
-            self._loop.create_future(),
-            deadline=self._loop.time() + timeout,
-            resend=self._resend,
-        )
-        await self._order_entry.submit(submission, wait=wait)
+        await self._calls.cancel_all(timeout, wait)
 
     # Questions
 
@@ -257,30 +227,15 @@ class Client:
             RequestTimeout: there was no response within the deadline.
             ConnectionClosed: the connection was lost before the response.
         """
-        seconds = self._options.request_timeout if timeout is None else timeout
-        deadline = self._loop.time() + seconds
-        connection = self._link.live()
-        if connection is None:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    connection = await self._link.wait_live(wait=wait)
-            except TimeoutError:
-                raise not_sent("there was no connection within the deadline") from None
-        self._metrics.count("requests")
-        started = time.perf_counter_ns()
-        response = await connection.request(message, timeout=max(deadline - self._loop.time(), 0.0))
-        self._metrics.request_round_trip.record(time.perf_counter_ns() - started)
-        return response
+        return await self._questions.request(message, timeout, wait)
 
     async def balances(self, *, timeout: float | None = None, wait: bool = True) -> dict[str, Balance]:
         """Ask the exchange for all balances, by currency; raises as :meth:`request`."""
-        response = await self.request(UserBalanceRequest(), timeout=timeout, wait=wait)
-        return response.balances if isinstance(response, UserBalanceResponse) else {}
+        return await self._questions.balances(timeout, wait)
 
     async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
         """The open orders, after every event about them has been received; raises as :meth:`request`."""
-        await self.request(UserOrdersRequest(), timeout=timeout, wait=wait)
-        return self._account.orders.open_orders()
+        return await self._questions.open_orders(timeout, wait)
 
     @property
     def orders(self) -> OrderTable:
@@ -316,7 +271,7 @@ class Client:
                 "pacing_depth": float(limiter.depth),
                 "pacing_hold_s": limiter.hold,
                 "throttling_hold_s": connection.hold if connection is not None else 0.0,
-                "open_orders": float(len(self._account.orders.open_orders())),
+                "open_orders": float(len(self._account.orders.open)),
                 "connected": float(connection is not None),
             },
         )
@@ -355,5 +310,5 @@ class Client:
         state, options = self._link.state, self._options
         return (
             f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
-            f"{len(self._account.orders.open_orders())} open orders>"
+            f"{len(self._account.orders.open)} open orders>"
         )

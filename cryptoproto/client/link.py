@@ -88,6 +88,22 @@ class Link:
             if self.live() is None and self.state is current:
                 await self.states.changed()
 
+    async def live_by(self, deadline: float, *, wait: bool = True) -> Connection:
+        """The connection, once the client is LIVE, or until *deadline* in loop time.
+
+        Raises:
+            ClientClosed: the client is closed for good.
+            RequestNotSent: there was no connection by then, or at once with *wait* false.
+        """
+        connection = self.live()
+        if connection is not None:
+            return connection
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self.wait_live(wait=wait)
+        except TimeoutError:
+            raise not_sent("there was no connection within the deadline") from None
+
     def closed(self) -> ClientClosed:
         """The error of a call on a client that is closed for good."""
         error = ClientClosed(f"the client is closed: {self.state.reason}; a retry cannot succeed")

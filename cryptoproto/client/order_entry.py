@@ -1,4 +1,4 @@
-"""Order entry: sends orders and cancels at the allowed rate, and settles each with its true outcome."""
+"""Order entry: sends orders and cancels at the allowed rate, and settles each with its outcome."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PROBE_TIMEOUT_S: Final = 5.0
 
 
 class OrderEntry:
-    """Sends orders and cancels, and settles each with its true outcome.
+    """Sends orders and cancels, and settles each with its outcome.
 
     Args:
         link: which connection there is.

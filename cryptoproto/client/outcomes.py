@@ -13,7 +13,14 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..exceptions import CryptoprotoError, InsufficientFundsError, OrderRejected, OutcomeUnknown, ServerError
+from ..exceptions import (
+    CryptoprotoError,
+    InsufficientFundsError,
+    OrderNotOpen,
+    OrderRejected,
+    OutcomeUnknown,
+    ServerError,
+)
 from ..messages import (
     BuyOrderCancelled,
     BuyOrderPlaced,
@@ -27,17 +34,13 @@ from ..messages import (
     Unknown,
 )
 
-__all__ = ["ANSWERS", "Kind", "OrderNotOpen", "Outcomes", "Pending", "Settled"]
+__all__ = ["ANSWERS", "Kind", "Outcomes", "Pending", "Settled"]
 
 
 ANSWERS: Final[frozenset[type[Any]]] = frozenset(
     (BuyOrderPlaced, SellOrderPlaced, InsufficientFunds, BuyOrderCancelled, SellOrderCancelled, OrderNotFound)
 )
 """The messages that can settle anything. A look here saves a call for each of the others."""
-
-
-class OrderNotOpen(OrderRejected):
-    """There was nothing to cancel."""
 
 
 class Kind(enum.Enum):

@@ -11,6 +11,7 @@ import msgspec
 from ..exceptions import (
     CryptoprotoError,
     InsufficientFundsError,
+    OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
     RequestNotSent,
@@ -19,7 +20,7 @@ from ..exceptions import (
 from ..reconnect import Channel, Subscription
 from ..wire import server_error
 from .account import BalanceDifference, OrderDifference
-from .outcomes import Kind, OrderNotOpen
+from .outcomes import Kind
 from .store import Store
 
 __all__ = ["OutcomeReport", "Report", "ReportStream", "Reports"]

@@ -40,7 +40,7 @@ class Submission(msgspec.Struct, eq=False):
     caller_left: bool = False
 
     def report(self, error: CryptoprotoError | None) -> OutcomeReport:
-        """The report of its outcome, for whoever reads :meth:`cryptoproto.Client.reports`."""
+        """The report of its outcome, for readers of :meth:`cryptoproto.Client.reports`."""
         pending = self.pending
         return OutcomeReport(pending.kind, pending.client_order_id, pending.order_id, error)
 

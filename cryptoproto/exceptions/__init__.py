@@ -36,8 +36,11 @@
     │   │   └── ClientClosed                  a retry cannot succeed
     │   └── OutcomeUnknown
     ├── OrderRejected                         the exchange rejected an order
-    │   └── InsufficientFundsError
+    │   ├── InsufficientFundsError
+    │   └── OrderNotOpen                      there was nothing to cancel or replace
+    │       └── OrderFilled
     ├── OrderNotFilled                        an order ended before it was completely filled
+    ├── ReplaceIncomplete                     one half of a replace took effect, and the other did not
     ├── StoreError (OSError)                  a client's store cannot be read or written
     ├── CredentialsRefused                    our own gateway refuses a request with this HTTP status
     ├── StompError                            the gateway answered with a STOMP ERROR frame
@@ -113,10 +116,13 @@ from .trading import (
     ClientClosed,
     InsufficientFundsError,
     JournalError,
+    OrderFilled,
     OrderNotFilled,
+    OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
     RecordingError,
+    ReplaceIncomplete,
     RequestError,
     RequestNotSent,
     RequestTimeout,
@@ -153,13 +159,16 @@ __all__ = [
     "NoAgreement",
     "NoFreeLicense",
     "OpenTimeout",
+    "OrderFilled",
     "OrderInvalid",
     "OrderNotFilled",
+    "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
     "ProtocolError",
     "RateLimited",
     "RecordingError",
+    "ReplaceIncomplete",
     "RequestError",
     "RequestMalformed",
     "RequestNotSent",

@@ -150,8 +150,9 @@ class SlowConsumer(ConnectionClosed):
 class HistoryRewound(ConnectionClosed):
     """The exchange knows less of this client's history than the client does, usually after a restore from a backup.
 
-    Transaction ids are being used again, so events can no longer be told from those already processed. A retry cannot
-    succeed: compare orders and balances with the exchange, then start with a new store or another ``resume_from``.
+    Transaction ids are being used again, so new events cannot be distinguished from those already processed. A retry
+    cannot succeed: compare orders and balances with the exchange, then start with a new store or another
+    ``resume_from``.
 
     Attributes:
         position: the last transaction id that this client has processed.

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .base import CryptoprotoError
 
 __all__ = [
     "ClientClosed",
     "InsufficientFundsError",
     "JournalError",
+    "OrderFilled",
     "OrderNotFilled",
+    "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
     "RecordingError",
+    "ReplaceIncomplete",
     "RequestError",
     "RequestNotSent",
     "RequestTimeout",
@@ -68,8 +73,41 @@ class InsufficientFundsError(OrderRejected):
         return f"not enough {self.currency} for the order{number}"
 
 
+class OrderNotOpen(OrderRejected):
+    """There was nothing to cancel or to replace: the order had ended before. Nothing was placed.
+
+    Attributes:
+        order: the :class:`~cryptoproto.Order`, if it was given; its ``status`` says how it ended.
+    """
+
+    def __init__(self, text: str, order: Any = None) -> None:
+        super().__init__(text)
+        self.order: Any = order
+
+
+class OrderFilled(OrderNotOpen):
+    """There was nothing left to replace: the order was filled before. Nothing was placed."""
+
+
 class OrderNotFilled(CryptoprotoError):
     """An order was accepted, but ended before it was completely filled."""
+
+
+class ReplaceIncomplete(CryptoprotoError):
+    """One half of a replace took effect, and the other did not, or it is not known whether it did.
+
+    Usually the old order is cancelled, and the new one was not placed; ``__cause__`` says why. The status of each order
+    says what became of it.
+
+    Attributes:
+        order: the :class:`~cryptoproto.Order` that was to be replaced.
+        replacement: the new :class:`~cryptoproto.Order` if it was sent, otherwise ``None``.
+    """
+
+    def __init__(self, text: str, order: Any = None, replacement: Any = None) -> None:
+        super().__init__(text)
+        self.order: Any = order
+        self.replacement: Any = replacement
 
 
 class StoreError(CryptoprotoError, OSError):

@@ -37,7 +37,7 @@ class ExpiryTimer:
             self.handle = asyncio.get_running_loop().call_later(delay, self._on_due)
 
     def stop(self) -> None:
-        """Take the timer back."""
+        """Cancel the timer."""
         if self.handle is not None:
             self.handle.cancel()
             self.handle = None

@@ -2,7 +2,7 @@
 
 The venue records every input and its outputs in the ledger. Whatever depends on an input is sent through
 :meth:`Ledger.when_durable`: a ledger in memory calls back at once, a journal once the input is on disk. So nothing is
-sent that a crash could take back.
+sent that a crash could undo.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import AmountLike, exact, plain
+from .amounts import DECIMALS, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
 from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
@@ -41,9 +41,11 @@ from .rpc import (
     UserOrdersRequest,
     UserOrdersResponse,
 )
+from .terms import Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
 from .trades import OwnTrade
 
 __all__ = [
+    "DECIMALS",
     "AmountLike",
     "AnonymousTrade",
     "Balance",
@@ -80,7 +82,9 @@ __all__ = [
     "SellOrderClosed",
     "SellOrderPlaced",
     "SetBalance",
+    "Side",
     "Time",
+    "TimeInForce",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
     "TransactionInfo",
@@ -90,6 +94,7 @@ __all__ = [
     "UserOrdersRequest",
     "UserOrdersResponse",
     "WithdrawalTransactionAccepted",
+    "check_id",
     "decode",
     "decode_client_message",
     "decode_request",
@@ -97,5 +102,8 @@ __all__ = [
     "exact",
     "loads",
     "moment",
+    "place_message",
     "plain",
+    "to_side",
+    "to_time_in_force",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["DECIMALS", "AmountLike", "check_decimals", "exact", "plain"]
+__all__ = ["DECIMALS", "UNIT", "AmountLike", "check_decimals", "exact", "plain", "quantize"]
 
 if TYPE_CHECKING:
     AmountLike = Decimal | str | int
@@ -22,10 +22,12 @@ DECIMALS: Final = 8
 """How many decimals an amount or a price may have: exchanges count in units of 0.00000001."""
 
 _ZERO: Final = Decimal(0)
-_UNIT: Final = Decimal("0.00000001")
+UNIT: Final = Decimal("0.00000001")
+"""The smallest amount or price."""
 # 80 digits: far beyond any amount, and enough for 71 digits before the decimal point.
 _EXACT: Final = Context(prec=80, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, Inexact])
-_quantize: Final = _EXACT.quantize
+quantize: Final = _EXACT.quantize
+"""Raises an ArithmeticError unless the result is exact."""
 # Written in plain digits, 1E+999999999 would be a gigabyte of zeroes.
 _MAX_EXPONENT: Final = 1000
 _SHOWN: Final = 40
@@ -75,13 +77,13 @@ def check_decimals(amount: Decimal, price: Decimal, error: type[ConfigurationErr
     """
     name, value = "amount", amount
     try:
-        _quantize(amount, _UNIT)
+        quantize(amount, UNIT)
         name, value = "price", price
-        _quantize(price, _UNIT)
+        quantize(price, UNIT)
     except Inexact:
         raise error(
             f"{name}={_shown(value)} has more than {DECIMALS} decimals; round it first, "
-            f'for example with {name}.quantize(Decimal("{_UNIT:f}"))'
+            f'for example with {name}.quantize(Decimal("{UNIT:f}"))'
         ) from None
     except InvalidOperation:
         raise error(f"{name}={_shown(value)} is too large") from None

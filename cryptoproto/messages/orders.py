@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from ..exceptions import OrderInvalid
-from .amounts import AmountLike, check_decimals, exact
+from .amounts import UNIT, AmountLike, check_decimals, exact, quantize
 from .base import Message, Time, moment
 
 __all__ = [
@@ -86,7 +87,14 @@ def check_place(message: PlaceOrder) -> None:
     Raises:
         OrderInvalid: an amount or price has more than eight decimals, or the client order id does not fit 64 bits.
     """
-    check_decimals(message.amount, message.price, OrderInvalid)  # type: ignore[arg-type]  # a built message holds Decimals
+    amount: Any = message.amount  # a built message holds Decimals
+    price: Any = message.price
+    try:
+        # As check_decimals(), without its call: every order is checked.
+        quantize(amount, UNIT)
+        quantize(price, UNIT)
+    except ArithmeticError:
+        check_decimals(amount, price, OrderInvalid)
     number = message.client_order_id
     if number is not None and not -(2**63) <= number < 2**63:
         raise OrderInvalid(f"client_order_id={number} does not fit into 64 bits")

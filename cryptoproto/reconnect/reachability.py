@@ -1,4 +1,4 @@
-"""Wakes whoever waits to reconnect to a host when somebody else in this event loop has just reached it."""
+"""Ends waits before reconnecting to a host as soon as anything in this event loop has reached it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def watch(url: str) -> asyncio.Event:
 
 
 def announce(url: str) -> None:
-    """The host of *url* has been reached: whoever waits for it need not wait any longer."""
+    """The host of *url* has been reached: end all waits for it."""
     for event in _watchers.get(asyncio.get_running_loop(), {}).get(_host(url), ()):
         event.set()
 

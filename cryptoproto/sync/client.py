@@ -9,12 +9,12 @@ from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
 from .. import client as asynchronous
 from ..arguments import redacted
-from ..client import Side, StateChange, Store, TimeInForce
+from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError
-from ..messages import AmountLike, Balance, Message, Outgoing, Unknown
+from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
@@ -56,11 +56,18 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
         self._make: Callable[[], asynchronous.Client] = lambda: asynchronous.Client(
-            url, store=store, resend=resend, order_rate=order_rate, backoff=backoff, **options
+            url,
+            store=store,
+            resend=resend,
+            order_rate=order_rate,
+            backoff=backoff,
+            order_ids=order_ids,
+            **options,
         )
         self._thread = LoopThread("client")
         self._started: asynchronous.Client | None = None
@@ -108,11 +115,11 @@ class Client:
     def place(
         self,
         trade_pair: str,
-        side: Side,
+        side: Side | str,
         *,
         amount: AmountLike,
         price: AmountLike,
-        time_in_force: TimeInForce = TimeInForce.GTC,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
         ttl: int = 0,
         client_order_id: int | None = None,
         timeout: float = 10.0,
@@ -132,11 +139,21 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
-    def cancel(self, order: Order | int, *, timeout: float = 10.0, wait: bool = True) -> bool:
+    def cancel(
+        self,
+        order: Order | int | None = None,
+        *,
+        order_id: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+    ) -> bool:
         """Cancel an order; see :meth:`cryptoproto.Client.cancel`."""
         client = self._client()
         what = order._order if isinstance(order, Order) else order
-        return self._thread.run(lambda: client.cancel(what, timeout=timeout, wait=wait))
+        return self._thread.run(
+            lambda: client.cancel(what, order_id=order_id, client_order_id=client_order_id, timeout=timeout, wait=wait)
+        )
 
     def cancel_all(self, *, timeout: float = 10.0, wait: bool = True) -> None:
         """Cancel every open order; see :meth:`cryptoproto.Client.cancel_all`."""
@@ -225,7 +242,7 @@ class Client:
         where = f"<sync.Client {options.client_id} at {redacted(options.url)}"
         if client is None:
             return f"{where}, not started>"
-        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open_orders())}>"
+        return f"{where}, {client.state.state.value}, open orders: {len(self.orders.open)}>"
 
     def _client(self) -> asynchronous.Client:
         if self._started is None:

@@ -9,9 +9,9 @@ from typing import TypeVar
 import msgspec
 
 from ..client import Order as AsyncOrder
-from ..client import OrderStatus, Side, TimeInForce
+from ..client import OrderStatus
 from ..client.account.order_table import OrderTable as AsyncOrderTable
-from ..messages import OwnTrade
+from ..messages import OwnTrade, Side, TimeInForce
 from .loop_thread import LoopThread
 
 __all__ = ["Order", "OrderDifference", "OrderTable"]
@@ -191,9 +191,10 @@ class OrderTable:
         """The order with this client order id, if it is known."""
         return self._wrapped(self._now(lambda: self._table().by_client_order_id(client_order_id)))
 
-    def open_orders(self) -> list[Order]:
+    @property
+    def open(self) -> list[Order]:
         """The open orders as of the last event, sorted by order id, without asking the exchange."""
-        return [Order(self._thread, order) for order in self._now(lambda: self._table().open_orders())]
+        return [Order(self._thread, order) for order in self._now(lambda: self._table().open)]
 
     def __len__(self) -> int:
         return self._now(lambda: len(self._table()))
@@ -203,7 +204,7 @@ class OrderTable:
         return iter([Order(self._thread, order) for order in self._now(lambda: list(self._table()))])
 
     def __repr__(self) -> str:
-        return f"<sync.OrderTable, orders: {len(self)}, open: {len(self.open_orders())}>"
+        return f"<sync.OrderTable, orders: {len(self)}, open: {len(self.open)}>"
 
     def _wrapped(self, order: AsyncOrder | None) -> Order | None:
         return None if order is None else Order(self._thread, order)

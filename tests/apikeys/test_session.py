@@ -37,7 +37,7 @@ def test_threads_never_share_a_nonce() -> None:
     assert len(set(found)) == 2000
 
 
-def test_a_session_goes_on_after_a_restart(tmp_path: Path) -> None:
+def test_a_session_continues_after_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "session.json"
     before = Session(OUTCOME, wall_clock_ns=lambda: 7_000_000)
     before.save(path)

@@ -147,7 +147,7 @@ async def test_a_request_is_repeated_once_at_the_most(gateway: Gateway, keepaliv
     assert nonces[0] < nonces[1]
 
 
-async def test_an_application_may_have_sessions_of_its_own(gateway: Gateway) -> None:
+async def test_a_refusal_of_the_application_that_names_a_session_causes_no_login(gateway: Gateway) -> None:
     own = httpx.Response(400, json={"error": "Bad Request", "error_description": "trading session not found"})
     gateway.before = lambda request: own if request.url.path == "/a" else None
     async with gateway.login() as auth, gateway.http(auth) as http:
@@ -166,7 +166,7 @@ async def test_an_answer_of_the_application_is_left_alone(gateway: Gateway) -> N
     assert gateway.calls("attempt") == 1
 
 
-async def test_unclear_words_repeat_only_what_is_idempotent(gateway: Gateway) -> None:
+async def test_after_an_ambiguous_refusal_only_idempotent_requests_are_repeated(gateway: Gateway) -> None:
     """The session is lost, but the refusal has an unknown text: a POST may have been processed."""
     unclear = httpx.Response(400, json={"error": "Bad Request", "error_description": "nope"})
     async with gateway.login() as auth, gateway.http(auth) as http:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ import stat
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ import yaml
 from cryptoproto.apikeys import ApiKeyAuth
 from cryptoproto.apikeys.server import ApiKey, ApiKeysConfig, Gatekeeper, KeyStore, SessionSettings
 from cryptoproto.apikeys.server.demonstration import demonstration_app, running
+from cryptoproto.keys import PrivateKey
 from tests.support.certificates import self_signed
 from tests.support.command_line import Program, Result, run, start
 
@@ -104,6 +107,65 @@ async def test_keygen_login_request(tmp_path: Path) -> None:
         assert not (tmp_path / "no.json").exists()
 
 
+async def test_a_request_of_the_basic_flow(tmp_path: Path) -> None:
+    gatekeeper = Gatekeeper(
+        ApiKeysConfig(KeyStore.of(ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "c", ["TB_ALLOW_READ"])))
+    )
+    async with running(demonstration_app(gatekeeper)) as url:
+        request = ["request", "GET", f"{url}/api/v0/streams", "-k", "TEST_API_KEY", "--json"]
+        result = await beside(*request, env=SECRET)
+        assert (result.code, json.loads(result.out)["status"]) == (0, 200)
+        result = await beside(*request, env={"CRYPTOPROTO_API_SECRET": "another"})
+        assert (result.code, json.loads(result.out)["status"]) == (1, 400)
+
+
+async def test_login_asks_for_the_password_of_an_encrypted_key(tmp_path: Path, alice_key: PrivateKey) -> None:
+    entry = ApiKey.parse("TRADER", base64.b64encode(alice_key.public_key.to_der()).decode(), "c", ["TB_ALLOW_READ"])
+    gatekeeper = Gatekeeper(ApiKeysConfig(KeyStore.of(entry), SessionSettings(enabled=True)))
+    alice_key.save(tmp_path / "trader.pem", password="open sesame")
+    async with running(demonstration_app(gatekeeper)) as url:
+        login = ["login", url, "-k", "TRADER", "--private-key", "trader.pem", "-o", "session.json"]
+        result = await beside(*login, cwd=tmp_path, stdin="open sesame\n")
+        assert result.code == 0, result.err
+        assert "Password of the key" in result.err
+        (tmp_path / "session.json").unlink()
+        result = await beside(*login, cwd=tmp_path, stdin="guess\n")
+        assert (result.code, "wrong password" in result.err) == (2, True)
+        assert not (tmp_path / "session.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "out", "err"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 0, '{"status": 200, "body": "hello"}\n', ""),
+        (b"", 4, "", "no complete answer arrived (RemoteProtocolError); the request may have been processed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", 4, "", "no complete answer arrived"),
+    ],
+)
+async def test_an_answer_of_another_server(tmp_path: Path, answer: bytes, code: int, out: str, err: str) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        port = server.sockets[0].getsockname()[1]
+        result = await beside("request", "GET", f"http://127.0.0.1:{port}/", "-k", "a", "--json", env=SECRET)
+    assert (result.code, result.out) == (code, out)
+    assert err in result.err
+
+
+def test_in_a_terminal_the_secret_is_asked_for_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptoproto.cli.apikeys.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+    request = ["sign", "GET", "http://h/a", "-k", "TEST_API_KEY", "--json"]
+    result = apikeys(*request, stdin="TEST_API_SECRET\n")
+    assert result.code == 0
+    assert "Secret:" in result.err
+    assert "TEST_API_SECRET" not in result.out + result.err
+    assert json.loads(result.out) == json.loads(apikeys(*request, env=SECRET).out)
+
+
 def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     result = apikeys("keygen", "basic", "--name", "B", "--out", path, "--json")
@@ -125,6 +187,8 @@ def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path) -> None:
         (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "the URL must be complete"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right?"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 2, "log in first"),
+        (["request", "GET", "ftp://h/", "-k", "a", "--secret-file", "{keys}"], 2, "begin with http:// or https://"),
+        (["request", "GET", "http://h/", "-k", "a", "--secret-file", "none"], 2, "none: cannot be read: No such file"),
         (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "none.pem"),
         (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "gateway's address"),
         (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "the given private key"),

@@ -27,7 +27,7 @@ def test_it_measures_another_exchange_and_shows_a_table(shell: Shell, venue: Exc
     assert "V5 order until acknowledged" in shown.out
 
 
-def test_an_account_without_money_is_said(shell: Shell, venue: Exchange, alice_key: cp.PrivateKey) -> None:
+def test_an_account_without_money_is_an_error(shell: Shell, venue: Exchange, alice_key: cp.PrivateKey) -> None:
     venue.register("poor", alice_key.public_key, {"BTC": "1"})
     refused = shell("bench", "--count", "1", "--client-id", "poor", "--json")
     assert refused.code == 1

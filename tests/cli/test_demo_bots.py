@@ -51,3 +51,19 @@ async def test_waiting_for_a_transaction() -> None:
         bot._on_event(cp.Event(number, 1.0, cp.OrderNotFound(order_id=1), 0, b"{}"))
     async with asyncio.timeout(10):
         await waiting
+
+
+async def test_an_order_of_an_earlier_run_counts_as_an_event_but_not_in_the_latencies() -> None:
+    bot = Taker("taker", 1)
+    one = Decimal(1)
+    placed = cp.OrderPlaced(
+        order_id=1,
+        trade_pair="BTC_USD",
+        time=(1, 0),
+        client_order_id=7,
+        price=one,
+        initial_amount=one,
+        amount=one,
+    )
+    bot._on_event(cp.Event(1, 1.0, placed, 0, b"{}"))
+    assert (bot.ids, bot.latencies) == ([1], [])

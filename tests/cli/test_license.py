@@ -114,6 +114,29 @@ def test_a_token_by_hand(cli: Cli, world: str) -> None:
     assert actions == ["agreement add", "grant", "release"]
 
 
+def test_what_is_done_is_shown_as_json(cli: Cli, world: str, tmp_path: Path) -> None:
+    def shown(*arguments: str) -> Any:
+        code, out, error = cli(*arguments)
+        assert code == 0, error
+        return json.loads(out)
+
+    agreement = shown("agreement", "add", "--licenses", "2", "--json", "--", world, "other")
+    assert (agreement["package"], agreement["licenses"], agreement["revoked"]) == ("other", 2, None)
+    hashed = shown("config-hash", "--package", "gw", "--login", "B1", "--login", "A1", "--login", "A1", "--json")
+    assert (hashed["package"], hashed["logins"]) == ("gw", ["A1", "B1"])
+    gateway = (f"--public-key={world}", "--package", "gw", "--config-hash", hashed["config_hash"])
+    granted = shown("grant", "t.bin", "--keys", "manager.json", *gateway, "--period", "2d", "--json")
+    assert granted["path"] == "t.bin"
+    assert granted["expires_at"].endswith("+00:00")
+    assert (tmp_path / "t.bin").exists()
+    assert shown("usage", "--since", "2026-01-01", "--json") == []
+    assert shown("release", *gateway, "--json") == {"released": hashed["config_hash"]}
+    assert shown("locks", "--json") == []
+    revoked = shown("agreement", "revoke", str(agreement["id"]), "--json")
+    assert revoked["id"] == agreement["id"]
+    assert revoked["revoked"] is not None
+
+
 @pytest.mark.usefixtures("world")
 def test_acquiring_and_usage(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with LicenseManager(tmp_path / "licenses.db", tmp_path / "manager.json") as manager:
@@ -178,7 +201,7 @@ def test_a_mistake_is_explained_in_one_sentence(
     assert "Traceback" not in error
 
 
-def test_a_duration_that_is_none(cli: Cli, world: str) -> None:
+def test_an_invalid_duration(cli: Cli, world: str) -> None:
     code, _, error = cli("agreement", "add", "--licenses", "1", "--lock-period", "soon", "--", world, "gw")
     assert code == 2
     assert "write 90s, 15m, 2h or 30d" in error
@@ -198,7 +221,7 @@ def test_every_help_has_an_example(cli: Cli, command: str) -> None:
     assert f"Example: cryptoproto license {command}" in " ".join(out.replace("│", " ").split())
 
 
-def test_a_missing_extra_is_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("cryptoproto.licensing") or name == "nacl"]:
         monkeypatch.delitem(sys.modules, name)
     genuine = builtins.__import__
@@ -265,7 +288,7 @@ def test_acquire_sends_what_it_is_given(cli: Cli) -> None:
 
 
 @pytest.mark.usefixtures("network")
-def test_a_longer_token_is_not_replaced_without_a_word(cli: Cli, world: str) -> None:
+def test_a_longer_token_is_replaced_only_on_request(cli: Cli, world: str) -> None:
     grant = ("--keys", "manager.json", f"--public-key={world}", "--package", "gw", "--login", "A1")
     for name, period in (("long.bin", "30d"), ("short.bin", "1d")):
         assert cli("grant", name, *grant, "--period", period)[0] == 0

@@ -226,7 +226,7 @@ class Connected:
 
 
 @virtual
-async def test_a_connection_that_does_not_replay_what_is_asked_for_meanwhile_is_given_up() -> None:
+async def test_a_connection_that_does_not_replay_events_requested_meanwhile_is_closed() -> None:
     setting = Setting(max_queue=4, attended=False)
     setting.put(*range(1, 11))  # nobody asks for events: they are dropped
     assert await setting.delivery.resume_point(0) == 10

@@ -135,8 +135,8 @@ def test_what_nobody_has_asked_for_is_not_done_with(
             assert client.position is None
         async with trader(line, alice_key, store=make_store()) as client:
             assert client.position is None
-            assert len(client.orders.open_orders()) == 1
-            assert client.orders.open_orders()[0].terms_known
+            assert len(client.orders.open) == 1
+            assert client.orders.open[0].terms_known
             assert await take(client, len(ids(exchange))) == ids(exchange)
 
     run()

@@ -69,7 +69,7 @@ async def test_a_call_waits_for_the_connection() -> None:
     assert await waiting is connection
 
 
-async def test_a_call_that_does_not_wait_learns_why_there_is_none() -> None:
+async def test_a_call_that_does_not_wait_says_why_there_is_no_connection() -> None:
     cause = cp.ConnectionClosed(1001, "away")
     link = Link()
     link.enter(StateChange(State.WAITING, "gone away", error=cause))

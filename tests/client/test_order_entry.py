@@ -16,7 +16,7 @@ from cryptoproto.client.account import Account
 from cryptoproto.client.link import Link
 from cryptoproto.client.metrics import Metrics
 from cryptoproto.client.order_entry import OrderEntry
-from cryptoproto.client.outcomes import Kind, OrderNotOpen, Pending
+from cryptoproto.client.outcomes import Kind, Pending
 from cryptoproto.client.reports import Reports
 from cryptoproto.client.states import State, StateChange
 from cryptoproto.client.store import OutboxEntry
@@ -117,7 +117,7 @@ def check_session(exchange: Exchange, client: cp.Client, results: dict[int, Any]
             assert again is False
     assert gone is None or isinstance(gone, cp.RequestNotSent)
     there = {row.order_id for book in exchange.open_orders("alice").order_books.values() for row in book.buy}
-    assert {order.order_id for order in client.orders.open_orders()} == there
+    assert {order.order_id for order in client.orders.open} == there
     assert not client._order_entry.unanswered
     assert not client._store.outbox()
     for order in client.orders:
@@ -142,7 +142,9 @@ async def run_session(exchange: Exchange, key: cp.PrivateKey, cuts: set[int], re
 
 
 @pytest.mark.parametrize("resend", ["never", "once"])
-def test_the_truth_wherever_the_link_is_cut(resend: Any, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey) -> None:
+def test_the_outcome_is_right_wherever_the_link_is_cut(
+    resend: Any, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
     """Each frame of a session in turn: before it left, after it was received with all answers lost, in a replay."""
 
     @virtual
@@ -155,7 +157,9 @@ def test_the_truth_wherever_the_link_is_cut(resend: Any, exchange_key: cp.Privat
     run()
 
 
-def test_the_truth_where_the_next_link_is_cut_too(exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey) -> None:
+def test_the_outcome_is_right_if_the_next_link_is_cut_too(
+    exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
     """In the handshake, in the replay and in the resume that follow."""
 
     @virtual
@@ -422,7 +426,7 @@ def test_the_next_process_ends_what_this_one_left(
             funds = sum(isinstance(msg, InsufficientFunds) for msg in history(exchange)) - 1
             assert funds == sum(isinstance(error, cp.InsufficientFundsError) for error in told.values())
             assert funds > 0
-            assert {order.client_order_id for order in client.orders.open_orders()} == set(there)
+            assert {order.client_order_id for order in client.orders.open} == set(there)
 
     run()
 
@@ -748,7 +752,7 @@ async def test_a_cancel_that_cannot_be_remembered_is_not_sent() -> None:
 async def test_an_answer_that_comes_during_the_probe_is_the_answer() -> None:
     desk = Desk()
     desk.connection.on_request = lambda: desk.told(5, cp.OrderNotFound(7))
-    with pytest.raises(OrderNotOpen):
+    with pytest.raises(cp.OrderNotOpen):
         await desk.entry.submit(desk.submission(timeout=1.0), wait=True)
     assert desk.connection.given_up == []
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cryptoproto as cp
-from cryptoproto.client.outcomes import ANSWERS, Kind, OrderNotOpen, Outcomes, Pending
+from cryptoproto.client.outcomes import ANSWERS, Kind, Outcomes, Pending
 from cryptoproto.messages import decode
 
 
@@ -60,7 +60,7 @@ def outcomes(*pending: Pending) -> Outcomes:
         (cancelled(7), CANCEL_7, None),
         (cancelled(1, "Sell"), CANCEL_1, None),
         (cancelled(2), None, None),
-        (cp.OrderNotFound(7), CANCEL_7, OrderNotOpen),
+        (cp.OrderNotFound(7), CANCEL_7, cp.OrderNotOpen),
         (cp.OrderNotFound(2), None, None),
         (cp.TradesDisabledOnPairs(["BTC_USD"]), None, None),
         (decode(b'{"@type":"Novelty"}'), None, None),

@@ -138,7 +138,7 @@ async def test_the_end_fails_all_who_wait() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan")])
-def test_a_rate_that_is_none(rate: float) -> None:
+def test_an_invalid_rate(rate: float) -> None:
     @virtual
     async def run() -> None:
         with pytest.raises(cp.ConfigurationError, match="order_rate"):

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.client.outcomes import Kind, OrderNotOpen
+from cryptoproto.client.outcomes import Kind
 from cryptoproto.client.reports import OutcomeReport, Reports
 from cryptoproto.client.store import OutboxEntry
 
@@ -108,7 +108,7 @@ async def test_the_oldest_are_dropped_when_too_many_wait(
         cp.DuplicateClientOrderId(1, "used before"),
         cp.UnknownServerError(99, "what?"),
         cp.OrderRejected("the reason was lost"),
-        OrderNotOpen("order 7 is not open"),
+        cp.OrderNotOpen("order 7 is not open"),
         cp.OutcomeUnknown("nobody knows"),
         cp.RequestNotSent("the connection was lost"),
     ],

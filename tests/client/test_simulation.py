@@ -188,7 +188,7 @@ class Life:
     def check_tables(self, client: cp.Client) -> None:
         book = self.exchange.open_orders("alice").order_books
         there = {row.order_id: row.amount for pair in book.values() for row in (*pair.buy, *pair.sell)}
-        assert {order.order_id: order.remaining for order in client.orders.open_orders()} == there
+        assert {order.order_id: order.remaining for order in client.orders.open} == there
         balances = self.exchange.balances("alice").balances
         assert {name: client.known_balances[name] for name in balances} == balances
         assert not self.store.outbox()

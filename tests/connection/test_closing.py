@@ -107,7 +107,7 @@ async def test_a_lost_link(script: Script, alice_key: cp.PrivateKey, protocol: c
         assert caught.value.position == 7, "where it resumed from, as nothing came since"
 
 
-async def test_everybody_gets_an_exception_of_their_own(script: Script, alice_key: cp.PrivateKey) -> None:
+async def test_each_caller_gets_a_separate_exception(script: Script, alice_key: cp.PrivateKey) -> None:
     async with script.connect(alice_key, protocol=V5) as connection:
         requests = [asyncio.ensure_future(connection.request(cp.UserBalanceRequest())) for _ in range(3)]
         iterating = asyncio.ensure_future(anext(connection))
@@ -176,7 +176,7 @@ async def test_a_close_has_its_own_timeout_where_the_link_is_closing_already(
 
 
 @virtual
-async def test_a_cancelled_close_goes_on(script: Script, alice_key: cp.PrivateKey) -> None:
+async def test_a_cancelled_close_continues(script: Script, alice_key: cp.PrivateKey) -> None:
     loop = asyncio.get_running_loop()
     connection = await script.connect(alice_key, protocol=V5, transport=silent(script))
     before = loop.time()

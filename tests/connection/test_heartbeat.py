@@ -69,7 +69,7 @@ async def test_silence_ends_the_link_after_ten_seconds(script: Script, alice_key
 
 
 @virtual
-async def test_times_of_ones_own(script: Script, alice_key: cp.PrivateKey) -> None:
+async def test_custom_intervals(script: Script, alice_key: cp.PrivateKey) -> None:
     loop = asyncio.get_running_loop()
     async with script.connect(alice_key, protocol=V5, ping_interval=1.0, ping_timeout=2.5) as connection:
         script.peer.link.pause_reading()
@@ -137,7 +137,9 @@ async def test_no_ping_after_the_end(script: Script, alice_key: cp.PrivateKey) -
     assert link.pings == 0
 
 
-async def test_pings_of_the_exchange_are_heard_while_the_user_is_busy(script: Script, alice_key: cp.PrivateKey) -> None:
+async def test_pings_of_the_exchange_are_noticed_while_the_user_is_busy(
+    script: Script, alice_key: cp.PrivateKey
+) -> None:
     """The transport answers them itself: an event that nobody takes is not in their way."""
     async with script.connect(alice_key) as connection:
         script.peer.event(1)

@@ -145,7 +145,7 @@ def test_an_option_that_is_not_known(arguments: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("message", [5, "text", None, ["list"], {"price": {1, 2}}, {"price": 2**70}])
-async def test_messages_that_are_none(message: Any, script: Any, alice_key: cp.PrivateKey) -> None:
+async def test_invalid_messages(message: Any, script: Any, alice_key: cp.PrivateKey) -> None:
     async with script.connect(alice_key) as connection:
         for call in (connection.send, connection.request):
             with pytest.raises(cp.ConfigurationError):

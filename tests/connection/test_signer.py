@@ -85,7 +85,7 @@ async def test_messages_and_requests_leave_in_the_order_of_the_calls(
         assert [payload["number"] for _, payload in script.peer.requests] == list(range(2, 30, 3))
 
 
-async def test_cancelled_after_the_sequence_was_given_the_frame_is_sent_all_the_same(
+async def test_a_frame_whose_sequence_is_assigned_is_sent_even_if_cancelled(
     script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
 ) -> None:
     async with script.connect(alice_key) as connection:

@@ -129,7 +129,7 @@ def test_fees_are_kept_back_from_what_is_received() -> None:
     assert venue.engine.totals() == {"USD": Decimal(2_000_000), "BTC": Decimal(200)}
 
 
-def test_a_fee_of_less_than_the_smallest_amount_is_none() -> None:
+def test_a_fee_below_the_smallest_amount_is_zero() -> None:
     venue = Venue(maker_fee=Decimal("0.99999999"))
     venue.order("bob", "sell", "1", "0.00000001")
     assert "fee=0" in story(venue.order("alice", "buy", "1", "0.00000001"))[2]

@@ -204,7 +204,7 @@ async def test_the_book_is_stale_at_once_when_the_exchange_goes(
         assert venue.feed.book(PAIR).best_bid == (Decimal(15000), Decimal(2))
 
 
-async def test_disabled_and_enabled_pairs_are_told(
+async def test_disabled_and_enabled_pairs_are_reported(
     kind: TransportKind, alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey
 ) -> None:
     async with market(alice_key, exchange_key, client_kind=kind) as venue:

@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("seed", "snapshot_every"), [(0, 1), (1, 7), (2, 10_000)])
-def test_every_prefix_comes_back(
+def test_every_prefix_of_a_journal_is_recovered(
     path: Path,
     tmp_path: Path,
     keys: dict[str, cp.PublicKey],
@@ -119,9 +119,7 @@ def recovered_inputs(copy: Path, states: list[tuple[object, ...]]) -> int:
     return int(number)
 
 
-def test_it_goes_on_after_each_restart_as_if_there_was_none(
-    path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey
-) -> None:
+def test_restarts_change_no_event(path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey) -> None:
     played = scenario(random.Random(11), 400, tiny=False)
     expected = model(played, keys)
     choice = random.Random(12)
@@ -175,7 +173,7 @@ async def test_what_is_appended_before_the_start_and_after_the_stop_is_durable_a
 
 
 @pytest.mark.parametrize("started", [False, True])
-async def test_a_commit_that_fails_is_the_end(
+async def test_after_a_failed_commit_the_journal_accepts_nothing(
     path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey, started: bool
 ) -> None:
     journal = open_journal(path, private_key=exchange_key)

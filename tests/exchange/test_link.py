@@ -27,7 +27,7 @@ async def floor(keys: dict[str, cp.PrivateKey], kind: Any, protocol: cp.Protocol
         yield floor
 
 
-async def test_sequences_go_on_from_connection_to_connection(floor: Floor) -> None:
+async def test_sequences_continue_from_connection_to_connection(floor: Floor) -> None:
     for number in range(3):
         async with floor.connect("alice", resume_from=-1) as connection:
             assert connection.last_sequence == 2 * number
@@ -108,7 +108,7 @@ async def test_who_never_says_hello_is_not_waited_for(keys: dict[str, cp.Private
 
 
 @virtual
-async def test_a_silent_client_is_told_and_given_up(keys: dict[str, cp.PrivateKey]) -> None:
+async def test_a_silent_client_receives_an_error_and_is_disconnected(keys: dict[str, cp.PrivateKey]) -> None:
     exchange = Exchange(private_key=keys["exchange"])
     exchange.register("alice", keys["alice"].public_key)
     floor = Floor(exchange, keys, {"transport": in_memory(exchange), "protocol": V5, "url": "ws://127.0.0.1:1"})

@@ -172,7 +172,7 @@ async def test_frames_out_of_their_time(keys: dict[str, cp.PrivateKey]) -> None:
 
 
 @pytest.mark.parametrize("client_id", ["A" * 100, "\x00", "alice ", "ALICE", "' OR 1=1", "{}"])
-async def test_client_ids_that_are_none(client_id: str, keys: dict[str, cp.PrivateKey]) -> None:
+async def test_invalid_client_ids(client_id: str, keys: dict[str, cp.PrivateKey]) -> None:
     import xdrlib3
 
     packer = xdrlib3.Packer()

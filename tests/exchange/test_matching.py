@@ -311,7 +311,7 @@ def test_a_trade_touches_its_book_alone() -> None:
     assert venue.engine.take_touched() == []
 
 
-def test_client_order_ids_are_used_once_and_for_ever() -> None:
+def test_a_client_order_id_can_never_be_used_again() -> None:
     venue = Venue()
     duplicate = ["alice refused 1: client_order_id 7 was used before"]
     venue.order("alice", "buy", "1", "100", client_order_id=7)

@@ -133,7 +133,7 @@ def test_lost_client_order_ids_are_noticed(filled: Path) -> None:
 
 
 @pytest.mark.parametrize(("snapshot", "at_least"), [(True, 10), (False, 60)])
-def test_bytes_that_change_on_the_disk_never_change_what_comes_back(
+def test_bytes_that_change_on_the_disk_never_change_what_is_recovered(
     filled: Path, tmp_path: Path, snapshot: bool, at_least: int
 ) -> None:
     journal = reopened(crash_copy(filled, tmp_path / "other"))

@@ -295,7 +295,7 @@ def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_memory")
-async def test_replays_come_from_the_disk_and_go_on_with_what_is_new(
+async def test_replays_are_read_from_the_disk_and_continue_with_new_events(
     exchange: Exchange, connect: Callable[..., cp.connect]
 ) -> None:
     async with connect() as alice:
@@ -369,7 +369,7 @@ async def test_a_damaged_history_is_not_sent(exchange: Exchange, connect: Callab
 # The end
 
 
-async def test_a_journal_that_cannot_be_written_is_the_end_and_nothing_more_is_told(
+async def test_a_journal_that_cannot_be_written_stops_the_exchange_and_nothing_more_is_sent(
     exchange: Exchange, connect: Callable[..., cp.connect], tmp_path: Path
 ) -> None:
     ledger = exchange.venue.ledger

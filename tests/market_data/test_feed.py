@@ -88,7 +88,7 @@ async def test_a_book_that_is_there_is_not_waited_for() -> None:
 
 
 @virtual
-async def test_waiting_for_a_book_tells_why_there_is_none() -> None:
+async def test_the_timeout_of_a_wait_for_a_book_says_why_there_is_none() -> None:
     server = FeedServer()
     server.refusal = ConnectionRefusedError(111, "Connection refused")
     async with server.feed() as feed:
@@ -168,7 +168,7 @@ async def test_a_crossed_book_is_reported_once_each_time(caplog: pytest.LogCaptu
 
 
 @virtual
-async def test_a_late_snapshot_is_neither_applied_nor_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_late_snapshot_is_neither_applied_nor_delivered(caplog: pytest.LogCaptureFixture) -> None:
     server = FeedServer()
     async with server.feed() as feed:
         await settle()
@@ -275,7 +275,7 @@ async def test_a_lost_link_is_replaced_and_the_book_is_stale_in_between() -> Non
 
 
 @virtual
-async def test_it_tries_for_ever_and_more_and_more_seldom() -> None:
+async def test_it_keeps_trying_at_growing_intervals() -> None:
     server = FeedServer()
     server.refusal = ConnectionRefusedError(111, "Connection refused")
     async with server.feed() as feed:
@@ -341,7 +341,7 @@ async def test_a_dead_link_is_noticed() -> None:
 
 
 @virtual
-async def test_whoever_sends_is_alive_though_no_pong_comes() -> None:
+async def test_a_server_that_sends_is_alive_even_without_pongs() -> None:
     server = FeedServer()
     async with server.feed() as feed:
         await settle()
@@ -851,7 +851,7 @@ ACTIONS = st.one_of(
 
 @settings(max_examples=60, deadline=None)
 @given(actions=st.lists(ACTIONS, max_size=30))
-def test_a_book_is_what_this_link_said_last_or_stale(actions: list[tuple[Any, ...]]) -> None:
+def test_a_book_is_the_last_snapshot_of_this_link_or_stale(actions: list[tuple[Any, ...]]) -> None:
     async def play() -> None:
         server = FeedServer()
         async with server.feed(max_queue=5) as feed:

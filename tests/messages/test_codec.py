@@ -426,7 +426,7 @@ def test_any_mapping_goes_out_or_is_a_configuration_error(payload: dict[str, Any
 
 
 @pytest.mark.parametrize("read", [decode_client_message, decode_request])
-def test_an_exchange_says_in_plain_words_which_type_it_does_not_know(read: Any) -> None:
+def test_an_exchange_names_the_type_that_it_does_not_know(read: Any) -> None:
     with pytest.raises(cp.DecodeError) as caught:
         read(b'{"@type":"foo"}')
     assert str(caught.value) == "there is no message of the type 'foo'"

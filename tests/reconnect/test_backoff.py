@@ -71,7 +71,7 @@ def test_numbers_that_cannot_be_are_refused(options: dict[str, float]) -> None:
         cp.Backoff(**options)  # type: ignore[arg-type]
 
 
-def test_repr_tells_where_it_stands() -> None:
+def test_repr_shows_the_progress() -> None:
     backoff = cp.Backoff(0.5, random=lambda: 0.0)
     backoff.next_delay()
     assert repr(backoff) == "<Backoff attempts=1, next delay up to 1 s>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from cryptoproto.client.account.order import Order, Side
+from cryptoproto.client.account.order import Order
 from cryptoproto.messages import (
     BuyOrderAmountChanged,
     BuyOrderCancelled,
@@ -13,6 +13,7 @@ from cryptoproto.messages import (
     OpenOrder,
     OpenOrders,
     OwnTrade,
+    Side,
     UserOrdersResponse,
 )
 

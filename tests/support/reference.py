@@ -25,6 +25,7 @@ _ROOMS: Final = {
     "client": "Client",
     "connection": "Connection",
     "market_data": "Market data",
+    "instruments": "Instruments and limits",
     "reconnect": "Reconnecting",
     "keys": "Keys",
     "messages": "Messages",

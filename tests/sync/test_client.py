@@ -53,7 +53,7 @@ def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: c
         reports = alice.reports(timeout=10)
         order = alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
         client = alice._client()
-        inner = client.orders.open_orders()[0]
+        inner = client.orders.open[0]
         told = cp.OrderDifference(inner, "remaining", Decimal(1), Decimal(2))
         other = cp.BalanceDifference("USD", cp.Balance(Decimal(1), Decimal(0)), cp.Balance(Decimal(2), Decimal(0)))
         for report in (told, other):
@@ -78,7 +78,7 @@ def test_errors_come_with_their_types_in_the_thread_of_the_caller(exchange: Exch
             alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
 
 
-def test_the_wrong_key_is_told_by_start(exchange: Exchange, bob_key: cp.PrivateKey) -> None:
+def test_start_raises_for_a_wrong_key(exchange: Exchange, bob_key: cp.PrivateKey) -> None:
     client = client_of(exchange, bob_key)
     with pytest.raises(cp.InvalidKey):
         client.start()

@@ -46,7 +46,7 @@ def test_everything_that_an_order_knows(exchange: Exchange, alice_key: cp.Privat
         assert known != order.order_id
         assert len({known, order}) == 1
         assert len(alice.orders) == 1
-        assert alice.orders.open_orders() == []
+        assert alice.orders.open == []
         assert alice.orders.get(10**9) is None
 
 

@@ -69,7 +69,7 @@ async def test_lost_link_has_no_code(kind: TransportKind) -> None:
 
 @pytest.mark.parametrize("server_kind", KINDS)
 @pytest.mark.parametrize("client_kind", KINDS)
-async def test_pings_are_answered_and_heard(client_kind: TransportKind, server_kind: TransportKind) -> None:
+async def test_pings_are_answered_and_noticed(client_kind: TransportKind, server_kind: TransportKind) -> None:
     async with linked(client_kind, server_kind) as (client, link, server, there):
         link.ping()
         await client.until(lambda: client.heard == 1)
@@ -265,7 +265,7 @@ def header(request: str, name: str) -> list[str]:
 @pytest.mark.parametrize(
     "answer", [b"", b"Sec-WebSocket-Protocol: v12.stomp\r\n", b"sec-websocket-protocol:v11.stomp\r\n"]
 )
-async def test_a_subprotocol_is_agreed_or_none(kind: TransportKind, answer: bytes) -> None:
+async def test_a_subprotocol_is_agreed_or_omitted(kind: TransportKind, answer: bytes) -> None:
     async with upgrading(answer, then=b"\x81\x02hi") as (url, requests):
         client = Recorder()
         link = await opener(kind)(url, client, OpenOptions(subprotocols=OFFERED))
@@ -300,7 +300,7 @@ async def test_another_subprotocol_than_offered_is_refused(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_name_and_a_password_in_the_address_are_a_header_of_their_own(kind: TransportKind) -> None:
+async def test_a_name_and_a_password_in_the_address_become_a_header(kind: TransportKind) -> None:
     async with upgrading() as (url, requests):
         client = Recorder()
         link = await opener(kind)(url.replace("ws://", "ws://me:s%20cret@") + "/a?b=c", client, OpenOptions())

@@ -43,7 +43,7 @@ async def test_more_is_promised_only_within_one_read() -> None:
     assert server.broken_promises == 0
 
 
-async def test_a_ping_is_heard_by_both_ends() -> None:
+async def test_both_ends_notice_a_ping() -> None:
     client, here, server, _ = await pair()
     here.ping()
     await settle()

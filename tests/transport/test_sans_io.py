@@ -103,7 +103,7 @@ async def test_a_write_that_was_never_paused_can_resume() -> None:
     link.connection_lost(None)
 
 
-async def test_the_handshake_without_a_timeout_of_its_own() -> None:
+async def test_the_handshake_without_a_separate_timeout() -> None:
     async with listening("websockets") as (url, ends):
         client = Recorder()
         link = await open_websockets(url, client, OpenOptions(timeout=None))

@@ -131,7 +131,7 @@ def test_timestamps_that_are_no_time(protocol: Protocol, timestamp: float) -> No
 
 
 @PROTOCOLS
-def test_the_words_of_an_error_that_are_not_utf8_do_not_hide_it(protocol: Protocol) -> None:
+def test_an_error_whose_text_is_not_utf8_is_still_raised(protocol: Protocol) -> None:
     body = server_body(protocol, 3, ("int", 2), ("opaque", b"bad \xff word"))
     assert ServerFrameCodec(protocol).decode(body) == ErrorFrame(2, "bad � word")
 

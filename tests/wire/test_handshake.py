@@ -59,7 +59,7 @@ def test_client_ids_that_are_not_printable_ascii(client_id: str) -> None:
     ("server", "version", "room"),
     [("server", None, 164), ("server", 5, 160), ("large", None, 292), ("large", 5, 288), ("odd", None, 164)],
 )
-def test_a_client_id_too_long_is_told_how_much_room_there_is(server: str, version: int | None, room: int) -> None:
+def test_the_error_for_a_long_client_id_names_the_limit(server: str, version: int | None, room: int) -> None:
     fits = ClientHello("a" * room, 0, KEY, version)
     assert read_client_hello(client_hello(fits, public_key(server)), private_key(server)) == fits
     for size in (room + 1, room + 2, room + 100):

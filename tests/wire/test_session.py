@@ -90,7 +90,7 @@ def test_a_server_that_says_no_version(protocol: Protocol) -> None:
     assert opened.version is None
 
 
-def test_each_session_has_keys_of_its_own() -> None:
+def test_each_session_has_new_keys() -> None:
     source = Dice()
     keys = {private_key("server").decrypt(sessions(Protocol.V5, random=source)[0].hello())[-36:-4] for _ in range(3)}
     assert len(keys) == 3
@@ -122,7 +122,7 @@ def test_wrong_keys_on_either_side() -> None:
 
 
 @pytest.mark.parametrize("proof", [b"", b"x", bytes(256), b"\xff" * 256, bytes(100_000)])
-def test_a_proof_that_is_none(proof: bytes) -> None:
+def test_an_invalid_proof(proof: bytes) -> None:
     server = new_server()
     server.receive(new_client().hello())
     server.accept(public_key("client"), 0)

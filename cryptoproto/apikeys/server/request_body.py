@@ -19,8 +19,8 @@ _PIECE: Final = 65_536  # bytes of one ASGI message to the application; what ser
 class BodyBudget:
     """How many bytes of request bodies may be held at the same time.
 
-    If a body does not fit, the longest one that is still arriving is dropped, be it another or the new one. So somebody
-    who sends long bodies slowly cannot keep out the usual short requests of others.
+    If a body does not fit, the longest one that is still arriving is dropped, which can be the new one itself. A client
+    that sends long bodies slowly therefore cannot keep out the short requests of other clients.
 
     Args:
         limit: bytes of all bodies together.
@@ -61,7 +61,7 @@ class BodyBudget:
         self._used -= count
 
     def arrived(self, body: HeldBody) -> None:
-        """*body* is complete, or over: it is not dropped any more."""
+        """*body* is complete or was abandoned, so it is no longer dropped."""
         self._arriving.pop(body, None)
 
 

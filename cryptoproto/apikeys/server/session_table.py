@@ -54,7 +54,7 @@ class SessionTable:
 
     Anyone can begin logins, so a table of them could be flooded until honest ones drop out. Instead, a session id
     holds its expiry and an HMAC of it and the key's name, and the challenge is derived from the id. An attempt costs no
-    memory, whoever makes it; only confirmed logins are remembered.
+    memory; only confirmed logins are remembered.
 
     Args:
         settings: how long each lives.

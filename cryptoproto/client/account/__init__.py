@@ -6,7 +6,6 @@ from .account import Account
 from .balances import BalanceDifference
 from .order import Order, OrderStatus
 from .order_table import OrderDifference, OrderTable
-from .terms import Side, TimeInForce, check_id, to_side, to_time_in_force
 
 __all__ = [
     "Account",
@@ -15,9 +14,4 @@ __all__ = [
     "OrderDifference",
     "OrderStatus",
     "OrderTable",
-    "Side",
-    "TimeInForce",
-    "check_id",
-    "to_side",
-    "to_time_in_force",
 ]

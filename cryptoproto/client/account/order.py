@@ -11,10 +11,22 @@ from decimal import Context, Decimal
 from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
-from ...messages import AmountLike, OwnTrade, PlaceOrder, exact, plain
-from .terms import TERMS, Side, TimeInForce, check_id, place_message, to_side, to_time_in_force
+from ...messages import (
+    AmountLike,
+    OwnTrade,
+    PlaceOrder,
+    Side,
+    TimeInForce,
+    check_id,
+    exact,
+    place_message,
+    plain,
+    to_side,
+    to_time_in_force,
+)
+from ...messages.terms import TERMS
 
-__all__ = ["EXACT", "Order", "OrderStatus", "Side", "TimeInForce", "place_message"]
+__all__ = ["EXACT", "Order", "OrderStatus"]
 
 EXACT: Final = Context(prec=200, traps=[])
 """For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
@@ -75,8 +87,8 @@ class Order:
         trades: its fills, oldest first.
         error: why it was rejected or not sent, or that its outcome is unknown; ``None`` otherwise.
         created_ns: when it was created here, in unix nanoseconds.
-        acknowledged_ns: when the news was received that the exchange had accepted it; ``None`` until then.
-        closed_ns: when the news was received that it was closed; ``None`` until then.
+        acknowledged_ns: when the event or response that it was accepted was received; ``None`` until then.
+        closed_ns: when the event or response that it was closed was received; ``None`` until then.
         changed_by: the transaction id of the last event about it, -1 before the first.
         waiters: the futures of callers that wait for its status to change; for the order table.
     """

@@ -26,10 +26,11 @@ from ...messages import (
     SellOrderCancelled,
     SellOrderClosed,
     SellOrderPlaced,
+    Side,
     UserOrdersResponse,
 )
 from ...wire import ErrorType
-from .order import Order, OrderStatus, Side
+from .order import Order, OrderStatus
 
 __all__ = ["MAX_CLOSED", "OrderDifference", "OrderTable"]
 
@@ -97,7 +98,8 @@ class OrderTable:
         """The order that was placed with *client_order_id*, if it is known."""
         return self._by_client_order_id.get(client_order_id)
 
-    def open_orders(self) -> list[Order]:
+    @property
+    def open(self) -> list[Order]:
         """The orders that the exchange has accepted and that have not ended, in order of id."""
         return sorted((order for order in self._live if order.is_open), key=lambda order: order.order_id or 0)
 

@@ -1,1 +1,1 @@
-"""The gateway's side: acquires a license token, caches it, renews it, and tells whether work may go on."""
+"""The gateway's side: acquires a license token, caches it, renews it, and says whether work may continue."""

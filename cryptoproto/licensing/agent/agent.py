@@ -1,4 +1,4 @@
-"""The license agent: acquires a token, keeps it, and tells at any moment whether work may go on."""
+"""The license agent: acquires a token, keeps it, and says at any moment whether work may continue."""
 
 from __future__ import annotations
 

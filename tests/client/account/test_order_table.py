@@ -9,13 +9,14 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.account.account import Account
-from cryptoproto.client.account.order import Order, OrderStatus, Side
+from cryptoproto.client.account.order import Order, OrderStatus
 from cryptoproto.client.account.order_table import OrderTable
 from cryptoproto.messages import (
     BuyOrderCancelled,
     BuyOrderClosed,
     OpenOrder,
     OwnTrade,
+    Side,
     decode,
     encode,
 )
@@ -45,21 +46,21 @@ def test_an_order_that_is_filled_at_once(account: Account, table: OrderTable, or
         Decimal("0.75"),
     )
     feed(account, changed("0.75", "0.01"), traded("0.75", "98"), changed("0", "0.02"))
-    assert table.open_orders() == []
+    assert table.open == []
     feed(account, placed(left="0"), after=19)
     assert (order.status, order.is_closed, order.is_open) == (OrderStatus.FILLED, True, False)
     assert order.average_price == Decimal(96)
     assert order.fees == Decimal("0.03")
     assert [trade.price for trade in order.trades] == [90, 98]
     assert (order.acknowledged_ns, order.closed_ns, order.changed_by) == (5, 5, 20)
-    assert table.open_orders() == []
+    assert table.open == []
     assert table.get(1) is table.by_client_order_id(7) is order
 
 
 def test_an_order_that_rests_and_is_filled_in_parts(account: Account, table: OrderTable, order: Order) -> None:
     feed(account, traded("0.2"), changed("0.8"), placed(left="0.8"))
     assert order.is_open
-    assert table.open_orders() == [order]
+    assert table.open == [order]
     feed(account, traded("0.3", maker=True), changed("0.5"))
     assert order.filled == order.remaining == Decimal("0.5")
     feed(account, traded("0.5", maker=True), changed("0"), BuyOrderClosed(1, "BTC_USD", TIME, 7))
@@ -149,7 +150,7 @@ def test_an_unknown_outcome_becomes_known(account: Account, table: OrderTable, o
         assert isinstance(order.error, cp.TradesDisabled)
 
 
-def test_what_the_exchange_told_is_not_undone(account: Account, table: OrderTable, order: Order) -> None:
+def test_what_the_exchange_has_reported_is_not_undone(account: Account, table: OrderTable, order: Order) -> None:
     feed(account, placed())
     table.mark_unknown(order)
     table.mark_not_sent(order)
@@ -164,7 +165,7 @@ def test_the_exchange_knows_better(account: Account, table: OrderTable, order: O
     assert order.is_open
     assert not order.is_closed
     assert len(table) == 1
-    assert table.open_orders() == [order]
+    assert table.open == [order]
 
 
 def test_a_fill_of_a_resting_order_says_that_it_was_accepted(account: Account, order: Order) -> None:
@@ -196,7 +197,7 @@ def test_comparing_reports_and_corrects(account: Account, table: OrderTable) -> 
         ("not_known_here", 20, None, OrderStatus.OPEN),
         ("not_open_there", 10, OrderStatus.OPEN, OrderStatus.UNKNOWN),
     ]
-    assert [order.order_id for order in table.open_orders()] == [11, 12, 13, 14, 20]
+    assert [order.order_id for order in table.open] == [11, 12, 13, 14, 20]
     assert orders[5].status is OrderStatus.PENDING  # no answer yet, and none of the list's business
     assert orders[0].is_closed
     assert table.adopt(a_list(*rows)) == []

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.client.account.account import Account
-from cryptoproto.client.account.order import Order, OrderStatus, Side
+from cryptoproto.client.account.order import Order, OrderStatus
 from cryptoproto.client.account.order_table import OrderTable
 from cryptoproto.exchange.commands import Private, Refused, Register, Submit
 from cryptoproto.exchange.engine import Engine
@@ -27,6 +27,7 @@ from cryptoproto.messages import (
     OrderAmountChanged,
     OwnTrade,
     PlaceOrder,
+    Side,
     Unknown,
     UserOrdersResponse,
     decode,
@@ -103,7 +104,7 @@ def steps(
 def listed(table: OrderTable) -> UserOrdersResponse:
     """The open orders of a table as the exchange would state them."""
     books: dict[str, OpenOrders] = {}
-    for order in table.open_orders():
+    for order in table.open:
         book = books.setdefault(order.trade_pair, OpenOrders(buy=[], sell=[]))
         assert order.order_id is not None
         row = OpenOrder(order.order_id, order.remaining, order.price, order.client_order_id)
@@ -254,6 +255,6 @@ def test_everything_happens_in_these_streams(tiny: bool) -> None:
     assert any(isinstance(order.error, cp.InsufficientFundsError) for order in orders)
 
 
-def test_registering_is_all_that_no_event_tells_of() -> None:
+def test_only_opening_balances_have_no_event() -> None:
     engine = Engine()
     assert engine.apply(Register("alice", {"USD": "5"}, 0)) == []

@@ -145,7 +145,7 @@ async def test_renewal_comes_at_about_a_quarter_of_the_life(make_agent: MakeAgen
     assert len(set(moments)) > 6  # jittered
 
 
-async def test_a_refusal_is_told_and_ends_the_tour(make_agent: MakeAgent, network: InMemory) -> None:
+async def test_a_refusal_is_raised_and_no_other_address_is_tried(make_agent: MakeAgent, network: InMemory) -> None:
     async with make_agent() as agent:
         with pytest.raises(LicenseExpired, match="no agreement"):
             await agent.ready()
@@ -324,7 +324,7 @@ async def test_a_callback_that_raises_does_not_end_the_renewals(make_agent: Make
 
 @pytest.mark.usefixtures("agreement")
 @pytest.mark.parametrize("content", [b"", b"rubbish", b"x" * 10_000, bytes(400)])
-async def test_a_corrupt_cache_file_is_told_and_replaced(
+async def test_a_corrupt_cache_file_is_reported_and_replaced(
     make_agent: MakeAgent, clock: SimulatedClock, tmp_path: Path, content: bytes
 ) -> None:
     async with running(make_agent(), clock):
@@ -341,7 +341,7 @@ async def test_a_corrupt_cache_file_is_told_and_replaced(
 
 
 @pytest.mark.usefixtures("agreement")
-async def test_a_cache_file_of_another_key_is_told(
+async def test_a_cache_file_of_another_key_is_reported(
     make_agent: MakeAgent, clock: SimulatedClock, tmp_path: Path, network: InMemory, manager: LicenseManager
 ) -> None:
     other = KeyPair.generate()
@@ -446,7 +446,7 @@ async def test_a_clock_that_jumps_neither_shortens_nor_lengthens_a_token(
 
 
 @pytest.mark.usefixtures("agreement")
-async def test_a_wrong_clock_from_the_start_is_told_and_its_correction_noticed(
+async def test_a_wrong_clock_from_the_start_is_reported_and_its_correction_noticed(
     make_agent: MakeAgent, clock: SimulatedClock
 ) -> None:
     clock.wall_error_s = -3600.0
@@ -580,7 +580,7 @@ async def test_an_agent_is_entered_once_and_waits_for_nothing_when_closed(
 
 
 @pytest.mark.usefixtures("agreement")
-async def test_a_bug_in_a_users_metrics_is_told_and_survived(make_agent: MakeAgent, clock: SimulatedClock) -> None:
+async def test_a_bug_in_a_users_metrics_is_reported_and_survived(make_agent: MakeAgent, clock: SimulatedClock) -> None:
     class Broken(ActivityRecorder):
         works = False
 

@@ -14,7 +14,9 @@ from tests.support.command_line import start
 from tests.support.licensing.fresh import PATH, fresh_request
 
 
-async def test_a_killed_manager_comes_back_with_everything(tmp_path: Path, gateway: KeyPair, keyring: Keyring) -> None:
+async def test_a_killed_manager_has_lost_nothing_after_a_restart(
+    tmp_path: Path, gateway: KeyPair, keyring: Keyring
+) -> None:
     keyring.save(tmp_path / "manager.json")
     with LicenseManager(tmp_path / "db", keyring, actor="tester") as manager:
         agreement = manager.administration.add_agreement(gateway.public_key, "*", licenses=3)

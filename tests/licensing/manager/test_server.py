@@ -104,7 +104,7 @@ async def test_requests_that_wait_together_share_a_commit(
     assert len(live.administration.locks()) == 10
 
 
-async def test_an_address_in_use_is_told(live: LicenseManager) -> None:
+async def test_an_address_in_use_is_an_error(live: LicenseManager) -> None:
     async with live.serving() as server:
         port = int(server.url.rsplit(":", 1)[1])
         with pytest.raises(cp.ConfigurationError, match="in use"):
@@ -115,7 +115,7 @@ async def test_an_address_in_use_is_told(live: LicenseManager) -> None:
         live.serving(certificate="missing.pem")
 
 
-async def test_tls_is_validated_unless_told_otherwise(
+async def test_tls_is_validated_unless_switched_off(
     live: LicenseManager, gateway: KeyPair, keyring: Keyring, tmp_path: Path
 ) -> None:
     certificate = self_signed(tmp_path)

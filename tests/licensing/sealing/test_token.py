@@ -51,7 +51,7 @@ def test_a_token_with_an_impossible_life_is_refused(gateway: KeyPair, life_s: in
         LicenseToken.decode(token_for(gateway, life_s=life_s).encode())
 
 
-def test_times_are_told_in_utc(gateway: KeyPair) -> None:
+def test_times_are_in_utc(gateway: KeyPair) -> None:
     token = token_for(gateway)
     assert token.expires_at.isoformat() == "2026-09-21T16:13:20+00:00"
     assert (token.expires_at - token.issued_at).total_seconds() == 7200

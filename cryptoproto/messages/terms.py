@@ -5,9 +5,9 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from ...exceptions import OrderInvalid
-from ...messages import (
-    AmountLike,
+from ..exceptions import OrderInvalid
+from .amounts import AmountLike
+from .orders import (
     PlaceBuyFoKOrder,
     PlaceBuyIoCOrder,
     PlaceBuyLimitOrder,

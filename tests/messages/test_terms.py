@@ -9,14 +9,6 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.account.order import Order
-from cryptoproto.client.account.terms import (
-    Side,
-    TimeInForce,
-    check_id,
-    place_message,
-    to_side,
-    to_time_in_force,
-)
 from cryptoproto.messages import (
     PlaceBuyFoKOrder,
     PlaceBuyIoCOrder,
@@ -24,6 +16,12 @@ from cryptoproto.messages import (
     PlaceSellFoKOrder,
     PlaceSellIoCOrder,
     PlaceSellLimitOrder,
+    Side,
+    TimeInForce,
+    check_id,
+    place_message,
+    to_side,
+    to_time_in_force,
 )
 
 

@@ -1,0 +1,60 @@
+"""Questions to the exchange: requests that wait for a connection and end by their deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from ..connection import Connection
+from ..messages import (
+    Balance,
+    Message,
+    Outgoing,
+    Unknown,
+    UserBalanceRequest,
+    UserBalanceResponse,
+    UserOrdersRequest,
+)
+from .account import Account, Order
+from .link import Link
+from .metrics import Metrics
+
+__all__ = ["Questions"]
+
+
+class Questions:
+    """Asks the exchange; :class:`~cryptoproto.Client` says what each method raises.
+
+    Args:
+        link: which connection there is.
+        account: the tables of orders and balances.
+        metrics: counters and durations.
+        timeout: seconds for a request that is given no timeout.
+    """
+
+    def __init__(self, link: Link, account: Account, metrics: Metrics, timeout: float) -> None:
+        self._link = link
+        self._account = account
+        self._metrics = metrics
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+
+    async def request(self, message: Outgoing, timeout: float | None, wait: bool) -> Message | Unknown:
+        """The response to any request."""
+        deadline = self._loop.time() + (self._timeout if timeout is None else timeout)
+        connection: Connection = self._link.live() or await self._link.live_by(deadline, wait=wait)
+        self._metrics.count("requests")
+        started = time.perf_counter_ns()
+        response = await connection.request(message, timeout=max(deadline - self._loop.time(), 0.0))
+        self._metrics.request_round_trip.record(time.perf_counter_ns() - started)
+        return response
+
+    async def balances(self, timeout: float | None, wait: bool) -> dict[str, Balance]:
+        """All balances, by currency."""
+        response = await self.request(UserBalanceRequest(), timeout, wait)
+        return response.balances if isinstance(response, UserBalanceResponse) else {}
+
+    async def open_orders(self, timeout: float | None, wait: bool) -> list[Order]:
+        """The open orders, after every event about them has been received."""
+        await self.request(UserOrdersRequest(), timeout, wait)
+        return self._account.orders.open
