@@ -14,6 +14,7 @@ from ..exceptions import ConfigurationError, ConnectionClosed, RecordingError
 from ..market_data import Feed, FeedState, FeedStateChange, MarketUpdate, OrderBook
 from ..messages import OrderBookAgg
 from .block import Entry, Snapshot, StateRecord
+from .recorded_clock import RecordedClock
 from .recording_file import Damage, RecordingReader
 
 __all__ = ["Replay", "replay"]
@@ -101,16 +102,17 @@ class Replay(Feed):
             )
         self._pending: Iterator[tuple[int, Entry]] = iter(())
         self._now_us = self._since_us or self._header.created_us
-        self._offset_s: float | None = None  # the loop's time at 1970, on the replay's clock
-        self._clock: Callable[[], float] | None = None
+        self._clock = RecordedClock(self._now_us * 1000, speed)
         self._turns = 0
         self._runner: asyncio.Task[None] | None = None
 
+    def time_ns(self) -> int:
+        """Unix time in nanoseconds on the replay's clock, which starts at the first update."""
+        return self._clock() if self._clock.has_begun else self._now_us * 1000
+
     def time(self) -> float:
-        """The replay's clock: Unix seconds. It starts at the first update, and ages books."""
-        if self._clock is None or self._offset_s is None:
-            return self._now_us / 1e6
-        return self._clock() * self._speed - self._offset_s
+        """The same in seconds. It ages books."""
+        return self.time_ns() / 1e9
 
     # Iterating
 
@@ -166,12 +168,13 @@ class Replay(Feed):
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        begin, first_us = loop.time(), self._now_us
         without_pause = 0
         for at_us, entry in self._pending:
-            if self._offset_s is None:
-                self._clock = loop.time
-                self._offset_s = loop.time() * self._speed - at_us / 1e6
-            delay = (at_us / 1e6 + self._offset_s) / self._speed - loop.time()
+            if not self._clock.has_begun:
+                first_us = at_us
+                self._clock.begin(at_us * 1000)
+            delay = begin + (at_us - first_us) / 1e6 / self._speed - loop.time()
             without_pause = 0 if delay > 0 else without_pause + 1
             if delay > 0 or without_pause % _TURN == 0:
                 await asyncio.sleep(max(delay, 0))
