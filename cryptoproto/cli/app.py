@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from ..exceptions import CryptoprotoError, IdentityInUse
 from ..version import __version__
 from .apikeys import app as apikeys_app
+from .backtest import backtest_command
 from .bench import bench
 from .book import book
 from .demo import demo
@@ -107,6 +108,7 @@ app.command("request")(request)
 app.command("book")(book)
 app.command("record")(record_command)
 app.add_typer(recording_app, name="recording")
+app.command("backtest")(backtest_command)
 app.command("bench")(bench)
 app.add_typer(apikeys_app)
 app.add_typer(license_app, name="license")

@@ -198,7 +198,7 @@ class Matching:
             if not quote:  # worth less than the smallest unit
                 return True
             fill = Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
-            self.touched.add(order.pair.name)
+            self._touch(order)
             self._fill_maker(maker, fill, out)
             self._fill_taker(order, fill, out)
         return False
@@ -259,7 +259,7 @@ class Matching:
         """Put an accepted *order*, whose funds are on hold, into the book."""
         self.books[order.pair.name].side(buy=order.buy).add(order)
         order.account.orders[order.order_id] = order
-        self.touched.add(order.pair.name)
+        self._touch(order)
         if order.expiry_us:
             self._expiring += 1
             heapq.heappush(self._expiries, (order.expiry_us, order.order_id, order))
@@ -267,7 +267,7 @@ class Matching:
     def cancel(self, order: Order, time: Time, out: list[Output]) -> None:
         """Cancel an open order."""
         self.books[order.pair.name].side(buy=order.buy).remove(order)
-        self.touched.add(order.pair.name)
+        self._touch(order)
         self._forget(order)
         _report_cancelled(order, time, out)
 
@@ -301,6 +301,10 @@ class Matching:
         while heap and heap[0][1] not in heap[0][2].account.orders:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
+
+    def _touch(self, order: Order) -> None:
+        """The book of *order* has changed."""
+        self.touched.add(order.pair.name)
 
     def _forget(self, order: Order) -> None:
         del order.account.orders[order.order_id]

@@ -226,6 +226,9 @@ class RecordedMatching(Matching):
         side = market.side(buy=order.buy)
         self._ahead[order.order_id] = MAX_UNITS if market.message is None else side.volume_at(order.price)
 
+    def _touch(self, order: Order) -> None:
+        """The recorded book does not change with an order."""
+
     def _forget(self, order: Order) -> None:
         super()._forget(order)
         self._ahead.pop(order.order_id, None)

@@ -23,9 +23,10 @@ from ..client import Client
 from ..exceptions import ConfigurationError
 from ..exchange import Exchange
 from ..exchange.link import ClientLink
+from ..exchange.units import as_decimal
 from ..keys import PrivateKey
 from ..market_data import Feed
-from ..messages import AmountLike, BuyOrderPlaced, OwnTrade, SellOrderPlaced, decode
+from ..messages import AmountLike, BuyOrderPlaced, OwnTrade, SellOrderPlaced, decode, plain
 from ..transport import memory_opener
 from ..wire import Protocol
 from .equity import EquityCurve, EquityPoint
@@ -101,10 +102,10 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
             "orders": self.orders,
             "fills": len(self.fills),
             "quote": self.quote,
-            "profit": str(self.profit),
-            "max_drawdown": str(self.max_drawdown),
-            "balances": {currency: str(amount) for currency, amount in self.balances.items()},
-            "fees": {currency: str(amount) for currency, amount in self.fees.items()},
+            "profit": plain(round(self.profit, 8)),
+            "max_drawdown": plain(round(self.max_drawdown, 8)),
+            "balances": {currency: plain(amount) for currency, amount in self.balances.items()},
+            "fees": {currency: plain(amount) for currency, amount in self.fees.items()},
             "unvalued": self.unvalued,
             "elapsed_s": self.elapsed_s,
             "speed": self.speed,
@@ -153,10 +154,11 @@ def backtest(
         raise ConfigurationError(f"latency={latency!r} must be a number of seconds, 0 to {_MOST_LATENCY_S}")
     if not balances:
         raise ConfigurationError('balances={} must name what the bot starts with, like {"USD": "100000"}')
+    maker, taker = as_decimal(maker_fee, "maker_fee"), as_decimal(taker_fee, "taker_fee")
     before = time.perf_counter()
     replay = Replay(recording, pairs=pairs, since=since, max_queue=1, skip_damaged=skip_damaged)
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        run = _Run(replay, balances, quote or next(iter(balances)), Decimal(maker_fee), Decimal(taker_fee))
+        run = _Run(replay, balances, quote or next(iter(balances)), maker, taker)
         runner.run(run.main(bot, latency))
     return run.result(time.perf_counter() - before)
 
@@ -174,7 +176,7 @@ class _Run:
         self._market = MirrorFeed(replay.source, pairs=replay.pairs, max_queue=1, clock=self._clock)
         self._exchange = Exchange(feed=self._market, maker_fee=maker_fee, taker_fee=taker_fee)
         self._exchange.register(_CLIENT_ID, self._key.public_key, balances)
-        self._equity = EquityCurve(self._market, quote, self._totals)
+        self._equity = EquityCurve(self._market, quote, functools.partial(_totals, self._exchange))
         self._market.attach(self._equity)
 
     async def main(self, bot: Bot, latency: float) -> None:
@@ -217,7 +219,7 @@ class _Run:
             fills=[message for message in messages if isinstance(message, OwnTrade)],
             events=b"".join(raw + b"\n" for raw in raws),
             orders=sum(isinstance(message, BuyOrderPlaced | SellOrderPlaced) for message in messages),
-            balances=self._totals(),
+            balances=_totals(self._exchange),
             fees=self._exchange.venue.engine.collected_fees,
             points=equity.finish(),
             max_drawdown=equity.max_drawdown,
@@ -228,9 +230,10 @@ class _Run:
             elapsed_s=elapsed_s,
         )
 
-    def _totals(self) -> dict[str, Decimal]:
-        balances = self._exchange.balances(_CLIENT_ID).balances
-        return {currency: each.available + each.on_hold for currency, each in balances.items()}
+
+def _totals(exchange: Exchange) -> dict[str, Decimal]:
+    balances = exchange.balances(_CLIENT_ID).balances
+    return {currency: each.available + each.on_hold for currency, each in balances.items()}
 
 
 async def _ended(feed: Feed) -> None:

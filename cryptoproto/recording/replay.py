@@ -23,6 +23,8 @@ logger: logging.Logger = logging.getLogger("cryptoproto.recording")
 
 _TURN: Final = 100
 """After so many updates without a pause, other tasks get their turn."""
+_LAST_MOMENT_S: Final = 0.001
+"""How long the last book stays before the end makes it stale, so that readers get it."""
 _FAILED: Final = "the connection was lost"
 
 
@@ -182,6 +184,7 @@ class Replay(Feed):
             update = self._settle(entry)
             if update is not None:
                 self._deliver(update)
+        await asyncio.sleep(_LAST_MOMENT_S)
         self._finish(None, reason="the recording has ended")
 
     def _on_runner_done(self, runner: asyncio.Task[None]) -> None:

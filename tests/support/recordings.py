@@ -66,6 +66,7 @@ class Market:
         while True:
             self._order_id += draw.randrange(1, 4)
             self._mid += draw.randrange(-2, 3)
+            self._uncross()
             if draw.random() < 0.2:
                 yield cp.AnonymousTrade(
                     self._pair, self._order_id, self._volume(), self._price(self._mid), draw.random() < 0.5,
@@ -82,6 +83,12 @@ class Market:
 
     def take(self, count: int) -> list[MarketUpdate]:
         return [update for update, _ in zip(self, range(count), strict=False)]
+
+    def _uncross(self) -> None:
+        middle = self._price(self._mid)
+        for side, levels in enumerate(self._sides):
+            for price in [price for price in levels if (price <= middle if side else price >= middle)]:
+                del levels[price]
 
     def _change(self, side: int) -> None:
         levels = self._sides[side]
