@@ -15,6 +15,7 @@ from .rows import (
     in_flight,
     memory,
     receive,
+    recording,
     round_trip,
 )
 
@@ -31,4 +32,5 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     client_sqlite,
     client_bare,
     client_orders,
+    recording,
 )

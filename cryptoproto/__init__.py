@@ -136,7 +136,7 @@ from .reconnect import (
     Backoff,
     Subscription,
 )
-from .recording import Recorder, Replay, record, replay
+from .recording import Candle, Recorder, Replay, candles, record, replay
 from .transport import (
     Closed,
     Listener,
@@ -163,6 +163,7 @@ __all__ = [
     "BuyOrderPlaced",
     "CancelAllOrders",
     "CancelOrder",
+    "Candle",
     "Client",
     "ClientClosed",
     "Closed",
@@ -289,6 +290,7 @@ __all__ = [
     "UserOrdersResponse",
     "WithdrawalTransactionAccepted",
     "__version__",
+    "candles",
     "connect",
     "record",
     "replay",

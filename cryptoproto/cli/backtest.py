@@ -14,7 +14,7 @@ from rich.markup import escape
 from ..exceptions import ConfigurationError
 from ..messages import plain
 from ..recording.backtest import BacktestResult, Bot, backtest
-from ..recording.report import report
+from ..recording.report import check_report, report
 from .options import Json
 from .output import console, note, print_json, short
 
@@ -46,16 +46,16 @@ def backtest_command(
 
     Example: [bold]cryptoproto backtest monday.rec bot.py:main --balance USD=100000 --html report.html[/]
     """
+    if html is not None:
+        check_report()  # first: a backtest may take an hour
+        if not html.parent.is_dir():
+            raise ConfigurationError(f"--html {html}: there is no folder {html.parent}")
     result = backtest(
         recording, _load(bot), balances=dict(map(_amount, balance)), quote=quote, pairs=pair, maker_fee=maker_fee,
         taker_fee=taker_fee, latency=latency, skip_damaged=skip_damaged,
     )  # fmt: skip
     if html is not None:
-        page = report(result, f"{bot} on {recording.name}")
-        try:
-            html.write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise ConfigurationError(f"{html}: the report cannot be written: {error.strerror}") from None
+        html.write_text(report(result, f"{bot} on {recording.name}"), encoding="utf-8")
     if json:
         print_json(result.as_dict())
     else:

@@ -13,7 +13,7 @@ from ..exceptions import ConfigurationError
 from ..messages import OwnTrade, plain
 from .backtest import BacktestResult
 
-__all__ = ["report"]
+__all__ = ["check_report", "report"]
 
 _MOST_FILLS: Final = 1000  # in the table; the charts show all
 _MOST_PAIRS: Final = 8
@@ -56,6 +56,15 @@ def report(result: BacktestResult, title: str = "Backtest") -> str:
         f"<title>{name}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
         f"{_summary(result)}\n{sections}{_fills(result.fills)}</body>\n</html>\n"
     )
+
+
+def check_report() -> None:
+    """Check that reports can be made.
+
+    Raises:
+        ConfigurationError: matplotlib is not installed.
+    """
+    _figure_class()
 
 
 def _summary(result: BacktestResult) -> str:
@@ -127,13 +136,17 @@ def _columns(points: Iterable[tuple[datetime, float]]) -> tuple[list[datetime], 
 
 
 def _figure(height: float) -> Any:
+    return _figure_class()(figsize=(10.0, height), layout="constrained")
+
+
+def _figure_class() -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise ConfigurationError(
             "the report needs the package matplotlib: pip install 'cryptoproto[backtest]'"
         ) from None
-    return Figure(figsize=(10.0, height), layout="constrained")
+    return Figure
 
 
 def _svg(figure: Any) -> str:
