@@ -153,8 +153,7 @@ class Recorder:
         self._feed.detach(self)
         if thread is not None:
             self._thread = None
-            if self._timer is not None:
-                self._timer.cancel()
+            self._stop_timer()
             if not over.done():
                 self._builder.add_state(self._now_us(), _state_record(self._feed.state, "end"))
                 self._write_block(thread, writer)
@@ -281,12 +280,15 @@ class Recorder:
 
     def _fail(self, error: BaseException) -> None:
         self._feed.detach(self)
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         if self._over is not None and not self._over.done():
             logger.error("%s", error)
             self._over.set_exception(error)
             self._over.exception()  # it is logged; whoever waits gets it as well
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def _nothing() -> None:

@@ -310,7 +310,7 @@ def _read_header(file: BinaryIO, path: str) -> Header:
         raise ConfigurationError(f"{path}: {error}") from None
     except DecodeError as error:
         raise RecordingError(path, str(error)) from error
-    except OSError as error:  # a folder
+    except OSError as error:
         raise ConfigurationError(f"{path}: the recording cannot be read: {error.strerror}") from None
 
 

@@ -294,6 +294,12 @@ def test_damage_ends_a_backtest(path: Path) -> None:
     changed(path, path.read_bytes().index(MARKER) + 60)
     with pytest.raises(cp.RecordingError, match="block 0 is damaged"):
         run(path, idle)
+
+    async def asleep(client: cp.Client, feed: cp.Feed) -> None:
+        await asyncio.sleep(86_400)
+
+    with pytest.raises(cp.RecordingError, match="block 0 is damaged"):
+        run(path, asleep)
     assert run(path, idle, skip_damaged=True).updates == 600
 
 

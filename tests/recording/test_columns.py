@@ -37,6 +37,13 @@ def test_what_all_have_in_common_is_stored_once() -> None:
     assert packed([Decimal("0.01500000"), Decimal("0.02000000")]) == Numbers(-8, 500_000, [3, 4])
 
 
+def test_numbers_of_several_exponents_are_kept_as_they_were_written() -> None:
+    numbers = [Decimal("1.50"), Decimal("1E+2"), Decimal("0.125")]
+    read = packed(numbers)
+    assert read.exponents == [-2, 2, -3]
+    assert list(map(str, unpacked(through_bytes(read), {}))) == ["1.50", "1E+2", "0.125"]
+
+
 def test_numbers_beyond_64_bits_are_kept_as_text() -> None:
     numbers = [Decimal("1E+40"), Decimal("1E-40")]
     assert packed(numbers).texts == ["1E+40", "1E-40"]

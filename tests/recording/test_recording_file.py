@@ -222,3 +222,12 @@ def test_a_file_that_can_no_longer_be_read_is_an_error(path: Path, monkeypatch: 
         monkeypatch.setattr(recording_file, "block_head", fail)
         with pytest.raises(cp.RecordingError, match="cannot be read: Input/output error"):
             next(blocks)
+
+
+def test_a_header_that_can_not_be_read_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(raw: bytes) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(recording_file, "length_of_header", fail)
+    with pytest.raises(cp.ConfigurationError, match=r"a\.rec: the recording cannot be read: Input/output error"):
+        RecordingReader(path)
