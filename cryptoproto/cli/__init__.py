@@ -16,8 +16,8 @@ def main() -> None:
     try:
         from .app import run
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
+        if error.name not in {"typer", "rich", "tomlkit"}:
             raise
-        sys.stderr.write("The command line needs two more packages: pip install 'cryptoproto[cli]'\n")
+        sys.stderr.write("The command line needs more packages: pip install 'cryptoproto[cli]'\n")
         sys.exit(1)
     sys.exit(run())

@@ -20,8 +20,10 @@ from .book import book
 from .demo import demo
 from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
+from .history import history_app
 from .keys import keygen
 from .license import license_app
+from .profile import profile_app
 from .record import record_command
 from .recording import recording_app
 from .trade import order, request, tail
@@ -110,8 +112,10 @@ app.command("record")(record_command)
 app.add_typer(recording_app, name="recording")
 app.command("backtest")(backtest_command)
 app.command("bench")(bench)
+app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)
 app.add_typer(license_app, name="license")
+app.add_typer(history_app, name="history")
 
 
 def run() -> int:

@@ -10,23 +10,31 @@ from rich.live import Live
 from rich.table import Table
 
 from ..exceptions import ConnectionClosed, OpenTimeout, RequestTimeout
-from ..market_data import MarketData, OrderBook
+from ..market_data import MarketData, OrderBook, feed_arguments
 from ..messages import OrderBookAgg, plain
 from .exit_codes import ExitCode
-from .options import Insecure, Json, Timeout, TransportName, check_address, run
+from .options import Insecure, Json, ProfileName, Timeout, TransportOverride, address_of, resolved, run
 from .output import console, print_json, table
 
 __all__ = ["book"]
+
+_DEFAULT_URL = "ws://127.0.0.1:8401"
 
 
 def book(
     pair: Annotated[str, typer.Argument(help="Trade pair, like BTC_USD.")],
     url: Annotated[
-        str, typer.Option("--url", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Address of the market data.")
-    ] = "ws://127.0.0.1:8401",
+        str | None,
+        typer.Option(
+            "--url",
+            envvar="CRYPTOPROTO_MARKET_DATA_URL",
+            help=f"Address of the market data; {_DEFAULT_URL} if no profile says otherwise.",
+        ),
+    ] = None,
+    profile: ProfileName = None,
     levels: Annotated[int, typer.Option(min=1, help="How many price levels of each side to show.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Show the book as it is now and exit.")] = False,
-    transport: TransportName = "auto",
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     timeout: Timeout = 10.0,
     json: Json = False,
@@ -37,11 +45,14 @@ def book(
 
     Example: [bold]cryptoproto book BTC_USD --url ws://127.0.0.1:8401 --once[/]
     """
-    check_address(url, insecure=insecure)
+    settings = resolved(profile, market_data_url=url, transport=transport, insecure=insecure or None)
+    if not profile and settings.missing("market_data_url"):
+        settings = resolved(None, market_data_url=_DEFAULT_URL, transport=transport, insecure=insecure or None)
+    address = address_of(settings, "market_data_url")
 
     async def main() -> int:
-        async with MarketData(url, transport=transport, insecure=insecure) as feed:
-            shown = await _first(feed, pair, url, timeout)
+        async with MarketData(**feed_arguments(settings)) as feed:
+            shown = await _first(feed, pair, address, timeout)
             if once or json:
                 _show(shown, levels, json)
             if not once:

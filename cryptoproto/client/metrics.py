@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+
+from ..messages import AsDict
 
 __all__ = ["Histogram", "HistogramSnapshot", "Metrics", "MetricsSnapshot"]
 
@@ -13,7 +15,7 @@ _SUB_BITS: Final = 5
 _SUB_BUCKETS: Final = 1 << _SUB_BITS
 
 
-class HistogramSnapshot(msgspec.Struct, frozen=True):
+class HistogramSnapshot(AsDict, msgspec.Struct, frozen=True):
     """A histogram at one moment: *buckets* are (upper bound in nanoseconds, count), only those that are not empty."""
 
     count: int
@@ -95,17 +97,12 @@ def _upper(index: int) -> int:
     return ((index - (shift << _SUB_BITS) + 1) << shift) - 1
 
 
-class MetricsSnapshot(msgspec.Struct, frozen=True):
+class MetricsSnapshot(AsDict, msgspec.Struct, frozen=True):
     """All metrics of a client at one moment."""
 
     counters: dict[str, int]
     gauges: dict[str, float]
     histograms: dict[str, HistogramSnapshot]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain dicts and numbers, for JSON."""
-        builtins: dict[str, Any] = msgspec.to_builtins(self)
-        return builtins
 
 
 class Metrics:

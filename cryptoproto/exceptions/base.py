@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "CryptoprotoError", "IdentityInUse", "OrderInvalid"]
+__all__ = ["ConfigurationError", "CryptoprotoError", "IdentityInUse", "OrderInvalid", "PasswordRequired"]
 
 
 class CryptoprotoError(Exception):
@@ -20,10 +20,14 @@ class ConfigurationError(CryptoprotoError, ValueError):
     """An argument, a key file or an address cannot be used; the text says what to change."""
 
 
-class OrderInvalid(ConfigurationError):
-    """An order, or another message to the exchange, was rejected locally: it can never be valid.
+class PasswordRequired(ConfigurationError):
+    """A private key is encrypted, and no password was given."""
 
-    Nothing was sent and the connection is unaffected. The text names the field and what to change.
+
+class OrderInvalid(ConfigurationError):
+    """An order, or another message to the exchange, was rejected locally: it is invalid, or a limit does not allow it.
+
+    Nothing was sent and the connection is unaffected. The text names the field or the limit, and what to change.
     """
 
     sent: bool | None = False

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
-from ..exceptions import ConfigurationError
+from ..instruments import split_pair
 from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
 from .units import UNIT, Refusal, from_units
@@ -33,10 +33,7 @@ class Pair:
         Raises:
             ConfigurationError: that is not the name of a pair.
         """
-        base, _, quote = name.partition("_")
-        if not base or not quote or "_" in quote or base == quote:
-            raise ConfigurationError(f'trade pair {name!r} must name two currencies, like "BTC_USD"')
-        return cls(name, base, quote)
+        return cls(name, *split_pair(name))
 
 
 @dataclass(slots=True, eq=False)

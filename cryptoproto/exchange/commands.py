@@ -17,10 +17,12 @@ from ..messages import (
     AmountLike,
     AnonymousTrade,
     ClientMessage,
+    InstrumentRules,
     Message,
     OrderBookAgg,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
 )
 from .units import as_decimal
 
@@ -39,6 +41,7 @@ __all__ = [
     "Public",
     "Refused",
     "Register",
+    "SetInstruments",
     "Submit",
     "Withdraw",
 ]
@@ -131,7 +134,7 @@ class LimitOpenOrders(_Command, frozen=True, gc=False):
     time_us: int
 
 
-Observed: TypeAlias = OrderBookAgg | AnonymousTrade | TradesDisabledOnPairs | TradesEnabledOnPairs | None
+Observed: TypeAlias = OrderBookAgg | AnonymousTrade | TradesDisabledOnPairs | TradesEnabledOnPairs | TradingRules | None
 """What happened on a recorded market; ``None``: it was lost."""
 
 
@@ -145,7 +148,20 @@ class Observe(_Command, frozen=True, gc=False):
     time_us: int
 
 
-Command: TypeAlias = Register | Submit | Deposit | Withdraw | DisablePairs | EnablePairs | Expire | LimitOpenOrders
+class SetInstruments(_Command, frozen=True, gc=False):
+    """Replace the rules of all pairs; those that are not named have none. Open orders stay as they are.
+
+    A command, and not configuration: whether an order is accepted depends on the rules of its time, and a journal has
+    to repeat that.
+    """
+
+    instruments: list[InstrumentRules]
+    time_us: int
+
+
+Command: TypeAlias = (
+    Register | Submit | Deposit | Withdraw | DisablePairs | EnablePairs | Expire | LimitOpenOrders | SetInstruments
+)
 """Everything that :meth:`~cryptoproto.exchange.engine.Engine.apply` accepts."""
 
 

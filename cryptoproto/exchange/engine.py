@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError, DecodeError
+from ..instruments import Instrument
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -19,6 +20,7 @@ from ..messages import (
     PlaceOrder,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     UserBalanceResponse,
     UserOrdersResponse,
@@ -38,8 +40,10 @@ from .commands import (
     Observe,
     Output,
     Private,
+    Public,
     Refused,
     Register,
+    SetInstruments,
     Submit,
     Withdraw,
 )
@@ -94,7 +98,7 @@ class Engine:
         try:
             _HANDLERS[type(command)](self, command, out)
         except Refusal as refusal:
-            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders | Observe):
+            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders | SetInstruments | Observe):
                 raise  # pragma: no cover - these name no client and refuse nothing
             out.append(Refused(command.client_id, refusal.error_type, refusal.text))
         return out
@@ -169,8 +173,15 @@ class Engine:
             self._disable(DisablePairs(update.trade_pairs, command.time_us), out)
         elif isinstance(update, TradesEnabledOnPairs):
             self._enable(EnablePairs(update.trade_pairs, command.time_us), out)
+        elif isinstance(update, TradingRules):
+            self._set_instruments(SetInstruments(update.instruments, command.time_us), out)
         else:
             self._matching.observe(update, event_time(self._now_us), out)
+
+    def _set_instruments(self, command: SetInstruments, out: list[Output]) -> None:
+        instruments = map(Instrument.from_rules, command.instruments)
+        self._matching.instruments = {each.trade_pair: each for each in instruments}
+        out.append(Public(self.trading_rules))
 
     @property
     def _disabled(self) -> set[str]:
@@ -190,6 +201,18 @@ class Engine:
     def max_open_orders(self) -> int:
         """How many open orders a client may have."""
         return self._matching.max_open_orders
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The rules of the pairs that have any, in order of the pairs."""
+        known = self._matching.instruments
+        return tuple(known[pair] for pair in self.trade_pairs if pair in known)
+
+    @property
+    def trading_rules(self) -> TradingRules:
+        """The rules of all pairs, as they are published."""
+        known = self._matching.instruments
+        return TradingRules([(known.get(pair) or Instrument(pair)).to_rules() for pair in self.trade_pairs])
 
     @property
     def open_order_count(self) -> int:
@@ -319,6 +342,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[Engine, Any, list[Output]], None]]] =
     Expire: Engine._expire,
     LimitOpenOrders: Engine._limit_open_orders,
     Observe: Engine._observe,
+    SetInstruments: Engine._set_instruments,
 }
 
 

@@ -84,14 +84,16 @@ class MarketFeed:
                 link.send_book(pair, frame)
 
     def joined(self, link: _MarketLink) -> None:
-        """A reader connected: it receives the current books."""
+        """A reader connected: it receives the rules of all pairs, then the current books."""
         self._links.add(link)
         link.send(market_hello())
         venue = self._venue()
-        venue.ledger.when_durable(self._welcome, link, self._books(venue.engine.trade_pairs))
+        rules = market_frame(encode(venue.engine.trading_rules))
+        venue.ledger.when_durable(self._welcome, link, rules, self._books(venue.engine.trade_pairs))
 
-    def _welcome(self, link: _MarketLink, books: dict[str, bytes]) -> None:
+    def _welcome(self, link: _MarketLink, rules: bytes, books: dict[str, bytes]) -> None:
         if link in self._links:
+            link.send(rules)
             for pair, frame in books.items():
                 link.send_book(pair, frame)
             self._readers.add(link)

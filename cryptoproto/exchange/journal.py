@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from ..exceptions import ConfigurationError, JournalError
 from ..file_lock import FileLock
+from ..instruments import Instrument
 from ..keys import PrivateKey, PublicKey
 from ..messages import encode
 from .commands import Command, Output, Private
@@ -28,6 +29,7 @@ from .engine import DEFAULT_PAIRS, Engine
 from .journal_file import JournalFile, create, lock_journal
 from .journal_schema import Batch, encode_command, row_checksum
 from .ledger import ClientRecord, Transaction
+from .options import traded_instruments
 from .recovery import Recovered, recover
 
 __all__ = ["Journal", "open_journal"]
@@ -46,9 +48,12 @@ def open_journal(
     trade_pairs: Sequence[str] | None = None,
     maker_fee: Decimal | None = None,
     taker_fee: Decimal | None = None,
+    instruments: Sequence[Instrument] = (),
     snapshot_every: int = SNAPSHOT_EVERY,
 ) -> Journal:
     """Open the journal at *path*, or create one; see :class:`~cryptoproto.exchange.Exchange`.
+
+    The *instruments* are only checked: setting them is a command.
 
     Raises:
         ConfigurationError: the file is not a journal, is in use, or contradicts an argument.
@@ -68,12 +73,14 @@ def open_journal(
                 maker_fee=maker_fee or Decimal(0),
                 taker_fee=taker_fee or Decimal(0),
             )
+            traded_instruments(instruments, engine.trade_pairs)
             create(path, private_key or PrivateKey.generate(), engine.snapshot())
             lock.follow()
         file = JournalFile(path)
         undo.callback(file.close)
         recovered = recover(file)
         _check_options(path, recovered, private_key, trade_pairs, maker_fee, taker_fee)
+        traded_instruments(instruments, recovered.engine.trade_pairs)
         undo.pop_all()
     return Journal(file, lock, recovered, snapshot_every)
 

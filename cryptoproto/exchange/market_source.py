@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs, TradingRules
 from .commands import Observed
 
 __all__ = ["MarketObserver", "MarketSource", "SourceObserver"]
 
-_OBSERVED = (OrderBookAgg, AnonymousTrade, TradesDisabledOnPairs, TradesEnabledOnPairs)
+_OBSERVED = (OrderBookAgg, AnonymousTrade, TradesDisabledOnPairs, TradesEnabledOnPairs, TradingRules)
 
 
 class MarketObserver(Protocol):
@@ -41,17 +41,24 @@ class MarketSource(Protocol):
 
 
 class SourceObserver:
-    """Passes on what an exchange needs to know.
+    """Passes on what an exchange needs to know of its source, until :meth:`close`.
 
     Args:
+        source: the source, if there is one.
         observe: called with each update, and with ``None`` when the market is lost.
     """
 
-    def __init__(
-        self,
-        observe: Callable[[Observed], None],
-    ) -> None:
+    def __init__(self, source: MarketSource | None, observe: Callable[[Observed], None]) -> None:
+        self._source = source
         self._observe = observe
+        if source is not None:
+            source.attach(self)
+
+    def close(self) -> None:
+        """Pass on nothing more. Idempotent."""
+        if self._source is not None:
+            self._source.detach(self)
+            self._source = None
 
     def on_update(self, update: Any) -> None:
         """See :class:`MarketObserver`. Messages of unknown types are left out."""

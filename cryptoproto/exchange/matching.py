@@ -11,6 +11,8 @@ from decimal import Decimal
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from ..exceptions import OrderInvalid
+from ..instruments import Instrument
 from ..messages import (
     AnonymousTrade,
     BuyOrderAmountChanged,
@@ -34,6 +36,7 @@ from ..messages import (
     SellOrderPlaced,
     Time,
 )
+from ..messages.terms import TERMS
 from .accounts import Account, Accounts, Order
 from .book import Book
 from .commands import Output, Private, Public
@@ -96,6 +99,9 @@ class Matching:
 
     Attributes:
         max_open_orders: a client with this many open orders can place no more limit orders.
+        disabled: the pairs that accept no orders at present.
+        instruments: the rules of pairs, by pair; the others have only those of the protocol.
+        touched: the pairs whose books have changed.
     """
 
     def __init__(self, books: Mapping[str, Book], accounts: Accounts, *, maker_fee: int, taker_fee: int) -> None:
@@ -103,6 +109,7 @@ class Matching:
         self.last_order_id: int = 0
         self.max_open_orders = DEFAULT_MAX_OPEN_ORDERS
         self.disabled: set[str] = set()
+        self.instruments: dict[str, Instrument] = {}
         self.touched: set[str] = set()
         self._accounts = accounts
         self._maker_fee = maker_fee
@@ -162,6 +169,7 @@ class Matching:
             # Checked before the pair: a client that repeats an order after a lost link must get this answer.
             if client_order_id in account.client_order_ids:
                 raise Refusal(1, f"client_order_id {client_order_id} was used before")
+        self._check_rules(message)
         if pair.name in self.disabled:
             raise Refusal(3, f"trading is disabled on {pair.name}")
         if kind is _Kind.LIMIT and len(account.orders) >= self.max_open_orders:
@@ -183,6 +191,15 @@ class Matching:
     def _can_fill(self, order: Order) -> bool:
         """Whether *order* would be filled completely at once."""
         return self.books[order.pair.name].can_fill(order)
+
+    def _check_rules(self, message: PlaceOrder) -> None:
+        instrument = self.instruments.get(message.trade_pair)
+        if instrument is not None:
+            side, time_in_force = TERMS[type(message)]
+            try:
+                instrument.check(side, message.amount, message.price, time_in_force=time_in_force)
+            except OrderInvalid as error:
+                raise Refusal(2, str(error)) from None
 
     def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
         """Fill *order* from the other side; true if prices still cross but a fill would be worth nothing."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ..arguments import SMALLEST_LIMIT, check_count, check_seconds
 from ..exceptions import ConfigurationError
+from ..instruments import Instrument, by_pair
 
-__all__ = ["LinkOptions", "check_rate", "most_open_orders"]
+__all__ = ["LinkOptions", "check_rate", "most_open_orders", "traded_instruments"]
 
 _ORDER_BYTES: Final = 192
 """The longest open order in a UserOrdersResponse: two amounts of 27 digits and two integers of 64 bits."""
@@ -70,3 +72,20 @@ def most_open_orders(wanted: object, max_message_size: int) -> int:
                 f"max_message_size={max_message_size} bytes; the most is {most}"
             )
     return most
+
+
+def traded_instruments(
+    instruments: Iterable[Instrument] | Mapping[str, Instrument], trade_pairs: tuple[str, ...]
+) -> tuple[Instrument, ...]:
+    """The rules of traded pairs, in order of the pairs.
+
+    Raises:
+        ConfigurationError: an instrument is not an Instrument, is given twice, or its pair is not traded.
+    """
+    given = by_pair(instruments)
+    for pair in given:
+        if pair not in trade_pairs:
+            raise ConfigurationError(
+                f"instruments: {pair} is not traded here; name it in trade_pairs=, next to {', '.join(trade_pairs)}"
+            )
+    return tuple(given[pair] for pair in trade_pairs if pair in given)

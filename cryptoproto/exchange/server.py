@@ -14,22 +14,24 @@ from typing import Self
 
 from ..arguments import check_plain_function
 from ..exceptions import ConfigurationError, JournalError
+from ..instruments import Instrument, by_pair
 from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import TransportKind
 from ..wire import MAX_FRAME_BYTES, CloseCode
-from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Observed, Withdraw
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Observed, SetInstruments, Withdraw
 from .endpoints import Endpoints
-from .engine import DEFAULT_PAIRS, Engine
+from .engine import Engine
 from .expiry_timer import ExpiryTimer
 from .feed import MarketFeed
 from .handshakes import Handshakes
-from .journal import Journal, open_journal
-from .ledger import ClientRecord, Ledger, MemoryLedger
+from .journal import open_journal
+from .ledger import ClientRecord, Ledger
 from .link import ClientLink
 from .link_table import LinkTable
 from .market_source import MarketSource, SourceObserver
-from .options import LinkOptions, most_open_orders
+from .opening import open_exchange
+from .options import LinkOptions, most_open_orders, traded_instruments
 from .venue import Venue
 
 __all__ = ["Exchange"]
@@ -74,6 +76,8 @@ class Exchange:
         book_interval: seconds between two publications of a changed book.
         max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
             many as fit into a message of *max_message_size*.
+        instruments: the rules of pairs, which orders have to satisfy; if not given, those of the journal, or else none
+            but the protocol's. Open orders stay if the rules change.
         handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
             Beyond it connections are closed with code 1013.
         feed: a :class:`~cryptoproto.Replay`: clients trade with its volume, by the rules of ``docs/recording.md``.
@@ -104,16 +108,13 @@ class Exchange:
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
         max_open_orders: int | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         handshake_rate: float | None = 50.0,
         feed: MarketSource | None = None,
     ) -> None:
-        if private_key is not None and not isinstance(private_key, PrivateKey):
-            raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
         if clock is None:
             clock = time.time_ns if feed is None else feed.time_ns
         check_plain_function("clock", clock)
-        if feed is not None and path is not None:
-            raise ConfigurationError(f"path={os.fspath(path)!r}: an exchange with feed= has no journal")
         self.options: LinkOptions = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
         self.handshakes: Handshakes = Handshakes(handshake_rate)
         self.links: LinkTable = LinkTable()
@@ -123,23 +124,19 @@ class Exchange:
         )
         self._expiry = ExpiryTimer(self.expire_orders)
         most = most_open_orders(max_open_orders, max_message_size)
+        given = None if instruments is None else tuple(by_pair(instruments).values())
         self._clock = clock
-        self._journal: Journal | None = None
-        if path is None:
-            self.private_key: PrivateKey = private_key or PrivateKey.generate()
-            engine = _engine(feed, trade_pairs, maker_fee, taker_fee)
-            self.venue: Venue = self._make_venue(engine, MemoryLedger())
-        else:
-            self._journal = open_journal(
-                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee
-            )
-            self.private_key = self._journal.private_key
-            self.venue = self._make_venue(self._journal.engine, self._journal)
+        opened = open_exchange(
+            path, feed=feed, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee,
+            taker_fee=taker_fee, instruments=given or (),
+        )  # fmt: skip
+        self.private_key: PrivateKey = opened.private_key
+        self._journal = opened.journal
+        self.venue: Venue = self._make_venue(opened.engine, opened.ledger)
         self._limit_open_orders(max_open_orders, most)
-        self._source = feed
-        self._observer = SourceObserver(self._on_market)
-        if feed is not None:
-            feed.attach(self._observer)
+        if given is not None:
+            self.set_instruments(given)
+        self._market = SourceObserver(feed, self._on_market)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
@@ -222,8 +219,7 @@ class Exchange:
         """
         if self._end is not None:
             await asyncio.shield(self._end)
-        if self._source is not None:
-            self._source.detach(self._observer)
+        self._market.close()
         await self._stop(code, reason)
         if self._journal is not None:
             self._journal.close()
@@ -319,6 +315,17 @@ class Exchange:
         """Accept orders for these pairs again, and broadcast it."""
         self.venue.operate(EnablePairs(list(trade_pairs), self.venue.now_us()))
 
+    def set_instruments(self, instruments: Iterable[Instrument] | Mapping[str, Instrument]) -> None:
+        """Replace the rules of all pairs, and publish them on the market-data socket. Open orders stay as they are.
+
+        Raises:
+            ConfigurationError: an instrument is given twice, or its pair is not traded here.
+        """
+        wanted = traded_instruments(instruments, self.venue.engine.trade_pairs)
+        if wanted != self.instruments:
+            rules = [instrument.to_rules() for instrument in wanted]
+            self.venue.operate(SetInstruments(rules, self.venue.now_us()))
+
     def expire_orders(self) -> None:
         """Cancel the orders whose ttl has passed. A timer does it, unless the clock is simulated."""
         self.venue.operate(Expire(self.venue.now_us()))
@@ -341,6 +348,11 @@ class Exchange:
     def connected_clients(self) -> tuple[str, ...]:
         """The ids of the clients that are connected."""
         return tuple(self.links.by_client)
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The rules of the pairs that have any, in order of the pairs."""
+        return self.venue.engine.instruments
 
     def balances(self, client_id: str) -> UserBalanceResponse:
         """The balances of a client."""
@@ -386,15 +398,3 @@ class Exchange:
     def _set_expiry(self) -> None:
         if self._endpoints.is_listening:
             self._expiry.set(self.venue)
-
-
-def _engine(
-    feed: MarketSource | None, trade_pairs: Sequence[str] | None, maker_fee: Decimal | None, taker_fee: Decimal | None
-) -> Engine:
-    default = DEFAULT_PAIRS if feed is None else sorted(feed.pairs or ())
-    return Engine(
-        trade_pairs=default if trade_pairs is None else trade_pairs,
-        maker_fee=maker_fee or Decimal(0),
-        taker_fee=taker_fee or Decimal(0),
-        recorded=feed is not None,
-    )

@@ -11,12 +11,16 @@ from typing import Final
 import msgspec
 
 from ..exceptions import DecodeError
+from ..instruments import Instrument
+from ..messages import InstrumentRules
 from .accounts import Accounts, Order
 from .matching import Matching
 
 __all__ = ["State", "dump", "fill", "load"]
 
-_VERSION: Final = 2
+_VERSION: Final = 3
+_READ: Final = (2, 3)
+"""Snapshots of version 2 have no rules of pairs."""
 
 
 class _Account(msgspec.Struct, array_like=True):
@@ -51,6 +55,7 @@ class State(msgspec.Struct):
     fees: dict[str, int]
     accounts: list[_Account]
     orders: list[_Order]
+    instruments: list[InstrumentRules] = []
 
 
 # JSON and not MessagePack, whose integers end at 64 bits: balances may not.
@@ -101,6 +106,7 @@ def dump(
             )
             for order in orders
         ],
+        instruments=[instrument.to_rules() for instrument in matching.instruments.values()],
     )
     return _encode(state)
 
@@ -115,8 +121,9 @@ def load(raw: bytes) -> State:
         state = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DecodeError(f"this is not a snapshot of an exchange: {error}") from None
-    if state.version != _VERSION:
-        raise DecodeError(f"the snapshot has version {state.version}; this package reads version {_VERSION}")
+    if state.version not in _READ:
+        known = " and ".join(map(str, _READ))
+        raise DecodeError(f"the snapshot has version {state.version}; this package reads versions {known}")
     return state
 
 
@@ -125,6 +132,7 @@ def fill(state: State, matching: Matching, accounts: Accounts) -> None:
     matching.last_order_id = state.last_order_id
     matching.max_open_orders = state.max_open_orders
     matching.disabled.update(state.disabled)
+    matching.instruments.update({rules.trade_pair: Instrument.from_rules(rules) for rules in state.instruments})
     accounts.fees.update(state.fees)
     for entry in state.accounts:
         account = accounts.open(entry.client_id, entry.available)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, Self
 
+import msgspec
+
 from ..exceptions import ConfigurationError, OrderInvalid
-from ..messages import DECIMALS, AmountLike, Side, TimeInForce, plain, to_side, to_time_in_force
+from ..messages import DECIMALS, AmountLike, InstrumentRules, Side, TimeInForce, plain, to_side, to_time_in_force
 from .grid import EXACT, above, below, bounded, is_multiple, shown, steps
 from .trade_pair import split_pair
 
-__all__ = ["Instrument"]
+__all__ = ["Instrument", "by_pair"]
 
 _SMALLEST: Final = Decimal(1).scaleb(-DECIMALS)
 _FIELDS: Final = ("tick_size", "lot_size", "min_amount", "max_amount", "min_value", "max_value")
@@ -154,7 +156,7 @@ class Instrument:
         Raises:
             OrderInvalid: a rule is violated; the text names the nearest valid values.
         """
-        rests = to_time_in_force(time_in_force) is TimeInForce.GTC
+        buys, rests = to_side(side) is Side.BUY, to_time_in_force(time_in_force) is TimeInForce.GTC
         limit = self._valid_price(price)
         number = bounded(amount, "amount")
         if not is_multiple(number, self.lot_size):
@@ -172,7 +174,7 @@ class Instrument:
                 f"amount={shown(number)} is more than the maximum of {self.trade_pair}, {shown(self.max_amount)}; "
                 f"use {shown(below(self.max_amount, self.lot_size))} or less"
             )
-        self._check_value(number, limit, has_minimum=rests or to_side(side) is Side.BUY)
+        self._check_value(number, limit, has_minimum=buys or rests)
 
     def _check_value(self, amount: Decimal, price: Decimal, *, has_minimum: bool) -> None:
         value = EXACT.multiply(amount, price)
@@ -232,9 +234,48 @@ class Instrument:
             )
         return cls(**values)
 
+    @classmethod
+    def from_rules(cls, rules: InstrumentRules) -> Self:
+        """The instrument with the rules in a message.
+
+        Raises:
+            ConfigurationError: a rule cannot be used.
+        """
+        return cls.from_dict(msgspec.structs.asdict(rules))
+
+    def to_rules(self) -> InstrumentRules:
+        """The rules as they are sent in :class:`~cryptoproto.TradingRules`."""
+        return InstrumentRules(self.trade_pair, **{name: getattr(self, name) for name in _FIELDS})
+
     def __repr__(self) -> str:
         rules = [f"{name}={value!r}" for name, value in self.as_dict().items() if name in _FIELDS and value is not None]
         return f"Instrument({self.trade_pair!r}, {', '.join(rules)})"
+
+
+def by_pair(instruments: Iterable[object] | Mapping[str, object] | None) -> dict[str, Instrument]:
+    """*instruments* by pair: the argument of that name of clients and exchanges.
+
+    Raises:
+        ConfigurationError: one of them is not an Instrument, a pair is given twice, or a mapping has it under another
+            name.
+    """
+    found: dict[str, Instrument] = {}
+    if isinstance(instruments, str | Instrument):
+        given = type(instruments).__name__
+        raise ConfigurationError(f"instruments must be a list of Instrument objects, not a single {given}")
+    for each in instruments.values() if isinstance(instruments, Mapping) else instruments or ():
+        if not isinstance(each, Instrument):
+            raise ConfigurationError(
+                f"instruments must be a list of Instrument objects, and {each!r:.60} is a {type(each).__name__}"
+            )
+        if each.trade_pair in found:
+            raise ConfigurationError(f"instruments: {each.trade_pair} is given twice")
+        found[each.trade_pair] = each
+    if isinstance(instruments, Mapping) and found.keys() != instruments.keys():
+        raise ConfigurationError(
+            f"instruments: the keys must be the pairs, {_listed(found)}, and they are {_listed(instruments)}"
+        )
+    return found
 
 
 def _rule(trade_pair: str, name: str, value: AmountLike) -> Decimal:

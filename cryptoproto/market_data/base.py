@@ -11,10 +11,12 @@ from types import MappingProxyType, TracebackType
 from typing import Final, Protocol, Self
 
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout
-from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from ..instruments import Instrument
+from ..messages import AnonymousTrade, OrderBookAgg
 from ..reconnect.state_stream import StateStream
 from ..reconnect.subscription import Subscription
 from .book import Level, OrderBook
+from .pairs import Pairs
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate, UpdateQueue
 
@@ -52,17 +54,12 @@ class Feed:
     """
 
     def __init__(self, name: str, *, pairs: Iterable[str] | None, max_queue: int, time: Callable[[], float]) -> None:
-        if isinstance(pairs, str):
-            raise ConfigurationError(f"pairs={pairs!r} must be a list of pairs: write [{pairs!r}]")
         self._name = name
-        self._pairs = None if pairs is None else frozenset(pairs)
+        self._pairs = Pairs(pairs)
         self._time = time
         self._states = StateStream(FeedStateChange(FeedState.IDLE, "not started"))
         self._queue = UpdateQueue(max_queue)
         self._books: dict[str, OrderBook] = {}
-        self._trades: dict[str, AnonymousTrade] = {}
-        self._enabled: set[str] = set()
-        self._disabled: set[str] = set()
         self._crossed = 0
         self._started = False
         self._connections = 0
@@ -78,7 +75,7 @@ class Feed:
         """
         book = self._books.get(trade_pair)
         if book is None:
-            self._check_kept(trade_pair)
+            self._pairs.check_kept(trade_pair)
             book = self._books[trade_pair] = OrderBook(trade_pair, time=self._time)
         return book
 
@@ -93,8 +90,17 @@ class Feed:
         Raises:
             ConfigurationError: the pair is not among the *pairs* of this feed.
         """
-        self._check_kept(trade_pair)
-        return self._trades.get(trade_pair)
+        self._pairs.check_kept(trade_pair)
+        return self._pairs.trades.get(trade_pair)
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules of the kept pairs, by pair, as last published: a live view, kept during a disconnect.
+
+        The exchange of this package publishes them when the feed connects, before the books, and when they change.
+        Others may not: then this is empty.
+        """
+        return MappingProxyType(self._pairs.instruments)
 
     @property
     def enabled_pairs(self) -> frozenset[str]:
@@ -102,12 +108,12 @@ class Feed:
 
         The server does not send this on connecting, so most pairs are in neither set. Both are cleared on disconnect.
         """
-        return frozenset(self._enabled)
+        return frozenset(self._pairs.enabled)
 
     @property
     def disabled_pairs(self) -> frozenset[str]:
         """The pairs on which a broadcast disabled trading since the feed connected; see :attr:`enabled_pairs`."""
-        return frozenset(self._disabled)
+        return frozenset(self._pairs.disabled)
 
     # State
 
@@ -200,7 +206,7 @@ class Feed:
     @property
     def pairs(self) -> frozenset[str] | None:
         """The pairs that are kept; ``None`` = all."""
-        return self._pairs
+        return self._pairs.kept
 
     def time_ns(self) -> int:
         """Unix time in nanoseconds on the clock of the feed: that of this machine, or of a replay."""
@@ -220,7 +226,7 @@ class Feed:
         self._observers = tuple(each for each in self._observers if each is not observer)
 
     def __repr__(self) -> str:
-        pairs = sorted(self._books if self._pairs is None else self._pairs)
+        pairs = sorted(self._books if self._pairs.kept is None else self._pairs.kept)
         tops = ""
         for pair in pairs[:_PAIRS_SHOWN]:
             tops += f", {pair} {self._books[pair].top if pair in self._books else 'stale'}"
@@ -276,24 +282,10 @@ class Feed:
         self._states.notify()
 
     def _take(self, update: MarketUpdate) -> bool:
-        """Bring books, trades and pairs up to date; false for what a reader does not get."""
-        match update:
-            case OrderBookAgg():
-                return self._keeps(update.trade_pair) and self._on_snapshot(update)
-            case AnonymousTrade():
-                if not self._keeps(update.trade_pair):
-                    return False
-                self._trades[update.trade_pair] = update
-            case TradesEnabledOnPairs() | TradesDisabledOnPairs():
-                pairs = {pair for pair in update.trade_pairs if self._keeps(pair)}
-                if update.trade_pairs and not pairs:
-                    return False
-                joined, left = self._enabled, self._disabled
-                if isinstance(update, TradesDisabledOnPairs):
-                    joined, left = left, joined
-                joined |= pairs
-                left -= pairs
-        return True
+        """Bring books and pairs up to date; false for what a reader does not get."""
+        if isinstance(update, OrderBookAgg):
+            return self._pairs.keeps(update.trade_pair) and self._on_snapshot(update)
+        return self._pairs.apply(update)
 
     def _on_snapshot(self, snapshot: OrderBookAgg) -> bool:
         book = self.book(snapshot.trade_pair)
@@ -325,8 +317,7 @@ class Feed:
         for book in self._books.values():
             book.clear()
         self._queue.drop_books()
-        self._enabled.clear()
-        self._disabled.clear()
+        self._pairs.forget()
 
     def _end(self, error: Exception | None, attempt: int = 0, *, reason: str = "closed by this end") -> None:
         if not self._states.ended:
@@ -344,15 +335,6 @@ class Feed:
         own = copy.copy(error)
         own.__cause__ = error.__cause__
         return own
-
-    def _keeps(self, trade_pair: str) -> bool:
-        return self._pairs is None or trade_pair in self._pairs
-
-    def _check_kept(self, trade_pair: str) -> None:
-        if not self._keeps(trade_pair):
-            raise ConfigurationError(
-                f"{trade_pair} is not among the pairs= of this feed: {', '.join(sorted(self._pairs or ()))}"
-            )
 
     def _check_started(self) -> None:
         if not self._started and not self._states.ended:

@@ -18,9 +18,18 @@ from ..exceptions import (
     OpenTimeout,
     UnsupportedVersion,
 )
-from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs, Unknown, decode, loads
+from ..messages import (
+    AnonymousTrade,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+    Unknown,
+    decode,
+    loads,
+)
 from ..transport import Closed, Heartbeat, OpenOptions, Transport, TransportKind, TransportOpener, opener
-from ..wire import CloseCode, connection_closed, read_market_frame, read_market_hello
+from ..wire import MAX_FRAME_BYTES, CloseCode, connection_closed, read_market_frame, read_market_hello
 from ..wire.market import MARKET_DATA_VERSION
 from .update_queue import MarketUpdate
 
@@ -33,14 +42,14 @@ class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to open a connection; :class:`~cryptoproto.MarketData` describes the fields."""
 
     url: str
-    transport: TransportKind | TransportOpener
-    ssl: ssl_module.SSLContext | None
-    open_timeout: float
-    ping_interval: float | None
-    ping_timeout: float | None
-    max_queue: int
-    max_message_size: int
-    insecure: bool
+    transport: TransportKind | TransportOpener = "auto"
+    ssl: ssl_module.SSLContext | None = None
+    open_timeout: float = 10.0
+    ping_interval: float | None = 4.0
+    ping_timeout: float | None = 10.0
+    max_queue: int = 10_000
+    max_message_size: int = MAX_FRAME_BYTES
+    insecure: bool = False
 
     def __post_init__(self) -> None:
         check_url(self.url, insecure=self.insecure)
@@ -226,7 +235,7 @@ def typed_update(payload: bytes) -> MarketUpdate:
             if not (message.price.is_finite() and message.amount.is_finite()):
                 raise DecodeError(f"impossible trade of {message.amount} at {message.price}")
             return message
-        case OrderBookAgg() | TradesEnabledOnPairs() | TradesDisabledOnPairs() | Unknown():
+        case OrderBookAgg() | TradesEnabledOnPairs() | TradesDisabledOnPairs() | TradingRules() | Unknown():
             return message
         case _:
             return Unknown(type=type(message).__name__, payload=loads(payload))

@@ -7,11 +7,20 @@ from collections import OrderedDict, deque
 from typing import TypeAlias
 
 from ..exceptions import ConfigurationError
-from ..messages import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs, Unknown
+from ..messages import (
+    AnonymousTrade,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+    Unknown,
+)
 
 __all__ = ["MarketUpdate", "UpdateQueue"]
 
-MarketUpdate: TypeAlias = OrderBookAgg | AnonymousTrade | TradesEnabledOnPairs | TradesDisabledOnPairs | Unknown
+MarketUpdate: TypeAlias = (
+    OrderBookAgg | AnonymousTrade | TradesEnabledOnPairs | TradesDisabledOnPairs | TradingRules | Unknown
+)
 """What an iteration over the feed yields."""
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import DECIMALS, AmountLike, exact, plain
+from .amounts import DECIMALS, EXACT, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
-from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from .market import (
+    AnonymousTrade,
+    InstrumentRules,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+)
 from .orders import (
     BuyOrderAmountChanged,
     BuyOrderCancelled,
@@ -32,6 +39,7 @@ from .orders import (
     SellOrderClosed,
     SellOrderPlaced,
 )
+from .plain_values import AsDict, plain_values
 from .rpc import (
     Balance,
     OpenOrder,
@@ -46,8 +54,10 @@ from .trades import OwnTrade
 
 __all__ = [
     "DECIMALS",
+    "EXACT",
     "AmountLike",
     "AnonymousTrade",
+    "AsDict",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -57,6 +67,7 @@ __all__ = [
     "CancelOrder",
     "ClientMessage",
     "DepositTransactionAccepted",
+    "InstrumentRules",
     "InsufficientFunds",
     "Message",
     "OpenOrder",
@@ -87,6 +98,7 @@ __all__ = [
     "TimeInForce",
     "TradesDisabledOnPairs",
     "TradesEnabledOnPairs",
+    "TradingRules",
     "TransactionInfo",
     "Unknown",
     "UserBalanceRequest",
@@ -104,6 +116,7 @@ __all__ = [
     "moment",
     "place_message",
     "plain",
+    "plain_values",
     "to_side",
     "to_time_in_force",
 ]

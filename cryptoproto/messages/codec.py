@@ -15,7 +15,7 @@ from ..exceptions import ConfigurationError, DecodeError, OrderInvalid
 from .account import DepositTransactionAccepted, SetBalance, WithdrawalTransactionAccepted
 from .amounts import plain
 from .base import Message, Unknown
-from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs
+from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs, TradingRules
 from .orders import (
     BuyOrderAmountChanged,
     BuyOrderCancelled,
@@ -88,6 +88,7 @@ _FROM_SERVER: Final = msgspec.json.Decoder[Any](
     | UserBalanceResponse
     | OrderBookAgg
     | AnonymousTrade
+    | TradingRules
 )
 _KNOWN: Final = frozenset(kind.__name__ for kind in _FROM_SERVER.type.__args__)
 _MESSAGES: Final = msgspec.json.Decoder[Any](ClientMessage)

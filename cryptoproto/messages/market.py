@@ -5,9 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from .base import Message, Time, moment
+import msgspec
 
-__all__ = ["AnonymousTrade", "OrderBookAgg", "TradesDisabledOnPairs", "TradesEnabledOnPairs"]
+from .base import Message, Time, moment
+from .plain_values import AsDict
+
+__all__ = [
+    "AnonymousTrade",
+    "InstrumentRules",
+    "OrderBookAgg",
+    "TradesDisabledOnPairs",
+    "TradesEnabledOnPairs",
+    "TradingRules",
+]
 
 
 class OrderBookAgg(Message, frozen=True, gc=False):
@@ -45,3 +55,24 @@ class TradesEnabledOnPairs(Message, frozen=True, gc=False):
     """Trading has resumed on these pairs."""
 
     trade_pairs: list[str]
+
+
+class InstrumentRules(AsDict, msgspec.Struct, frozen=True, gc=False):
+    """The rules of one pair in :class:`TradingRules`; :class:`~cryptoproto.Instrument` applies them."""
+
+    trade_pair: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_amount: Decimal
+    min_value: Decimal
+    max_amount: Decimal | None = None
+    max_value: Decimal | None = None
+
+
+class TradingRules(Message, frozen=True, gc=False):
+    """The rules of all pairs: the first message of the market-data socket, and repeated when they change.
+
+    An addition of this package to the protocol: other exchanges do not send it, and other readers ignore it.
+    """
+
+    instruments: list[InstrumentRules]

@@ -47,13 +47,15 @@ class StateRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A change of the feed's state, or the start or end of a recorder.
 
     Attributes:
-        kind: ``"begin"``: a recorder started; ``"state"``; ``"end"``: it was closed.
+        kind: ``"begin"``: a recorder started; ``"state"``; ``"anchor"``: it repeats what is known; ``"end"``: it was
+            closed.
         state: the value of the feed's state.
         reason: why, in words.
         attempt: how many attempts to connect have failed.
         delay_s: the pause before the next attempt.
         code: the close code with which the connection was lost.
         failed: whether the connection was lost or could not be opened.
+        rules: JSON of the trading rules that are known, if a reader may start here.
     """
 
     kind: str
@@ -63,6 +65,7 @@ class StateRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     delay_s: float = 0.0
     code: int | None = None
     failed: bool = False
+    rules: bytes = b""
 
 
 class Snapshot(msgspec.Struct, gc=False, frozen=True):

@@ -14,7 +14,7 @@ from typing import Final, Self
 from ..arguments import check_count, check_plain_function, check_seconds
 from ..exceptions import ConfigurationError, ConnectionClosed, RecordingError
 from ..market_data import Feed, FeedState, FeedStateChange, MarketUpdate
-from ..messages import AnonymousTrade, OrderBookAgg
+from ..messages import AnonymousTrade, OrderBookAgg, TradingRules, encode
 from ..version import __version__
 from .block import BlockBuilder, StateRecord
 from .format import ANCHOR, Header
@@ -137,6 +137,8 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, "recorder")
         state = self._feed.state
         self._builder.add_state(self._now_us(), _state_record(state, "begin"))
+        if self._feed.instruments:
+            self.on_update(self._rules())
         self._add_books(is_key=False)
         self._feed.attach(self)
         self._set_timer()
@@ -252,8 +254,12 @@ class Recorder:
             return
         self._write_block(self._thread, self._writer)
         if self._blocks % _ANCHOR_EVERY == 0:
-            self._builder.add_state(self._now_us(), _state_record(self._feed.state, "anchor"))
+            rules = encode(self._rules()) if self._feed.instruments else b""
+            self._builder.add_state(self._now_us(), _state_record(self._feed.state, "anchor", rules))
             self._add_books(is_key=True)
+
+    def _rules(self) -> TradingRules:
+        return TradingRules([instrument.to_rules() for instrument in self._feed.instruments.values()])
 
     def _add_books(self, *, is_key: bool) -> None:
         now = self._now_us()
@@ -302,7 +308,7 @@ def _append(writer: RecordingWriter, builder: BlockBuilder, flags: int) -> None:
     )
 
 
-def _state_record(change: FeedStateChange, kind: str) -> StateRecord:
+def _state_record(change: FeedStateChange, kind: str, rules: bytes = b"") -> StateRecord:
     error = change.error
     return StateRecord(
         kind,
@@ -312,4 +318,5 @@ def _state_record(change: FeedStateChange, kind: str) -> StateRecord:
         change.delay_s,
         error.code if isinstance(error, ConnectionClosed) else None,
         error is not None,
+        rules,
     )

@@ -12,6 +12,7 @@ from typing import Final
 
 from ..exceptions import ConfigurationError, ConnectionClosed, RecordingError
 from ..market_data import Feed, FeedState, FeedStateChange, MarketUpdate, OrderBook
+from ..market_data.link import typed_update
 from ..messages import OrderBookAgg
 from .block import Entry, Snapshot, StateRecord
 from .recorded_clock import RecordedClock
@@ -97,7 +98,7 @@ class Replay(Feed):
         with RecordingReader(path) as reader:
             self._header = reader.header
         recorded = self._header.pairs
-        missing = sorted((self._pairs or frozenset()) - set(recorded or self._pairs or ()))
+        missing = sorted((self.pairs or frozenset()) - set(recorded or self.pairs or ()))
         if missing:
             raise ConfigurationError(
                 f"{self._name}: {', '.join(missing)} is not in this recording of {', '.join(recorded or ())}"
@@ -222,7 +223,7 @@ class Replay(Feed):
         """Bring books and state up to date; returns what a reader gets."""
         if type(entry) is Snapshot:
             message = entry.message
-            if self._pairs is not None and message.trade_pair not in self._pairs:
+            if not self._pairs.keeps(message.trade_pair):
                 return None
             self._on_levels(message.trade_pair, message.current_order_id, entry.bids, entry.asks)
             return None if entry.is_key else message
@@ -230,7 +231,7 @@ class Replay(Feed):
             self._on_state(entry)
             return None
         if isinstance(entry, OrderBookAgg):  # one with levels that have no volume
-            if not self._keeps(entry.trade_pair):
+            if not self._pairs.keeps(entry.trade_pair):
                 return None
             book = OrderBook(entry.trade_pair)
             book.apply(entry)
@@ -243,6 +244,8 @@ class Replay(Feed):
         current = self._states.current.state
         if record.kind == "end" or (record.kind == "anchor" and current is not FeedState.CONNECTING):
             return
+        if record.rules:
+            self._take(typed_update(record.rules))
         if record.kind == "begin" and current is not FeedState.CONNECTING:
             self._forget()
             self._enter(FeedStateChange(FeedState.WAITING, "the recording was interrupted"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, TypeAlias, TypeVar, Unpack
 
@@ -11,9 +11,12 @@ from .. import client as asynchronous
 from ..arguments import redacted
 from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
+from ..client.overrides import FromProfile
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
+from ..history import History
+from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
@@ -31,7 +34,7 @@ Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.
 _CLOSE_TIMEOUT_S = 5.0
 
 
-class Client:
+class Client(FromProfile):
     """A client that lives as long as the script, with the arguments and methods of :class:`cryptoproto.Client`.
 
     ::
@@ -56,6 +59,9 @@ class Client:
         resend: Literal["never", "once"] = "never",
         order_rate: float | None = None,
         backoff: Backoff | None = None,
+        instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
+        limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
@@ -66,6 +72,9 @@ class Client:
             resend=resend,
             order_rate=order_rate,
             backoff=backoff,
+            instruments=instruments,
+            limits=limits,
+            cancel_on_exit=cancel_on_exit,
             order_ids=order_ids,
             **options,
         )
@@ -139,6 +148,42 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
+    def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; see :meth:`cryptoproto.Client.replace`.
+
+        Ctrl-C interrupts the wait: what was not sent is not sent any more.
+        """
+        client = self._client()
+        if not isinstance(order, Order):
+            raise OrderInvalid(f"{order!r:.40} must be an Order; client.orders.get() finds one by its order id")
+        try:
+            new = self._thread.run(
+                lambda: client.replace(
+                    order._order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+                    timeout=timeout, wait=wait, pipelined=pipelined,
+                )
+            )  # fmt: skip
+        except OrderNotOpen as error:
+            error.order = order
+            raise
+        except ReplaceIncomplete as error:
+            error.order = order
+            if error.replacement is not None:
+                error.replacement = Order(self._thread, error.replacement)
+            raise
+        return Order(self._thread, new)
+
     def cancel(
         self,
         order: Order | int | None = None,
@@ -187,6 +232,16 @@ class Client:
         return OrderTable(self._thread, lambda: client.orders)
 
     @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        """The rules that were given to the client, by pair."""
+        return self._now(lambda: self._client().instruments)
+
+    @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
+
+    @property
     def known_balances(self) -> dict[str, Balance]:
         """The balances as of the last event, without asking the exchange."""
         client = self._client()
@@ -202,6 +257,15 @@ class Client:
         """The last transaction that was handled; the next process resumes after it."""
         client = self._client()
         return self._now(lambda: client.position)
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; see :attr:`cryptoproto.Client.history`.
+
+        What is received later is in it after 50 ms at most, or when it is taken from here again.
+        """
+        client = self._client()
+        return self._now(lambda: client.history)
 
     def metrics(self) -> MetricsSnapshot:
         """The current counters, gauges and latency histograms."""

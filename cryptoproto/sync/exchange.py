@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from .. import exchange as asynchronous
+from ..instruments import Instrument
 from ..keys import PublicKey
 from ..messages import AmountLike, OrderBookAgg, UserBalanceResponse, UserOrdersResponse
 from .loop_thread import LoopThread
@@ -104,6 +105,15 @@ class Exchange:
     def enable_pairs(self, trade_pairs: Iterable[str]) -> None:
         """Enable trading on these pairs again, and broadcast it."""
         self._thread.call(lambda: self._exchange.enable_pairs(trade_pairs))
+
+    def set_instruments(self, instruments: Iterable[Instrument] | Mapping[str, Instrument]) -> None:
+        """Replace the rules of all pairs, and publish them on the market-data socket."""
+        self._thread.call(lambda: self._exchange.set_instruments(instruments))
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The rules of the pairs that have any, in order of the pairs."""
+        return self._thread.call(lambda: self._exchange.instruments)
 
     def disconnect(self, client_id: str, code: int = 1001, reason: str = "") -> None:
         """Close the connection of a client, if it has one, with this close code."""

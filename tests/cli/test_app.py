@@ -24,7 +24,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
     assert f"Example: cryptoproto {command}" in " ".join(shown.out.split())
 
 
-@pytest.mark.parametrize("group", ["", "order", "apikeys", "license"])
+@pytest.mark.parametrize("group", ["", "order", "history", "apikeys", "license"])
 def test_a_group_of_commands_lists_them(group: str) -> None:
     shown = run(*group.split(), "--help")
     assert shown.code == 0
@@ -105,7 +105,7 @@ def test_a_missing_option_is_a_usage_error(shell: Shell) -> None:
     assert missing.code == 2
     assert "--url" in missing.err
     shown = json.loads(shell("request", "balances", "--json").err)
-    assert (shown["error"], shown["exit_code"]) == ("UsageError", 2)
+    assert (shown["error"], shown["exit_code"]) == ("ConfigurationError", 2)
     assert "--url" in shown["message"]
 
 

@@ -30,6 +30,7 @@ async def floor(keys: dict[str, cp.PrivateKey], kind: Any, protocol: cp.Protocol
 async def test_market_data(floor: Floor) -> None:
     async with RawClient.connected(floor.exchange.market_data_url) as feed, floor.connect("alice") as alice:
         read_market_hello(await feed.message())
+        assert b'"@type":"TradingRules"' in await feed.message(), "the rules come first"
         await feed.until_payload(b'"BTC_USD"')
         await alice.send(limit("Sell", "1", "100"))
         book = read_market_frame(await feed.until_payload(b'"100.00000000"'))
@@ -43,6 +44,7 @@ async def test_market_data(floor: Floor) -> None:
             await feed.until_payload(b'"0.75000000"')
         async with RawClient.connected(floor.exchange.market_data_url) as late:
             read_market_hello(await late.message())
+            assert b'"@type":"TradingRules"' in await late.message()
             assert b'"0.75000000"' in await late.until_payload(b'"BTC_USD"'), "who comes late gets the book as it is"
 
 
@@ -142,7 +144,7 @@ async def test_a_slow_reader_gets_only_the_newest_of_each_book(keys: dict[str, c
 
 async def test_a_reader_that_leaves_before_its_books_are_durable(keys: dict[str, cp.PrivateKey]) -> None:
     exchange = Exchange(private_key=keys["exchange"])
-    exchange._feed._welcome(exchange._feed.make_listener(), {})
+    exchange._feed._welcome(exchange._feed.make_listener(), b"rules", {})
     assert exchange._feed._readers == set()
 
 
@@ -155,3 +157,16 @@ async def test_closing_drops_the_books_that_wait_for_the_interval(keys: dict[str
     assert exchange._feed._timer is not None
     await exchange._feed.close(1001, "over")
     assert exchange._feed._timer is None
+
+
+async def test_rules_are_published_again_when_they_change(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"], instruments=[cp.Instrument("ETH_USD", tick_size="0.05")])
+    async with RawClient.over(memory_opener(exchange._feed.make_listener)) as reader:
+        read_market_hello(await reader.message())
+        assert b'{"trade_pair":"ETH_USD","tick_size":"0.05"' in await reader.message()
+        await reader.until_payload(b'"BTC_EUR"')  # the last of the books
+        exchange.set_instruments([cp.Instrument("ETH_USD", tick_size="0.10")])
+        assert b'{"trade_pair":"ETH_USD","tick_size":"0.1"' in await reader.message()
+        exchange.set_instruments([cp.Instrument("ETH_USD", tick_size="0.1")])  # no change
+        exchange.set_instruments([])
+        assert b'{"trade_pair":"ETH_USD","tick_size":"0.00000001"' in await reader.message()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.exchange.commands import Deposit, Register, Submit
+from cryptoproto.exchange.commands import Deposit, Register, SetInstruments, Submit
 from cryptoproto.exchange.journal import open_journal
 from cryptoproto.exchange.ledger import ClientRecord
 from cryptoproto.messages import CancelOrder, PlaceBuyLimitOrder
@@ -27,7 +27,7 @@ from tests.support.journals import (
     reopened,
     state,
 )
-from tests.support.scenarios import CLIENTS, scenario
+from tests.support.scenarios import CLIENTS, PAIRS, scenario
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,28 @@ def test_every_prefix_of_a_journal_is_recovered(
     finally:
         journal.close()
     check(path, expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rules_that_change_come_back_and_are_repeated(
+    path: Path, tmp_path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey, seed: int
+) -> None:
+    chance = random.Random(seed)
+    played = scenario(random.Random(seed), 60, tiny=False)
+    for _ in range(4):
+        rules = [
+            cp.Instrument(pair, tick_size=chance.choice(["0.01", "1"]), lot_size=chance.choice(["0.1", "1"])).to_rules()
+            for pair in chance.sample(PAIRS, chance.randint(0, 2))
+        ]
+        where = chance.randrange(len(CLIENTS), len(played.commands))
+        played.commands.insert(where, SetInstruments(rules, played.commands[where].time_us))
+    journal = begin(path, played, exchange_key, 25)
+    expected = model(played, keys)
+    try:
+        for _ in both(journaled(journal, keys), expected, played, random.Random(seed)):
+            check(crash_copy(path, tmp_path / "copy"), expected)
+    finally:
+        journal.close()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -18,12 +18,24 @@ from tests.support.scripted_feed import book, trade
 
 def test_an_observer_passes_on_what_an_exchange_needs() -> None:
     seen: list[Observed] = []
-    observer = SourceObserver(seen.append)
+    observer = SourceObserver(None, seen.append)
     observer.on_update(book(1))
     observer.on_update(cp.Unknown("Auction", {}))
     observer.on_state(cp.FeedStateChange(cp.FeedState.LIVE, "connected"))
     observer.on_state(cp.FeedStateChange(cp.FeedState.WAITING, "lost"))
     assert seen == [book(1), None]
+    observer.close()
+
+
+async def test_an_observer_follows_its_source_until_it_is_closed() -> None:
+    seen: list[Observed] = []
+    async with PushFeed() as feed:
+        observer = SourceObserver(feed, seen.append)
+        feed.push(trade(1))
+        observer.close()
+        observer.close()
+        feed.push(trade(2))
+    assert seen == [trade(1)]
 
 
 async def test_a_bot_trades_on_real_sockets_with_the_market_of_a_feed(

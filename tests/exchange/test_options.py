@@ -24,6 +24,11 @@ from cryptoproto.exchange import Exchange
         ({"port": 5000, "market_data_port": 5000}, "port and market_data_port are both 5000"),
         ({"ping_timeout": 0}, "ping_timeout=0 must be a number of seconds"),
         ({"max_message_size": 100}, "max_message_size=100 must be a whole number"),
+        (
+            {"instruments": [cp.Instrument("X_Y")]},
+            "instruments: X_Y is not traded here; name it in trade_pairs=, ",
+        ),
+        ({"instruments": ["BTC_USD"]}, "instruments must be a list of Instrument objects, and 'BTC_USD' is a str"),
         ({"max_open_orders": 0}, "max_open_orders=0 must be a whole number, 1 or more"),
         (
             {"max_open_orders": 14_000},

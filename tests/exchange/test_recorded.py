@@ -301,6 +301,15 @@ def test_trades_are_public_and_broadcasts_are_passed_on(desk: Desk) -> None:
     assert desk.engine.apply(Observe(enabled, 0)) == [Broadcast(enabled)]
 
 
+def test_the_rules_of_the_market_hold(desk: Desk) -> None:
+    rules = cp.TradingRules([cp.Instrument("BTC_USD", tick_size="0.5").to_rules()])
+    assert desk.engine.apply(Observe(rules, 0)) == [Public(rules)]
+    desk.buy("1", "99.3")
+    assert isinstance(desk.last[0], Refused)
+    desk.buy("1", "99.5")
+    assert desk.open() == [("99.5", "1")]
+
+
 def test_orders_expire_on_the_time_of_the_market(desk: Desk) -> None:
     desk.do(cp.PlaceBuyLimitOrder("BTC_USD", "1", "99", ttl=60))
     desk.time_us += 61_000_000

@@ -457,3 +457,40 @@ async def test_what_the_operator_does_before_the_start_is_durable_at_once(
         with pytest.raises(cp.ConfigurationError, match="cannot be encoded as UTF-8"):
             again.deposit("alice", "USD", "1", to_address="\ud800")
         assert again.totals() == {"USD": 7}
+
+
+async def test_the_rules_of_pairs_stay_in_the_journal(tmp_path: Path, exchange_key: cp.PrivateKey) -> None:
+    path = tmp_path / "rules.db"
+    rules = [cp.Instrument("ETH_USD", tick_size="0.1"), cp.Instrument("BTC_USD", tick_size="0.01")]
+    async with Exchange(path=path, private_key=exchange_key, instruments=rules) as exchange:
+        assert exchange.instruments == (rules[1], rules[0]), "in order of the pairs"
+        await exchange.flush()
+        crashed = crash_copy(path, tmp_path / "crashed")
+    for copy in (path, crashed):
+        async with Exchange(path=copy) as exchange:
+            assert exchange.instruments == (rules[1], rules[0])
+    async with Exchange(path=path, instruments=reversed(rules)) as exchange:
+        ledger = exchange.venue.ledger
+        assert isinstance(ledger, Journal)
+        assert ledger.since_snapshot == 0, "the same rules are not written again"
+    async with Exchange(path=path, instruments=[]) as exchange:
+        assert exchange.instruments == ()
+    async with Exchange(path=path) as exchange:
+        assert exchange.instruments == ()
+
+
+async def test_rules_of_a_pair_that_is_not_traded_leave_no_file_and_no_lock(
+    tmp_path: Path, exchange_key: cp.PrivateKey
+) -> None:
+    path, rules = tmp_path / "rules.db", [cp.Instrument("X_Y")]
+    with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here; name it in trade_pairs="):
+        Exchange(path=path, private_key=exchange_key, instruments=rules)
+    assert not path.exists()
+    async with Exchange(path=path, private_key=exchange_key):
+        pass
+    with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here"):
+        Exchange(path=path, instruments=rules)
+    async with Exchange(path=path) as exchange:
+        with pytest.raises(cp.ConfigurationError, match="X_Y is not traded here"):
+            exchange.set_instruments(rules)
+        assert exchange.instruments == ()

@@ -38,8 +38,8 @@ def test_a_damaged_snapshot_is_refused(part: bytes, other: bytes) -> None:
 
 
 def test_a_snapshot_of_another_version_is_refused() -> None:
-    raw = Engine().snapshot().replace(b'"version":2', b'"version":3')
-    with pytest.raises(cp.DecodeError, match="has version 3; this package reads version 2"):
+    raw = Engine().snapshot().replace(b'"version":3', b'"version":4')
+    with pytest.raises(cp.DecodeError, match="has version 4; this package reads versions 2 and 3"):
         Engine.restore(raw)
 
 

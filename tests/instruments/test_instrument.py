@@ -103,6 +103,10 @@ def test_what_cannot_be_rounded(value: Any) -> None:
 def test_a_side_is_buy_or_sell() -> None:
     with pytest.raises(cp.OrderInvalid, match=r'side=\'up\' must be "buy" or "sell"'):
         BTC.round_price("1", "up")
+    with pytest.raises(cp.OrderInvalid, match=r'side=\'up\' must be "buy" or "sell"'):
+        BTC.check("up", "1", "100")
+    with pytest.raises(cp.OrderInvalid, match=r"time_in_force='day' must be"):
+        BTC.check("buy", "1", "100", time_in_force="day")
 
 
 # Ticks

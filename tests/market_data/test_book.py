@@ -305,3 +305,15 @@ def test_a_recorded_book_replaces_the_current_one() -> None:
     assert (book.current_order_id, book.age, book.is_stale) == (7, 1.0, False)
     book.restore(3, (), ())
     assert (book.current_order_id, book.late_snapshots, book.age) == (3, 0, 0.0)
+
+
+def test_as_a_dict() -> None:
+    assert book(snapshot(1, {"100": "0.00000001"}, {})).as_dict() == {
+        "trade_pair": "BTC_USD",
+        "current_order_id": 1,
+        "is_stale": False,
+        "late_snapshots": 0,
+        "bids": [{"price": "100", "volume": "0.00000001"}],
+        "asks": [],
+    }
+    assert book().as_dict()["asks"][0] == {"price": "101", "volume": "0.5"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,27 @@ async def test_books_that_the_feed_has_are_recorded_first(tmp_path: Path) -> Non
         async with cp.record(feed, tmp_path / "a.rec"):
             feed.push(book(6))
     assert updates(tmp_path / "a.rec") == [book(5), book(6)]
+
+
+RULES = cp.TradingRules([cp.Instrument("BTC_USD", tick_size="0.5").to_rules()])
+
+
+async def test_the_rules_that_the_feed_knows_are_recorded_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "_ANCHOR_EVERY", 2)
+    async with PushFeed() as feed:
+        feed.push(RULES, book(5))
+        async with cp.record(feed, tmp_path / "a.rec", block_updates=2) as recorder:
+            for order_id in range(6, 12):
+                feed.push(trade(order_id))
+                await recorder.flush()
+    assert updates(tmp_path / "a.rec") == [RULES, book(5), *map(trade, range(6, 12))]
+    async with cp.replay(tmp_path / "a.rec", speed=0, since=recorder._last_us / 1e6) as replay:
+        async for _ in replay:
+            pass
+        assert replay.instruments == feed.instruments
+        assert replay.instruments["BTC_USD"].tick_size == Decimal("0.5")
 
 
 async def test_a_disconnect_is_recorded(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from cryptoproto.messages import (
     CancelOrder,
     ClientMessage,
     DepositTransactionAccepted,
+    InstrumentRules,
     InsufficientFunds,
     Message,
     OpenOrder,
@@ -44,6 +45,7 @@ from cryptoproto.messages import (
     SetBalance,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
+    TradingRules,
     TransactionInfo,
     UserBalanceRequest,
     UserBalanceResponse,
@@ -123,6 +125,12 @@ MEANINGS: list[Message] = [
     TradesEnabledOnPairs([]),
     OrderBookAgg("BTC_USD", 12, {D("49999.9"): D("1.5"), D("1E-8"): D(7)}, {D(50000): D("0.00000001")}),
     AnonymousTrade("BTC_USD", 12, D("0.5"), D("50000.01"), maker_buy=True, time=(1700000000, 123)),
+    TradingRules(
+        [
+            InstrumentRules("BTC_USD", D("0.01"), D("0.0001"), D("0.001"), D(10), max_amount=D(1000)),
+            InstrumentRules("ETH_BTC", D("1E-8"), D("1E-8"), D("1E-8"), D("1E-8")),
+        ]
+    ),
 ]
 CASES = [
     pytest.param(entry, meaning, id=f"{number} {entry['type']}")
@@ -214,6 +222,10 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "maker": st.booleans(),
     "maker_buy": st.booleans(),
     "trade_pairs": st.lists(TEXT, max_size=3),
+    "instruments": st.lists(
+        st.builds(InstrumentRules, TEXT, *[AMOUNTS] * 4, max_amount=st.none() | AMOUNTS, max_value=st.none() | AMOUNTS),
+        max_size=3,
+    ),
     "transaction_info": st.builds(TransactionInfo, TEXT, st.lists(TEXT, max_size=3)),
     "buy_levels": LEVELS,
     "sell_levels": LEVELS,

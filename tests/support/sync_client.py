@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import cryptoproto as cp
 from cryptoproto import sync
@@ -13,8 +14,10 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("cryptoproto")]
 
 
-def client_of(exchange: Exchange, key: cp.PrivateKey, name: str = "alice", store: str | None = None) -> sync.Client:
+def client_of(
+    exchange: Exchange, key: cp.PrivateKey, name: str = "alice", store: str | cp.Store | None = None, **options: Any
+) -> sync.Client:
     return sync.Client(
         exchange.url, client_id=name, private_key=key, server_key=exchange.public_key, protocol=cp.Protocol.V5,
-        store=store,
+        store=store, **options,
     )  # fmt: skip

@@ -44,3 +44,17 @@ def test_a_port_that_is_taken_ends_the_thread(exchange: Exchange) -> None:
     for call in refused:
         with pytest.raises(cp.CryptoprotoError):
             call()
+
+
+def test_the_rules_of_pairs(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    instrument = cp.Instrument("BTC_USD", tick_size="0.01")
+    exchange.set_instruments([instrument])
+    assert exchange.instruments == (instrument,)
+    limits = cp.OrderLimits(max_amount="1")
+    with client_of(exchange, alice_key, instruments=exchange.instruments, limits=limits) as alice:
+        assert alice.instruments == {"BTC_USD": instrument}
+        for amount, price in (("1", "100.001"), ("2", "100")):
+            with pytest.raises(cp.OrderInvalid):
+                alice.place("BTC_USD", cp.Side.BUY, amount=amount, price=price)
+        order = alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
+        assert [each.order_id for each in alice.orders.unfinished] == [order.order_id]

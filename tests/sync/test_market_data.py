@@ -18,7 +18,7 @@ def test_market_data(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
         alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
         book = feed.wait_book("BTC_USD", timeout=5)
         while book.best_bid is None:
-            assert isinstance(next(iter(feed)), cp.OrderBookAgg)
+            assert isinstance(next(iter(feed)), cp.OrderBookAgg | cp.TradingRules)
             book = feed.book("BTC_USD")
         assert book.best_bid == (Decimal(100), Decimal(1))
         assert feed.books["BTC_USD"].best_bid == book.best_bid
@@ -33,7 +33,8 @@ def test_market_data(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
 
 def test_what_a_feed_knows(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with sync.MarketData(exchange.market_data_url) as feed, client_of(exchange, alice_key) as alice:
-        feed.wait_connected(timeout=5)
+        feed.wait_book("BTC_USD", timeout=5)
+        assert feed.instruments["BTC_USD"] == cp.Instrument("BTC_USD")
         exchange.disable_pairs(["BTC_USD"])
         while not isinstance(next(iter(feed)), cp.TradesDisabledOnPairs):
             pass

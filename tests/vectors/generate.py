@@ -663,6 +663,16 @@ MESSAGES = [
         '{"@type":"AnonymousTrade","trade_pair":"BTC_USD","current_order_id":12,"amount":0.5,"price":50000.01,'
         '"maker_buy":true,"time":[1700000000,123]}',
     ),
+    message(
+        "market",
+        '{"@type":"TradingRules","instruments":[{"trade_pair":"BTC_USD","tick_size":"0.01","lot_size":"0.0001",'
+        '"min_amount":"0.001","min_value":"10","max_amount":"1000","max_value":null},{"trade_pair":"ETH_BTC",'
+        '"tick_size":"0.00000001","lot_size":"0.00000001","min_amount":"0.00000001","min_value":"0.00000001",'
+        '"max_amount":null,"max_value":null}]}',
+        '{"@type":"TradingRules","instruments":[{"trade_pair":"BTC_USD","tick_size":0.01,"lot_size":0.0001,'
+        '"min_amount":0.001,"min_value":10,"max_amount":1000},{"trade_pair":"ETH_BTC","tick_size":1e-8,"lot_size":1e-8,'
+        '"min_amount":1e-8,"min_value":1e-8}]}',
+    ),
 ]
 
 # ---------------------------------------------------------------------------------------------- whole connections

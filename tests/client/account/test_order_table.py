@@ -304,3 +304,13 @@ def test_a_forgotten_order_does_not_take_the_number_of_another(table: OrderTable
     table.add(second)
     table.withdraw(first)
     assert table.by_client_order_id(7) is second
+
+
+def test_what_has_not_ended(account: Account, table: OrderTable, order: Order) -> None:
+    assert table.unfinished == [order], "it was sent, and has no answer"
+    table.mark_unknown(order)
+    assert table.unfinished == [order]
+    feed(account, placed())
+    assert table.unfinished == table.open == [order]
+    feed(account, cancelled())
+    assert table.unfinished == []
