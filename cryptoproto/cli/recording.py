@@ -11,7 +11,7 @@ from rich.markup import escape
 from ..recording.info import RecordingInfo, recording_info
 from .exit_codes import ExitCode
 from .options import Json
-from .output import console, note, print_json, table
+from .output import console, note, print_json, show, table
 
 __all__ = ["recording_app"]
 
@@ -58,7 +58,7 @@ def _show(found: RecordingInfo) -> None:
         for gap in found.gaps:
             end = "the end" if gap.end is None else f"{gap.end:%Y-%m-%d %H:%M:%S.%f}"
             gaps.add_row(f"{gap.start:%Y-%m-%d %H:%M:%S.%f}", end, escape(gap.reason))
-        console.print(gaps)
+        show(gaps)
     for damage in found.damages:
         note(f"[red]damaged:[/] {damage.size:,} bytes at byte {damage.offset:,}: {escape(damage.text)}")
     if found.torn is not None:
