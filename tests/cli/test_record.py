@@ -28,15 +28,15 @@ def test_it_records_for_a_time(traded: Shell) -> None:
     done = traded("record", "BTC_USD", "--to", "a.rec", "--for", "1s", "--json")
     assert done.code == 0, done.err
     (shown,) = done.lines
-    assert shown["updates"] == 1
+    assert shown["updates"] == 2  # the rules, and the book
     found = recording_info(traded.folder / "a.rec")
     assert found.is_complete
     assert found.pairs == ["BTC_USD"]
     assert shown["bytes"] == found.size
     again = traded("record", "BTC_USD", "--to", "a.rec", "--for", "1s")
     assert again.code == 0, again.err
-    assert "a.rec  1 updates" in again.out
-    assert recording_info(traded.folder / "a.rec").tally.updates == 2
+    assert "a.rec  2 updates" in again.out
+    assert recording_info(traded.folder / "a.rec").tally.updates == 4
     other = traded("record", "ETH_USD", "--to", "a.rec", "--for", "1s")
     assert other.code == 2
     assert "a recording of BTC_USD, not of ETH_USD" in other.err
@@ -120,7 +120,7 @@ def test_the_progress_is_shown_on_a_terminal(traded: Shell, monkeypatch: pytest.
     monkeypatch.setattr(record, "Live", Screen)
     monkeypatch.setattr(type(notes), "is_terminal", True)
     assert traded("record", "BTC_USD", "--to", "a.rec", "--for", "1s").code == 0
-    assert "0:00:00  1 updates" in shown[-1]
+    assert "0:00:00  2 updates" in shown[-1]
 
 
 def test_disconnects_are_shown(tmp_path: Path) -> None:
