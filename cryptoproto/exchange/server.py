@@ -79,7 +79,7 @@ class Exchange:
             many as fit into a message of *max_message_size*.
         instruments: the rules of pairs, which orders have to satisfy; if not given, those of the journal, or else none
             but the protocol's. Open orders stay if the rules change.
-        handshake_rate: handshakes a second from one address, ten times that at once; beyond it code 1013; ``None`` = any.
+        handshake_rate: handshakes a second from one address, ten times that at once, ``None`` = any; beyond: code 1013.
         feed: a :class:`~cryptoproto.Replay`: clients trade with its volume, by the rules of ``docs/recording.md``.
 
     Raises:

@@ -25,7 +25,8 @@ class MirrorFeed(Feed):
     def __init__(
         self, source: str, *, pairs: frozenset[str] | None, max_queue: int = 10_000, clock: Callable[[], int]
     ) -> None:
-        super().__init__(source, pairs=pairs, max_queue=max_queue, time=lambda: clock() / 1e9)
+        begin_ns = clock()  # a float of all seconds since 1970 would not tell microseconds
+        super().__init__(source, pairs=pairs, max_queue=max_queue, time=lambda: (clock() - begin_ns) / 1e9)
         self._clock = clock
 
     def time_ns(self) -> int:

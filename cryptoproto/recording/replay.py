@@ -63,8 +63,9 @@ class Replay(Feed):
     :class:`~cryptoproto.RecordingError`, unless *skip_damaged*: then it counts as a disconnect. So does a pause
     between two recorders of the same file. An unfinished block at the end of the file is ignored.
 
-    With ``speed=0`` no time passes: each update is delivered as soon as the iteration, or a waiting call, asks for it.
-    None is dropped, and no book is left out however slow the reader is.
+    With ``speed=0`` no time passes: each update is delivered as soon as the iteration asks for it, and none is left out
+    however slow the reader is. A call that waits for a book reads up to it, whatever its timeout; what comes before is
+    queued as in a live feed.
 
     Args:
         path: the file.
@@ -91,7 +92,7 @@ class Replay(Feed):
     ) -> None:
         if isinstance(speed, bool) or not isinstance(speed, int | float) or not 0 <= speed < math.inf:
             raise ConfigurationError(f"speed={speed!r} must be a number: 1 = as recorded, 0 = as fast as possible")
-        super().__init__(os.fspath(path), pairs=pairs, max_queue=max_queue, time=self.time)
+        super().__init__(os.fspath(path), pairs=pairs, max_queue=max_queue, time=self._seconds)
         self._since_us = _microseconds(since)
         self._speed = speed
         self._skip_damaged = skip_damaged
@@ -114,8 +115,12 @@ class Replay(Feed):
         return self._clock() if self._clock.has_begun else self._now_us * 1000
 
     def time(self) -> float:
-        """The same in seconds. It ages books."""
+        """The same in seconds."""
         return self.time_ns() / 1e9
+
+    def _seconds(self) -> float:
+        """Seconds for the age of books; a float of all seconds since 1970 would not tell microseconds."""
+        return (self.time_ns() - self._header.created_us * 1000) / 1e9
 
     # Iterating
 
@@ -124,9 +129,7 @@ class Replay(Feed):
         if self._speed or len(self._queue) or self._states.ended:
             return await super().__anext__()
         self._check_started()
-        self._turns += 1
-        if self._turns % _TURN == 0:
-            await asyncio.sleep(0)
+        await self._take_turns()
         update = self._advance()
         if update is None:
             return await super().__anext__()
@@ -135,10 +138,17 @@ class Replay(Feed):
     async def _wait_until(self, done: Callable[[], bool], timeout: float | None, otherwise: str) -> None:
         if not self._speed and self._started:
             while not done() and not self._states.ended:
+                await self._take_turns()
                 update = self._advance()
                 if update is not None:
                     self._queue.put(update)
         await super()._wait_until(done, timeout, otherwise)
+
+    async def _take_turns(self) -> None:
+        """Let other tasks run now and then."""
+        self._turns += 1
+        if self._turns % _TURN == 0:
+            await asyncio.sleep(0)
 
     # Starting and closing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from zlib import crc32
 
@@ -24,6 +25,7 @@ from cryptoproto.recording.format import (
     header_of,
     length_of_header,
 )
+from tests.support.command_line import process_environment
 from tests.support.recordings import CONNECTED
 
 HEADER = Header("wss://example.com", ["BTC_USD"], 7, "cryptoproto 1")
@@ -113,3 +115,15 @@ def test_without_zstandard_the_error_names_the_extra(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(cp.ConfigurationError, match=r"pip install 'cryptoproto\[recording\]'"):
         Codec()
+
+
+def test_the_extras_are_imported_when_they_are_used() -> None:
+    script = (
+        "import sys, cryptoproto, cryptoproto.recording.backtest, cryptoproto.recording.report, "
+        "cryptoproto.recording.frames\n"
+        "print([name for name in ('zstandard', 'matplotlib', 'pandas', 'polars') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=process_environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
