@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 import orjson
@@ -27,6 +27,7 @@ __all__ = [
     "Entry",
     "PairColumns",
     "Snapshot",
+    "StateKind",
     "StateRecord",
     "Tally",
     "count_updates",
@@ -41,6 +42,10 @@ _BOOK: Final = 0
 _TRADE: Final = 1
 _KEY: Final = 2
 _KINDS: Final = 3
+
+
+StateKind: TypeAlias = Literal["begin", "state", "anchor", "end"]
+"""Why a state was recorded; see :class:`StateRecord`."""
 
 
 class StateRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -58,8 +63,8 @@ class StateRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
         rules: JSON of the trading rules that are known, if a reader may start here.
     """
 
-    kind: str
-    state: str
+    kind: StateKind
+    state: Literal["idle", "connecting", "live", "waiting", "closed"]
     reason: str
     attempt: int = 0
     delay_s: float = 0.0

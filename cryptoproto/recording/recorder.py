@@ -16,7 +16,7 @@ from ..exceptions import ConfigurationError, ConnectionClosed, RecordingError
 from ..market_data import Feed, FeedState, FeedStateChange, MarketUpdate
 from ..messages import AnonymousTrade, OrderBookAgg, TradingRules, encode
 from ..version import __version__
-from .block import BlockBuilder, StateRecord
+from .block import BlockBuilder, StateKind, StateRecord
 from .format import ANCHOR, Header
 from .recording_file import RecordingWriter
 
@@ -308,7 +308,7 @@ def _append(writer: RecordingWriter, builder: BlockBuilder, flags: int) -> None:
     )
 
 
-def _state_record(change: FeedStateChange, kind: str, rules: bytes = b"") -> StateRecord:
+def _state_record(change: FeedStateChange, kind: StateKind, rules: bytes = b"") -> StateRecord:
     error = change.error
     return StateRecord(
         kind,

@@ -161,7 +161,7 @@ class Replay(Feed):
         """
         loop = asyncio.get_running_loop()
         self._begin()
-        self._pending = self._entries(RecordingReader(self._name))
+        self._pending = self._entries()
         self._enter(FeedStateChange(FeedState.CONNECTING, "connecting"))
         if self._speed:
             self._runner = loop.create_task(self._run(), name="cryptoproto-replay")
@@ -266,9 +266,9 @@ class Replay(Feed):
         error = ConnectionClosed(record.code, record.reason or _FAILED) if record.failed else None
         self._enter(FeedStateChange(state, record.reason, record.attempt, record.delay_s, error))
 
-    def _entries(self, reader: RecordingReader) -> Iterator[tuple[int, Entry]]:
+    def _entries(self) -> Iterator[tuple[int, Entry]]:
         """All entries from *since* on; those before it have only brought the books up to date."""
-        with reader:
+        with RecordingReader(self._name) as reader:
             for read in reader.blocks(since_us=self._since_us):
                 if isinstance(read, Damage):
                     yield from self._skip(read)

@@ -104,6 +104,9 @@ def test_a_payload_that_no_recorder_wrote_is_refused(monkeypatch: pytest.MonkeyP
         Codec().decode(head_of(b"not zstd"), b"not zstd")
     with pytest.raises(cp.DecodeError):
         Codec().decode(head_of(compress(b"\xff")), compress(b"\xff"))
+    strange = compress(msgspec.msgpack.encode(BLOCK).replace(b"live", b"dead"))
+    with pytest.raises(cp.DecodeError, match="Invalid enum value 'dead'"):
+        Codec().decode(head_of(strange), strange)
     with pytest.raises(cp.DecodeError, match="1 entries in place of 2"):
         Codec().decode(head_of(payload, 2), payload)
     monkeypatch.setattr(recording_format, "_LARGEST_BLOCK", 10)

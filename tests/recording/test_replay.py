@@ -177,6 +177,9 @@ def test_closing_ends_a_replay(path: Path) -> None:
         assert await collect(feed) == []
         with pytest.raises(cp.ConfigurationError, match="another Replay"):
             feed.start()
+        unread = cp.replay(path)
+        unread.start()
+        await unread.close()
 
     check()
 
