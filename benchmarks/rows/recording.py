@@ -48,10 +48,7 @@ def rows(effort: Effort) -> list[Row]:
         played = [asyncio.run(_replayed(path)) for _ in range(effort.rounds)]
         long_path = Path(folder) / "long.rec"
         busy_market.write(long_path, effort.scaled(_BACKTEST_UPDATES), rate=_RATE)
-        backtests = [
-            1000 / backtest(long_path, quote, balances={"USD": "1000000", "BTC": "100"}).speed
-            for _ in range(effort.rounds)
-        ]
+        backtests = [_tried(long_path) for _ in range(effort.rounds)]
         size = path.stat().st_size
     return [
         Row.from_pairs("recording", "read a feed and record it, against reading it", costs, unit="µs", at_most=1.3),
@@ -60,7 +57,11 @@ def rows(effort: Effort) -> list[Row]:
             "recording-replay", "CPU time of an update, played back at speed 0", median(played), unit="µs", below=5.0
         ),
         Row.absolute(
-            "recording-backtest", "a second of market with a quoting bot", median(backtests), unit="ms", below=20.0
+            "recording-backtest",
+            "CPU time of a second of market with a quoting bot",
+            median(backtests),
+            unit="ms",
+            below=20.0,
         ),
     ]
 
@@ -108,6 +109,13 @@ async def _replayed(path: Path) -> float:
         async for _ in feed:
             count += 1
     return (time.thread_time() - before) / count * 1e6
+
+
+def _tried(path: Path) -> float:
+    """The milliseconds of CPU time of a second of market: below 20, it is 50 times as fast as it was."""
+    before = time.process_time()
+    result = backtest(path, quote, balances={"USD": "1000000", "BTC": "100"})
+    return (time.process_time() - before) * 1000 / (result.end - result.start).total_seconds()
 
 
 async def quote(client: cp.Client, feed: cp.Feed) -> None:

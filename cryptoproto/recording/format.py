@@ -53,7 +53,7 @@ BLOCK_HEAD_BYTES: Final = _BLOCK_HEAD.size + _CRC.size
 LARGEST_PAYLOAD: Final = 1 << 26
 """64 MiB. A recorder's blocks are a few kilobytes; a damaged length must not make a reader allocate gigabytes."""
 _LARGEST_BLOCK: Final = 1 << 28
-_LEVEL: Final = 9  # of zstd: blocks are small, so a better level than the default costs a millisecond for each
+_LEVEL: Final = 5  # of zstd: higher levels take longer and save nothing on columns of small integers
 
 ANCHOR: Final = 1
 """A flag of blocks that begin with the state of the feed and all of its books: a reader can start there."""
