@@ -12,7 +12,7 @@ import msgspec
 
 from ..exceptions import ConfigurationError
 from ..market_data import Feed, FeedState, FeedStateChange, MarketUpdate
-from ..messages import AnonymousTrade
+from ..messages import AnonymousTrade, AsDict
 from .durations import seconds_of
 from .recording_trades import Interruption, recording_trades
 
@@ -25,7 +25,7 @@ _PATIENCE_MS: Final = 1000
 """How long after the end of an interval a live candle waits for trades that are under way."""
 
 
-class Candle(msgspec.Struct, frozen=True, kw_only=True):
+class Candle(AsDict, msgspec.Struct, frozen=True, kw_only=True):
     """The trades of one pair in one interval.
 
     Attributes:
