@@ -1,10 +1,11 @@
 """A client in its own process, to be killed.
 
 ``python -m tests.support.client_process ALICE.PEM EXCHANGE.PUB FOLDER``. Each line on the standard input,
-``url mode resend seed last``, starts one; see ``tests/support/lives.py``. What it does and is
+``url mode resend seed last silence tls``, starts one; see ``tests/support/lives.py``. What it does and is
 told, it writes into ``FOLDER/log`` at once; which events it has handled, into a table, as *mode* says: ``plain`` into a
 database of its own, ``transaction`` into the store's with ``store.transaction()``. With *last* it handles events up to
 that one, places no orders and ends; 0 is for ever. A *mode* with ``+history`` at its end also keeps a history.
+*silence*, in seconds, and *tls* are those of ``tests/support/pairs.py``, and may be left out.
 
 The lines of the log, JSON lists whose first word says what it is, are read by ``tests/support/client_log.py``.
 """
@@ -16,6 +17,7 @@ import json
 import os
 import random
 import sqlite3
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -107,7 +109,9 @@ class Victim:
     def say(self, *words: Any) -> None:
         os.write(self.log, json.dumps(words).encode() + b"\n")
 
-    async def run(self, url: str, key: cp.PrivateKey, server_key: cp.PublicKey, resend: Any, last: int) -> None:
+    async def run(
+        self, url: str, key: cp.PrivateKey, server_key: cp.PublicKey, resend: Any, last: int, link: dict[str, Any]
+    ) -> None:
         client = cp.Client(
             url,
             client_id="alice",
@@ -117,6 +121,7 @@ class Victim:
             protocol=self.choice.choice((cp.Protocol.V5, cp.Protocol.SIGNED)),
             backoff=cp.Backoff(initial=0.01, cap=0.05),
             resend=resend,
+            **link,
         )
         self.store.last = last
         reports = client.reports()
@@ -237,8 +242,12 @@ def main() -> None:
     key, server_key = cp.PrivateKey.load(alice), cp.PublicKey.load(exchange)
     opener("auto")  # imports what it needs
 
-    async def live(url: str, mode: str, resend: str, seed: str, last: str) -> None:
-        await Victim(folder, mode, int(seed)).run(url, key, server_key, resend, int(last))
+    async def live(
+        url: str, mode: str, resend: str, seed: str, last: str, silence: str = "10", tls: str | None = None
+    ) -> None:
+        context = ssl.create_default_context(cafile=f"{tls}/certificate.pem") if tls else None
+        link = {"ping_interval": float(silence) / 4, "ping_timeout": float(silence), "ssl": context}
+        await Victim(folder, mode, int(seed)).run(url, key, server_key, resend, int(last), link)
 
     fork_for_each_line(live)
 

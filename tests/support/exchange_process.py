@@ -2,14 +2,16 @@
 
 ``python -m tests.support.exchange_process JOURNAL ALICE.PUB BOB.PUB``.
 
-Each line on the standard input, ``port seed``, starts one; see ``tests/support/lives.py``. It tells its address once it
-listens. With a seed, bob trades within it, so that alice has events at any moment; 0 is without.
+Each line on the standard input, ``port seed silence tls``, starts one; see ``tests/support/lives.py``, and
+``tests/support/pairs.py`` for the last two. It tells its address once it listens. With a seed, bob trades within it, so
+that alice has events at any moment; 0 is without.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import sys
 
 import cryptoproto as cp
@@ -43,8 +45,15 @@ def main() -> None:
         open_journal.__kwdefaults__["snapshot_every"] = SNAPSHOT_EVERY
     opener("auto")  # imports what it needs
 
-    async def serve(port: str, seed: str) -> None:
-        async with Exchange(path=path, port=int(port)) as exchange:
+    async def serve(port: str, seed: str, silence: str, tls: str | None = None) -> None:
+        context = None
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(f"{tls}/exchange.pem")
+        timeout = float(silence)
+        async with Exchange(
+            path=path, port=int(port), ssl=context, ping_interval=timeout / 4, ping_timeout=timeout
+        ) as exchange:
             for client_id, key in keys.items():
                 exchange.register(client_id, key, balances=FUNDS[client_id])
             tell(url=exchange.url, public_key=exchange.public_key.to_pem().decode())
