@@ -229,6 +229,8 @@ class _Direction:
         await self._writer.drain()
 
     def _write(self, data: bytes) -> None:
+        if self._writer.is_closing():
+            raise _Cut
         if self._frames is None:
             self._writer.write(data)
             return
