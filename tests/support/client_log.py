@@ -245,6 +245,8 @@ class Story:
     def _on_told(self, kind: str, number: int | None, verdict: str) -> None:
         asked = (kind, number)
         self._waiting.remove(asked)
+        if verdict == "StoreError":  # it could not be put into the outbox
+            verdict = "RequestNotSent"
         if verdict == "OutcomeUnknown":
             self.unknown += 1
             assert asked in self._outbox.values(), "nobody will ever say what became of it"

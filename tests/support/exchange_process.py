@@ -57,9 +57,13 @@ def main() -> None:
             for client_id, key in keys.items():
                 exchange.register(client_id, key, balances=FUNDS[client_id])
             tell(url=exchange.url, public_key=exchange.public_key.to_pem().decode())
-            if int(seed):
-                await trade(exchange, random.Random(int(seed)))
-            await asyncio.Event().wait()
+            trading = asyncio.ensure_future(trade(exchange, random.Random(int(seed)))) if int(seed) else None
+            try:
+                await exchange.wait_closed()
+            finally:
+                if trading is not None:
+                    trading.cancel()
+                    await asyncio.gather(trading, return_exceptions=True)
 
     fork_for_each_line(serve)
 

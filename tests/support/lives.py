@@ -12,12 +12,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-__all__ = ["DEADLINE_S", "Lives", "fork_for_each_line", "tell"]
+__all__ = ["DEADLINE_S", "ROOT", "Lives", "fork_for_each_line", "tell"]
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 60.0
@@ -42,12 +42,22 @@ def fork_for_each_line(live: Callable[..., Coroutine[Any, Any, None]]) -> None:
                 with contextlib.suppress(KeyboardInterrupt):
                     asyncio.run(live(*line.split()), debug=False)
                 code = 0
-            except BaseException:  # noqa: BLE001 - nobody else would ever show it
+            except BaseException as error:  # noqa: BLE001 - nobody else would ever show it
                 traceback.print_exc()
+                tell(error="; ".join(f"{type(one).__name__}: {one}" for one in _single(error)))
             finally:
                 os._exit(code)
         _, status = os.waitpid(pid, 0)
         tell(gone=os.waitstatus_to_exitcode(status))
+
+
+def _single(error: BaseException) -> Iterator[BaseException]:
+    """*error*, or those that are grouped in it."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _single(each)
+    else:
+        yield error
 
 
 class Lives:
@@ -55,21 +65,25 @@ class Lives:
 
     Attributes:
         pid: of the one that lives.
+        error: what the last one that ended by itself has raised.
         on_end: called with the exit code of each, below zero where a signal ended it.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.pid: int | None = None
+        self.error = ""
         self.on_end: Callable[[int], object] = lambda _: None
         self._process = process
         self._told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, module: str, *arguments: object) -> AsyncIterator[Self]:
+    async def of(
+        cls, module: str, *arguments: object, environment: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Self]:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", module, *map(str, arguments),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=environment,
         )  # fmt: skip
         lives = cls(process)
         listening = asyncio.create_task(lives._listen())
@@ -90,6 +104,7 @@ class Lives:
                 self.pid = None
                 self.on_end(told["gone"])
             self.pid = told.get("pid", self.pid)
+            self.error = told.get("error", self.error)
             self._told.put_nowait(told)
         self._told.put_nowait({})
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import cryptoproto as cp
 from tests.support.client_log import Log, Truth
 from tests.support.journals import crash_copy
-from tests.support.lives import Lives
+from tests.support.lives import DEADLINE_S, Lives
 
 __all__ = ["Pair", "Route", "kept_port"]
+
+_SIGNS_OF_LIFE: Final = 60  # lines of the log, more than a client writes that is about to end
 
 
 @contextmanager
@@ -77,10 +81,33 @@ class Pair:
         if code != -signal.SIGKILL:
             self.log.end(f"a process ended by itself with {code}")
 
+    def expect_end(self, lives: Lives) -> None:
+        """The end of this process is no failure, until it is started again."""
+        lives.on_end = lambda _: None
+
+    async def recovers(self, lives: Lives) -> bool:
+        """Whether it goes on after what may have ended it; then its end would be a failure again."""
+        here = len(self.log.lines) + _SIGNS_OF_LIFE
+        async with asyncio.timeout(DEADLINE_S):
+            while lives.pid is not None and len(self.log.lines) < here:  # noqa: ASYNC110 - another process does either
+                await asyncio.sleep(0.005)
+        if lives.pid is None:
+            return False
+        lives.on_end = self._on_end
+        return True
+
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, folder: Path, route: Route, mode: str, resend: str, keys: dict[str, cp.PrivateKey], choice: random.Random
+        cls,
+        folder: Path,
+        route: Route,
+        mode: str,
+        resend: str,
+        keys: dict[str, cp.PrivateKey],
+        choice: random.Random,
+        exchange_environment: Mapping[str, str] | None = None,
+        bot_environment: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Pair]:
         """Both are running."""
         keys["alice"].save(folder / "alice.pem")
@@ -88,17 +115,18 @@ class Pair:
             keys[client_id].public_key.save(folder / f"{client_id}.pub")
         files = [folder / name for name in ("exchange.db", "alice.pub", "bob.pub")]
         with Log.at(folder / "log") as log:
-            async with Lives.of("tests.support.exchange_process", *files) as exchange:
+            async with Lives.of("tests.support.exchange_process", *files, environment=exchange_environment) as exchange:
                 await exchange.begin(route.port, 1, route.silence, route.tls or "")
                 (folder / "exchange.pub").write_text((await exchange.told())["public_key"])
                 files = [folder / "alice.pem", folder / "exchange.pub", folder]
-                async with Lives.of("tests.support.client_process", *files) as bot:
+                async with Lives.of("tests.support.client_process", *files, environment=bot_environment) as bot:
                     pair = cls(folder, route, exchange, bot, log, choice, f"{mode} {resend}")
                     await pair.begin(bot)
                     yield pair
 
     async def begin(self, lives: Lives, *, last: int = 0, quiet: bool = False) -> None:
         """Start it on its files; a *quiet* exchange has no trading of its own."""
+        lives.on_end = self._on_end
         seed = self.choice.getrandbits(32)
         route = self._route
         if lives is self.exchange:
