@@ -21,6 +21,13 @@ _TLS_OF_ANOTHER: Final = frozenset(
 _UNTRUSTED: Final = (
     "; to trust a certificate that is not signed by a known authority, pass ssl= or set SSL_CERT_FILE to its file"
 )
+_BAD_CERTIFICATE: Final = (
+    ("mismatch", "; the certificate is for another name: use a name or address that it is for, or get one for this"),
+    ("expired", "; the other end has to renew its certificate, or the clock of this machine is wrong"),
+    ("not yet valid", "; the certificate is not valid yet, or the clock of this machine is wrong"),
+    ("", _UNTRUSTED),
+)
+"""What to do, by a word of OpenSSL's text: the libraries agree on these words, and not all of them give the code."""
 _BAD_REQUEST: Final = 400  # nginx and others answer so if a TLS port receives plain HTTP
 
 
@@ -66,7 +73,9 @@ async def open_within(
         not_tls = isinstance(error, ConnectionResetError) or (
             isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in _TLS_OF_ANOTHER
         )
-        hint = _without_tls(url) if not_tls else _UNTRUSTED if isinstance(error, ssl.SSLCertVerificationError) else ""
+        hint = _without_tls(url) if not_tls else ""
+        if isinstance(error, ssl.SSLCertVerificationError):
+            hint = next(advice for word, advice in _BAD_CERTIFICATE if word in str(error).lower())
         raise ConnectError(None, f"cannot connect to {redacted(url)}: {_words(error)}{hint}") from error
 
 

@@ -84,9 +84,22 @@ async def test_errors_of_the_package_are_raised_as_they_are() -> None:
     )
 
 
-async def test_a_certificate_that_is_not_trusted_can_be() -> None:
-    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
-    assert "set SSL_CERT_FILE to its file" in await attempt(raising(error), "wss://example.com")
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("self-signed certificate", "set SSL_CERT_FILE to its file"),
+        ("Hostname mismatch, certificate is not valid for 'example.com'.", "the certificate is for another name"),
+        ("IP address mismatch, certificate is not valid for '127.0.0.1'.", "the certificate is for another name"),
+        ("certificate has expired", "has to renew its certificate, or the clock of this machine is wrong"),
+        ("certificate is not yet valid", "is not valid yet, or the clock of this machine is wrong"),
+    ],
+)
+async def test_a_refused_certificate_comes_with_what_to_do(text: str, hint: str) -> None:
+    error = ssl.SSLCertVerificationError(1, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {text}")
+    said = await attempt(raising(error), "wss://example.com")
+    assert text in said
+    assert hint in said
+    assert said.count(";") == 1
 
 
 @pytest.mark.parametrize(
