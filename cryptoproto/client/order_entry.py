@@ -243,11 +243,11 @@ class OrderEntry:
         submission.caller_left = True
         outcome = submission.answer.result() if submission.answer.done() else None
         if submission.answer.done() and not isinstance(outcome, SendAgain):
-            self._reports.add(submission.report(outcome))
+            self._reports.add_of_cancelled(submission.report(outcome))
         elif submission.pending.sequence is None:
             error = not_sent("the call was cancelled before it was sent")
             self._not_sent(submission, error)
-            self._reports.add(submission.report(error))
+            self._reports.add_of_cancelled(submission.report(error))
 
     # Settling
 

@@ -16,6 +16,7 @@ from ..exceptions import (
     OutcomeUnknown,
     RequestNotSent,
     ServerError,
+    StoreError,
 )
 from ..messages import AsDict
 from ..reconnect import Channel, Subscription
@@ -89,6 +90,18 @@ class Reports:
         if isinstance(report, OutcomeReport):
             stored = self._store.put_late_report(_encoded(report), key, settled_through)
         self._publish(_Item(report, stored))
+
+    def add_of_cancelled(self, report: OutcomeReport) -> None:
+        """Publish what became of a message whose caller was cancelled, stored or not.
+
+        Nothing else knows it: it is not in the outbox any more. And the caller is to see the cancellation, not a disk
+        that failed.
+        """
+        try:
+            self.add(report)
+        except StoreError:
+            logger.exception("an outcome could not be stored, and is not reported after a restart: %s", report)
+            self._publish(_Item(report, None))
 
     def _publish(self, item: _Item) -> None:
         if self._readers:

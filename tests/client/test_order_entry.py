@@ -586,6 +586,10 @@ class FullDisk(cp.MemoryStore):
         self._write()
         super().remove(key, settled_through)
 
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        self._write()
+        return super().put_late_report(report, key, settled_through)
+
     def flush(self) -> None:
         self._write()
 
@@ -746,6 +750,23 @@ async def test_a_cancel_that_cannot_be_remembered_is_not_sent() -> None:
     with pytest.raises(cp.StoreError):
         await desk.entry.submit(desk.submission(), wait=True)
     assert desk.entry.unanswered == 0
+
+
+@virtual
+async def test_a_call_stays_cancelled_if_its_outcome_cannot_be_stored() -> None:
+    """The outcome is not in the outbox any more, so it is reported from memory."""
+    store = FullDisk()
+    desk = Desk(store)
+    calling = asyncio.create_task(desk.entry.submit(desk.submission(), wait=True))
+    await asyncio.sleep(1)
+    desk.told(5, cp.OrderNotFound(7))
+    store.is_full = True
+    calling.cancel()
+    await asyncio.wait([calling])
+    assert calling.cancelled()
+    report = await anext(desk.reports.subscribe())
+    assert isinstance(report, cp.OutcomeReport)
+    assert isinstance(report.error, cp.OrderNotOpen)
 
 
 @virtual
