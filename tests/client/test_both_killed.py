@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import cryptoproto as cp
 from tests.support.client_log import Story, check_events, check_outcomes, scratch_folder
 from tests.support.pairs import Pair, Route, kept_port
+from tests.support.run_summary import record_run
 
 ROUNDS = int(os.environ.get("KILLS", "100")) // 4  # for each case, with a kill or two
 MOMENTS = ("put", "settling", "settled", "told", "flushed")  # lines of the client's log
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 async def test_both_are_killed_at_any_moment(mode: str, resend: str, keys: dict[str, cp.PrivateKey]) -> None:
     seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().getrandbits(32)
     print(f"SEED={seed}")  # noqa: T201 - shown when the test fails
+    begun = time.monotonic()
     with scratch_folder() as folder:
         with kept_port() as port:
             route = Route(port, f"ws://127.0.0.1:{port}")
@@ -35,6 +38,13 @@ async def test_both_are_killed_at_any_moment(mode: str, resend: str, keys: dict[
         story = Story(pair.log.lines)
         handled_again = check_events(mode, folder, pair.log.lines, truth)
     check_outcomes(story, truth)
+    counts = {
+        "SIGKILLs of client or exchange": pair.kills,
+        "transactions": len(truth.history),
+        "orders, cancels and replaces with an outcome": sum(map(len, story.verdicts.values())),
+        "outcomes that were unknown at first": story.unknown,
+    }
+    record_run(f"kills, {mode}", seconds=time.monotonic() - begun, seeds=str(seed), counts=counts)
     sent_again = sum(story.times_sent().values()) - len(story.times_sent())
     # It proves nothing unless enough has happened.
     assert pair.kills > ROUNDS
