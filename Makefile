@@ -12,7 +12,7 @@ VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,metrics,recording,backtest,frames,bench,dev
 
 .PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate matrix lint
-.PHONY: typecheck-public bench clean
+.PHONY: typecheck-public bench cuts kills faults soak clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -25,6 +25,10 @@ help:
 	@echo "make lint          ruff, codespell, mypy and the import contract"
 	@echo "make typecheck-public  check with pyright that every public name has a type"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
+	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
+	@echo "make kills         1,000 kills of clients and exchanges"
+	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
+	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
 	@echo "make clean         remove the virtual environment and all caches"
 
 $(READY): pyproject.toml
@@ -94,6 +98,22 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.apikeys
 	$(BIN)/python -m benchmarks.licensing
+
+# The long runs add a line each to docs/runs, which is committed.
+LONG = $(BIN)/python -m pytest -p no:cacheprovider -o faulthandler_timeout=0
+
+cuts: $(READY)
+	CUTS=$(or $(CUTS),10000) RUNS=docs/runs/cuts.jsonl $(LONG) tests/faults/test_faulty_network.py
+
+kills: $(READY)
+	KILLS=1400 RUNS=docs/runs/kills.jsonl $(LONG) tests/client/test_both_killed.py
+
+faults: $(READY)
+	EVERY=1 DISK_FAULTS=100 MINUTES=60 RUNS=docs/runs/faults.jsonl $(LONG) tests/faults/test_faulty_disk.py tests/faults/test_overload.py
+
+soak: $(READY)
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
+	RUNS=docs/runs/connections.jsonl $(BIN)/python -m tests.soak.connections
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* coverage.json

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.support.client_log import Story, check_events, check_outcomes, scratc
 from tests.support.faulty_disk import DiskFault, FaultyDisk, compiled_library, needs_faulty_disk
 from tests.support.lives import DEADLINE_S, ROOT, Lives
 from tests.support.pairs import Pair, Route, kept_port
+from tests.support.run_summary import record_run
 
 EVERY = int(os.environ.get("EVERY", "11"))  # 1 has each call fail in turn; make faults
 DISK_FAULTS = int(os.environ.get("DISK_FAULTS", "4"))
@@ -46,12 +48,14 @@ def test_a_failing_disk_loses_and_doubles_nothing(
     folder = memory_path / "disk"
     folder.mkdir()
     disk = FaultyDisk(memory_path / "order")
+    begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.disk_victim", *what.split(), folder, disk.path, fault.name, str(EVERY)],
         env=disk.environment(library, folder), cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
+    record_run(f"failing disk, {what}, {fault.name}", seconds=time.monotonic() - begun, counts=counts)
     # It proves nothing unless enough has failed.
     assert counts["files"] > 2
     assert counts.get("errors", 0) >= counts["files"] - 1
