@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from ..exceptions import ConfigurationError
 from ..history import COLUMNS, History, HistoryTable, write_csv
-from .options import Json
+from .options import Json, ProfileName, resolved, store_of
 from .output import console, note, print_json, short, table
 
 __all__ = ["history_app"]
@@ -26,7 +26,8 @@ history_app: typer.Typer = typer.Typer(
 )
 
 File: TypeAlias = Annotated[
-    Path | None, typer.Argument(help="The file of the store. Default: --store.", show_default=False)
+    Path | None,
+    typer.Argument(help="The file of the store; that of --store or --profile by default.", show_default=False),
 ]
 Store: TypeAlias = Annotated[
     Path | None, typer.Option("--store", envvar="CRYPTOPROTO_STORE", help="The file of the store.")
@@ -68,6 +69,7 @@ _RIGHT: Final = frozenset(
 def trades(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     pair: Pair = None,
@@ -80,13 +82,14 @@ def trades(
 
     Example: [bold]cryptoproto history trades alice.db --since 2026-05-01 --csv trades.csv[/]
     """
-    _export("trades", _opened(file, store), pair, since, until, csv, parquet, last, json)
+    _export("trades", _opened(file, store, profile), pair, since, until, csv, parquet, last, json)
 
 
 @history_app.command("orders")
 def orders(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     pair: Pair = None,
@@ -101,13 +104,14 @@ def orders(
     Example: [bold]cryptoproto history orders alice.db --pair BTC_USD --changes[/]
     """
     name: HistoryTable = "order_changes" if changes else "orders"
-    _export(name, _opened(file, store), pair, since, until, csv, parquet, last, json)
+    _export(name, _opened(file, store, profile), pair, since, until, csv, parquet, last, json)
 
 
 @history_app.command("balances")
 def balances(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     currency: Annotated[str | None, typer.Option("--currency", help="Only this currency, such as BTC.")] = None,
@@ -118,15 +122,16 @@ def balances(
 ) -> None:
     """Show your balances over time, with those at the beginning.
 
-    Example: [bold]cryptoproto history balances alice.db --currency BTC[/]
+    Example: [bold]cryptoproto history balances --profile paper --currency BTC[/]
     """
-    _export("balances", _opened(file, store), currency, since, until, csv, parquet, last, json)
+    _export("balances", _opened(file, store, profile), currency, since, until, csv, parquet, last, json)
 
 
 @history_app.command("pnl")
 def pnl(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     pair: Pair = None,
@@ -144,7 +149,7 @@ def pnl(
 
     Example: [bold]cryptoproto history pnl alice.db --price BTC_USD=15000 --method fifo[/]
     """
-    history = _opened(file, store)
+    history = _opened(file, store, profile)
     found = history.pnl(method, _prices(price), trade_pair=pair, since=since, until=until).values()
     if csv is not None:
         _write_csv(csv, history, _RESULT, found)
@@ -155,11 +160,8 @@ def pnl(
         _show("pnl", f"profit and loss, {method} cost", _SHOWN["pnl"], found, len(found))
 
 
-def _opened(file: Path | None, store: Path | None) -> History:
-    path = file or store
-    if path is None:
-        raise ConfigurationError("name the file of the store: cryptoproto history … FILE, or --store FILE")
-    return History.open(path)
+def _opened(file: Path | None, store: Path | None, profile: str | None) -> History:
+    return History.open(file or store or store_of(resolved(profile)))
 
 
 def _prices(given: list[str] | None) -> dict[str, str]:

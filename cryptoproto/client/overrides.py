@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from ..connection import ConnectCall, ConnectOverrides
+from ..exceptions import ConfigurationError
 from ..instruments import Instrument, OrderLimits
 from ..profiles import Profile
 from ..reconnect import Backoff
-from .store import Store
+from .store import SqliteStore, Store
 
 __all__ = ["ClientCall", "ClientOverrides", "FromProfile", "client_arguments"]
 
@@ -51,7 +52,20 @@ def client_arguments(profile: Profile, **overrides: Unpack[ClientOverrides]) -> 
     given: dict[str, Any] = {key: value for key, value in overrides.items() if key not in of_client}
     arguments = profile.connect_arguments(**cast("ConnectOverrides", given))
     own |= {key: value for key, value in overrides.items() if key in of_client}
+    if profile.values.get("history"):
+        own["store"] = _with_history(profile, own)
     return cast("ClientCall", {**own, **arguments})
+
+
+def _with_history(profile: Profile, own: Mapping[str, Any]) -> Any:
+    """The store, with a history if it is the path of one: the history is a part of its file."""
+    if "store" not in own:
+        raise ConfigurationError(
+            f"{profile.sources['history']} needs a store, because the history is kept there; "
+            f'write store = "bot.db" beside it, or set CRYPTOPROTO_STORE'
+        )
+    store = own["store"]
+    return SqliteStore(store, history=True) if isinstance(store, str | os.PathLike) else store
 
 
 class FromProfile:

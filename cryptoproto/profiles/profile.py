@@ -169,20 +169,17 @@ class Profile:
             book: the book for ``price_band``, as for :class:`~cryptoproto.OrderLimits`; not used without a band.
 
         Raises:
-            ConfigurationError: the limits contradict each other, or ``price_band`` is set and *book* is not given.
+            ConfigurationError: ``price_band`` is set and *book* is not given.
         """
         limits = self.values.get("limits")
         if limits is None:
             return None
-        source = self.sources["limits"]
         if "price_band" in limits and book is None:
             raise ConfigurationError(
-                f"price_band of {source} needs a book: pass limits=profile.order_limits(book=feed), with a MarketData"
+                f"price_band of {self.sources['limits']} needs a book: "
+                f"pass limits=profile.order_limits(book=feed), with a MarketData"
             )
-        try:
-            return OrderLimits(**limits, book=book if "price_band" in limits else None)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{source}: {error}") from None
+        return OrderLimits(**limits, book=book if "price_band" in limits else None)
 
     def connect_arguments(self, **overrides: Unpack[ConnectOverrides]) -> ConnectCall:
         """The arguments for :func:`~cryptoproto.connect`; *overrides* count more than the profile.

@@ -11,6 +11,7 @@ import pytest
 
 import cryptoproto as cp
 from tests.support.command_line import Shell, run
+from tests.support.config import write_config
 from tests.support.histories import Writer, balance, cancelled, changed, placed, trade
 
 
@@ -75,6 +76,18 @@ def test_the_store_of_the_environment(filled: Shell) -> None:
     assert filled("history", "trades", "other.db").code == 2  # an argument comes first
 
 
+def test_the_store_of_a_profile(filled: Shell) -> None:
+    config = write_config(filled.folder / "config.toml", '[profiles.paper]\nstore = "alice.db"\n[profiles.bare]')
+    filled.environment["CRYPTOPROTO_CONFIG"] = str(config)
+    for command in ("trades", "orders", "pnl"):
+        assert "ETH_USD" in filled("history", command, "--profile", "paper").out
+    assert filled("history", "balances", "--profile", "paper", "--json").lines
+    assert filled("history", "trades", "other.db", "--profile", "paper").code == 2  # an argument comes first
+    missing = filled("history", "trades", "--profile", "bare")
+    assert missing.code == 2
+    assert "no store: name its file, set CRYPTOPROTO_STORE, or write store in [profiles.bare] of" in missing.err
+
+
 def test_files(filled: Shell) -> None:
     pytest.importorskip("pyarrow")
     done = filled("history", "trades", "alice.db", "--csv", "out.csv")
@@ -102,9 +115,12 @@ def test_profit_and_loss(filled: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("trades",), "name the file of the store: cryptoproto history … FILE, or --store FILE"),
+        (
+            ("trades",),
+            "no store: name its file, set CRYPTOPROTO_STORE, or write store in a profile, and pass --profile",
+        ),
         (("trades", "nothing.db"), "there is no file nothing.db"),
-        (("trades", "old.db"), "old.db has no history; pass store=SqliteStore(path, history=True) to keep one"),
+        (("trades", "old.db"), "old.db has no history; to keep one, pass store=SqliteStore(path, history=True), or"),
         (("trades", "alice.db", "--since", "yesterday"), "since='yesterday' is not a time"),
         (("trades", "alice.db", "--json", "--csv", "-"), "choose one of --csv, --parquet and --json"),
         (("trades", "alice.db", "--csv", "alice.db"), "alice.db is the store itself; choose another file"),
