@@ -59,7 +59,7 @@ def test_there_must_be_a_history(path: Path) -> None:
     store.open(*ALICE)
     store.close()
     with pytest.raises(
-        cp.ConfigurationError, match=r"alice\.db has no history; pass store=SqliteStore\(path, history=T"
+        cp.ConfigurationError, match=r"alice\.db has no history; to keep one, pass store=SqliteStore\(path, history=T"
     ):
         Reader(path).check()
 
