@@ -7,15 +7,20 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from operator import itemgetter
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple
 
 from ..exceptions import ConfigurationError, DecodeError
 from ..messages import AmountLike, OrderBookAgg, exact, plain
 
 __all__ = ["Level", "OrderBook"]
 
-Level: TypeAlias = tuple[Decimal, Decimal]
-"""A price, and the volume at that price."""
+
+class Level(NamedTuple):
+    """A price, and the volume at that price: a tuple whose two values have names."""
+
+    price: Decimal
+    volume: Decimal
+
 
 _RESTART_AFTER: Final = 3
 """After this many late snapshots in a row, the exchange has evidently restarted its order ids."""
@@ -243,6 +248,6 @@ def _sorted(levels: Mapping[Decimal, Decimal], *, best_is_highest: bool) -> tupl
         if volume:
             if not _LEAST < volume < _MOST:
                 raise DecodeError(f"impossible volume {volume} at price {price} in a book")
-            kept.append((price, volume))
+            kept.append(Level(price, volume))
     kept.sort(key=itemgetter(0), reverse=best_is_highest)
     return tuple(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -38,7 +38,7 @@ def book(*snapshots: cp.OrderBookAgg) -> cp.OrderBook:
 
 
 def level(price: str, volume: str) -> Level:
-    return Decimal(price), Decimal(volume)
+    return Level(Decimal(price), Decimal(volume))
 
 
 # What is in it
@@ -50,6 +50,7 @@ def test_sides_are_sorted_from_the_best() -> None:
     assert made.asks == (level("101", "0.5"), level("102", "1.5"), level("103", "10"))
     assert made.best_bid == level("100", "2")
     assert made.best_ask == level("101", "0.5")
+    assert (made.best_ask.price, made.best_ask.volume) == made.best_ask
     assert made.depth(2) == (made.bids[:2], made.asks[:2])
     assert made.depth(0) == ((), ())
     assert made.depth(50) == (made.bids, made.asks)
@@ -262,7 +263,7 @@ def test_agrees_with_a_plain_model_whatever_the_callers_context(
     _check_cost(levels, amount, cost, average)
 
 
-def _check_cost(levels: list[Level], amount: Decimal, cost: Decimal | None, average: Decimal | None) -> None:
+def _check_cost(levels: Sequence[tuple[Decimal, Decimal]], amount: Decimal, cost: Decimal | None, average: Decimal | None) -> None:
     left, expected = Fraction(amount), Fraction(0)
     for price, volume in levels:
         taken = min(left, Fraction(volume))
