@@ -40,7 +40,7 @@ async def others(client: cp.Client) -> None:
 
 async def main(profile: str = "") -> None:
     if profile:
-        await bot(cp.Client.from_profile(profile), cp.MarketData.from_profile(profile, pairs=["BTC_USD"]))
+        await bot(cp.Client.from_profile(profile, on_event=lambda _: None), cp.MarketData.from_profile(profile))
         return
     key = cp.PrivateKey.generate()
     with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from ..exceptions import ConfigurationError
 from ..history import COLUMNS, History, HistoryTable, write_csv
+from ..messages import DECIMALS, EXACT
 from .options import Json, ProfileName, resolved, store_of
 from .output import console, note, print_json, short, table
 
@@ -45,6 +46,7 @@ Parquet: TypeAlias = Annotated[
 ]
 Last: TypeAlias = Annotated[int, typer.Option("--last", min=1, help="How many rows a table shows at most.")]
 
+_CELL: Final = Decimal(1).scaleb(-DECIMALS)
 _LABELS: Final = {"trade_pair": "pair", "began_at": "began", "order_id": "order"}
 _SHOWN: Final = {
     "trades": ("time", "trade_pair", "side", "amount", "price", "fee", "maker", "order_id"),
@@ -232,7 +234,8 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        return short(value)
+        # A mean price may have 28 decimals, for which a table has no room; --json and --csv have them all.
+        return short(EXACT.quantize(value, _CELL))
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, bool):

@@ -17,6 +17,7 @@ from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable
 from .cancel_on_exit import CancelOnExit
+from .event_loop import check_running_loop
 from .event_stream import EventDelivery, EventStream
 from .gauges import gauges
 from .link import Link
@@ -62,7 +63,7 @@ class Client(FromProfile):
         cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
 
     Raises:
-        ConfigurationError: an option or the store cannot be used.
+        ConfigurationError: an option or the store cannot be used, or no event loop is running.
         HandshakeError: a key or version does not fit (from ``async with``).
     """
 
@@ -80,6 +81,7 @@ class Client(FromProfile):
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)
+        check_running_loop()
         self._metrics = Metrics()
         self._store = open_store(store)
         self._account = Account()

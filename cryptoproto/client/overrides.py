@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from ..connection import ConnectCall, ConnectOverrides
-from ..exceptions import ConfigurationError
 from ..instruments import Instrument, OrderLimits
 from ..profiles import Profile
 from ..reconnect import Backoff
@@ -53,18 +52,14 @@ def client_arguments(profile: Profile, **overrides: Unpack[ClientOverrides]) -> 
     arguments = profile.connect_arguments(**cast("ConnectOverrides", given))
     own |= {key: value for key, value in overrides.items() if key in of_client}
     if profile.values.get("history"):
-        own["store"] = _with_history(profile, own)
+        if "store" not in own:
+            profile.require_store_of_history()
+        own["store"] = _with_history(own["store"])
     return cast("ClientCall", {**own, **arguments})
 
 
-def _with_history(profile: Profile, own: Mapping[str, Any]) -> Any:
+def _with_history(store: str | os.PathLike[str] | Store | None) -> str | os.PathLike[str] | Store | None:
     """The store, with a history if it is the path of one: the history is a part of its file."""
-    if "store" not in own:
-        raise ConfigurationError(
-            f"{profile.sources['history']} needs a store, because the history is kept there; "
-            f'write store = "bot.db" beside it, or set CRYPTOPROTO_STORE'
-        )
-    store = own["store"]
     return SqliteStore(store, history=True) if isinstance(store, str | os.PathLike) else store
 
 

@@ -121,6 +121,18 @@ class Profile:
         them = "it" if len(missing) == 1 else "them"
         raise ConfigurationError(f"no {what} in {self._where}: write {them} there, or {advice}")
 
+    def require_store_of_history(self) -> None:
+        """Check that there is a store if the profile asks for a history.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if self.values.get("history") and "store" not in self.values:
+            raise ConfigurationError(
+                f"{self.sources['history']} needs a store, because the history is kept there; "
+                f'write store = "bot.db" beside it, or set {VARIABLES["store"]}'
+            )
+
     def private_key(self) -> PrivateKey:
         """The private key that ``key`` names. If it is encrypted, its password is looked up.
 

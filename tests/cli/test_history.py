@@ -112,6 +112,15 @@ def test_profit_and_loss(filled: Shell) -> None:
     assert "there are no trades" in filled("history", "pnl", "alice.db", "--pair", "DOGE_USD").err
 
 
+def test_a_mean_price_is_shown_with_eight_decimals_and_written_with_all(shell: Shell) -> None:
+    writer = Writer(shell.folder / "alice.db")
+    writer.commit(trade(1, "2", "100"), trade(2, "1", "101"))
+    writer.close()
+    shown = shell("history", "pnl", "alice.db").out
+    assert "100.33333333 " in shown
+    assert "100.3333333333333333333333333333," in shell("history", "pnl", "alice.db", "--csv", "-").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

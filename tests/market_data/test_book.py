@@ -263,7 +263,9 @@ def test_agrees_with_a_plain_model_whatever_the_callers_context(
     _check_cost(levels, amount, cost, average)
 
 
-def _check_cost(levels: Sequence[tuple[Decimal, Decimal]], amount: Decimal, cost: Decimal | None, average: Decimal | None) -> None:
+def _check_cost(
+    levels: Sequence[tuple[Decimal, Decimal]], amount: Decimal, cost: Decimal | None, average: Decimal | None
+) -> None:
     left, expected = Fraction(amount), Fraction(0)
     for price, volume in levels:
         taken = min(left, Fraction(volume))
