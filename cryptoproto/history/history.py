@@ -95,17 +95,17 @@ class History:
     def opening_balance(self, currency: str) -> Decimal | None:
         """How much there was of *currency*, available and on hold, when the history began.
 
-        ``None`` if that is not recorded: the exchange has stated no balances yet, or none of this currency. It is the
-        ``flat_at`` of :class:`~cryptoproto.Quotes` that makes their position the same as that of :meth:`pnl`.
+        ``None`` if that is not known, because the exchange has stated no balances yet. It is the ``flat_at`` of
+        :class:`~cryptoproto.Quotes` that makes their position the same as that of :meth:`pnl`.
 
         Raises:
             ConfigurationError: there is no history.
             StoreError: the file cannot be read.
         """
         first = next(self.balances(currency), None)
-        if first is None or first.reason != "opening":
-            return None
-        return EXACT.add(first.available, first.on_hold)
+        if first is not None and first.reason == "opening":
+            return EXACT.add(first.available, first.on_hold)
+        return Decimal(0) if self._reader.stated_balances() else None  # a statement leaves out what there is none of
 
     def pnl(
         self,

@@ -99,7 +99,9 @@ def test_the_opening_balance_has_what_was_on_hold(writer: Writer, history: Histo
     writer.state(USD=("160", "5"), BTC=("2", "7"))
     assert history.opening_balance("USD") == 105
     assert history.opening_balance("BTC") == 10
-    assert history.opening_balance("ETH") is None
+    assert history.opening_balance("ETH") == 0
+    writer.commit(trade(1, "1", "60", trade_pair="ETH_USD"), balance("ETH", "1", "1"))
+    assert history.opening_balance("ETH") == 0
 
 
 def test_a_file_is_read_beside_its_writer(writer: Writer, path: Path) -> None:
