@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,10 +16,12 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, RequestTimeout
 from ..history import COLUMNS, History, HistoryTable, write_csv
+from ..market_data import MarketData, feed_arguments
 from ..messages import DECIMALS, EXACT
-from .options import Json, ProfileName, resolved, store_of
+from ..profiles import Profile
+from .options import Json, ProfileName, Timeout, address_of, resolved, store_of
 from .output import console, note, print_json, short, table
 
 __all__ = ["history_app"]
@@ -144,6 +148,10 @@ def pnl(
         list[str] | None,
         typer.Option("--price", help="What a position is worth: BTC_USD=15000. For each pair.", show_default=False),
     ] = None,
+    book: Annotated[
+        bool, typer.Option("--book", help="A position is worth the mid of the book, from the profile's market data.")
+    ] = False,
+    timeout: Timeout = 10.0,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
@@ -152,7 +160,12 @@ def pnl(
     Example: [bold]cryptoproto history pnl alice.db --price BTC_USD=15000 --method fifo[/]
     """
     history = _opened(file, store, profile)
-    found = history.pnl(method, _prices(price), trade_pair=pair, since=since, until=until).values()
+    prices: dict[str, Any] = dict(_prices(price))
+    if book:
+        held = history.pnl(method, trade_pair=pair, since=since, until=until).values()
+        pairs = [each.trade_pair for each in held if each.position and each.trade_pair not in prices]
+        prices |= asyncio.run(_mids(resolved(profile), pairs, timeout))
+    found = history.pnl(method, prices, trade_pair=pair, since=since, until=until).values()
     if csv is not None:
         _write_csv(csv, history, _RESULT, found)
     elif json:
@@ -164,6 +177,23 @@ def pnl(
 
 def _opened(file: Path | None, store: Path | None, profile: str | None) -> History:
     return History.open(file or store or store_of(resolved(profile)))
+
+
+async def _mids(settings: Profile, pairs: list[str], timeout: float) -> dict[str, Decimal]:
+    """The price halfway between the best bid and ask of each pair that has both."""
+    address_of(settings, "market_data_url")
+    mids: dict[str, Decimal] = {}
+    async with MarketData(**feed_arguments(settings, pairs=pairs)) as feed:
+        end = asyncio.get_running_loop().time() + timeout
+        for pair in pairs:
+            with suppress(RequestTimeout):
+                await feed.wait_book(pair, timeout=max(end - asyncio.get_running_loop().time(), 0))
+            mid = feed.book(pair).mid
+            if mid is None:
+                note(f"the book of {pair} has no mid, so its position has no price")
+            else:
+                mids[pair] = mid
+    return mids
 
 
 def _prices(given: list[str] | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, run
 from tests.support.config import write_config
 from tests.support.histories import Writer, balance, cancelled, changed, placed, trade
@@ -110,6 +111,25 @@ def test_profit_and_loss(filled: Shell) -> None:
     assert (row["position"], row["total"]) == ("3", "")
     assert "1 rows written to" in filled("history", "pnl", "alice.db", "--pair", "ETH_USD", "--csv", "p.csv").err
     assert "there are no trades" in filled("history", "pnl", "alice.db", "--pair", "DOGE_USD").err
+
+
+def test_a_position_is_worth_the_mid_of_the_book(filled: Shell, venue: Exchange) -> None:
+    """There is a book of one of the two pairs."""
+    for side, price in (("buy", "110"), ("sell", "112")):
+        assert filled("order", side, "BTC_USD", "1", price).code == 0
+    shown = filled("history", "pnl", "alice.db", "--book", "--json", "--timeout", "1")
+    first, second = shown.lines
+    assert (first["trade_pair"], first["price"], first["unrealised"]) == ("BTC_USD", "111.000000000", "4.3956")
+    assert (second["trade_pair"], second["price"]) == ("ETH_USD", None)
+    assert "the book of ETH_USD has no mid, so its position has no price" in shown.err
+    first, second = filled(
+        "history", "pnl", "alice.db", "--book", "--price", "BTC_USD=100", "--price", "ETH_USD=20", "--json"
+    ).lines
+    assert (first["price"], second["price"]) == ("100", "20")  # what is said counts more
+    filled.environment["CRYPTOPROTO_MARKET_DATA_URL"] = None
+    missing = filled("history", "pnl", "alice.db", "--book")
+    assert missing.code == 2
+    assert "set CRYPTOPROTO_MARKET_DATA_URL" in missing.err
 
 
 def test_a_mean_price_is_shown_with_eight_decimals_and_written_with_all(shell: Shell) -> None:
