@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
@@ -57,15 +57,15 @@ class OrderCheck:
 
     @asynccontextmanager
     async def book(self) -> AsyncIterator[OrderBook | None]:
-        """The book that a price band needs, for as long as the order is checked; ``None`` without a band.
+        """The book that a price band needs, for as long as the order is checked; ``None`` if the pair has no band.
 
         Raises:
             ConfigurationError: the profile has no address of the market data.
         """
-        if "price_band" not in self._band:
+        pair, band = self._order.trade_pair, self._band.get("price_band")
+        if band is None or (isinstance(band, Mapping) and pair not in band):
             yield None
             return
-        pair = self._order.trade_pair
         async with MarketData(**feed_arguments(self._settings, pairs=[pair])) as feed:
             with suppress(RequestTimeout):  # the limit says what happens then
                 await feed.wait_book(pair, timeout=self._timeout)

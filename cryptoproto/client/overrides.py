@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from ..connection import ConnectCall, ConnectOverrides
@@ -26,6 +26,7 @@ class _OwnArguments(TypedDict, total=False):
     instruments: Iterable[Instrument] | Mapping[str, Instrument] | None
     limits: OrderLimits | None
     cancel_on_exit: bool
+    order_ids: Callable[[], int] | None
 
 
 class ClientOverrides(ConnectOverrides, _OwnArguments, total=False):

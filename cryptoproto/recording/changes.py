@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from ..exceptions import DecodeError
-from ..market_data import Level
+from ..market_data import BookSide
 
 __all__ = ["INSERTED", "REMOVED", "VOLUME", "Side", "apply_changes", "write_changes"]
 
@@ -24,7 +24,7 @@ VOLUME: Final = 0
 INSERTED: Final = 1
 REMOVED: Final = 2
 
-Side: TypeAlias = tuple[Level, ...]
+Side: TypeAlias = BookSide
 """One side of a book, best price first."""
 
 
@@ -82,7 +82,7 @@ def write_changes(
 
 def apply_changes(
     count: int,
-    levels: list[Level],
+    levels: list[tuple[Decimal, Decimal]],
     volumes_of: dict[Decimal, Decimal],
     next_code: Callable[[], int],
     next_price: Callable[[], Decimal],
@@ -111,7 +111,7 @@ def apply_changes(
         if code & 3 == VOLUME:
             price = levels[index][0]
             volume = next_volume()
-            levels[index] = Level(price, volume)
+            levels[index] = (price, volume)
             if shown is not None:
                 shown[price] = volume
         elif code & 3 == REMOVED:
@@ -119,7 +119,7 @@ def apply_changes(
             if shown is not None:
                 del shown[price]
         elif code & 3 == INSERTED and index <= len(levels):
-            level = Level(next_price(), next_volume())
+            level = (next_price(), next_volume())
             levels.insert(index, level)
             if index == len(levels) - 1 and shown is not None:
                 shown[level[0]] = level[1]

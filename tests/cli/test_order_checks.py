@@ -119,6 +119,11 @@ class Unanswered:
         return self._response
 
 
+def test_a_band_of_another_pair_needs_no_book(config: Path, place: Place) -> None:
+    extend(config, "[profiles.paper.limits]\nprice_band = { ETH_USD = 0.05 }")
+    assert place("buy", "BTC_USD", "0.1", "90").code == 0
+
+
 async def test_an_order_is_not_sent_if_the_open_orders_are_not_known(config: Path) -> None:
     extend(config, RULES)
     message = cp.PlaceBuyLimitOrder(trade_pair="BTC_USD", amount="1", price="20000")

@@ -51,6 +51,7 @@ def test_sides_are_sorted_from_the_best() -> None:
     assert made.best_bid == level("100", "2")
     assert made.best_ask == level("101", "0.5")
     assert (made.best_ask.price, made.best_ask.volume) == made.best_ask
+    assert made.depth(1)[0][0].price == 100
     assert made.depth(2) == (made.bids[:2], made.asks[:2])
     assert made.depth(0) == ((), ())
     assert made.depth(50) == (made.bids, made.asks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from decimal import Decimal
 
 import pytest
@@ -10,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cryptoproto as cp
-from cryptoproto.market_data import Level
 from cryptoproto.recording.changes import INSERTED, REMOVED, VOLUME, Side, apply_changes, write_changes
 
 levels = st.dictionaries(st.integers(1, 30).map(Decimal), st.integers(1, 3).map(Decimal), max_size=12)
 
 
 def side(of: dict[Decimal, Decimal], *, bids: bool) -> Side:
-    return tuple(sorted(itertools.starmap(Level, of.items()), reverse=bids))
+    return tuple(sorted(of.items(), reverse=bids))
 
 
 def changed(old: Side, new: Side, *, bids: bool) -> tuple[list[int], list[Decimal], list[Decimal]]:
@@ -33,7 +31,7 @@ def changed(old: Side, new: Side, *, bids: bool) -> tuple[list[int], list[Decima
 def test_changes_make_the_new_side(old: dict[Decimal, Decimal], new: dict[Decimal, Decimal], bids: bool) -> None:
     before, after = side(old, bids=bids), side(new, bids=bids)
     codes, prices, volumes = changed(before, after, bids=bids)
-    now: list[Level] = list(before)
+    now: list[tuple[Decimal, Decimal]] = list(before)
     shown = dict(before)
     result = apply_changes(len(codes), now, shown, iter(codes).__next__, iter(prices).__next__, iter(volumes).__next__)
     assert tuple(now) == after
@@ -43,7 +41,7 @@ def test_changes_make_the_new_side(old: dict[Decimal, Decimal], new: dict[Decima
 
 def test_one_changed_level_is_one_change() -> None:
     old = side({Decimal(3): Decimal(1), Decimal(2): Decimal(1), Decimal(1): Decimal(1)}, bids=True)
-    more = (*old[:1], Level(Decimal(2), Decimal(5)), *old[2:])
+    more = (*old[:1], (Decimal(2), Decimal(5)), *old[2:])
     assert changed(old, more, bids=True) == ([1 << 2 | VOLUME], [], [Decimal(5)])
     assert changed(old, old[1:], bids=True) == ([REMOVED], [], [])
     assert changed(old[1:], old, bids=True) == ([INSERTED], [Decimal(3)], [Decimal(1)])
