@@ -16,6 +16,7 @@ from ..version import __version__
 from .apikeys import app as apikeys_app
 from .bench import bench
 from .book import book
+from .conformance import app as conformance_app
 from .demo import demo
 from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
@@ -105,6 +106,7 @@ app.command("request")(request)
 app.command("book")(book)
 app.command("bench")(bench)
 app.add_typer(apikeys_app)
+app.add_typer(conformance_app)
 app.add_typer(license_app, name="license")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -14,7 +15,7 @@ import msgspec
 from ..exceptions import ConfigurationError
 from .seen import Seen, sketch
 
-__all__ = ["Control", "NoControl", "StreamControl", "read_report", "run_command"]
+__all__ = ["Control", "NoControl", "StreamControl", "read_report", "run_command", "standard_input"]
 
 _LONGEST_LINE: Final = 2**20
 _MOST_REPORTS: Final = 10_000
@@ -59,12 +60,12 @@ class StreamControl:
 
     Args:
         reader: what the program writes.
-        writer: what the program reads.
+        write: called with each line for the program.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, write: Callable[[bytes], None]) -> None:
         self._reader = reader
-        self._writer = writer
+        self._write = write
         self._answers: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
         self._reports: asyncio.Queue[Seen] = asyncio.Queue(_MOST_REPORTS)
         self._reading = asyncio.get_running_loop().create_task(self._read())
@@ -72,8 +73,7 @@ class StreamControl:
     async def do(self, action: Mapping[str, Any]) -> str | None:
         """See :class:`Control`."""
         try:
-            self._writer.write(msgspec.json.encode(dict(action)) + b"\n")
-            await self._writer.drain()
+            self._write(msgspec.json.encode(dict(action)) + b"\n")
             async with asyncio.timeout(_ANSWER_S):
                 answer = await self._answers.get()
         except TimeoutError:
@@ -117,11 +117,10 @@ class StreamControl:
         await self._answers.put(None)
 
     async def close(self) -> None:
-        """Tell the program that there are no more actions, and read no more."""
+        """Read no more."""
         self._reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._reading
-        self._writer.close()
 
 
 def read_report(value: Mapping[str, Any]) -> Seen:
@@ -151,10 +150,11 @@ async def run_command(command: str) -> AsyncIterator[StreamControl]:
         raise ConfigurationError(f"--control {command}: cannot be started: {error}") from None
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the pipes that were asked for are not there")
-    control = StreamControl(process.stdout, process.stdin)
+    control = StreamControl(process.stdout, process.stdin.write)
     try:
         yield control
     finally:
+        process.stdin.close()  # there are no more actions
         await control.close()
         try:
             async with asyncio.timeout(_EXIT_S):
@@ -162,3 +162,18 @@ async def run_command(command: str) -> AsyncIterator[StreamControl]:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+async def standard_input() -> asyncio.StreamReader:
+    """The lines of standard input.
+
+    Raises:
+        ConfigurationError: it is a file, not a pipe or a terminal.
+    """
+    reader = asyncio.StreamReader(limit=_LONGEST_LINE)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    try:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
+    except ValueError as error:
+        raise ConfigurationError(f"actions and reports come over a pipe or a terminal: {error}") from None
+    return reader
