@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+import orjson
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -271,11 +272,18 @@ async def _run(
     async for result in run_scripts(scripts, peer, protocols=protocols, timeout=timeout, first_fresh=first_fresh):
         results.append(result)
         if json:
-            print_json(as_dict(result)) if shown is console else shown.print_json(data=as_dict(result))
+            _show_json(result, shown)
         elif result.outcome in (Outcome.FAILED, Outcome.NOT_STRICT):
             _show_failure(result, shown)
         await asyncio.sleep(0)
     return results
+
+
+def _show_json(result: Result, shown: Console) -> None:
+    if shown is console:
+        print_json(as_dict(result))
+    else:  # actions go to standard output
+        shown.print(orjson.dumps(as_dict(result)).decode(), markup=False, soft_wrap=True)
 
 
 def _show_failure(result: Result, shown: Console) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal as OneOf
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -12,10 +11,10 @@ from .values import Value
 
 __all__ = ["Peer", "Script", "Step", "Verb"]
 
-Peer: TypeAlias = OneOf["client", "exchange"]
+Peer: TypeAlias = Literal["client", "exchange"]
 """Which end is under test; the script plays the other one."""
 
-Verb: TypeAlias = OneOf[
+Verb: TypeAlias = Literal[
     "send", "expect", "await", "connect", "open", "watch", "accept", "cut", "close", "wait", "stop reading", "read",
     "do", "report",
 ]  # fmt: skip

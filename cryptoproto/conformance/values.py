@@ -10,14 +10,14 @@ import msgspec
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["Anything", "Bindings", "Fresh", "Literal", "Value", "Variable", "parse_value"]
+__all__ = ["Anything", "Bindings", "Constant", "Fresh", "Value", "Variable", "parse_value"]
 
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
 _VARIABLE: Final = re.compile(r"\$([a-z]\w*)(?:([+-])(\d+(?:\.\d+)?))?", re.ASCII)
 _FRESH: Final = re.compile(r"@(\d{1,2})", re.ASCII)
 
 
-class Literal(msgspec.Struct, frozen=True):
+class Constant(msgspec.Struct, frozen=True):
     """A JSON value; numbers with decimals are ``Decimal``."""
 
     value: Any
@@ -40,7 +40,7 @@ class Anything(msgspec.Struct, frozen=True):
     """``*``: the field has to be there, with any value."""
 
 
-Value: TypeAlias = Literal | Variable | Fresh | Anything
+Value: TypeAlias = Constant | Variable | Fresh | Anything
 
 
 def parse_value(text: str) -> Value:
@@ -62,15 +62,15 @@ def parse_value(text: str) -> Value:
             raise ValueError(f"{text} is not a fresh number: write @1 to @99")
         return Fresh(int(found[1]))
     if text in ("true", "false", "null"):
-        return Literal({"true": True, "false": False, "null": None}[text])
+        return Constant({"true": True, "false": False, "null": None}[text])
     if _NUMBER.fullmatch(text):
-        return Literal(Decimal(text) if "." in text else int(text))
+        return Constant(Decimal(text) if "." in text else int(text))
     if text[:1] in ('"', "[", "{"):
         try:
-            return Literal(msgspec.json.decode(text))
+            return Constant(msgspec.json.decode(text))
         except msgspec.DecodeError as error:
             raise ValueError(f"{text} is not valid JSON: {error}") from None
-    return Literal(text)
+    return Constant(text)
 
 
 class Bindings:
@@ -94,7 +94,7 @@ class Bindings:
         Raises:
             ConfigurationError: a variable has no value yet, or is no number and has an offset; or *value* is ``*``.
         """
-        if isinstance(value, Literal):
+        if isinstance(value, Constant):
             return value.value
         if isinstance(value, Fresh):
             return self._first_fresh + value.number
@@ -163,4 +163,4 @@ def _equal(expected: Any, actual: Any) -> bool:
     number, other = _as_number(expected), _as_number(actual)
     if number is not None and other is not None:
         return number == other
-    return bool(expected == actual)
+    return not isinstance(actual, bool) and bool(expected == actual)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.conformance import Outcome, Script, load_scripts
+from cryptoproto.conformance import SCRIPTS, Outcome, Script, load_scripts
 from tests.support.conformance import run_on_own_peer
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -56,3 +56,17 @@ def anchors(page: str) -> set[str]:
 def test_titles_are_different() -> None:
     titles = Counter((script.peer, script.title) for script in EXCHANGE + CLIENT)
     assert [title for title, times in titles.items() if times > 1] == []
+
+
+def test_the_page_shows_a_script_as_it_is_and_the_right_numbers() -> None:
+    page = (DOCS / "conformance.md").read_text()
+    shown = page.partition("```text\n")[2].partition("```")[0]
+    assert shown == (SCRIPTS / "exchange/sequences/repeated-is-not-handled-twice.txt").read_text()
+    assert f"{len(EXCHANGE)} for exchanges and {len(CLIENT)} for clients" in page
+
+
+def test_the_page_names_every_setting_action_and_report() -> None:
+    page = (DOCS / "conformance.md").read_text()
+    words = {key for script in EXCHANGE + CLIENT for step in script.steps for key in step.settings}
+    words |= {step.kind for script in EXCHANGE + CLIENT for step in script.steps if step.verb in ("do", "report")}
+    assert {word for word in words if not re.search(rf"[`\[ ]{word}[`\] ]", page)} == set()
