@@ -7,6 +7,7 @@ from typing import Final
 from .machinery.runner import Measurement
 from .rows import (
     client_bare,
+    client_history,
     client_memory,
     client_orders,
     client_sqlite,
@@ -15,6 +16,7 @@ from .rows import (
     in_flight,
     memory,
     receive,
+    recording,
     round_trip,
 )
 
@@ -29,6 +31,8 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     memory,
     client_memory,
     client_sqlite,
+    client_history,
     client_bare,
     client_orders,
+    recording,
 )

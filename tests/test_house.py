@@ -107,7 +107,7 @@ def unannotated(tree: ast.Module) -> Iterator[str]:
     """
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if ast.unparse(node.value.func) in {"TypeVar", "ParamSpec"}:
+            if ast.unparse(node.value.func) in {"TypeVar", "TypeVarTuple", "ParamSpec"}:
                 continue
             yield from (name for target in node.targets if (name := ast.unparse(target)) and name[0] != "_")
         elif isinstance(node, ast.Try):
@@ -211,6 +211,7 @@ LONG_FUNCTIONS: Final = {
     "cryptoproto/cli/license.py:acquire": "the options of a command are its parameters",
 }
 LARGE_CLASSES: Final = {
+    "cryptoproto/profiles/values.py:ProfileValues": "the keys of a profile",
     "cryptoproto/client/account/order.py:Order": "the fields that the protocol gives an order",
     "cryptoproto/client/event_stream.py:EventDelivery": "the hot path makes no call between queue and position",
 }

@@ -42,7 +42,7 @@ from ..keys import PrivateKey, PublicKey
 from ..transport import opener, serve
 from ..wire import Protocol
 from .exit_codes import ExitCode
-from .options import Insecure, Json, ServerKeyFile, TransportName, check_address, run
+from .options import Insecure, Json, TransportName, check_address, run
 from .output import console, note, print_json, table
 
 __all__ = ["app"]
@@ -64,6 +64,10 @@ Folder: TypeAlias = Annotated[
 Forms: TypeAlias = Annotated[
     Literal["both", "signed", "v5"], typer.Option("--protocol", help="Which forms of the protocol to check.")
 ]
+ServerKey: TypeAlias = Annotated[
+    Path,
+    typer.Option("--server-key", envvar="CRYPTOPROTO_SERVER_KEY", help="The public key of the exchange (PEM)."),
+]
 Page: TypeAlias = Annotated[Path | None, typer.Option("--html", help="Write the report as an HTML page to this file.")]
 Patience: TypeAlias = Annotated[
     float, typer.Option("--timeout", min=0.001, help="Seconds to wait for each thing that a script expects.")
@@ -84,7 +88,7 @@ _LAST_LINES = 12
 @app.command("exchange")
 def exchange(
     url: Annotated[str, typer.Argument(help="Address of the exchange: wss://host, or ws:// on loopback.")],
-    server_key: ServerKeyFile,
+    server_key: ServerKey,
     client: Annotated[
         list[str],
         typer.Option(

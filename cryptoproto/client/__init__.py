@@ -6,6 +6,7 @@ from .account import BalanceDifference, Order, OrderDifference, OrderStatus, Ord
 from .client import Client
 from .event_stream import EventStream
 from .metrics import MetricsSnapshot
+from .overrides import ClientCall, ClientOverrides, client_arguments
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
@@ -14,6 +15,8 @@ from .trading import TradingClient
 __all__ = [
     "BalanceDifference",
     "Client",
+    "ClientCall",
+    "ClientOverrides",
     "EventStream",
     "MemoryStore",
     "MetricsSnapshot",
@@ -29,4 +32,5 @@ __all__ = [
     "StateChange",
     "Store",
     "TradingClient",
+    "client_arguments",
 ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError
+from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
@@ -23,6 +24,7 @@ from .metrics import Metrics, MetricsSnapshot
 from .order_calls import OrderCalls
 from .order_checks import OrderChecks
 from .order_entry import OrderEntry
+from .overrides import FromProfile
 from .questions import Questions
 from .reconnector import Reconnector
 from .replace import Replacer
@@ -33,7 +35,7 @@ from .store import Store, open_store
 __all__ = ["Client"]
 
 
-class Client:
+class Client(FromProfile):
     """A client that stays connected for as long as the bot runs.
 
     ::
@@ -58,6 +60,7 @@ class Client:
             ``OrderLimits(pairs=...)`` refuses them.
         limits: pre-trade limits.
         cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
+        order_ids: returns the client order id of the next order; by default ids that are unique across processes.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -75,6 +78,7 @@ class Client:
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
         cancel_on_exit: bool = False,
+        order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)
@@ -85,8 +89,9 @@ class Client:
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
-        self._calls = OrderCalls(self._link, self._account.orders, self._order_entry, resend=resend == "once")
-        self._replacer = Replacer(self._link, self._account.orders, self._order_entry, self._calls, self._checks)
+        orders = self._account.orders
+        self._calls = OrderCalls(self._link, orders, self._order_entry, resend=resend == "once", order_ids=order_ids)
+        self._replacer = Replacer(self._link, orders, self._order_entry, self._calls, self._checks)
         self._questions = Questions(self._link, self._account, self._metrics, self._options.request_timeout)
         self._events = EventDelivery(
             self._link,
@@ -101,7 +106,7 @@ class Client:
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
         self._cancel_on_exit = CancelOnExit(
-            self._account.orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
+            orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
         )
 
     # Start and end
@@ -338,6 +343,16 @@ class Client:
     def position(self) -> int | None:
         """The last transaction that was handled; the next process resumes after it."""
         return self._events.position
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; what was received so far is included.
+
+        Raises:
+            ConfigurationError: the store keeps no history; pass ``store=SqliteStore(path, history=True)``.
+            StoreError: what was received could not be written.
+        """
+        return self._events.history
 
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""

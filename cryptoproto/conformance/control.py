@@ -148,7 +148,7 @@ async def run_command(command: str) -> AsyncIterator[StreamControl]:
         process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
     except (OSError, ValueError, IndexError, TypeError) as error:
         raise ConfigurationError(f"--control {command}: cannot be started: {error}") from None
-    if process.stdin is None or process.stdout is None:
+    if process.stdin is None or process.stdout is None:  # pragma: no cover - for the type checker
         raise RuntimeError("the pipes that were asked for are not there")
     control = StreamControl(process.stdout, process.stdin.write)
     try:

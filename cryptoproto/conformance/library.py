@@ -16,6 +16,7 @@ __all__ = ["SCRIPTS", "load_scripts"]
 SCRIPTS: Final = Path(__file__).parent / "scripts"
 """The folder of the scripts that belong to this package."""
 
+_ARTICLES: Final = {"client": "a", "exchange": "an"}
 _LARGEST: Final = 2**18
 
 
@@ -45,5 +46,5 @@ def load_scripts(folder: Path = SCRIPTS, *, peer: Peer, only: Iterable[str] = ()
             scripts.append(script)
     if not scripts:
         wanted = f" that matches {' or '.join(patterns)}" if patterns else ""
-        raise ConfigurationError(f"{folder}: there is no script for a {peer}{wanted}")
+        raise ConfigurationError(f"{folder}: there is no script for {_ARTICLES[peer]} {peer}{wanted}")
     return scripts

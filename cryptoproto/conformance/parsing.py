@@ -167,7 +167,7 @@ def _opening(number: int, shown: str, verb: str, rest: list[str], peer: Peer) ->
         verbs = {"accept": ("accept", {"last_sequence", "resume"}), "open": ("open", set())}
     if verb not in verbs:
         known = ", ".join((*verbs, "cut", "close", "wait", "stop reading", "read", "do", "report", ">, <, <<"))
-        raise ValueError(f"{verb} is not a step of a script for a {peer}; the steps are {known}")
+        raise ValueError(f"{verb} is not a step of a script whose peer is the {peer}; the steps are {known}")
     known_verb, known_fields = verbs[verb]
     end = rest.pop(0) if rest and "=" not in rest[0] else ""
     arguments, fields, settings = _values(rest)

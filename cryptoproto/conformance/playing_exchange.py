@@ -54,7 +54,7 @@ class PlayingExchange(Stage):
     def end(self, step: Step) -> ExchangeEnd:
         """See :class:`Stage`: the newest connection if none is named."""
         end: End = self.named(step.end or next(reversed(self.ends), ""))
-        if not isinstance(end, ExchangeEnd):
+        if not isinstance(end, ExchangeEnd):  # pragma: no cover - for the type checker
             raise ConfigurationError(f"{step.text}: this is not a connection of the client")
         return end
 

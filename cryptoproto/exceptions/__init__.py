@@ -4,6 +4,7 @@
 
     CryptoprotoError
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
+    │   ├── PasswordRequired                  a private key is encrypted, and no password was given
     │   ├── OrderInvalid                      an order was rejected locally; nothing was sent
     │   └── IdentityInUse                     another connection on this machine uses the client id
     ├── HandshakeError                        the handshake failed
@@ -15,6 +16,7 @@
     │   └── DecodeError (ValueError)
     │       └── UnsupportedMessageType
     ├── JournalError                          an exchange's journal is damaged, or cannot be written
+    ├── RecordingError                        a recording is damaged, or cannot be written
     ├── ServerError                           the exchange answered with an error frame
     │   ├── DuplicateClientOrderId
     │   ├── InvalidPayload
@@ -71,6 +73,7 @@ from .base import (
     CryptoprotoError,
     IdentityInUse,
     OrderInvalid,
+    PasswordRequired,
 )
 from .connection import (
     ConcurrentConnection,
@@ -120,6 +123,7 @@ from .trading import (
     OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
+    RecordingError,
     ReplaceIncomplete,
     RequestError,
     RequestNotSent,
@@ -163,8 +167,10 @@ __all__ = [
     "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
+    "PasswordRequired",
     "ProtocolError",
     "RateLimited",
+    "RecordingError",
     "ReplaceIncomplete",
     "RequestError",
     "RequestMalformed",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import DECIMALS, AmountLike, exact, plain
+from .amounts import DECIMALS, EXACT, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
 from .market import (
@@ -54,6 +54,7 @@ from .trades import OwnTrade
 
 __all__ = [
     "DECIMALS",
+    "EXACT",
     "AmountLike",
     "AnonymousTrade",
     "AsDict",

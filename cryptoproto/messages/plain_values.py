@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import math
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -21,8 +22,8 @@ class AsDict:
         """All fields as plain values, for JSON and data frames.
 
         Amounts and prices are strings of plain digits, because floats and many readers of JSON would round them; enums
-        are their values, times lists of numbers, errors their type and text, and objects dicts. Messages start with
-        their name, ``"@type"``.
+        are their values, the times of messages lists of numbers, errors their type and text, and objects dicts.
+        Messages start with their name, ``"@type"``.
         """
         fields: dict[str, Any] = plain_values(self)
         return fields
@@ -31,8 +32,8 @@ class AsDict:
 def plain_values(value: Any) -> Any:
     """*value* with nothing in it but None, bools, ints, finite floats, strings, lists and dicts.
 
-    Decimals become strings of plain digits, and floats that are not finite ``None``. An object with a method
-    ``as_dict()`` of its own says itself what it consists of.
+    Decimals become strings of plain digits, datetimes strings in ISO 8601, and floats that are not finite ``None``. An
+    object with a method ``as_dict()`` of its own says itself what it consists of.
     """
     if isinstance(value, enum.Enum):
         return plain_values(value.value)
@@ -40,6 +41,8 @@ def plain_values(value: Any) -> Any:
         return value
     if isinstance(value, Decimal):
         return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -11,7 +11,7 @@ import msgspec
 from ..exceptions import OrderInvalid
 from ..instruments import Instrument
 from ..instruments.grid import EXACT
-from ..messages import AmountLike, Side, exact, plain
+from ..messages import AmountLike, AsDict, Side, exact, plain
 
 __all__ = ["Granularity", "Ladder", "QuoteLevel", "Wanted", "crosses", "read_levels", "total"]
 
@@ -21,7 +21,7 @@ Ladder: TypeAlias = dict[Decimal, Decimal]
 """Amounts by price, the best price first."""
 
 
-class QuoteLevel(msgspec.Struct, frozen=True):
+class QuoteLevel(AsDict, msgspec.Struct, frozen=True):
     """One wanted level, or the part of it that is missing.
 
     Attributes:

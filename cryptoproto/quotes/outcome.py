@@ -9,12 +9,13 @@ import msgspec
 from ..client import Order
 from ..exceptions import CryptoprotoError
 from ..instruments.grid import shown
+from ..messages import AsDict
 from .levels import QuoteLevel
 
 __all__ = ["QuoteFailure", "QuoteUpdate"]
 
 
-class QuoteFailure(msgspec.Struct, frozen=True):
+class QuoteFailure(AsDict, msgspec.Struct, frozen=True):
     """A level that is not as it is wanted, and why.
 
     Attributes:
@@ -34,7 +35,7 @@ class QuoteFailure(msgspec.Struct, frozen=True):
         return f"{self.action} {level.side.value} {shown(level.amount)} at {shown(level.price)}: {self.error}"
 
 
-class QuoteUpdate(msgspec.Struct, frozen=True):
+class QuoteUpdate(AsDict, msgspec.Struct, frozen=True):
     """What an update has done.
 
     Attributes:

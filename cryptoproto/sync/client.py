@@ -11,9 +11,11 @@ from .. import client as asynchronous
 from ..arguments import redacted
 from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
+from ..client.overrides import FromProfile
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
+from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
@@ -32,7 +34,7 @@ Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.
 _CLOSE_TIMEOUT_S = 5.0
 
 
-class Client:
+class Client(FromProfile):
     """A client that lives as long as the script, with the arguments and methods of :class:`cryptoproto.Client`.
 
     ::
@@ -60,6 +62,7 @@ class Client:
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
         cancel_on_exit: bool = False,
+        order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
@@ -72,6 +75,7 @@ class Client:
             instruments=instruments,
             limits=limits,
             cancel_on_exit=cancel_on_exit,
+            order_ids=order_ids,
             **options,
         )
         self._thread = LoopThread("client")
@@ -253,6 +257,15 @@ class Client:
         """The last transaction that was handled; the next process resumes after it."""
         client = self._client()
         return self._now(lambda: client.position)
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; see :attr:`cryptoproto.Client.history`.
+
+        What is received later is in it after 50 ms at most, or when it is taken from here again.
+        """
+        client = self._client()
+        return self._now(lambda: client.history)
 
     def metrics(self) -> MetricsSnapshot:
         """The current counters, gauges and latency histograms."""

@@ -71,7 +71,7 @@ def test_an_exchange_that_fails(exchange: Exchange, folder: Path) -> None:
     ("more", "words"),
     [
         (("--client", "alice"), "--client alice: write it like --client alice=alice.pem"),
-        (("--only", "nothing/*"), "there is no script for a exchange that matches nothing/*"),
+        (("--only", "nothing/*"), "there is no script for an exchange that matches nothing/*"),
         (("--market-data-url", "http://x"), "http://x"),
         (("--control", "/no/such/program"), "--control /no/such/program: cannot be started"),
         (("--only", "exchange/sequences/gap", "--html", "no/such/folder"), "--html no/such/folder: cannot be written"),

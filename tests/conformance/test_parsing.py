@@ -56,7 +56,7 @@ def test_by_default_a_script_is_strict_and_runs_in_both_forms() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("fly", "fly is not a step of a script for a exchange"),
+        ("fly", "fly is not a step of a script whose peer is the exchange"),
         ("accept", "accept is not a step"),
         (">", "what is sent or expected is missing"),
         ("> event OrderNotFound", "event is not one of"),

@@ -6,6 +6,7 @@ import enum
 import inspect
 import json
 import math
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -37,6 +38,7 @@ class Number(enum.IntEnum):
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
+        (datetime(2026, 5, 1, tzinfo=UTC), "2026-05-01T00:00:00.000000+00:00"),
         (None, None), (True, True), (7, 7), ("a", "a"), (0.5, 0.5), (math.inf, None), (math.nan, None),
         (Decimal("0.00000001"), "0.00000001"), (Decimal("1E+3"), "1000"), (Decimal("1.50"), "1.50"),
         (Colour.RED, "red"), (Colour.EXACT, "0.10"), (Number.ONE, 1), (b'{"a":1}', '{"a":1}'),

@@ -18,11 +18,13 @@ import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.exchange.commands import Submit
 from cryptoproto.exchange.journal_schema import decode_command
+from cryptoproto.history import History
+from cryptoproto.history.reader import Reader
 from cryptoproto.messages import BuyOrderPlaced, InsufficientFunds, OrderCancelled, OrderNotFound, decode
 from tests.support.journals import recorded
 from tests.support.lives import DEADLINE_S
 
-__all__ = ["Log", "Story", "Truth", "check_events", "check_outcomes", "scratch_folder"]
+__all__ = ["Log", "Story", "Truth", "check_events", "check_history", "check_outcomes", "scratch_folder"]
 
 Asked: TypeAlias = tuple[str, int | None]
 """``"place"`` and a client order id, ``"cancel"`` and an order id, or ``"cancel_all"`` and ``None``."""
@@ -294,6 +296,32 @@ def check_events(mode: str, folder: Path, lines: list[list[Any]], truth: Truth) 
     assert set(table) == set(truth.history)
     assert len(truth.history) <= len(table) <= count  # none twice where it was not said
     return count - since
+
+
+def check_history(folder: Path, truth: Truth) -> int:
+    """What is recorded is the exchange's history up to some transaction, each event once; returns that transaction.
+
+    It is not behind the position, and says of orders and money what the exchange says.
+    """
+    path = folder / "alice.db"
+    with closing(sqlite3.connect(path)) as db:
+        (position,) = db.execute("SELECT position FROM cryptoproto_store").fetchone()
+        tables = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'cryptoproto_history'").fetchall()
+    if not tables:  # killed before they were created
+        assert position is None
+        return -1
+    reader = Reader(path)
+    through = reader.recorded_through()
+    assert position is None or position <= through
+    told = [(number, decode(payload.encode())) for number, payload in truth.history if number <= through]
+    expected = [(number, message) for number, message in told if not isinstance(message, OrderNotFound)]
+    assert [(entry.transaction_id, entry.message) for entry in reader.entries()] == expected
+    # The fills of a taker come before the event that reports the placement, which may not be recorded yet.
+    accepted = {each.client_order_id for _, each in expected if isinstance(each, BuyOrderPlaced | cp.OwnTrade)}
+    orders = [order for order in History(path).orders() if order.status not in ("pending", "not_placed")]
+    assert {order.client_order_id for order in orders if order.status != "rejected"} == accepted
+    assert len(orders) == len({order.order_id for order in orders})
+    return through
 
 
 def check_outcomes(story: Story, truth: Truth) -> None:

@@ -4,7 +4,7 @@
 ``url mode resend seed last``, starts one; see ``tests/support/lives.py``. What it does and is
 told, it writes into ``FOLDER/log`` at once; which events it has handled, into a table, as *mode* says: ``plain`` into a
 database of its own, ``transaction`` into the store's with ``store.transaction()``. With *last* it handles events up to
-that one, places no orders and ends; 0 is for ever.
+that one, places no orders and ends; 0 is for ever. A *mode* with ``+history`` at its end also keeps a history.
 
 The lines of the log, JSON lists whose first word says what it is, are read by ``tests/support/client_log.py``.
 """
@@ -95,8 +95,8 @@ class Victim:
         self.log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.choice = random.Random(seed)
         self.ids = ClientOrderIds()
-        self.mode = mode
-        self.store = LoggedStore(f"{folder}/alice.db", commit_every=64)
+        self.mode, _, history = mode.partition("+")
+        self.store = LoggedStore(f"{folder}/alice.db", commit_every=64, history=bool(history))
         self.store.say = self.say
         self.store.is_done = asyncio.Event()
         self.table = sqlite3.connect(f"{folder}/handled.db", isolation_level=None)

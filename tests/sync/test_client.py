@@ -166,6 +166,16 @@ def test_what_the_objects_show(exchange: Exchange, alice_key: cp.PrivateKey) -> 
     assert repr(Exchange()) == "<sync.Exchange, not running>"
 
 
+def test_history(exchange: Exchange, alice_key: cp.PrivateKey, memory_path: Path) -> None:
+    store = cp.SqliteStore(memory_path / "alice.db", history=True)
+    with client_of(exchange, alice_key, store=store) as alice, client_of(exchange, alice_key, "bob") as bob:
+        alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
+        bob.place("BTC_USD", cp.Side.SELL, amount="0.5", price="100")
+        alice.balances()
+        assert [str(trade.amount) for trade in alice.history.trades()] == ["0.50000000"]
+    assert [order.status for order in alice.history.orders()] == ["open"]
+
+
 def test_open_orders_are_cancelled_on_exit(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     client = client_of(exchange, alice_key, cancel_on_exit=True)
     assert client.left_open == []

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
 from ...messages import (
+    EXACT,
     AmountLike,
     OwnTrade,
     PlaceOrder,
@@ -27,10 +28,7 @@ from ...messages import (
 )
 from ...messages.terms import TERMS
 
-__all__ = ["EXACT", "Order", "OrderStatus"]
-
-EXACT: Final = Context(prec=200, traps=[])
-"""For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
+__all__ = ["Order", "OrderStatus"]
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
