@@ -9,7 +9,7 @@ from typing import Final, get_args
 from ..exceptions import ConfigurationError
 from ..wire import Protocol
 from .script import Peer, Script, Step, Verb
-from .values import Value, parse_value
+from .values import Constant, Value, parse_value
 
 __all__ = ["parse_script"]
 
@@ -159,8 +159,8 @@ def _opening(number: int, shown: str, verb: str, rest: list[str], peer: Peer) ->
     verbs: dict[str, tuple[Verb, set[str]]]
     if peer == "exchange":
         verbs = {
-            "connect": ("connect", {"client", "resume"}),
-            "open": ("open", {"client"}),
+            "connect": ("connect", {"client", "protocol", "resume"}),
+            "open": ("open", {"client", "protocol"}),
             "watch": ("watch", set()),
         }
     else:
@@ -172,6 +172,8 @@ def _opening(number: int, shown: str, verb: str, rest: list[str], peer: Peer) ->
     end = rest.pop(0) if rest and "=" not in rest[0] else ""
     arguments, fields, settings = _values(rest)
     unknown = [*settings, *(set(fields) - known_fields)]
+    if "protocol" in fields and fields["protocol"] not in [Constant(protocol.value) for protocol in Protocol]:
+        raise ValueError(f"{shown}: protocol= is signed or v5")
     if arguments or unknown:
         raise ValueError(f"{shown}: {verb} takes a name and {', '.join(sorted(known_fields)) or 'nothing else'}")
     return Step(number, shown, known_verb, end=_end_name([end] if end else []), fields=fields)

@@ -59,7 +59,8 @@ class PlayingClient(Stage):
             await self._watch(name)
             return ()
         client_id = str(self.bindings.resolve(step.fields["client"])) if "client" in step.fields else name
-        end = await self._open_client(name, client_id)
+        form = str(self.bindings.resolve(step.fields["protocol"])) if "protocol" in step.fields else self.protocol.value
+        end = await self._open_client(name, client_id, Protocol(form))
         if step.verb == "open":
             return ()
         resume = self.bindings.resolve(step.fields["resume"]) if "resume" in step.fields else -1
@@ -76,11 +77,11 @@ class PlayingClient(Stage):
         self.add(name, reader)
         await self._peer.opener(self._peer.market_data_url, reader, OpenOptions(max_message_bytes=2**24))
 
-    async def _open_client(self, name: str, client_id: str) -> ClientEnd:
+    async def _open_client(self, name: str, client_id: str, protocol: Protocol) -> ClientEnd:
         if client_id not in self._peer.clients:
             raise Skipped(f"there is no key of client {client_id}; pass --client {client_id}=FILE")
         key = self._peer.clients[client_id]
-        end = ClientEnd(client_id, key, self._peer.server_key, self.protocol)
+        end = ClientEnd(client_id, key, self._peer.server_key, protocol)
         self.add(name, end)
         await self._peer.opener(self._peer.url, end, OpenOptions(max_message_bytes=2**24))
         return end
