@@ -24,6 +24,7 @@ from .client import (
 )
 from .client.metrics import (
     HistogramSnapshot,
+    Throttling,
 )
 from .client.outcomes import (
     Kind as OutcomeKind,
@@ -269,6 +270,7 @@ __all__ = [
     "StoreError",
     "Subscription",
     "Throttle",
+    "Throttling",
     "Time",
     "TimeInForce",
     "TradesDisabled",

@@ -248,6 +248,11 @@ class Client:
         return await self._questions.open_orders(timeout, wait)
 
     @property
+    def client_id(self) -> str:
+        """The client id at the exchange."""
+        return self._options.client_id
+
+    @property
     def orders(self) -> OrderTable:
         """Every open order, and the latest closed ones; kept up to date by events."""
         return self._account.orders
