@@ -7,6 +7,7 @@ from typing import Final
 from .machinery.runner import Measurement
 from .rows import (
     client_bare,
+    client_history,
     client_memory,
     client_orders,
     client_sqlite,
@@ -29,6 +30,7 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     memory,
     client_memory,
     client_sqlite,
+    client_history,
     client_bare,
     client_orders,
 )

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from .exceptions import ConfigurationError, InvalidKey
+from .exceptions import ConfigurationError, InvalidKey, PasswordRequired
 from .private_file import read_private, write_private, write_public
 
 __all__ = ["PrivateKey", "PublicKey"]
@@ -215,8 +215,9 @@ class PrivateKey:
         """Read a PEM private key from a file that only its owner can access.
 
         Raises:
+            PasswordRequired: the key is encrypted and *password* is ``None``.
             ConfigurationError: the file is missing or unreadable, its mode gives the group or other users access, the
-                password is missing or wrong, or it holds no RSA private key.
+                password is wrong, or it holds no RSA private key.
         """
         try:
             pem = read_private(path, what="private key")
@@ -250,8 +251,9 @@ class PrivateKey:
             key = serialization.load_pem_private_key(pem, secret, unsafe_skip_rsa_key_validation=trusted)
         except TypeError:
             # The library raises TypeError both for a missing password and for a password on a plain key.
-            needs = "is encrypted: pass password=" if secret is None else "is not encrypted: do not pass a password"
-            raise ConfigurationError(f"{source}: the key {needs}") from None
+            if secret is None:
+                raise PasswordRequired(f"{source}: the key is encrypted: pass password=") from None
+            raise ConfigurationError(f"{source}: the key is not encrypted: do not pass a password") from None
         except (ValueError, UnsupportedAlgorithm):
             hint = "wrong password, or not a PEM private key" if secret is not None else "not a PEM private key"
             raise ConfigurationError(f"{source}: {hint} (expected -----BEGIN PRIVATE KEY-----)") from None

@@ -72,7 +72,7 @@ def test_a_name_chooses_one_measurement_or_all_that_start_with_it() -> None:
 
     assert names("encode") == ["encode"]
     assert names("client-memory") == ["client-memory"]
-    assert names("client") == ["client-memory", "client-sqlite", "client-bare", "client-orders"]
+    assert names("client") == ["client-memory", "client-sqlite", "client-history", "client-bare", "client-orders"]
     assert names("journal", journal.MEASUREMENTS) == ["journal-orders", "journal-restart"]
     for unknown in ("nothing", "en", "encode-nothing", ""):
         with pytest.raises(ValueError, match=r"no benchmark .* decode, encode, receive"):

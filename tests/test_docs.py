@@ -15,17 +15,19 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 
 
+RUN_AS_A_WHOLE = frozenset(
+    ("README", "tutorial", "exchange", "client", "history", "instruments", "keys", "profiles", "quotes")
+)
+"""The pages whose blocks follow each other, as one program."""
+
+
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize(
     "page",
-    [
-        page
-        for page in PAGES
-        if blocks(page, "python") and page.stem in ("README", "tutorial", "exchange", "client", "instruments", "keys")
-    ],
+    [page for page in PAGES if blocks(page, "python") and page.stem in RUN_AS_A_WHOLE],
     ids=lambda page: f"{page.parent.name}-{page.stem}" if page.stem == "README" else page.stem,
 )
 def test_python_on_the_page_runs(page: Path, tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ LONG_FUNCTIONS: Final = {
     "cryptoproto/cli/license.py:acquire": "the options of a command are its parameters",
 }
 LARGE_CLASSES: Final = {
+    "cryptoproto/profiles/values.py:ProfileValues": "the keys of a profile",
     "cryptoproto/client/account/order.py:Order": "the fields that the protocol gives an order",
     "cryptoproto/client/event_stream.py:EventDelivery": "the hot path makes no call between queue and position",
 }

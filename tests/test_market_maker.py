@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import runpy
 from collections.abc import Callable
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +14,7 @@ import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "market_maker.py"))
-quotes_around: Callable[[Decimal], tuple[Decimal, Decimal] | None] = EXAMPLE["quotes_around"]
 make_market: Callable[..., Any] = EXAMPLE["make_market"]
-
-
-@pytest.mark.parametrize(
-    ("middle", "quotes"),
-    [
-        ("15000", ("14995", "15005")),
-        ("100.000000005", ("95.00", "105.01")),
-        ("100.123456785", ("95.12", "105.13")),
-        ("5.02", ("0.02", "10.02")),
-        ("5", None),
-        ("0.000000015", None),
-    ],
-)
-def test_quotes_are_whole_ticks(middle: str, quotes: tuple[str, str] | None) -> None:
-    expected = None if quotes is None else (Decimal(quotes[0]), Decimal(quotes[1]))
-    assert quotes_around(Decimal(middle)) == expected
 
 
 async def test_a_middle_with_nine_decimals(

@@ -1,6 +1,6 @@
 """A process that follows many orders with a client and prints what an event cost.
 
-``python -m benchmarks.machinery.client_consumer connection|memory|sqlite|growth URL DIRECTORY COUNT WARM_UP [uvloop]``
+``python -m benchmarks.machinery.client_consumer KIND URL DIRECTORY COUNT WARM_UP [uvloop]`` with a kind of ``_KINDS``
 prints one line of JSON.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -36,9 +37,9 @@ async def _memory(url: str, directory: Path, count: int, warm_up: int) -> dict[s
         return await _cost(client, client.events(), count, warm_up)
 
 
-async def _sqlite(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+async def _sqlite(url: str, directory: Path, count: int, warm_up: int, *, history: bool = False) -> dict[str, Any]:
     with TemporaryDirectory(prefix="cryptoproto-bench-") as folder:
-        store = cp.SqliteStore(Path(folder) / "client.db")
+        store = cp.SqliteStore(Path(folder) / "client.db", history=history)
         async with _client(url, directory, store) as client:
             return await _cost(client, client.events(), count, warm_up)
 
@@ -102,7 +103,13 @@ async def _start_and_take(link: cp.Connection | cp.Client, events: AsyncIterator
             break
 
 
-_KINDS = {"connection": _connection, "memory": _memory, "sqlite": _sqlite, "growth": _growth}
+_KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, Any]]]] = {
+    "connection": _connection,
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "history": partial(_sqlite, history=True),
+    "growth": _growth,
+}
 
 
 def main(kind: str, url: str, directory: str, count: str, warm_up: str, uvloop: str = "") -> None:

@@ -9,7 +9,7 @@ from .measure import Pair, in_turns
 from .processes import run_client
 from .samples import ORDER_EVENTS
 
-__all__ = ["CLIENT_CONSUMER", "growth", "turns_against_connection", "whole_orders"]
+__all__ = ["CLIENT_CONSUMER", "growth", "turns", "turns_against_connection", "whole_orders"]
 
 CLIENT_CONSUMER = "benchmarks.machinery.client_consumer"
 
@@ -18,14 +18,19 @@ _WARM_UP = 12_000
 
 
 def turns_against_connection(effort: Effort, kind: str) -> list[Pair]:
-    """CPU microseconds of an event with *kind* of client, and of a bare connection, in turns.
+    """CPU microseconds of an event with *kind* of client, and of a bare connection, in turns."""
+    return turns(effort, kind, "connection")
+
+
+def turns(effort: Effort, kind: str, other: str) -> list[Pair]:
+    """CPU microseconds of an event with *kind* of client, and with the *other* kind, in turns.
 
     The runs are short and many: each is a new process, and the machine's load changes from one to the next.
     """
     count = whole_orders(effort.scaled(_COUNT) // 4)
     return in_turns(
         partial(_cpu_us, effort, kind, count),
-        partial(_cpu_us, effort, "connection", count),
+        partial(_cpu_us, effort, other, count),
         effort.rounds * effort.repeated(4),
     )
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -13,11 +14,14 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line with the arguments of this process."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed when the process began
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the life of the process
     try:
         from .app import run
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
+        if error.name not in {"typer", "rich", "tomlkit"}:
             raise
-        sys.stderr.write("The command line needs two more packages: pip install 'cryptoproto[cli]'\n")
+        sys.stderr.write("The command line needs more packages: pip install 'cryptoproto[cli]'\n")
         sys.exit(1)
     sys.exit(run())

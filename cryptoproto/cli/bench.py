@@ -16,6 +16,7 @@ import orjson
 import typer
 from rich.progress import Progress
 
+from ..arguments import redacted
 from ..connection import Connection, connect
 from ..exceptions import ConfigurationError, InsufficientFundsError
 from ..keys import PrivateKey, PublicKey
@@ -23,8 +24,20 @@ from ..messages import InsufficientFunds, OrderPlaced, PlaceBuyIoCOrder, UserBal
 from ..transport import TransportKind
 from ..wire import Protocol
 from .exit_codes import ExitCode
-from .options import ClientId, Insecure, Json, KeyFile, ServerKeyFile, TakeOver, TransportName, Url, connecting, run
-from .output import console, print_json, table
+from .options import (
+    ClientId,
+    Insecure,
+    Json,
+    KeyFile,
+    ProfileName,
+    ServerKeyFile,
+    TakeOver,
+    TransportOverride,
+    Url,
+    connecting,
+    run,
+)
+from .output import console, note, print_json, table
 
 __all__ = ["bench"]
 
@@ -33,27 +46,34 @@ _IN_FLIGHT = 100
 
 def bench(
     count: Annotated[int, typer.Option(min=1, help="How many measurements of each kind to make.")] = 1000,
-    url: Url = "",
-    client_id: ClientId = "bench",
-    key: KeyFile = Path("bench.pem"),
-    server_key: ServerKeyFile = Path("exchange.pub"),
+    url: Url = None,
+    client_id: ClientId = None,
+    key: KeyFile = None,
+    server_key: ServerKeyFile = None,
+    profile: ProfileName = None,
     pair: Annotated[str, typer.Option(help="Trade pair of the orders.")] = "BTC_USD",
-    transport: TransportName = "auto",
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
     json: Json = False,
 ) -> None:
     """Measure latencies: request round trips, and orders until they are acknowledged.
 
-    Without --url, a local exchange is started in another process. With --url, the orders are real: immediate-or-cancel
-    buy orders of 0.00000001 at a price of 1.
+    Without --url and --profile, a local exchange is started in another process. With one of them, the orders are real:
+    immediate-or-cancel buy orders of 0.00000001 at a price of 1. Without --profile, the client id is bench and the key
+    files are bench.pem and exchange.pub, unless other options say otherwise.
 
     Example: [bold]cryptoproto bench --count 5000[/]
     """
+    if not profile:
+        client_id, key, server_key = client_id or "bench", key or Path("bench.pem"), server_key or Path("exchange.pub")
+    where = redacted(url) if url else f"the exchange of profile {profile}" if profile else None
+    if where and not json:
+        note(f"Measuring at {where}: the orders are real.")
 
     async def main() -> int:
         rows: list[dict[str, object]] = []
-        with Progress(console=console, transient=True, disable=json) as progress:
+        with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
             task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
             for protocol in Protocol:
                 link = (
@@ -62,12 +82,13 @@ def bench(
                         client_id,
                         key,
                         server_key,
+                        profile=profile,
                         protocol=protocol.value,
                         transport=transport,
                         insecure=insecure,
                         take_over=take_over,
                     )
-                    if url
+                    if url or profile
                     else None
                 )
                 async with _link(link, protocol, transport) as connection:
@@ -101,7 +122,7 @@ def _row(what: str, seconds: Sequence[float]) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def _link(link: connect | None, protocol: Protocol, transport: TransportKind) -> AsyncIterator[Connection]:
+async def _link(link: connect | None, protocol: Protocol, transport: TransportKind | None) -> AsyncIterator[Connection]:
     if link is not None:
         async with link as connection:
             yield connection
@@ -133,7 +154,7 @@ async def _link(link: connect | None, protocol: Protocol, transport: TransportKi
                 private_key=key,
                 server_key=PublicKey.load(announced["public_key"]),
                 protocol=protocol,
-                transport=transport,
+                transport=transport or "auto",
             ) as connection:
                 yield connection
         finally:

@@ -9,24 +9,33 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from ..exceptions import ConnectionClosed, OpenTimeout, RequestTimeout
-from ..market_data import MarketData, OrderBook
+from ..arguments import redacted
+from ..exceptions import RequestTimeout
+from ..market_data import FeedState, MarketData, OrderBook, feed_arguments
 from ..messages import OrderBookAgg, plain
 from .exit_codes import ExitCode
-from .options import Insecure, Json, Timeout, TransportName, check_address, run
+from .options import Insecure, Json, ProfileName, Timeout, TransportOverride, address_of, resolved, run
 from .output import console, print_json, table
 
 __all__ = ["book"]
+
+_DEFAULT_URL = "ws://127.0.0.1:8401"
 
 
 def book(
     pair: Annotated[str, typer.Argument(help="Trade pair, like BTC_USD.")],
     url: Annotated[
-        str, typer.Option("--url", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Address of the market data.")
-    ] = "ws://127.0.0.1:8401",
+        str | None,
+        typer.Option(
+            "--url",
+            envvar="CRYPTOPROTO_MARKET_DATA_URL",
+            help=f"Address of the market data; {_DEFAULT_URL} if no profile says otherwise.",
+        ),
+    ] = None,
+    profile: ProfileName = None,
     levels: Annotated[int, typer.Option(min=1, help="How many price levels of each side to show.")] = 10,
     once: Annotated[bool, typer.Option("--once", help="Show the book as it is now and exit.")] = False,
-    transport: TransportName = "auto",
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     timeout: Timeout = 10.0,
     json: Json = False,
@@ -37,11 +46,14 @@ def book(
 
     Example: [bold]cryptoproto book BTC_USD --url ws://127.0.0.1:8401 --once[/]
     """
-    check_address(url, insecure=insecure)
+    settings = resolved(profile, market_data_url=url, transport=transport, insecure=insecure or None)
+    if not profile and settings.missing("market_data_url"):
+        settings = resolved(None, market_data_url=_DEFAULT_URL, transport=transport, insecure=insecure or None)
+    address = address_of(settings, "market_data_url")
 
     async def main() -> int:
-        async with MarketData(url, transport=transport, insecure=insecure) as feed:
-            shown = await _first(feed, pair, url, timeout)
+        async with MarketData(**feed_arguments(settings, open_timeout=timeout)) as feed:
+            shown = await _first(feed, pair, address, timeout)
             if once or json:
                 _show(shown, levels, json)
             if not once:
@@ -52,21 +64,23 @@ def book(
 
 
 async def _first(feed: MarketData, pair: str, url: str, timeout: float) -> OrderBook:
-    """The book of *pair* once it has arrived; an error names the pairs that there are."""
+    """The book of *pair* once it has arrived; an error names the pairs that there are.
+
+    The first attempt to connect has to succeed, as for every other command.
+    """
+    async for change in feed.states():
+        if change.error is not None:
+            raise change.error
+        if change.state is FeedState.LIVE:
+            break
     try:
         return await feed.wait_book(pair, timeout=timeout)
     except RequestTimeout:
         others = sorted(name for name, book in feed.books.items() if not book.is_stale)
         if others:
             raise RequestTimeout(
-                f"no book of {pair} came from {url} within {timeout:g} s; there are books of {', '.join(others)}"
-            ) from None
-        if not feed.is_connected:
-            last = feed.state.error
-            if isinstance(last, ConnectionClosed) and last.reason:
-                raise ConnectionClosed(last.code, last.reason) from None
-            raise OpenTimeout(
-                f"{url} sent no market data within {timeout:g} s; is it the market data address of the exchange?"
+                f"no book of {pair} came from {redacted(url)} within {timeout:g} s; "
+                f"there are books of {', '.join(others)}"
             ) from None
         raise
 

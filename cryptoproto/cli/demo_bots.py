@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import time
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
+from ..client import Client, State
 from ..connection import Connection, Event, connect
-from ..exceptions import ConnectionClosed, HandshakeError
+from ..exceptions import ConnectionClosed, HandshakeError, RequestError
 from ..exchange import Exchange
+from ..instruments import Instrument
 from ..keys import PrivateKey
 from ..messages import (
-    CancelAllOrders,
-    Message,
     OrderPlaced,
     OwnTrade,
     PlaceBuyFoKOrder,
@@ -24,16 +26,17 @@ from ..messages import (
     PlaceBuyLimitOrder,
     PlaceSellFoKOrder,
     PlaceSellIoCOrder,
-    PlaceSellLimitOrder,
     SetBalance,
     UserBalanceRequest,
 )
+from ..quotes import Quotes
 from ..transport import TransportKind
 from ..wire import Protocol
 
 __all__ = ["Bot", "MarketMaker", "Taker"]
 
 PAIR = "BTC_USD"
+_INSTRUMENT = Instrument(PAIR, tick_size=1, lot_size="0.01")
 
 
 class Bot(ABC):
@@ -61,62 +64,23 @@ class Bot(ABC):
         self.last_trades: deque[OwnTrade] = deque(maxlen=6)
         self._random = random.Random(seed)  # noqa: S311 - prices, not secrets
         self._pending: dict[int, float] = {}
-        self._next_order = seed * 1_000_000
         self._stopping = False
         self._idle = asyncio.Event()
         self._progress = asyncio.Event()
 
+    @abstractmethod
     async def run(self, exchange: Exchange, transport: TransportKind, protocol: Protocol) -> None:
-        """Trade until cancelled. When the link is lost, connect again and resume after the last transaction."""
-        while True:
-            try:
-                async with connect(
-                    exchange.url,
-                    client_id=self.name,
-                    private_key=self.key,
-                    server_key=exchange.public_key,
-                    resume_from=self.ids[-1] if self.ids else 0,
-                    transport=transport,
-                    protocol=protocol,
-                ) as connection:
-                    self.connections += 1
-                    await self._live(connection)
-            except* (ConnectionClosed, HandshakeError):  # the exchange may go away during a handshake, too
-                await asyncio.sleep(0.1)
+        """Trade until cancelled, and resume after a lost connection."""
 
-    async def _live(self, connection: Connection) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._trade_on(connection))
-            async for event in connection:
-                self._on_event(event)
-
-    async def _trade_on(self, connection: Connection) -> None:
+    async def trade(self, move: Callable[[], Awaitable[None]], ask: Callable[[], Awaitable[object]]) -> None:
+        """Make a move and time a request, again and again until trading is stopped."""
         while not self._stopping:
-            await self.act(connection)
+            await move()
             started = time.perf_counter()
-            await connection.request(UserBalanceRequest())
+            await ask()
             self.round_trips.append(time.perf_counter() - started)
             await asyncio.sleep(self._random.uniform(0.02, 0.08))
         self._idle.set()
-
-    @abstractmethod
-    async def act(self, connection: Connection) -> None:
-        """Make one move: send the orders of this bot."""
-
-    async def place(self, connection: Connection, kind: type[Message], amount: Decimal, price: Decimal) -> None:
-        """Send one order."""
-        self._next_order += 1
-        self._pending[self._next_order] = time.perf_counter()
-        self.sent += 1
-        fields = {
-            "@type": kind.__name__,
-            "trade_pair": PAIR,
-            "amount": amount,
-            "price": price,
-            "client_order_id": self._next_order,
-            "ttl": 0,
-        }
-        await connection.send(fields)
 
     async def stop_trading(self) -> None:
         """Send nothing more but keep listening; returns when the exchange has processed everything that was sent."""
@@ -155,25 +119,96 @@ class MarketMaker(Bot):
         self._middle = Decimal(15000)
         self._spread = spread
 
-    async def act(self, connection: Connection) -> None:
-        """Cancel all quotes and place new ones."""
+    async def run(self, exchange: Exchange, transport: TransportKind, protocol: Protocol) -> None:
+        """Quote until cancelled. The client reconnects by itself, and the quotes are repaired."""
+        async with (
+            Client(
+                exchange.url,
+                client_id=self.name,
+                private_key=self.key,
+                server_key=exchange.public_key,
+                transport=transport,
+                protocol=protocol,
+                on_event=self._on_event,
+            ) as client,
+            Quotes(client, PAIR, instrument=_INSTRUMENT, cancel_on_exit=False) as quotes,
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(self._count_connections(client))
+            await self.trade(lambda: self._requote(quotes), lambda: self._ask(client))
+
+    async def _requote(self, quotes: Quotes) -> None:
+        """Move the ladder to where the price is."""
         self._middle += Decimal(self._random.randint(-300, 300)) / 100
-        await connection.send(CancelAllOrders())
-        for level in range(1, 4):
-            offset = self._spread * level
-            amount = Decimal(self._random.randint(1, 50)) / 100
-            await self.place(connection, PlaceBuyLimitOrder, amount, self._middle - offset)
-            await self.place(connection, PlaceSellLimitOrder, amount, self._middle + offset)
+        offsets = [self._spread * level for level in range(1, 4)]
+        update = await quotes.update(
+            bids=[(self._middle - offset, "0.25") for offset in offsets],
+            asks=[(self._middle + offset, "0.25") for offset in offsets],
+        )
+        self.sent += len(update.placed)
+        self.latencies += [
+            (order.acknowledged_ns - order.created_ns) / 1e9
+            for order in update.placed
+            if order.acknowledged_ns is not None
+        ]
+
+    async def _ask(self, client: Client) -> None:
+        with contextlib.suppress(ConnectionClosed, RequestError):  # while the exchange restarts
+            await client.balances()
+
+    async def _count_connections(self, client: Client) -> None:
+        async for change in client.states():
+            self.connections += change.state is State.LIVE
 
 
 class Taker(Bot):
-    """Takes liquidity, with every kind of order."""
+    """Takes liquidity, with every kind of order, on connections of which it opens each itself."""
 
     _KINDS = (PlaceBuyIoCOrder, PlaceSellIoCOrder, PlaceBuyFoKOrder, PlaceSellFoKOrder, PlaceBuyLimitOrder)
 
-    async def act(self, connection: Connection) -> None:
+    def __init__(self, name: str, seed: int) -> None:
+        super().__init__(name, seed)
+        self._next_order = seed * 1_000_000
+
+    async def run(self, exchange: Exchange, transport: TransportKind, protocol: Protocol) -> None:
+        """Trade until cancelled. When the link is lost, connect again and resume after the last transaction."""
+        while True:
+            try:
+                async with connect(
+                    exchange.url,
+                    client_id=self.name,
+                    private_key=self.key,
+                    server_key=exchange.public_key,
+                    resume_from=self.ids[-1] if self.ids else 0,
+                    transport=transport,
+                    protocol=protocol,
+                ) as connection:
+                    self.connections += 1
+                    await self._live(connection)
+            except* (ConnectionClosed, HandshakeError):  # the exchange may go away during a handshake, too
+                await asyncio.sleep(0.1)
+
+    async def _live(self, connection: Connection) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                self.trade(lambda: self._take(connection), lambda: connection.request(UserBalanceRequest()))
+            )
+            async for event in connection:
+                self._on_event(event)
+
+    async def _take(self, connection: Connection) -> None:
         """Send one order that crosses the spread."""
         kind = self._random.choice(self._KINDS)
-        buys = "Buy" in kind.__name__
-        amount = Decimal(self._random.randint(1, 40)) / 100
-        await self.place(connection, kind, amount, Decimal(15200 if buys else 14800))
+        self._next_order += 1
+        self._pending[self._next_order] = time.perf_counter()
+        self.sent += 1
+        await connection.send(
+            {
+                "@type": kind.__name__,
+                "trade_pair": PAIR,
+                "amount": Decimal(self._random.randint(1, 40)) / 100,
+                "price": Decimal(15200 if "Buy" in kind.__name__ else 14800),
+                "client_order_id": self._next_order,
+                "ttl": 0,
+            }
+        )

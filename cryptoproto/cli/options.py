@@ -10,39 +10,46 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import typer
 
-from ..arguments import check_url
+from ..arguments import check_url, redacted
 from ..connection import connect
-from ..exceptions import ConfigurationError
-from ..keys import PrivateKey, PublicKey
+from ..exceptions import ConfigurationError, PasswordRequired
+from ..keys import PrivateKey
+from ..profiles import VARIABLES, Profile, joined
 from ..transport import TransportKind
-from ..wire import Protocol
 from .exit_codes import ExitCode
+from .prompts import ask_secret
 
 __all__ = [
     "ClientId",
     "Insecure",
     "Json",
     "KeyFile",
+    "ProfileName",
     "ProtocolName",
     "ServerKeyFile",
     "TakeOver",
     "Timeout",
     "TransportName",
+    "TransportOverride",
     "Url",
+    "address_of",
     "check_address",
     "connecting",
+    "load_private_key",
+    "private_key",
+    "resolved",
     "run",
 ]
 
 Url: TypeAlias = Annotated[
-    str,
+    str | None,
     typer.Option("--url", envvar="CRYPTOPROTO_URL", help="Address of the exchange: wss://host, or ws:// on loopback."),
 ]
 ClientId: TypeAlias = Annotated[
-    str, typer.Option("--client-id", envvar="CRYPTOPROTO_CLIENT_ID", help="Your client id at the exchange.")
+    str | None, typer.Option("--client-id", envvar="CRYPTOPROTO_CLIENT_ID", help="Your client id at the exchange.")
 ]
 KeyFile: TypeAlias = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--key",
         envvar="CRYPTOPROTO_KEY",
@@ -50,53 +57,111 @@ KeyFile: TypeAlias = Annotated[
     ),
 ]
 ServerKeyFile: TypeAlias = Annotated[
-    Path, typer.Option("--server-key", envvar="CRYPTOPROTO_SERVER_KEY", help="The public key of the exchange (PEM).")
+    Path | None,
+    typer.Option("--server-key", envvar="CRYPTOPROTO_SERVER_KEY", help="The public key of the exchange (PEM)."),
 ]
 ProtocolName: TypeAlias = Annotated[
-    Literal["signed", "v5"],
-    typer.Option("--protocol", envvar="CRYPTOPROTO_PROTOCOL", help="Which form of the protocol the exchange speaks."),
+    Literal["signed", "v5"] | None,
+    typer.Option("--protocol", envvar="CRYPTOPROTO_PROTOCOL", help="What the exchange speaks; signed by default."),
 ]
 TransportName: TypeAlias = Annotated[
-    Literal["auto", "websockets", "picows"], typer.Option("--transport", help="Which WebSocket library to use.")
+    Literal["auto", "websockets", "picows"],
+    typer.Option("--transport", metavar="<library>", help="WebSocket library to use: auto, websockets or picows."),
+]
+TransportOverride: TypeAlias = Annotated[
+    Literal["auto", "websockets", "picows"] | None,
+    typer.Option("--transport", metavar="<library>", help="WebSocket library: auto (default), websockets or picows."),
+]
+ProfileName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", envvar="CRYPTOPROTO_PROFILE", help="Use the settings of this profile; other options count more."
+    ),
 ]
 Insecure: TypeAlias = Annotated[bool, typer.Option("--insecure", help="Allow ws:// to other machines.")]
 TakeOver: TypeAlias = Annotated[
     bool,
     typer.Option("--take-over", help="Connect even if another process here uses the client id; its connection ends."),
 ]
-Timeout: TypeAlias = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait for an answer.")]
+Timeout: TypeAlias = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="<seconds>", help="How long to wait for an answer.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def connecting(
-    url: str,
-    client_id: str,
-    key: Path,
-    server_key: Path,
+    url: str | None,
+    client_id: str | None,
+    key: Path | None,
+    server_key: Path | None,
     *,
-    protocol: str = "signed",
-    transport: TransportKind = "auto",
+    profile: str | None = None,
+    protocol: Literal["signed", "v5"] | None = None,
+    transport: TransportKind | None = None,
     insecure: bool = False,
     take_over: bool = False,
     resume_from: int = -1,
 ) -> connect:
-    """A connection with these options, to be opened by ``async with``.
+    """A connection with these options over those of the profile, to be opened by ``async with``.
 
     It is refused if the client id is in use on this machine, unless *take_over*: the exchange would close the other
     connection, and a command must not end a bot by accident.
     """
-    check_address(url, insecure=insecure)
-    return connect(
-        url,
+    settings = resolved(
+        profile,
+        url=url,
         client_id=client_id,
-        private_key=_load(key),
-        server_key=PublicKey.load(server_key),
-        protocol=Protocol(protocol),
+        key=key,
+        server_key=server_key,
+        protocol=protocol,
         transport=transport,
-        insecure=insecure,
-        resume_from=resume_from,
-        exclusive=not take_over,
+        insecure=insecure or None,
     )
+    address = address_of(settings, "url", "client_id", "key", "server_key")
+    _check_server_key(settings.values["server_key"])
+    return connect(
+        **settings.connect_arguments(
+            url=address, private_key=private_key(settings), resume_from=resume_from, exclusive=not take_over
+        )
+    )
+
+
+def resolved(profile: str | None, **options: object) -> Profile:
+    """The profile of that name, or what the environment says, with the *options* that are not None over it.
+
+    Raises:
+        ConfigurationError: a file, a variable or an option cannot be used.
+    """
+    given: Any = {key: str(value) if isinstance(value, Path) else value for key, value in options.items() if value}
+    return Profile.load(profile, **given) if profile else Profile.from_env(**given)
+
+
+def address_of(settings: Profile, key: Literal["url", "market_data_url"], *others: str) -> str:
+    """An address in the settings, once it is clear that nothing is missing.
+
+    Raises:
+        ConfigurationError: it or one of the *others* is missing, or it cannot be used; the error names the options.
+    """
+    missing = settings.missing(key, *others)
+    if missing:
+        options = ["--url" if each == key else "--" + each.replace("_", "-") for each in missing]
+        place = f"[profiles.{settings.name}] of {settings.path}" if settings.name else "a profile, and pass --profile"
+        raise ConfigurationError(
+            f"no {joined(options)}: pass {'it' if len(missing) == 1 else 'them'}, "
+            f"set {joined([VARIABLES[each] for each in missing])}, or write {joined(missing)} in {place}"
+        )
+    address = settings.address(key, insecure=True)
+    check_address(address, insecure=settings.values.get("insecure", False))
+    return address
+
+
+def private_key(settings: Profile) -> PrivateKey:
+    """The private key of a profile; asks for the password if nothing else gives it."""
+    try:
+        return settings.private_key()
+    except PasswordRequired:
+        path = settings.values["key"]
+    return PrivateKey.load(path, ask_secret(f"Password of {path}"))
 
 
 def check_address(url: str, *, insecure: bool) -> None:
@@ -110,27 +175,50 @@ def check_address(url: str, *, insecure: bool) -> None:
         check_url(url, insecure=insecure)
     except ConfigurationError:
         raise ConfigurationError(
-            f"{url} is not encrypted by TLS and is not on this machine; use wss://, "
+            f"{redacted(url)} is not encrypted by TLS and is not on this machine; use wss://, "
             f"or pass --insecure if you trust the network"
         ) from None
 
 
-def _load(path: Path) -> PrivateKey:
+def load_private_key(path: Path) -> PrivateKey:
+    """The private key in *path*; if it is encrypted, its password is asked for.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
     try:
         return PrivateKey.load(path)
-    except ConfigurationError as error:
-        if "is encrypted" not in str(error):
-            raise
-    return PrivateKey.load(path, typer.prompt(f"Password of {path}", hide_input=True, err=True))
+    except PasswordRequired:
+        pass
+    return PrivateKey.load(path, ask_secret(f"Password of {path}"))
+
+
+def _check_server_key(path: str) -> None:
+    """Say where the file comes from if it is missing: unlike other keys, it is not made by its user."""
+    if not Path(path).exists():
+        raise ConfigurationError(
+            f"{path}: no such file; it is the public key of the exchange, which its operator gives to clients "
+            f"(`cryptoproto exchange` writes exchange.pub)"
+        )
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error that nothing awaits, except a link that its peer ended during the TLS handshake.
+
+    aiofastnet, on which picows runs, reports such links with a class in place of an exception, and logging fails on it.
+    """
+    if not isinstance(context.get("exception"), type):
+        loop.default_exception_handler(context)
 
 
 def run(main: Coroutine[Any, Any, int]) -> None:
     """Run a command's coroutine and exit with the code that it returns. SIGTERM ends it as Ctrl-C does."""
 
     async def interruptible() -> int:
-        task = asyncio.current_task()
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop.set_exception_handler(_on_loop_error)
         if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
         return await main
 
     try:

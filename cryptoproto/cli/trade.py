@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 import typer
 
 from ..connection import Connection, Event, connect
-from ..exceptions import ConnectionClosed, InsufficientFundsError, OrderRejected, OutcomeUnknown, ProtocolError
+from ..exceptions import (
+    ConfigurationError,
+    ConnectionClosed,
+    InsufficientFundsError,
+    OrderRejected,
+    OutcomeUnknown,
+    ProtocolError,
+)
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -19,7 +26,9 @@ from ..messages import (
     OrderCancelled,
     OrderNotFound,
     OrderPlaced,
+    PlaceBuyLimitOrder,
     PlaceOrder,
+    PlaceSellLimitOrder,
     Side,
     TimeInForce,
     Unknown,
@@ -36,16 +45,17 @@ from .options import (
     Insecure,
     Json,
     KeyFile,
+    ProfileName,
     ProtocolName,
     ServerKeyFile,
     TakeOver,
     Timeout,
-    TransportName,
+    TransportOverride,
     Url,
     connecting,
     run,
 )
-from .output import console, note, print_event, print_json, short, table
+from .output import console, note, print_event, print_json, short, show, table
 
 __all__ = ["order", "request", "tail"]
 
@@ -62,16 +72,17 @@ def _show(event: Event, json: bool) -> None:
 
 
 def tail(
-    url: Url,
-    client_id: ClientId,
-    key: KeyFile,
-    server_key: ServerKeyFile,
+    url: Url = None,
+    client_id: ClientId = None,
+    key: KeyFile = None,
+    server_key: ServerKeyFile = None,
+    profile: ProfileName = None,
     resume_from: Annotated[
         int, typer.Option(min=-1, help="Show the events after this transaction id: 0 = all, -1 = only new ones.")
     ] = 0,
     count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Stop after so many events.")] = None,
-    protocol: ProtocolName = "signed",
-    transport: TransportName = "auto",
+    protocol: ProtocolName = None,
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
     json: Json = False,
@@ -90,6 +101,7 @@ def tail(
             client_id,
             key,
             server_key,
+            profile=profile,
             protocol=protocol,
             transport=transport,
             insecure=insecure,
@@ -115,10 +127,11 @@ def _place_command(side: str) -> None:
         pair: Annotated[str, typer.Argument(help="Trade pair, like BTC_USD.")],
         amount: Annotated[str, typer.Argument(help="How much of the first currency to trade.")],
         price: Annotated[str, typer.Argument(help="The limit price, in the second currency.")],
-        url: Url,
-        client_id: ClientId,
-        key: KeyFile,
-        server_key: ServerKeyFile,
+        url: Url = None,
+        client_id: ClientId = None,
+        key: KeyFile = None,
+        server_key: ServerKeyFile = None,
+        profile: ProfileName = None,
         time_in_force: Annotated[
             Literal["gtc", "fok", "ioc"],
             typer.Option(help="gtc: rest in the book; fok: fill all or nothing; ioc: fill what is possible at once."),
@@ -127,8 +140,8 @@ def _place_command(side: str) -> None:
         client_order_id: Annotated[
             int | None, typer.Option(help="Your own number for the order; made from the clock by default.")
         ] = None,
-        protocol: ProtocolName = "signed",
-        transport: TransportName = "auto",
+        protocol: ProtocolName = None,
+        transport: TransportOverride = None,
         insecure: Insecure = False,
         take_over: TakeOver = False,
         timeout: Timeout = 10.0,
@@ -148,6 +161,7 @@ def _place_command(side: str) -> None:
             client_id,
             key,
             server_key,
+            profile=profile,
             protocol=protocol,
             transport=transport,
             insecure=insecure,
@@ -179,20 +193,32 @@ async def _place(link: connect, message: PlaceOrder, timeout: float, json: bool)
     if isinstance(outcome, InsufficientFunds):
         raise InsufficientFundsError(outcome.currency, outcome.order_id)
     if isinstance(outcome, OrderPlaced) and not json:
-        done = "filled at once" if outcome.closed_inline else f"{short(outcome.amount)} left to be filled"
-        note(f"[green]accepted[/] as order {outcome.order_id}, {done}")
+        rests = isinstance(message, PlaceBuyLimitOrder | PlaceSellLimitOrder)
+        note(f"[green]accepted[/] as order {outcome.order_id}, {_done(outcome, rests=rests)}")
     return ExitCode.SUCCESS
+
+
+def _done(placed: OrderPlaced, *, rests: bool) -> str:
+    """What has been done of an order, and what becomes of the rest."""
+    if placed.closed_inline:
+        return "filled at once"
+    left = short(placed.amount)
+    if rests:
+        return f"{left} left to be filled"
+    filled = placed.initial_amount - placed.amount
+    return f"{short(filled)} filled, {left} cancelled" if filled else "nothing filled: it is cancelled"
 
 
 @order.command("cancel")
 def cancel(
     order_id: Annotated[int, typer.Argument(help="The order id that the exchange has given it.")],
-    url: Url,
-    client_id: ClientId,
-    key: KeyFile,
-    server_key: ServerKeyFile,
-    protocol: ProtocolName = "signed",
-    transport: TransportName = "auto",
+    url: Url = None,
+    client_id: ClientId = None,
+    key: KeyFile = None,
+    server_key: ServerKeyFile = None,
+    profile: ProfileName = None,
+    protocol: ProtocolName = None,
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
     timeout: Timeout = 10.0,
@@ -212,6 +238,7 @@ def cancel(
             client_id,
             key,
             server_key,
+            profile=profile,
             protocol=protocol,
             transport=transport,
             insecure=insecure,
@@ -227,12 +254,13 @@ def cancel(
 
 @order.command("cancel-all")
 def cancel_all(
-    url: Url,
-    client_id: ClientId,
-    key: KeyFile,
-    server_key: ServerKeyFile,
-    protocol: ProtocolName = "signed",
-    transport: TransportName = "auto",
+    url: Url = None,
+    client_id: ClientId = None,
+    key: KeyFile = None,
+    server_key: ServerKeyFile = None,
+    profile: ProfileName = None,
+    protocol: ProtocolName = None,
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
     timeout: Timeout = 10.0,
@@ -249,6 +277,7 @@ def cancel_all(
             client_id,
             key,
             server_key,
+            profile=profile,
             protocol=protocol,
             transport=transport,
             insecure=insecure,
@@ -297,12 +326,13 @@ async def _send_and_wait(
 
 def request(
     what: Annotated[str, typer.Argument(help="balances, orders, or the @type of another request.")],
-    url: Url,
-    client_id: ClientId,
-    key: KeyFile,
-    server_key: ServerKeyFile,
-    protocol: ProtocolName = "signed",
-    transport: TransportName = "auto",
+    url: Url = None,
+    client_id: ClientId = None,
+    key: KeyFile = None,
+    server_key: ServerKeyFile = None,
+    profile: ProfileName = None,
+    protocol: ProtocolName = None,
+    transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
     timeout: Timeout = 10.0,
@@ -313,6 +343,10 @@ def request(
     Example: [bold]cryptoproto request balances[/] (CRYPTOPROTO_* describes the connection)
     """
     name = {"balances": UserBalanceRequest.__name__, "orders": UserOrdersRequest.__name__}.get(what, what)
+    if not name[:1].isupper():
+        raise ConfigurationError(
+            f"{what!r} is not a request: ask for balances, orders, or a @type such as {UserBalanceRequest.__name__}"
+        )
 
     async def main() -> int:
         async with connecting(
@@ -320,6 +354,7 @@ def request(
             client_id,
             key,
             server_key,
+            profile=profile,
             protocol=protocol,
             transport=transport,
             insecure=insecure,
@@ -340,7 +375,7 @@ def _show_response(response: Message | Unknown) -> None:
         shown = table("Balances", "currency", "available", "on hold", right=("available", "on hold"))
         for currency, balance in sorted(response.balances.items()):
             shown.add_row(currency, plain(balance.available), plain(balance.on_hold))
-        console.print(shown)
+        show(shown)
     elif isinstance(response, UserOrdersResponse):
         columns = ("pair", "side", "order", "client order id", "amount left", "price")
         shown = table("Open orders", *columns, right=columns[2:])
@@ -351,6 +386,6 @@ def _show_response(response: Message | Unknown) -> None:
                         pair, side, str(entry.order_id), str(entry.client_order_id or ""), plain(entry.amount),
                         plain(entry.price),
                     )  # fmt: skip
-        console.print(shown)
+        show(shown)
     else:
         console.print_json(data=response.payload)

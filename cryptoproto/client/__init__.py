@@ -6,13 +6,17 @@ from .account import BalanceDifference, Order, OrderDifference, OrderStatus, Ord
 from .client import Client
 from .event_stream import EventStream
 from .metrics import MetricsSnapshot
+from .overrides import ClientCall, ClientOverrides, client_arguments
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
+from .trading import TradingClient
 
 __all__ = [
     "BalanceDifference",
     "Client",
+    "ClientCall",
+    "ClientOverrides",
     "EventStream",
     "MemoryStore",
     "MetricsSnapshot",
@@ -27,4 +31,6 @@ __all__ = [
     "State",
     "StateChange",
     "Store",
+    "TradingClient",
+    "client_arguments",
 ]

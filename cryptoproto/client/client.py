@@ -11,18 +11,23 @@ from typing import Literal, Self, Unpack
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import ConfigurationError, CryptoprotoError
+from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable
+from .cancel_on_exit import CancelOnExit
 from .event_stream import EventDelivery, EventStream
+from .gauges import gauges
 from .link import Link
 from .metrics import Metrics, MetricsSnapshot
 from .order_calls import OrderCalls
 from .order_checks import OrderChecks
 from .order_entry import OrderEntry
+from .overrides import FromProfile
 from .questions import Questions
 from .reconnector import Reconnector
+from .replace import Replacer
 from .reports import Reports, ReportStream
 from .states import StateChange
 from .store import Store, open_store
@@ -30,7 +35,7 @@ from .store import Store, open_store
 __all__ = ["Client"]
 
 
-class Client:
+class Client(FromProfile):
     """A client that stays connected for as long as the bot runs.
 
     ::
@@ -54,6 +59,7 @@ class Client:
             pair, which is read anew for each order. Orders for other pairs are not checked;
             ``OrderLimits(pairs=...)`` refuses them.
         limits: pre-trade limits.
+        cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -70,6 +76,7 @@ class Client:
         backoff: Backoff | None = None,
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)
@@ -81,6 +88,7 @@ class Client:
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
         self._calls = OrderCalls(self._link, self._account.orders, self._order_entry, resend=resend == "once")
+        self._replacer = Replacer(self._link, self._account.orders, self._order_entry, self._calls, self._checks)
         self._questions = Questions(self._link, self._account, self._metrics, self._options.request_timeout)
         self._events = EventDelivery(
             self._link,
@@ -93,6 +101,9 @@ class Client:
         )
         self._reconnector = Reconnector(
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
+        )
+        self._cancel_on_exit = CancelOnExit(
+            self._account.orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
         )
 
     # Start and end
@@ -128,11 +139,21 @@ class Client:
 
         Calls that wait for an outcome end with ClientClosed or OutcomeUnknown. The next client takes up what is in the
         outbox of a :class:`~cryptoproto.SqliteStore`.
+
+        With ``cancel_on_exit=True`` no more orders are sent, and all open ones are cancelled first, also those of
+        earlier processes with this client id. If there is no connection, the client tries to get one within *timeout*.
+        What could not be cancelled is logged as a warning and in :attr:`left_open`; it raises nothing.
         """
-        await self._reconnector.close(timeout)
-        self._order_entry.close()
-        self._events.end()
-        self._store.close()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        try:
+            await self._cancel_on_exit.cancel(timeout)
+        finally:
+            await self._reconnector.close(max(deadline - loop.time(), 0.0))
+            self._order_entry.close()
+            self._events.end()
+            self._cancel_on_exit.finish()
+            self._store.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -198,6 +219,49 @@ class Client:
                 await self._order_entry.submit(submission, wait=wait)
         return order
 
+    async def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; returns the new order once it is accepted.
+
+        This takes two round trips: the new order is sent when the exchange has cancelled the old one, so the two are
+        never both open. Cancelling stops the wait; what was not sent is not sent any more.
+
+        Args:
+            order: an open order of this client.
+            price: the new limit; the old one by default.
+            amount: of the new order, without what the old one has filled (FIX would include it). By default exactly
+                what was left when the old order was cancelled; with *pipelined*, what is left now.
+            ttl: as for :meth:`place`, counted from now; that of the old order by default.
+            client_order_id: of the new order. Generated by default.
+            timeout: seconds for both together, as for :meth:`place`.
+            wait: as for :meth:`place`.
+            pipelined: send both at once, in one round trip. **The risk:** if the old order is filled before it can be
+                cancelled, the new one is placed nevertheless and returned, and you may trade more than you wanted.
+
+        Raises:
+            OrderInvalid: the new order can never be valid, or the old one is not of this client; nothing was sent.
+            OrderFilled, OrderNotOpen: the old order was filled, or had ended otherwise; nothing was placed.
+            ReplaceIncomplete: the old order is cancelled, and the new one was not accepted, or is not known to be;
+                ``__cause__`` says why.
+            OutcomeUnknown: whether the old order was cancelled is not known yet, and nothing was placed; with
+                *pipelined*, it may have been placed.
+            RequestNotSent, ServerError, OrderRejected: nothing was cancelled or placed.
+        """
+        return await self._replacer.replace(
+            order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+            timeout=timeout, wait=wait, pipelined=pipelined,
+        )  # fmt: skip
+
     async def cancel(
         self,
         order: Order | int | None = None,
@@ -209,8 +273,7 @@ class Client:
     ) -> bool:
         """Cancel the rest of an order, given as an :class:`~cryptoproto.Order`, by its order id or client order id.
 
-        Returns true once it is cancelled, and false if there was nothing to cancel: it was filled or cancelled before,
-        or there is no such order.
+        Returns true once it is cancelled, and false if it was filled or cancelled before, or there is no such order.
 
         Raises:
             OrderInvalid: an id is not an int, or not exactly one order was given.
@@ -263,6 +326,11 @@ class Client:
         return {} if self._checks is None else self._checks.instruments
 
     @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return self._cancel_on_exit.left_open
+
+    @property
     def known_balances(self) -> dict[str, Balance]:
         """The balances as of the last event, without a request."""
         return self._account.balances.all()
@@ -277,23 +345,22 @@ class Client:
         """The last transaction that was handled; the next process resumes after it."""
         return self._events.position
 
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; what was received so far is included.
+
+        Raises:
+            ConfigurationError: the store keeps no history; pass ``store=SqliteStore(path, history=True)``.
+            StoreError: what was received could not be written.
+        """
+        return self._events.history
+
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
-        connection = self._link.connection
-        limiter = self._order_entry.rate_limiter
         self._events.settle()
         return self._metrics.snapshot(
             counters={"events": self._account.heard, "broadcasts": self._account.broadcasts},
-            gauges={
-                "queued_events": float(self._events.queued),
-                "requests_in_flight": float(connection.in_flight if connection is not None else 0),
-                "unanswered_messages": float(self._order_entry.unanswered),
-                "pacing_depth": float(limiter.depth),
-                "pacing_hold_s": limiter.hold,
-                "throttling_hold_s": connection.hold if connection is not None else 0.0,
-                "open_orders": float(len(self._account.orders.open)),
-                "connected": float(connection is not None),
-            },
+            gauges=gauges(self._link, self._account.orders, self._events, self._order_entry),
         )
 
     # Streams
@@ -321,8 +388,7 @@ class Client:
     def reports(self) -> ReportStream:
         """Late outcomes, and differences found after a resume; any number of readers.
 
-        What nobody has read yet waits for the first reader. Late outcomes are kept in the store until a reader has
-        asked for the report after them, so none is lost with a process.
+        What nobody has read yet waits for the first reader. The store keeps late outcomes until a reader asks for more.
         """
         return self._reports.subscribe()
 

@@ -2,6 +2,8 @@
 
 The rule of the position: it moves to an event when the user's code is done with it, which is when the next event is
 asked for, or when ``on_event`` returns. Only a commit in ``store.transaction()`` moves it earlier.
+
+A history, if the store keeps one, records each event when it is received, and so has what nobody has asked for yet.
 """
 
 from __future__ import annotations
@@ -17,11 +19,12 @@ from ..connection import Event
 from ..connection.closing import own
 from ..connection.event_queue import EventQueue
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, SlowConsumer, StoreError
+from ..history import NOT_KEPT, History
 from .account import Account
 from .link import Link
 from .metrics import Histogram
 from .order_entry import OrderEntry
-from .store import Store
+from .store import RecordingStore, Store
 
 __all__ = ["EventDelivery", "EventStream"]
 
@@ -82,6 +85,8 @@ class EventDelivery:
         self._account = account
         self._order_entry = order_entry
         self._store = store
+        self._recording = store if isinstance(store, RecordingStore) else None
+        self._comparisons = 0  # of the balances, that are recorded
         self._handler = handler
         self._loop = asyncio.get_running_loop()
         self._queue = EventQueue(self._loop, max_queue)
@@ -202,6 +207,10 @@ class EventDelivery:
         """Pass the position to the store and the waits to the histogram."""
         self._histogram.add(self._waits)
         self._waits.clear()
+        balances = self._account.balances
+        if self._recording is not None and balances.comparisons != self._comparisons:
+            self._comparisons = balances.comparisons
+            self._recording.record_balances(self._account.position, balances.all())
         if self._handled is not None:
             self._store.advance(self._handled)
 
@@ -220,6 +229,20 @@ class EventDelivery:
         except StoreError:
             logger.exception("the position could not be stored; trying again")
             self._store_soon(_FLUSH_RETRY_S)
+
+    @property
+    def history(self) -> History:
+        """What the store has recorded, including every event received so far.
+
+        Raises:
+            ConfigurationError: the store keeps no history.
+            StoreError: what was received could not be written.
+        """
+        history = None if self._recording is None else self._recording.history
+        if history is None:
+            raise ConfigurationError(f"this client keeps no history; {NOT_KEPT}")
+        self._store_now()
+        return history
 
     # The connection's side
 
@@ -255,8 +278,10 @@ class EventDelivery:
         """Take in what one read of the socket has brought: tables first, then outcomes, then the user.
 
         Raises:
-            StoreError: an outcome could not be stored. The connection ends, and the events come again.
+            StoreError: an outcome, or the history, could not be stored. The connection ends, and the events come again.
         """
+        if self._recording is not None and self._recording.record(events):
+            self._store_soon()
         self._account.apply(events)
         self._order_entry.settle(events)
         for event in reversed(events):

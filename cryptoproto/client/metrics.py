@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from bisect import bisect_left, bisect_right
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
 import msgspec
+
+from ..messages import AsDict
 
 __all__ = ["Histogram", "HistogramSnapshot", "Metrics", "MetricsSnapshot", "Throttling"]
 
@@ -16,7 +18,7 @@ _SUB_BUCKETS: Final = 1 << _SUB_BITS
 _THROTTLINGS_KEPT: Final = 100
 
 
-class HistogramSnapshot(msgspec.Struct, frozen=True):
+class HistogramSnapshot(AsDict, msgspec.Struct, frozen=True):
     """A histogram at one moment: *buckets* are (upper bound in nanoseconds, count), only those that are not empty."""
 
     count: int
@@ -98,7 +100,7 @@ def _upper(index: int) -> int:
     return ((index - (shift << _SUB_BITS) + 1) << shift) - 1
 
 
-class Throttling(msgspec.Struct, frozen=True):
+class Throttling(AsDict, msgspec.Struct, frozen=True):
     """The exchange has throttled a message.
 
     Attributes:
@@ -116,18 +118,13 @@ class Throttling(msgspec.Struct, frozen=True):
     hold_s: float
 
 
-class MetricsSnapshot(msgspec.Struct, frozen=True):
+class MetricsSnapshot(AsDict, msgspec.Struct, frozen=True):
     """All metrics of a client at one moment, and the latest hundred times that it was throttled."""
 
     counters: dict[str, int]
     gauges: dict[str, float]
     histograms: dict[str, HistogramSnapshot]
     throttlings: list[Throttling] = []
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain dicts and numbers, for JSON."""
-        builtins: dict[str, Any] = msgspec.to_builtins(self)
-        return builtins
 
 
 class Metrics:

@@ -70,30 +70,45 @@ class OrderChecks:
         return checks if is_needed else None
 
     @contextmanager
-    def admit(self, order: Order) -> Iterator[None]:
+    def admit(self, order: Order, *, instead_of: Order | None = None) -> Iterator[None]:
         """Check *order*, and count it as open for as long as it is being placed.
 
         An order is not in the table before it is sent, and it may have to wait for that. Two orders that wait at the
         same time must not use the same part of a limit.
 
+        Args:
+            order: about to be sent.
+            instead_of: an open order that ends before *order* is placed, so that limits do not count both.
+
         Raises:
             OrderInvalid: a rule or a limit does not allow it.
         """
-        self._check(order)
+        self.check_rules(order)
+        if self._limits is not None:
+            self._limits.check(order, (each for each in self._unfinished() if each is not instead_of))
+            self._rate.count(self._time())
+        with self.hold(order):
+            yield
+
+    @contextmanager
+    def hold(self, order: Order) -> Iterator[None]:
+        """Count *order* as open for as long as it is being placed."""
         self._being_placed[order] = None
         try:
             yield
         finally:
             del self._being_placed[order]
 
-    def _check(self, order: Order) -> None:
+    def check_rules(self, order: Order) -> None:
+        """Check *order* against the rules of its pair alone.
+
+        Raises:
+            OrderInvalid: a rule does not allow it.
+        """
         instrument = self.instruments.get(order.trade_pair)
         if instrument is not None:
             time_in_force = order.time_in_force or TimeInForce.GTC
             instrument.check(order.side, order.amount, order.price, time_in_force=time_in_force)
-        if self._limits is not None:
-            self._limits.check(order, self._unfinished())
-            self._rate.count(self._time())
 
     def _unfinished(self) -> Iterable[Order]:
         """Each order that has not ended, once. Lazy, because most limits need none of them."""

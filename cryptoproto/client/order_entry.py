@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
 from ..connection import Connection, Event
 from ..exceptions import (
+    ClientClosed,
     ConnectionClosed,
     CryptoprotoError,
     HistoryRewound,
@@ -20,7 +20,6 @@ from ..exceptions import (
 from ..messages import (
     CancelOrder,
     Message,
-    Outgoing,
     PlaceOrder,
     Unknown,
     UserBalanceRequest,
@@ -33,6 +32,7 @@ from .account import Account, Order, OrderDifference
 from .link import Link, not_sent
 from .metrics import Metrics
 from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
+from .questions import ask_patiently
 from .rate_limiter import RateLimiter
 from .reports import Reports
 from .store import OutboxEntry, Store
@@ -76,6 +76,7 @@ class OrderEntry:
         self._error: CryptoprotoError | None = None  # an error frame whose message is not known yet
         self._last_accepted = 0  # the highest sequence of an accepted order
         self._known_before = 0  # the same before the present connection
+        self._refuses_orders = False
         self._is_whole = False  # whether everything since the account was opened was received
 
     @property
@@ -176,6 +177,8 @@ class OrderEntry:
         sequence = connection.next_sequence
         order = submission.order
         if order is not None:
+            if self._refuses_orders:
+                raise ClientClosed("the client is closing and sends no more orders; a retry cannot succeed")
             self._account.orders.add(order)
         now_ns = time.time_ns()
         pending = submission.pending
@@ -348,9 +351,9 @@ class OrderEntry:
                 for difference in self._account.balances.adopt(response):
                     self._reports.add(difference)
 
-        await self._ask(connection, UserOrdersRequest(), on_orders)
+        await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)
         replayed = self._account.heard - received
-        await self._ask(connection, UserBalanceRequest(), on_balances)
+        await ask_patiently(connection, self._account, UserBalanceRequest(), on_balances)
         return replayed
 
     def _compare_orders(self, response: Message | Unknown, last_sequence: int, *, complete: bool) -> None:
@@ -369,23 +372,15 @@ class OrderEntry:
         for difference in differences:
             self._reports.add(difference)
 
-    async def _ask(self, connection: Connection, question: Outgoing, at: Callable[[Message | Unknown], None]) -> None:
-        """Ask, and go on waiting while events come: a long history is replayed before the response."""
-        while True:
-            received = self._account.heard
-            try:
-                await connection.request_at(question, at)
-            except RequestTimeout:
-                if self._account.heard == received:
-                    raise
-            else:
-                return
-
     def on_disconnected(self, error: CryptoprotoError) -> None:
         """An open connection has ended. An error frame is kept until the message that it answers is known."""
         self._known_before = self._last_accepted
         if not isinstance(self._error, ServerError):
             self._error = error
+
+    def refuse_orders(self) -> None:
+        """Send no order from now on; cancels are still sent."""
+        self._refuses_orders = True
 
     def close(self) -> None:
         """Answer everybody who waits: nothing more is sent or received."""

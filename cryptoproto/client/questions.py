@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from ..connection import Connection
+from ..exceptions import RequestTimeout
 from ..messages import (
     Balance,
     Message,
@@ -19,7 +21,7 @@ from .account import Account, Order
 from .link import Link
 from .metrics import Metrics
 
-__all__ = ["Questions"]
+__all__ = ["Questions", "ask_patiently"]
 
 
 class Questions:
@@ -58,3 +60,25 @@ class Questions:
         """The open orders, after every event about them has been received."""
         await self.request(UserOrdersRequest(), timeout, wait)
         return self._account.orders.open
+
+
+async def ask_patiently(
+    connection: Connection, account: Account, question: Outgoing, at: Callable[[Message | Unknown], None]
+) -> None:
+    """Ask, and go on waiting while events come: a long history is replayed before the response.
+
+    Args:
+        connection: where to ask.
+        account: counts the events.
+        question: the request.
+        at: called with the response; see :meth:`Connection.request_at <cryptoproto.Connection.request_at>`.
+    """
+    while True:
+        received = account.heard
+        try:
+            await connection.request_at(question, at)
+        except RequestTimeout:
+            if account.heard == received:
+                raise
+        else:
+            return

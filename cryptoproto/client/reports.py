@@ -17,6 +17,7 @@ from ..exceptions import (
     RequestNotSent,
     ServerError,
 )
+from ..messages import AsDict
 from ..reconnect import Channel, Subscription
 from ..wire import server_error
 from .account import BalanceDifference, OrderDifference
@@ -30,7 +31,7 @@ logger: logging.Logger = logging.getLogger("cryptoproto.client")
 _KEPT: Final = 10_000
 
 
-class OutcomeReport(msgspec.Struct, frozen=True):
+class OutcomeReport(AsDict, msgspec.Struct, frozen=True):
     """An outcome that became known when nobody was waiting for it any more.
 
     Attributes:

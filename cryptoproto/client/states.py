@@ -16,6 +16,7 @@ from ..exceptions import (
     RateLimited,
     UnsupportedVersion,
 )
+from ..messages import AsDict
 
 __all__ = ["Reaction", "State", "StateChange", "reaction_to"]
 
@@ -46,7 +47,7 @@ class State(enum.Enum):
     """The end."""
 
 
-class StateChange(msgspec.Struct, frozen=True):
+class StateChange(AsDict, msgspec.Struct, frozen=True):
     """A client has entered a state.
 
     Attributes:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from .connect import connect
 from .connection import Connection
 from .event import Event
-from .options import ConnectArguments, ConnectOptions, Throttle
+from .options import ConnectArguments, ConnectCall, ConnectOptions, ConnectOverrides, Throttle
 
-__all__ = ["ConnectArguments", "ConnectOptions", "Connection", "Event", "Throttle", "connect"]
+__all__ = [
+    "ConnectArguments",
+    "ConnectCall",
+    "ConnectOptions",
+    "ConnectOverrides",
+    "Connection",
+    "Event",
+    "Throttle",
+    "connect",
+]

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..messages import Message, Unknown, loads
+from ..messages import AsDict, Message, Unknown, loads, plain_values
 
 __all__ = ["Event"]
 
@@ -16,7 +16,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # gc=False: an event holds a message, numbers and bytes, so it cannot be part of a reference cycle. A queue of a hundred
 # thousand events is then free for the garbage collector.
-class Event(msgspec.Struct, frozen=True, gc=False):
+class Event(AsDict, msgspec.Struct, frozen=True, gc=False):
     """One event of the client's history, or a broadcast (protocol, "Frames after the handshake").
 
     Attributes:
@@ -37,6 +37,15 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     def payload(self) -> dict[str, Any]:
         """The JSON as a dict, including fields that the typed message does not have."""
         return loads(self.raw)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event with its message as plain values; see :meth:`Message.as_dict`. The JSON as received is left out."""
+        return {
+            "transaction_id": self.transaction_id,
+            "timestamp": plain_values(self.timestamp),
+            "received_ns": self.received_ns,
+            "message": self.message.as_dict(),
+        }
 
     @property
     def at(self) -> datetime | None:

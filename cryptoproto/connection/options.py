@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl as ssl_module
 from collections.abc import Callable
-from typing import Any, Final, Required, TypedDict
+from typing import Any, Final, TypedDict
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,7 +16,7 @@ from ..transport import TransportKind, TransportOpener
 from ..wire import MAX_FRAME_BYTES, Protocol
 from .event import Event
 
-__all__ = ["ConnectArguments", "ConnectOptions", "Throttle", "default_throttle"]
+__all__ = ["ConnectArguments", "ConnectCall", "ConnectOptions", "ConnectOverrides", "Throttle", "default_throttle"]
 
 Throttle = Callable[[int, int, int], float]
 """Called with level, request id and order id of a throttling frame; returns for how many seconds to hold messages."""
@@ -29,12 +29,7 @@ def default_throttle(level: int, request_id: int, order_id: int) -> float:
     return level / 1000
 
 
-class ConnectArguments(TypedDict, total=False):
-    """The keyword arguments of :func:`~cryptoproto.connect`, which describes them."""
-
-    client_id: Required[str]
-    private_key: Required[PrivateKey]
-    server_key: Required[PublicKey]
+class _Settings(TypedDict, total=False):
     resume_from: int
     protocol: Protocol
     transport: TransportKind | TransportOpener
@@ -50,6 +45,29 @@ class ConnectArguments(TypedDict, total=False):
     insecure: bool
     lock: bool
     exclusive: bool
+
+
+class ConnectArguments(_Settings):
+    """The keyword arguments of :func:`~cryptoproto.connect`, which describes them."""
+
+    client_id: str
+    private_key: PrivateKey
+    server_key: PublicKey
+
+
+class ConnectCall(ConnectArguments):
+    """All arguments of :func:`~cryptoproto.connect`, the address included."""
+
+    url: str
+
+
+class ConnectOverrides(_Settings, total=False):
+    """Arguments of :func:`~cryptoproto.connect`, none of them required: what replaces settings of a profile."""
+
+    url: str
+    client_id: str
+    private_key: PrivateKey
+    server_key: PublicKey
 
 
 class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@
 
     CryptoprotoError
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
+    │   ├── PasswordRequired                  a private key is encrypted, and no password was given
     │   ├── OrderInvalid                      an order was rejected locally; nothing was sent
     │   └── IdentityInUse                     another connection on this machine uses the client id
     ├── HandshakeError                        the handshake failed
@@ -71,6 +72,7 @@ from .base import (
     CryptoprotoError,
     IdentityInUse,
     OrderInvalid,
+    PasswordRequired,
 )
 from .connection import (
     ConcurrentConnection,
@@ -163,6 +165,7 @@ __all__ = [
     "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
+    "PasswordRequired",
     "ProtocolError",
     "RateLimited",
     "ReplaceIncomplete",

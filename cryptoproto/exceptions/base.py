@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "CryptoprotoError", "IdentityInUse", "OrderInvalid"]
+__all__ = ["ConfigurationError", "CryptoprotoError", "IdentityInUse", "OrderInvalid", "PasswordRequired"]
 
 
 class CryptoprotoError(Exception):
@@ -18,6 +18,10 @@ class CryptoprotoError(Exception):
 
 class ConfigurationError(CryptoprotoError, ValueError):
     """An argument, a key file or an address cannot be used; the text says what to change."""
+
+
+class PasswordRequired(ConfigurationError):
+    """A private key is encrypted, and no password was given."""
 
 
 class OrderInvalid(ConfigurationError):

@@ -70,6 +70,7 @@ class Exchange:
         transport: ``"websockets"``, ``"picows"`` or ``"auto"``.
         ping_interval: seconds between pings.
         ping_timeout: seconds of silence after which a client or reader is disconnected.
+        stall_timeout: seconds after which a client is disconnected that does not read what is sent to it.
         max_message_size: largest frame in bytes.
         book_interval: seconds between two publications of a changed book.
         max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
@@ -102,6 +103,7 @@ class Exchange:
         transport: TransportKind = "auto",
         ping_interval: float = 4.0,
         ping_timeout: float = 10.0,
+        stall_timeout: float = 60.0,
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
         max_open_orders: int | None = None,
@@ -111,13 +113,12 @@ class Exchange:
         if private_key is not None and not isinstance(private_key, PrivateKey):
             raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
         check_plain_function("clock", clock)
-        self.options: LinkOptions = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
+        pings = {"ping_interval": ping_interval, "ping_timeout": ping_timeout}
+        self.options: LinkOptions = LinkOptions(rate_limit, stall_timeout, max_message_size, **pings)
         self.handshakes: Handshakes = Handshakes(handshake_rate)
         self.links: LinkTable = LinkTable()
         self._endpoints = Endpoints(host, port, market_data_port, ssl, transport, max_message_size)
-        self._feed = MarketFeed(
-            lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
-        )
+        self._feed = MarketFeed(lambda: self.venue, book_interval, **pings)
         self._expiry = ExpiryTimer(self.expire_orders)
         most = most_open_orders(max_open_orders, max_message_size)
         given = None if instruments is None else tuple(by_pair(instruments).values())

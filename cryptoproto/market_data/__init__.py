@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from .arguments import FeedArguments, FeedCall, FeedOverrides, feed_arguments
 from .book import Level, OrderBook
 from .feed import MarketData
 from .fetch_instruments import fetch_instruments
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate
 
-__all__ = ["FeedState", "FeedStateChange", "Level", "MarketData", "MarketUpdate", "OrderBook", "fetch_instruments"]
+__all__ = [
+    "FeedArguments",
+    "FeedCall",
+    "FeedOverrides",
+    "FeedState",
+    "FeedStateChange",
+    "Level",
+    "MarketData",
+    "MarketUpdate",
+    "OrderBook",
+    "feed_arguments",
+    "fetch_instruments",
+]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from operator import itemgetter
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..exceptions import ConfigurationError, DecodeError
-from ..messages import AmountLike, OrderBookAgg, exact
+from ..messages import AmountLike, OrderBookAgg, exact, plain
 
 __all__ = ["Level", "OrderBook"]
 
@@ -163,6 +163,17 @@ class OrderBook:
         return None if cost is None else _QUOTIENT.divide(cost, exact(amount, "amount"))
 
     # State
+
+    def as_dict(self) -> dict[str, Any]:
+        """The book as plain values, for JSON and data frames. Levels are dicts, prices and volumes strings."""
+        return {
+            "trade_pair": self.trade_pair,
+            "current_order_id": self.current_order_id,
+            "is_stale": self.is_stale,
+            "late_snapshots": self.late_snapshots,
+            "bids": [{"price": plain(price), "volume": plain(volume)} for price, volume in self._bids],
+            "asks": [{"price": plain(price), "volume": plain(volume)} for price, volume in self._asks],
+        }
 
     @property
     def is_crossed(self) -> bool:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
-import ssl as ssl_module
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from time import monotonic
 from types import MappingProxyType, TracebackType
-from typing import Final, Self
+from typing import Final, Self, Unpack
 
 from ..arguments import redacted
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, RequestTimeout, UnsupportedVersion
 from ..instruments import Instrument
 from ..messages import AnonymousTrade, OrderBookAgg
+from ..profiles import Profile
 from ..reconnect.backoff import Backoff
 from ..reconnect.reachability import announce
 from ..reconnect.state_stream import StateStream
 from ..reconnect.subscription import Subscription
-from ..transport import TransportKind, TransportOpener
-from ..wire import MAX_FRAME_BYTES
+from .arguments import FeedArguments, FeedOverrides, feed_arguments
 from .book import OrderBook
 from .link import FeedLink, FeedOptions
 from .pairs import Pairs
@@ -78,34 +78,39 @@ class MarketData:
         self,
         url: str,
         *,
-        transport: TransportKind | TransportOpener = "auto",
-        ssl: ssl_module.SSLContext | None = None,
-        open_timeout: float = 10.0,
-        ping_interval: float | None = 4.0,
-        ping_timeout: float | None = 10.0,
-        max_queue: int = 10_000,
-        max_message_size: int = MAX_FRAME_BYTES,
-        insecure: bool = False,
         pairs: Iterable[str] | None = None,
         backoff: Backoff | None = None,
         time: Callable[[], float] = monotonic,
+        **options: Unpack[FeedArguments],
     ) -> None:
-        self._options = FeedOptions(
-            url=url, transport=transport, ssl=ssl, open_timeout=open_timeout, ping_interval=ping_interval,
-            ping_timeout=ping_timeout, max_queue=max_queue, max_message_size=max_message_size, insecure=insecure,
-        )  # fmt: skip
+        self._options = FeedOptions(url=url, **options)
         self._shown_url = redacted(url)
         self._pairs = Pairs(pairs)
         self._backoff = backoff or Backoff()
         self._time = time
         self._states = StateStream(FeedStateChange(FeedState.IDLE, "not started"))
-        self._queue = UpdateQueue(max_queue)
+        self._queue = UpdateQueue(self._options.max_queue)
         self._books: dict[str, OrderBook] = {}
         self._link: FeedLink | None = None
         self._live_since: float | None = None
         self._runner: asyncio.Task[None] | None = None
         self._connections = 0
         self._crossed = 0
+
+    @classmethod
+    def from_profile(
+        cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[FeedOverrides]
+    ) -> Self:
+        """A feed for a profile; *path* and errors as for :meth:`Profile.load <cryptoproto.Profile.load>`.
+
+        Other arguments count more than the profile.
+        """
+        return cls(**feed_arguments(Profile.load(name, path=path), **overrides))
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[FeedOverrides]) -> Self:
+        """A feed for the variables ``CRYPTOPROTO_*``; errors as for :meth:`from_profile`."""
+        return cls(**feed_arguments(Profile.from_env(), **overrides))
 
     # Market data
 

@@ -11,11 +11,9 @@ import msgspec
 from ..arguments import check_url, redacted
 from ..exceptions import (
     ConfigurationError,
-    ConnectError,
     CryptoprotoError,
     DecodeError,
     HeartbeatTimeout,
-    OpenTimeout,
     UnsupportedVersion,
 )
 from ..messages import (
@@ -28,8 +26,8 @@ from ..messages import (
     decode,
     loads,
 )
-from ..transport import Closed, Heartbeat, OpenOptions, Transport, TransportKind, TransportOpener, opener
-from ..wire import CloseCode, connection_closed, read_market_frame, read_market_hello
+from ..transport import Closed, Heartbeat, OpenOptions, Transport, TransportKind, TransportOpener, open_within, opener
+from ..wire import MAX_FRAME_BYTES, CloseCode, connection_closed, read_market_frame, read_market_hello
 from ..wire.market import MARKET_DATA_VERSION
 from .update_queue import MarketUpdate
 
@@ -42,14 +40,14 @@ class FeedOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to open a connection; :class:`~cryptoproto.MarketData` describes the fields."""
 
     url: str
-    transport: TransportKind | TransportOpener
-    ssl: ssl_module.SSLContext | None
-    open_timeout: float
-    ping_interval: float | None
-    ping_timeout: float | None
-    max_queue: int
-    max_message_size: int
-    insecure: bool
+    transport: TransportKind | TransportOpener = "auto"
+    ssl: ssl_module.SSLContext | None = None
+    open_timeout: float = 10.0
+    ping_interval: float | None = 4.0
+    ping_timeout: float | None = 10.0
+    max_queue: int = 10_000
+    max_message_size: int = MAX_FRAME_BYTES
+    insecure: bool = False
 
     def __post_init__(self) -> None:
         check_url(self.url, insecure=self.insecure)
@@ -108,17 +106,18 @@ class FeedLink:
             ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
         )
         try:
-            async with asyncio.timeout(options.open_timeout):
-                await opener(options.transport)(options.url, self, open_options)
-                await self._settled
-        except TimeoutError:
-            self._fail(OpenTimeout(f"{self._shown_url} did not send its first frame within {options.open_timeout:g} s"))
+            open_transport = opener(options.transport)
+            await open_within(
+                open_transport,
+                options.url,
+                self,
+                open_options,
+                self._settled,
+                "send its first frame",
+                "is it the market data address of the exchange?",
+            )
         except CryptoprotoError as error:
             self._fail(error)
-        except OSError as error:
-            failure = ConnectError(None, f"cannot connect to {self._shown_url}: {error.strerror or error}")
-            failure.__cause__ = error
-            self._fail(failure)
         except BaseException:  # cancelled, or a custom opener raised something
             self._abort()
             raise

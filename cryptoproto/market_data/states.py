@@ -6,6 +6,8 @@ import enum
 
 import msgspec
 
+from ..messages import AsDict
+
 __all__ = ["FeedState", "FeedStateChange"]
 
 
@@ -33,7 +35,7 @@ class FeedState(enum.Enum):
     """The end."""
 
 
-class FeedStateChange(msgspec.Struct, frozen=True):
+class FeedStateChange(AsDict, msgspec.Struct, frozen=True):
     """A feed has entered a state. The fields are those of a client's :class:`~cryptoproto.StateChange`.
 
     Attributes:

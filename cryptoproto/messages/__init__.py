@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, WithdrawalTransactionAccepted
-from .amounts import DECIMALS, AmountLike, exact, plain
+from .amounts import DECIMALS, EXACT, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
 from .market import (
@@ -39,6 +39,7 @@ from .orders import (
     SellOrderClosed,
     SellOrderPlaced,
 )
+from .plain_values import AsDict, plain_values
 from .rpc import (
     Balance,
     OpenOrder,
@@ -53,8 +54,10 @@ from .trades import OwnTrade
 
 __all__ = [
     "DECIMALS",
+    "EXACT",
     "AmountLike",
     "AnonymousTrade",
+    "AsDict",
     "Balance",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -113,6 +116,7 @@ __all__ = [
     "moment",
     "place_message",
     "plain",
+    "plain_values",
     "to_side",
     "to_time_in_force",
 ]

@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from .base import Message, Time, moment
+from .plain_values import AsDict
 
 __all__ = [
     "DepositTransactionAccepted",
@@ -35,7 +36,7 @@ class SetBalance(Message, frozen=True, gc=False):
         return moment(self.time)
 
 
-class TransactionInfo(msgspec.Struct, frozen=True, gc=False):
+class TransactionInfo(AsDict, msgspec.Struct, frozen=True, gc=False):
     """Where on a blockchain a transfer can be found."""
 
     to_address: str

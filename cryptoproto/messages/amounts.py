@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["DECIMALS", "UNIT", "AmountLike", "check_decimals", "exact", "plain", "quantize"]
+__all__ = ["DECIMALS", "EXACT", "UNIT", "AmountLike", "check_decimals", "exact", "plain", "quantize"]
 
 if TYPE_CHECKING:
     AmountLike = Decimal | str | int
@@ -20,6 +20,9 @@ else:
 
 DECIMALS: Final = 8
 """How many decimals an amount or a price may have: exchanges count in units of 0.00000001."""
+
+EXACT: Final = Context(prec=200, traps=[])
+"""For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
 
 _ZERO: Final = Decimal(0)
 UNIT: Final = Decimal("0.00000001")

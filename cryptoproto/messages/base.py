@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
-from .amounts import plain
+from .plain_values import AsDict, plain_values
 
 __all__ = ["Message", "Time", "Unknown", "moment"]
 
@@ -28,24 +28,14 @@ def moment(time: Time, *, fraction: int = 1_000_000) -> datetime:
 
 # gc=False: messages hold only numbers, strings and containers of those, so they can never be part of a reference
 # cycle, and the garbage collector need not visit the many that wait in queues.
-class Message(msgspec.Struct, frozen=True, gc=False, tag_field="@type", tag=True):
+class Message(AsDict, msgspec.Struct, frozen=True, gc=False, tag_field="@type", tag=True):
     """The base of every typed message. Immutable; compares by value."""
 
     @property
     def payload(self) -> dict[str, Any]:
-        """The message as a dict of JSON values, ``@type`` included, amounts as strings of plain digits."""
-        builtins: dict[str, Any] = _in_plain_digits(msgspec.to_builtins(self, builtin_types=(Decimal,)))
+        """The message as it is sent: as :meth:`as_dict`, but without optional fields that are not set."""
+        builtins: dict[str, Any] = plain_values(msgspec.to_builtins(self, builtin_types=(Decimal,)))
         return builtins
-
-
-def _in_plain_digits(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return plain(value)
-    if isinstance(value, dict):
-        return {_in_plain_digits(key): _in_plain_digits(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_in_plain_digits(item) for item in value]
-    return value
 
 
 class Unknown(msgspec.Struct, frozen=True, gc=False):
@@ -53,3 +43,8 @@ class Unknown(msgspec.Struct, frozen=True, gc=False):
 
     type: str
     payload: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The payload, as plain values for JSON and data frames."""
+        fields: dict[str, Any] = plain_values(self.payload)
+        return fields

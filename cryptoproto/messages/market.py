@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from .base import Message, Time, moment
+from .plain_values import AsDict
 
 __all__ = [
     "AnonymousTrade",
@@ -56,7 +57,7 @@ class TradesEnabledOnPairs(Message, frozen=True, gc=False):
     trade_pairs: list[str]
 
 
-class InstrumentRules(msgspec.Struct, frozen=True, gc=False):
+class InstrumentRules(AsDict, msgspec.Struct, frozen=True, gc=False):
     """The rules of one pair in :class:`TradingRules`; :class:`~cryptoproto.Instrument` applies them."""
 
     trade_pair: str

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from .base import Message
+from .plain_values import AsDict
 
 __all__ = [
     "Balance",
@@ -23,7 +24,7 @@ class UserOrdersRequest(Message, frozen=True, gc=False):
     """Ask for the client's open orders."""
 
 
-class OpenOrder(msgspec.Struct, frozen=True, gc=False):
+class OpenOrder(AsDict, msgspec.Struct, frozen=True, gc=False):
     """One open order; *amount* is what is left of it."""
 
     order_id: int
@@ -32,7 +33,7 @@ class OpenOrder(msgspec.Struct, frozen=True, gc=False):
     client_order_id: int | None = None
 
 
-class OpenOrders(msgspec.Struct, frozen=True, gc=False):
+class OpenOrders(AsDict, msgspec.Struct, frozen=True, gc=False):
     """The client's open orders of one trade pair."""
 
     buy: list[OpenOrder] = []
@@ -49,7 +50,7 @@ class UserBalanceRequest(Message, frozen=True, gc=False):
     """Ask for the client's balances."""
 
 
-class Balance(msgspec.Struct, frozen=True, gc=False):
+class Balance(AsDict, msgspec.Struct, frozen=True, gc=False):
     """The balance of one currency: what can be used, and what open orders have reserved."""
 
     available: Decimal

@@ -7,9 +7,8 @@ from decimal import Decimal
 from typing import Final
 
 from ..client import Order
-from ..client.account.order import EXACT
 from ..market_data import MarketData, OrderBook
-from ..messages import Balance, OwnTrade, Side
+from ..messages import EXACT, Balance, OwnTrade, Side
 from .plain_rows import Row, digits
 
 __all__ = ["FillTotals", "position_rows"]

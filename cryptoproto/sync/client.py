@@ -11,9 +11,11 @@ from .. import client as asynchronous
 from ..arguments import redacted
 from ..client import StateChange, Store
 from ..client.metrics import MetricsSnapshot
+from ..client.overrides import FromProfile
 from ..connection import Event
 from ..connection.options import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, OrderInvalid, OrderNotOpen, ReplaceIncomplete
+from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff
@@ -32,7 +34,7 @@ Report: TypeAlias = asynchronous.OutcomeReport | OrderDifference | asynchronous.
 _CLOSE_TIMEOUT_S = 5.0
 
 
-class Client:
+class Client(FromProfile):
     """A client that lives as long as the script, with the arguments and methods of :class:`cryptoproto.Client`.
 
     ::
@@ -59,6 +61,7 @@ class Client:
         backoff: Backoff | None = None,
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
+        cancel_on_exit: bool = False,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
@@ -70,6 +73,7 @@ class Client:
             backoff=backoff,
             instruments=instruments,
             limits=limits,
+            cancel_on_exit=cancel_on_exit,
             **options,
         )
         self._thread = LoopThread("client")
@@ -142,6 +146,42 @@ class Client:
         )  # fmt: skip
         return Order(self._thread, order)
 
+    def replace(
+        self,
+        order: Order,
+        *,
+        price: AmountLike | None = None,
+        amount: AmountLike | None = None,
+        ttl: int | None = None,
+        client_order_id: int | None = None,
+        timeout: float = 10.0,
+        wait: bool = True,
+        pipelined: bool = False,
+    ) -> Order:
+        """Cancel an order and place a new one with other terms; see :meth:`cryptoproto.Client.replace`.
+
+        Ctrl-C interrupts the wait: what was not sent is not sent any more.
+        """
+        client = self._client()
+        if not isinstance(order, Order):
+            raise OrderInvalid(f"{order!r:.40} must be an Order; client.orders.get() finds one by its order id")
+        try:
+            new = self._thread.run(
+                lambda: client.replace(
+                    order._order, price=price, amount=amount, ttl=ttl, client_order_id=client_order_id,
+                    timeout=timeout, wait=wait, pipelined=pipelined,
+                )
+            )  # fmt: skip
+        except OrderNotOpen as error:
+            error.order = order
+            raise
+        except ReplaceIncomplete as error:
+            error.order = order
+            if error.replacement is not None:
+                error.replacement = Order(self._thread, error.replacement)
+            raise
+        return Order(self._thread, new)
+
     def cancel(
         self,
         order: Order | int | None = None,
@@ -200,6 +240,11 @@ class Client:
         return self._now(lambda: self._client().instruments)
 
     @property
+    def left_open(self) -> list[Order]:
+        """After closing with ``cancel_on_exit=True``: the orders that are or may be still open. Otherwise empty."""
+        return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
+
+    @property
     def known_balances(self) -> dict[str, Balance]:
         """The balances as of the last event, without asking the exchange."""
         client = self._client()
@@ -215,6 +260,15 @@ class Client:
         """The last transaction that was handled; the next process resumes after it."""
         client = self._client()
         return self._now(lambda: client.position)
+
+    @property
+    def history(self) -> History:
+        """Own trades, orders and balances over time; see :attr:`cryptoproto.Client.history`.
+
+        What is received later is in it after 50 ms at most, or when it is taken from here again.
+        """
+        client = self._client()
+        return self._now(lambda: client.history)
 
     def metrics(self) -> MetricsSnapshot:
         """The current counters, gauges and latency histograms."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-import ssl as ssl_module
+import os
 from collections.abc import Callable, Iterable, Mapping
+from time import monotonic
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 from .. import market_data as asynchronous
 from ..instruments import Instrument
-from ..market_data import FeedStateChange, MarketUpdate, OrderBook
+from ..market_data import FeedArguments, FeedOverrides, FeedStateChange, MarketUpdate, OrderBook, feed_arguments
 from ..messages import AnonymousTrade
+from ..profiles import Profile
 from ..reconnect import Backoff
-from ..transport import TransportKind, TransportOpener
-from ..wire import MAX_FRAME_BYTES
 from .loop_thread import LoopThread
 from .stream import Stream
 
@@ -36,24 +36,26 @@ class MarketData:
         self,
         url: str,
         *,
-        transport: TransportKind | TransportOpener = "auto",
-        ssl: ssl_module.SSLContext | None = None,
-        open_timeout: float = 10.0,
-        ping_interval: float | None = 4.0,
-        ping_timeout: float | None = 10.0,
-        max_queue: int = 10_000,
-        max_message_size: int = MAX_FRAME_BYTES,
-        insecure: bool = False,
         pairs: Iterable[str] | None = None,
         backoff: Backoff | None = None,
+        time: Callable[[], float] = monotonic,
+        **options: Unpack[FeedArguments],
     ) -> None:
-        self._feed = asynchronous.MarketData(
-            url, transport=transport, ssl=ssl, open_timeout=open_timeout, ping_interval=ping_interval,
-            ping_timeout=ping_timeout, max_queue=max_queue, max_message_size=max_message_size, insecure=insecure,
-            pairs=pairs, backoff=backoff,
-        )  # fmt: skip
+        self._feed = asynchronous.MarketData(url, pairs=pairs, backoff=backoff, time=time, **options)
         self._thread = LoopThread("feed")
         self._updates: Stream[MarketUpdate] | None = None
+
+    @classmethod
+    def from_profile(
+        cls, name: str, *, path: str | os.PathLike[str] | None = None, **overrides: Unpack[FeedOverrides]
+    ) -> Self:
+        """A feed for a profile; see :meth:`cryptoproto.MarketData.from_profile`."""
+        return cls(**feed_arguments(Profile.load(name, path=path), **overrides))
+
+    @classmethod
+    def from_env(cls, **overrides: Unpack[FeedOverrides]) -> Self:
+        """A feed for the variables ``CRYPTOPROTO_*``; see :meth:`cryptoproto.MarketData.from_env`."""
+        return cls(**feed_arguments(Profile.from_env(), **overrides))
 
     def start(self) -> None:
         """Start to connect; ``with`` calls it."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from ..client import Order as AsyncOrder
 from ..client import OrderStatus
 from ..client.account.order_table import OrderTable as AsyncOrderTable
-from ..messages import OwnTrade, Side, TimeInForce
+from ..messages import AsDict, OwnTrade, Side, TimeInForce
 from .loop_thread import LoopThread
 
 __all__ = ["Order", "OrderDifference", "OrderTable"]
@@ -138,6 +138,20 @@ class Order:
         """The transaction id of the last event about the order; -1 before the first."""
         return self._order.changed_by
 
+    @property
+    def replaces(self) -> int | None:
+        """The client order id of the order that it was sent to replace."""
+        return self._order.replaces
+
+    @property
+    def replaced_by(self) -> int | None:
+        """The client order id of the order that was sent to replace it."""
+        return self._order.replaced_by
+
+    def as_dict(self) -> dict[str, Any]:
+        """The attributes as plain values; see :meth:`cryptoproto.Order.as_dict`."""
+        return self._now(self._order.as_dict)
+
     def wait_acknowledged(self, timeout: float | None = None) -> Order:
         """See :meth:`cryptoproto.Order.wait_acknowledged`."""
         self._thread.run(lambda: self._order.wait_acknowledged(timeout))
@@ -167,7 +181,7 @@ class Order:
         return repr(self._order)
 
 
-class OrderDifference(msgspec.Struct, frozen=True):
+class OrderDifference(AsDict, msgspec.Struct, frozen=True):
     """A difference from the exchange's list of orders, with the attributes of :class:`cryptoproto.OrderDifference`."""
 
     order: Order

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from cryptoproto.client.metrics import Histogram, Metrics
 from cryptoproto.client.order_entry import OrderEntry
 from cryptoproto.client.reports import Reports
 from cryptoproto.messages import OrderNotFound
+from tests.support.histories import balance
+from tests.support.histories import event as recorded_event
 from tests.support.told import told
 from tests.support.virtual_time import virtual
 
@@ -49,9 +53,14 @@ class Setting:
     """An event delivery with what stands around it, and no connection."""
 
     def __init__(
-        self, handler: Callable[[cp.Event], object] | None = None, max_queue: int = 100, *, attended: bool = True
+        self,
+        handler: Callable[[cp.Event], object] | None = None,
+        max_queue: int = 100,
+        *,
+        attended: bool = True,
+        store: Any = None,
     ) -> None:
-        self.store = Noted()
+        self.store = store or Noted()
         self.waits = Histogram()
         self.account = Account()
         metrics = Metrics()
@@ -194,6 +203,21 @@ async def test_a_second_reader_in_another_running_task_is_refused_at_once() -> N
 
 
 @virtual
+async def test_a_second_loop_over_the_same_stream_continues_in_the_next_task() -> None:
+    setting = Setting()
+    setting.put(1, 2)
+
+    async def first() -> int | None:
+        async for event in setting.stream:
+            return event.transaction_id
+        return None
+
+    assert await asyncio.create_task(first()) == 1
+    assert await asyncio.create_task(first()) == 2, "asking for the next event says that the first was handled"
+    assert setting.delivery.position == 1
+
+
+@virtual
 async def test_a_loop_that_was_left_gets_its_last_event_again() -> None:
     setting = Setting()
     setting.put(1, None, 3)
@@ -239,3 +263,75 @@ async def test_a_connection_that_does_not_replay_events_requested_meanwhile_is_c
     assert await setting.delivery.resume_point(0) == 0
     setting.delivery.check_replay()
     assert len(connection.given_up) == 1
+
+
+class Recording(Noted):
+    """Keeps a history of transaction ids."""
+
+    history = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded: list[int | None] = []
+        self.stated: list[tuple[int, dict[str, cp.Balance]]] = []
+        self.is_full = False
+
+    def record(self, events: list[cp.Event]) -> bool:
+        if self.is_full:
+            raise cp.StoreError("no space left")
+        self.recorded += [event.transaction_id for event in events]
+        return True
+
+    def record_balances(self, transaction_id: int, balances: Mapping[str, cp.Balance]) -> None:
+        self.stated.append((transaction_id, dict(balances)))
+
+
+@virtual
+async def test_events_are_recorded_when_they_are_received() -> None:
+    setting = Setting(store=(store := Recording()), attended=False)
+    setting.put(1, 2)
+    assert store.recorded == [1, 2]
+    await asyncio.sleep(0.06)  # nobody asks for them, and they are stored
+    assert store.notes == ["flush"]
+
+
+@virtual
+async def test_balances_are_recorded_after_each_comparison() -> None:
+    setting = Setting(store=(store := Recording()))
+    setting.put(1)
+    balances = {"USD": cp.Balance(Decimal(5), Decimal(1))}
+    setting.account.balances.adopt(cp.UserBalanceResponse(1, balances))
+    setting.delivery.settle()
+    setting.delivery.settle()
+    assert store.stated == [(1, balances)]
+
+
+@virtual
+async def test_what_cannot_be_recorded_is_not_applied() -> None:
+    setting = Setting(store=(store := Recording()))
+    store.is_full = True
+    with pytest.raises(cp.StoreError, match="no space left"):
+        setting.put(1)
+    assert (setting.account.position, setting.delivery.queued) == (-1, 0)
+    store.is_full = False
+    setting.put(1)
+    assert await setting.take(1) == [1]
+
+
+@virtual
+async def test_a_store_that_keeps_no_history_says_how_to_keep_one() -> None:
+    for setting in (Setting(), Setting(store=Recording())):
+        with pytest.raises(cp.ConfigurationError, match=r"keeps no history; pass store=SqliteStore\(path, history=T"):
+            assert setting.delivery.history
+
+
+async def test_a_history_has_what_was_received(memory_path: Path) -> None:
+    store = cp.SqliteStore(memory_path / "alice.db", history=True)
+    store.open("alice", "aa")
+    setting = Setting(store=store)
+    setting.delivery.receive([recorded_event(1, balance("USD", "3", "1"))])
+    assert [record.available for record in setting.delivery.history.balances()] == [2, 3]
+    assert len(await asyncio.to_thread(list, setting.delivery.history.balances())) == 2  # another thread does not write
+    setting.delivery.end()
+    store.close()
+    assert len(list(setting.delivery.history.balances())) == 2

@@ -212,3 +212,22 @@ async def test_a_client_follows_the_rules_that_the_exchange_publishes(
             await client.place("BTC_USD", "buy", amount="1", price="1.001")
             with pytest.raises(cp.OrderInvalid, match=r"not a multiple of the tick size 0.001"):
                 await client.place("BTC_USD", "buy", amount="1", price="1.0001")
+
+
+@virtual
+async def test_a_replacement_is_checked_before_the_old_order_is_cancelled(
+    exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
+    line = Line(Exchange(private_key=exchange_key))
+    limits = cp.OrderLimits(max_open_value={"USD": "150"})
+    async with trader(line, alice_key, instruments=[BTC], limits=limits) as client:
+        order = await client.place("BTC_USD", "buy", amount="1", price="100")
+        for pipelined in (False, True):
+            with pytest.raises(cp.OrderInvalid, match="not a multiple of the tick size"):
+                await client.replace(order, price="100.001", pipelined=pipelined)
+            with pytest.raises(cp.OrderInvalid, match="USD"):
+                await client.replace(order, amount="2", pipelined=pipelined)
+        assert client.orders.open == [order]
+        # The limit does not count the old order besides the new one.
+        new = await client.replace(order, price="150")
+        assert client.orders.open == [new]

@@ -12,7 +12,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.client.states import State
 from cryptoproto.exchange import Exchange
-from cryptoproto.messages import BuyOrderPlaced, SellOrderPlaced, decode
+from cryptoproto.messages import BuyOrderCancelled, BuyOrderPlaced, SellOrderCancelled, SellOrderPlaced, decode
 from tests.support.lines import Line, trader, until_state
 from tests.support.virtual_time import virtual
 
@@ -32,6 +32,9 @@ class Life:
         self.seen: list[int] = []
         self.verdicts: dict[int, list[Any]] = {}
         self.asked = 0
+        self.replacements = 0
+        self.unplaced: set[int] = set()
+        self.replaced: dict[int, int] = {}
         self.poor: set[int] = set()
 
     def tell(self, number: int | None, outcome: Any) -> None:
@@ -103,6 +106,8 @@ class Life:
                     wait=choice.random() < 0.8,
                 )
                 self.tell(number, None)
+                if choice.random() < 0.4:
+                    order = await self.replace(client, order)
                 if choice.random() < 0.5:
                     await client.cancel(order, timeout=2.0)
                 if choice.random() < 0.1:
@@ -113,6 +118,31 @@ class Life:
                 if not self.verdicts.get(number):
                     self.tell(number, error)
             await asyncio.sleep(choice.random() * 0.2)
+
+    async def replace(self, client: cp.Client, order: cp.Order) -> cp.Order:
+        choice = self.choice
+        self.asked += 1
+        number = self.asked
+        pipelined = choice.random() < 0.3
+        if not pipelined and order.order_id is not None:
+            self.replaced[number] = order.order_id
+        try:
+            order = await client.replace(
+                order,
+                price=choice.randint(95, 105),
+                timeout=choice.choice((0.5, 5.0)),
+                client_order_id=number,
+                pipelined=pipelined,
+            )
+        except cp.ReplaceIncomplete as error:
+            if not isinstance(error.__cause__, cp.OutcomeUnknown):  # which is reported once it is known
+                self.tell(number, error.__cause__)
+        except cp.CryptoprotoError as error:
+            if not (pipelined and isinstance(error, cp.OutcomeUnknown)):
+                self.unplaced.add(number)
+        else:
+            self.tell(number, None)
+        return order
 
     async def weather(self) -> None:
         """What happens to links."""
@@ -184,6 +214,18 @@ class Life:
         messages = [decode(each.payload) for each in record.history]
         accepted = [m.client_order_id for m in messages if isinstance(m, BuyOrderPlaced | SellOrderPlaced)]
         self.check_outcomes(accepted)
+        self.check_replaced(messages)
+
+    def check_replaced(self, messages: list[Any]) -> None:
+        """A new order was placed after the old one was cancelled, or not at all."""
+        assert not self.unplaced & {getattr(message, "client_order_id", None) for message in messages}
+        ended = set()
+        for message in messages:
+            if isinstance(message, BuyOrderCancelled | SellOrderCancelled):
+                ended.add(message.order_id)
+            elif isinstance(message, BuyOrderPlaced | SellOrderPlaced) and message.client_order_id in self.replaced:
+                assert self.replaced[message.client_order_id] in ended, "both were open"
+                self.replacements += 1
 
     def check_tables(self, client: cp.Client) -> None:
         book = self.exchange.open_orders("alice").order_books
@@ -212,16 +254,18 @@ class Life:
 
 @pytest.mark.parametrize("block", range(6))
 def test_lives(block: int, exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey, bob_key: cp.PrivateKey) -> None:
-    asked = 0
+    asked = replacements = 0
     for seed in range(block * SEEDS // 6, (block + 1) * SEEDS // 6):
         print(f"seed {seed}")  # noqa: T201 - shown when it fails
 
         @virtual
         async def run(seed: int = seed) -> None:
-            nonlocal asked
+            nonlocal asked, replacements
             life = Life(seed, Exchange(private_key=exchange_key), {"alice": alice_key, "bob": bob_key})
             await life.live()
             asked += life.asked
+            replacements += life.replacements
 
         run()
     assert asked > 50
+    assert replacements > 5

@@ -28,6 +28,18 @@ async def test_the_next_sequence_follows_what_the_exchange_has_seen(
         await script.peer.until(lambda: script.peer.sequences == sent)
 
 
+async def test_what_a_connection_says_about_itself(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
+) -> None:
+    script.last_sequence = 41
+    async with script.connect(alice_key, protocol=protocol) as connection:
+        assert (connection.last_sequence, connection.next_sequence) == (41, 42)
+        assert (connection.protocol, connection.hold) == (protocol, 0.0)
+        assert repr(connection).startswith("<Connection alice to ws://")
+        assert repr(connection).endswith(", open>")
+    assert repr(connection).endswith(", closed>")
+
+
 async def test_typed_messages_mappings_and_json_are_sent_as_they_are(
     script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
 ) -> None:

@@ -35,3 +35,14 @@ def test_an_event_does_not_change() -> None:
     with pytest.raises(AttributeError):
         event(0.0).timestamp = 1.0  # type: ignore[misc]
     assert not msgspec.structs.asdict(event(None))["timestamp"]
+
+
+def test_as_a_dict() -> None:
+    message = cp.CancelOrder(7)
+    assert cp.Event(1, 0.5, message, 5, b"{}").as_dict() == {
+        "transaction_id": 1,
+        "timestamp": 0.5,
+        "received_ns": 5,
+        "message": {"@type": "CancelOrder", "order_id": 7},
+    }
+    assert event(None).as_dict()["message"] == {}

@@ -294,3 +294,15 @@ def test_never_goes_back_in_time_but_for_a_restart(order_ids: list[int], cuts: s
             held, late = order_id, 0
             assert made.bids == (level(str(place + 1), "1"),)
         assert made.current_order_id == held
+
+
+def test_as_a_dict() -> None:
+    assert book(snapshot(1, {"100": "0.00000001"}, {})).as_dict() == {
+        "trade_pair": "BTC_USD",
+        "current_order_id": 1,
+        "is_stale": False,
+        "late_snapshots": 0,
+        "bids": [{"price": "100", "volume": "0.00000001"}],
+        "asks": [],
+    }
+    assert book().as_dict()["asks"][0] == {"price": "101", "volume": "0.5"}

@@ -18,11 +18,13 @@ import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.exchange.commands import Submit
 from cryptoproto.exchange.journal_schema import decode_command
+from cryptoproto.history import History
+from cryptoproto.history.reader import Reader
 from cryptoproto.messages import BuyOrderPlaced, InsufficientFunds, OrderCancelled, OrderNotFound, decode
 from tests.support.journals import recorded
 from tests.support.lives import DEADLINE_S
 
-__all__ = ["Log", "Story", "Truth", "check_events", "check_outcomes", "scratch_folder"]
+__all__ = ["Log", "Story", "Truth", "check_events", "check_history", "check_outcomes", "scratch_folder"]
 
 Asked: TypeAlias = tuple[str, int | None]
 """``"place"`` and a client order id, ``"cancel"`` and an order id, or ``"cancel_all"`` and ``None``."""
@@ -128,7 +130,7 @@ class Truth:
     def ids(self) -> list[int]:
         return [number for number, _ in self.history]
 
-    def told(self, kind: type[Any]) -> list[Any]:
+    def told(self, kind: Any) -> list[Any]:
         return [message for _, payload in self.history if isinstance(message := decode(payload.encode()), kind)]
 
 
@@ -158,6 +160,7 @@ class Story:
         unknown: of how many messages it was said that the outcome is unknown.
         reported: how many reports there were.
         poor: the orders for which there is not enough money.
+        replaced: the order id of the order that each new order was to replace, by client order id.
     """
 
     def __init__(self, lines: list[list[Any]]) -> None:
@@ -169,6 +172,7 @@ class Story:
         self.unknown = 0
         self.reported = 0
         self.poor: set[int] = set()
+        self.replaced: dict[int, int] = {}
         self._outbox: dict[int, Asked] = {}
         self._newest_key = 0
         self._late: dict[int, Asked] = {}  # late reports in the store, which no reader is done with
@@ -231,6 +235,9 @@ class Story:
     def _on_poor(self, number: int) -> None:
         self.poor.add(number)
 
+    def _on_replacing(self, order_id: int, number: int) -> None:
+        self.replaced[number] = order_id
+
     def _on_asking(self, kind: str, number: int | None) -> None:
         self.asked.append((kind, number))
         self._waiting.append((kind, number))
@@ -291,6 +298,32 @@ def check_events(mode: str, folder: Path, lines: list[list[Any]], truth: Truth) 
     return count - since
 
 
+def check_history(folder: Path, truth: Truth) -> int:
+    """What is recorded is the exchange's history up to some transaction, each event once; returns that transaction.
+
+    It is not behind the position, and says of orders and money what the exchange says.
+    """
+    path = folder / "alice.db"
+    with closing(sqlite3.connect(path)) as db:
+        (position,) = db.execute("SELECT position FROM cryptoproto_store").fetchone()
+        tables = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'cryptoproto_history'").fetchall()
+    if not tables:  # killed before they were created
+        assert position is None
+        return -1
+    reader = Reader(path)
+    through = reader.recorded_through()
+    assert position is None or position <= through
+    told = [(number, decode(payload.encode())) for number, payload in truth.history if number <= through]
+    expected = [(number, message) for number, message in told if not isinstance(message, OrderNotFound)]
+    assert [(entry.transaction_id, entry.message) for entry in reader.entries()] == expected
+    # The fills of a taker come before the event that reports the placement, which may not be recorded yet.
+    accepted = {each.client_order_id for _, each in expected if isinstance(each, BuyOrderPlaced | cp.OwnTrade)}
+    orders = [order for order in History(path).orders() if order.status not in ("pending", "not_placed")]
+    assert {order.client_order_id for order in orders if order.status != "rejected"} == accepted
+    assert len(orders) == len({order.order_id for order in orders})
+    return through
+
+
 def check_outcomes(story: Story, truth: Truth) -> None:
     """What was told of each message is true, and something was told of each."""
     accepted = [message.client_order_id for message in truth.told(BuyOrderPlaced)]
@@ -328,6 +361,17 @@ def check_outcomes(story: Story, truth: Truth) -> None:
         assert asked not in sent, f"nobody ever said what became of {asked}"
         assert asked not in (received or ()), f"{asked} was never about to leave"
     check_cancel_all(story, received)
+    check_replaced(story, truth)
+
+
+def check_replaced(story: Story, truth: Truth) -> None:
+    """A new order was placed after the old one was cancelled, or not at all."""
+    ended: set[int] = set()
+    for message in truth.told(BuyOrderPlaced | OrderCancelled):
+        if isinstance(message, OrderCancelled):
+            ended.add(message.order_id)
+        elif message.client_order_id in story.replaced:
+            assert story.replaced[message.client_order_id] in ended, "both were open"
 
 
 def check_cancel_all(story: Story, received: list[Asked] | None) -> None:

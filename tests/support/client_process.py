@@ -4,7 +4,7 @@
 ``url mode resend seed last``, starts one; see ``tests/support/lives.py``. What it does and is
 told, it writes into ``FOLDER/log`` at once; which events it has handled, into a table, as *mode* says: ``plain`` into a
 database of its own, ``transaction`` into the store's with ``store.transaction()``. With *last* it handles events up to
-that one, places no orders and ends; 0 is for ever.
+that one, places no orders and ends; 0 is for ever. A *mode* with ``+history`` at its end also keeps a history.
 
 The lines of the log, JSON lists whose first word says what it is, are read by ``tests/support/client_log.py``.
 """
@@ -95,8 +95,8 @@ class Victim:
         self.log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.choice = random.Random(seed)
         self.ids = ClientOrderIds()
-        self.mode = mode
-        self.store = LoggedStore(f"{folder}/alice.db", commit_every=64)
+        self.mode, _, history = mode.partition("+")
+        self.store = LoggedStore(f"{folder}/alice.db", commit_every=64, history=bool(history))
         self.store.say = self.say
         self.store.is_done = asyncio.Event()
         self.table = sqlite3.connect(f"{folder}/handled.db", isolation_level=None)
@@ -191,9 +191,34 @@ class Victim:
                 continue
             if self.choice.random() < 0.1:
                 await self.ask("cancel_all", None, client.cancel_all(timeout=self.choice.choice(TIMEOUTS)))
+            elif self.choice.random() < 0.3 and not order.is_closed:
+                await self.replace(client, order)
             elif self.choice.random() < 0.5:
                 timeout = self.choice.choice(TIMEOUTS)
                 await self.ask("cancel", order.order_id, client.cancel(order, timeout=timeout))
+
+    async def replace(self, client: cp.Client, order: cp.Order) -> None:
+        """A cancel and an order, in the log as two calls."""
+        number, old = self.ids.next(), order.order_id
+        self.say("replacing", old, number)
+        self.say("asking", "cancel", old)
+        self.say("asking", "place", number)
+        cancelled = placed = "done"
+        try:
+            await client.replace(
+                order,
+                price=self.choice.randint(90, 110),
+                client_order_id=number,
+                timeout=self.choice.choice(TIMEOUTS),
+            )
+        except cp.ReplaceIncomplete as error:
+            placed = type(error.__cause__).__name__
+        except cp.OrderNotOpen:
+            cancelled, placed = "OrderNotOpen", "RequestNotSent"
+        except cp.CryptoprotoError as error:
+            cancelled, placed = type(error).__name__, "RequestNotSent"
+        self.say("told", "cancel", old, cancelled)
+        self.say("told", "place", number, placed)
 
     async def ask(self, kind: str, number: int | None, call: Awaitable[Any]) -> Any:
         """What *call* returns, ``None`` where it raises; what it tells goes into the log."""

@@ -23,8 +23,11 @@ This page is generated from the docstrings by `python -m tests.support.reference
 """
 _ROOMS: Final = {
     "client": "Client",
+    "history": "History",
     "connection": "Connection",
+    "quotes": "Quotes",
     "market_data": "Market data",
+    "profiles": "Profiles",
     "instruments": "Instruments and limits",
     "reconnect": "Reconnecting",
     "keys": "Keys",

@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from cryptoproto.client.store import sqlite as sqlite_store
+from cryptoproto.client.store import checkpointer
 from cryptoproto.client.store.interface import OutboxEntry
 from cryptoproto.client.store.sqlite import SqliteStore
 
@@ -110,7 +110,7 @@ def one(seed: int, path: str) -> list[Any]:
 
 
 if __name__ == "__main__":
-    sqlite_store._CHECKPOINT_COMMITS = 20  # type: ignore[misc]  # so that many are killed in the midst of it
+    checkpointer._COMMITS = 20  # type: ignore[misc]  # so that many are killed in the midst of it
     for line in sys.stdin:
         seed, _, path = line.strip().partition(" ")
         sys.stdout.write(json.dumps(one(int(seed), path)) + "\n")

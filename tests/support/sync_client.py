@@ -15,7 +15,7 @@ def threads() -> list[threading.Thread]:
 
 
 def client_of(
-    exchange: Exchange, key: cp.PrivateKey, name: str = "alice", store: str | None = None, **options: Any
+    exchange: Exchange, key: cp.PrivateKey, name: str = "alice", store: str | cp.Store | None = None, **options: Any
 ) -> sync.Client:
     return sync.Client(
         exchange.url, client_id=name, private_key=key, server_key=exchange.public_key, protocol=cp.Protocol.V5,

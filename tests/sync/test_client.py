@@ -164,3 +164,29 @@ def test_what_the_objects_show(exchange: Exchange, alice_key: cp.PrivateKey) -> 
     feed = sync.MarketData(exchange.market_data_url)
     assert repr(feed) == f"<sync.MarketData {exchange.market_data_url}, idle>"
     assert repr(Exchange()) == "<sync.Exchange, not running>"
+
+
+def test_history(exchange: Exchange, alice_key: cp.PrivateKey, memory_path: Path) -> None:
+    store = cp.SqliteStore(memory_path / "alice.db", history=True)
+    with client_of(exchange, alice_key, store=store) as alice, client_of(exchange, alice_key, "bob") as bob:
+        alice.place("BTC_USD", cp.Side.BUY, amount="2", price="100")
+        bob.place("BTC_USD", cp.Side.SELL, amount="0.5", price="100")
+        alice.balances()
+        assert [str(trade.amount) for trade in alice.history.trades()] == ["0.50000000"]
+    assert [order.status for order in alice.history.orders()] == ["open"]
+
+
+def test_open_orders_are_cancelled_on_exit(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    client = client_of(exchange, alice_key, cancel_on_exit=True)
+    assert client.left_open == []
+    with client:
+        order = client.place("BTC_USD", "buy", amount="1", price="100")
+    assert order.status is cp.OrderStatus.CANCELLED
+    assert client.left_open == []
+    client = client_of(exchange, alice_key, cancel_on_exit=True)
+    client.start()
+    order = client.place("BTC_USD", "buy", amount="1", price="100")
+    exchange.disconnect("alice", 4000)  # another connection has taken over: nothing can be sent any more
+    assert list(client.states())[-1].state is cp.State.CLOSED
+    client.close()
+    assert client.left_open == [order]

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 import cryptoproto as cp
+from cryptoproto import sync
 from cryptoproto.sync.exchange import Exchange
 from tests.support.sync_client import client_of
 
@@ -48,6 +49,10 @@ def test_everything_that_an_order_knows(exchange: Exchange, alice_key: cp.Privat
         assert len(alice.orders) == 1
         assert alice.orders.open == []
         assert alice.orders.get(10**9) is None
+        assert order.as_dict()["filled"] == "2.00000000"
+        difference = sync.OrderDifference(order, "remaining", Decimal(1), Decimal(2))
+        assert difference.as_dict()["order"] == order.as_dict()
+    assert order.as_dict()["status"] == "filled"
 
 
 def test_a_wait_that_takes_too_long(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
@@ -55,3 +60,29 @@ def test_a_wait_that_takes_too_long(exchange: Exchange, alice_key: cp.PrivateKey
         order = alice.place("BTC_USD", cp.Side.BUY, amount="1", price="100")
         with pytest.raises(cp.RequestTimeout):
             order.wait_closed(timeout=0.01)
+
+
+def test_replacing_an_order(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    with client_of(exchange, alice_key) as alice, client_of(exchange, alice_key, "bob") as bob:
+        order = alice.place("BTC_USD", "buy", amount="2", price="100", client_order_id=7, time_in_force="gtc")
+        new = alice.replace(order, price="101", client_order_id=8)
+        assert (new.replaces, order.replaced_by) == (7, 8)
+        assert (new.price, new.amount) == (Decimal(101), Decimal(2))
+        assert not alice.cancel(client_order_id=7)
+        with pytest.raises(cp.ReplaceIncomplete) as incomplete:
+            alice.replace(new, price=10**8)
+        assert incomplete.value.order is new
+        assert isinstance(incomplete.value.replacement, sync.Order)
+        assert incomplete.value.replacement.status is cp.OrderStatus.REJECTED
+        order = alice.place("BTC_USD", "buy", amount="1", price="100")
+        with pytest.raises(cp.ReplaceIncomplete) as not_sent:
+            alice.replace(order, price=1, timeout=-1, wait=False)
+        assert not_sent.value.replacement is None
+        order = alice.place("BTC_USD", "buy", amount="1", price="100")
+        bob.place("BTC_USD", "sell", amount="1", price="100")
+        order.wait_filled(timeout=5)
+        with pytest.raises(cp.OrderFilled) as filled:
+            alice.replace(order, price="99")
+        assert filled.value.order is order
+        with pytest.raises(cp.OrderInvalid, match="must be an Order"):
+            alice.replace(7, price=1)  # type: ignore[arg-type]

@@ -392,7 +392,8 @@ def test_any_second_frame(protocol: Protocol, damage: Damage, again: Damage | No
     damaged = again(damaged) if again else damaged
     frame = public_key("client").encrypt(damaged[:214])
     if (wire := damage(frame)) != frame:
-        with pytest.raises(cp.InvalidKey):
+        # A frame of four bytes is the first frame of market data, and the error says so.
+        with pytest.raises(cp.DecodeError if len(wire) == 4 else cp.InvalidKey):
             client.receive(wire)
     try:
         opened = client.receive(frame)

@@ -135,6 +135,19 @@ class _Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ending.wait(), 1.0)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all connections.
+
+        Those that are closing already are cut: uvicorn would close them once more, which a WebSocket does not allow.
+        """
+        connections: set[Any] = self.server_state.connections
+        closing = {connection for connection in connections if connection.transport.is_closing()}
+        for connection in closing:
+            connection.transport.abort()
+        while closing & connections:  # noqa: ASYNC110 - the event loop calls connection_lost() in a moment
+            await asyncio.sleep(0)
+        await super().shutdown(sockets=sockets)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         """Leave the signals to the process: this server is only a part of it."""
@@ -204,4 +217,5 @@ def _check_certificate(tls_cert: str | os.PathLike[str], tls_key: str | os.PathL
             f"or in the same file"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{tls_cert} or {tls_key}: cannot be read: {error.strerror}") from None
+        names = " or ".join(str(path) for path in (tls_cert, tls_key) if path is not None)
+        raise ConfigurationError(f"{names}: cannot be read: {error.strerror}") from None

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_FLOOR, Context, Decimal
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from ...messages import Balance, OwnTrade, SetBalance, UserBalanceResponse
-from .order import EXACT
+from ...history import paid
+from ...messages import EXACT, AsDict, Balance, OwnTrade, SetBalance, UserBalanceResponse
 
 __all__ = ["BalanceDifference", "BalanceTable"]
 
 _ZERO: Final = Decimal(0)
-_STEP: Final = Decimal("0.00000001")
 _subtract: Final = EXACT.subtract
-_multiply: Final = EXACT.multiply
-_down_to: Final = Context(prec=200, rounding=ROUND_FLOOR, traps=[]).quantize
 
 
-class BalanceDifference(msgspec.Struct, frozen=True):
+class BalanceDifference(AsDict, msgspec.Struct, frozen=True):
     """A difference between the exchange's statement of a balance and the events; it has been corrected."""
 
     currency: str
@@ -50,9 +47,13 @@ class BalanceTable:
     ``OwnTrade`` for a seller, and price × amount, rounded down to eight decimals, for a buyer (rules of the exchange,
     "Numbers"). The result is exact if every event since the account was opened, or since :meth:`adopt`, was applied,
     and the exchange rounds this way. Otherwise, as after a restart, earlier holds are missing from it.
+
+    Attributes:
+        comparisons: how often :meth:`adopt` was called.
     """
 
     def __init__(self) -> None:
+        self.comparisons: int = 0
         self._funds: dict[str, _Funds] = {}
 
     def get(self, currency: str) -> Balance:
@@ -78,14 +79,11 @@ class BalanceTable:
 
     def on_trade(self, trade: OwnTrade) -> None:
         """A fill, which is paid out of the hold."""
-        base, _, quote = trade.trade_pair.partition("_")
-        currency, paid = base, trade.amount
-        if trade.maker == trade.maker_buy:  # the client was the buyer
-            currency, paid = quote, _down_to(_multiply(trade.price, paid), _STEP)
+        currency, amount = paid(trade)
         funds = self._funds.get(currency)
         if funds is None:
             funds = self._funds[currency] = _Funds()
-        funds.on_hold = _subtract(funds.on_hold, paid)
+        funds.on_hold = _subtract(funds.on_hold, amount)
 
     def adopt(self, response: UserBalanceResponse) -> list[BalanceDifference]:
         """Compare with the exchange's balances, return the differences, and adopt them.
@@ -97,6 +95,7 @@ class BalanceTable:
             response: the balances. All events before it must have been applied, and none after it.
         """
         differences: list[BalanceDifference] = []
+        self.comparisons += 1
         for currency, there in response.balances.items():
             funds = self._funds.setdefault(currency, _Funds())
             known = funds.available is not None

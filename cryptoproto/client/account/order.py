@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from ...exceptions import OrderInvalid, OrderNotFilled, OutcomeUnknown, RequestTimeout
 from ...messages import (
+    EXACT,
     AmountLike,
     OwnTrade,
     PlaceOrder,
@@ -21,15 +22,13 @@ from ...messages import (
     exact,
     place_message,
     plain,
+    plain_values,
     to_side,
     to_time_in_force,
 )
 from ...messages.terms import TERMS
 
-__all__ = ["EXACT", "Order", "OrderStatus"]
-
-EXACT: Final = Context(prec=200, traps=[])
-"""For sums and products of amounts: exact for everything an exchange sends, independent of the global context."""
+__all__ = ["Order", "OrderStatus"]
 
 _add: Final = EXACT.add
 _subtract: Final = EXACT.subtract
@@ -63,6 +62,13 @@ class OrderStatus(enum.Enum):
 
 _ENDED_UNPLACED: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT, OrderStatus.UNKNOWN))
 
+_SHOWN: Final = (
+    "client_order_id", "order_id", "trade_pair", "side", "time_in_force", "amount", "price", "ttl", "terms_known",
+    "status", "remaining", "filled", "average_price", "fees", "error", "created_ns", "acknowledged_ns", "closed_ns",
+    "changed_by", "replaces", "replaced_by", "trades",
+)  # fmt: skip
+"""What an order is as a dict, in the order of columns."""
+
 
 class Order:
     """One order, kept up to date by the client. Read its attributes, do not set them.
@@ -90,6 +96,9 @@ class Order:
         acknowledged_ns: when the event or response that it was accepted was received; ``None`` until then.
         closed_ns: when the event or response that it was closed was received; ``None`` until then.
         changed_by: the transaction id of the last event about it, -1 before the first.
+        replaces: the client order id of the order that it was sent to replace; ``None`` for most orders.
+        replaced_by: the client order id of the order that was sent to replace it; its status says what became of that.
+            Both are known in the process that called :meth:`~cryptoproto.Client.replace`.
         waiters: the futures of callers that wait for its status to change; for the order table.
     """
 
@@ -103,6 +112,8 @@ class Order:
     acknowledged_ns: int | None = None
     closed_ns: int | None = None
     changed_by: int = -1
+    replaces: int | None = None
+    replaced_by: int | None = None
     waiters: list[asyncio.Future[None]] | None = None
     _counted: int = 0
     _cost: Decimal = _ZERO
@@ -192,6 +203,13 @@ class Order:
         self._count_trades()
         return _QUOTIENT.divide(self._cost, self._traded) if self._traded else None
 
+    def as_dict(self) -> dict[str, Any]:
+        """Its attributes, ``filled`` and ``average_price`` as plain values, for JSON and data frames.
+
+        Amounts and prices are strings of plain digits, enums their values, and trades dicts.
+        """
+        return {name: plain_values(getattr(self, name)) for name in _SHOWN}
+
     def message(self) -> PlaceOrder:
         """The message that places it."""
         return place_message(
@@ -268,6 +286,12 @@ class Order:
     def add_fee(self, fee: Decimal) -> None:
         """Add a fee; called by the order table."""
         self.fees = _add(self.fees, fee)
+
+    def mark_replaced(self, new: Order | None) -> None:
+        """*new* is sent to replace it; ``None``: the new order was not sent. Called by the client."""
+        self.replaced_by = None if new is None else new.client_order_id
+        if new is not None:
+            new.replaces = self.client_order_id
 
     def wake(self) -> None:
         """Wake all callers that wait; called by the order table after each change of the status."""

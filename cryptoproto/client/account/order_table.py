@@ -12,6 +12,7 @@ import msgspec
 
 from ...exceptions import ConfigurationError, DuplicateClientOrderId, OutcomeUnknown, RequestNotSent
 from ...messages import (
+    AsDict,
     BuyOrderAmountChanged,
     BuyOrderCancelled,
     BuyOrderClosed,
@@ -42,7 +43,7 @@ _ZERO: Final = Decimal(0)
 _FREE: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT))
 
 
-class OrderDifference(msgspec.Struct, frozen=True):
+class OrderDifference(AsDict, msgspec.Struct, frozen=True):
     """A difference between the exchange's list of open orders and the events.
 
     Attributes:
@@ -123,15 +124,21 @@ class OrderTable:
         """
         client_order_id = order.client_order_id
         if client_order_id is not None:
-            known = self._by_client_order_id.get(client_order_id)
-            is_used = known is not None and (known.status not in _FREE or known.order_id is not None)
-            if is_used and known is not order:
-                raise DuplicateClientOrderId(
-                    ErrorType.DUPLICATE_CLIENT_ORDER_ID,
-                    f"client order id {client_order_id} was used before, by {known!r}; nothing was sent",
-                )
+            if client_order_id in self._by_client_order_id:
+                self.check_unused(order)
             self._by_client_order_id[client_order_id] = order
         self._live[order] = None
+
+    def check_unused(self, order: Order) -> None:
+        """Check that no other known order has used the client order id of *order*; raises as :meth:`add`."""
+        client_order_id = order.client_order_id
+        known = None if client_order_id is None else self._by_client_order_id.get(client_order_id)
+        if known is None or known is order or (known.status in _FREE and known.order_id is None):
+            return
+        raise DuplicateClientOrderId(
+            ErrorType.DUPLICATE_CLIENT_ORDER_ID,
+            f"client order id {client_order_id} was used before, by {known!r}; nothing was sent",
+        )
 
     def withdraw(self, order: Order) -> None:
         """Remove an order that was added but could not be sent."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
 
-__all__ = ["OutboxEntry", "OutboxKind", "Store"]
+from ...connection.event import Event
+from ...history import History
+from ...messages import AsDict, Balance
+
+__all__ = ["OutboxEntry", "OutboxKind", "RecordingStore", "Store"]
 
 OutboxKind: TypeAlias = Literal["place", "cancel", "cancel_all"]
 """What an unconfirmed message asks the exchange to do."""
 
 
-class OutboxEntry(msgspec.Struct, kw_only=True):
+class OutboxEntry(AsDict, msgspec.Struct, kw_only=True):
     """One message whose outcome is not known yet.
 
     Attributes:
@@ -96,3 +100,26 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Flush and release everything. Idempotent. The store can be opened again."""
+
+
+@runtime_checkable
+class RecordingStore(Store, Protocol):
+    """A store that can also keep a history; a custom store need not.
+
+    What is recorded becomes durable together with the position, never later. It may be ahead of the position: events
+    that are delivered again are recorded once.
+    """
+
+    @property
+    def history(self) -> History | None:
+        """What was recorded; ``None`` if the store keeps no history."""
+
+    def record(self, events: list[Event]) -> bool:
+        """*events* were received, in this order; returns whether there is something for :meth:`flush` to write.
+
+        Raises:
+            StoreError: they cannot be kept. None of them was recorded.
+        """
+
+    def record_balances(self, transaction_id: int, balances: Mapping[str, Balance]) -> None:
+        """The exchange has stated *balances*, as they are after *transaction_id*."""

@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from ...connection.event import Event
 from ...exceptions import ConfigurationError, StoreError
+from ...history import ARCHIVE, History, Recorder
+from ...messages import Balance
+from .checkpointer import Checkpointer
 from .interface import OutboxEntry
 from .sqlite_file import StoreFile
 
 __all__ = ["SqliteStore"]
 
 _COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence"
-_CHECKPOINT_COMMITS: Final = 1000  # a checkpoint waits for the disk twice, so it is made in a thread
 _BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if damage makes SQLite's message unreadable
 
 
@@ -30,6 +34,10 @@ class SqliteStore:
     entries. With ``"FULL"`` each commit waits for the disk, for milliseconds instead of 50 µs, and nothing is missing.
     In no other case does the position move backwards.
 
+    **History**: with ``history=True``, the client's trades, orders and balances are kept in the file as well, and read
+    with :attr:`history`. They are committed together with the position, each once. A file that has a history goes on
+    with it, whether or not it is asked for.
+
     **Exactly once**: your own tables in the same file, changed in :meth:`transaction`, are committed together with the
     position.
 
@@ -40,6 +48,7 @@ class SqliteStore:
         path: the file, in a folder that exists.
         commit_every: after how many events the position is committed. The client commits smaller groups on a timer.
         synchronous: see above.
+        history: keep a history from now on; see above.
     """
 
     def __init__(
@@ -48,6 +57,7 @@ class SqliteStore:
         *,
         commit_every: int = 256,
         synchronous: Literal["NORMAL", "FULL"] = "NORMAL",
+        history: bool = False,
     ) -> None:
         if os.fspath(path) == ":memory:":
             raise ConfigurationError("for a store in memory use MemoryStore, or store=None")
@@ -58,6 +68,8 @@ class SqliteStore:
         self.path: Path = Path(path)
         self.commit_every = commit_every
         self._synchronous = synchronous
+        self._wants_history = history
+        self._recorder: Recorder | None = None
         self._file: StoreFile | None = None
         self._process = 0
         self._position: int | None = None
@@ -67,8 +79,8 @@ class SqliteStore:
         self._handling: Callable[[], int | None] = lambda: None
         self._in_transaction = False
         self._postponed: list[Callable[[], None]] = []
-        self._commits = 0
-        self._checkpointer: threading.Thread | None = None
+        self._checkpointer = Checkpointer(self.path)
+        self._thread = 0  # the one that opened it
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """See :meth:`~cryptoproto.client.store.Store.open`.
@@ -81,11 +93,16 @@ class SqliteStore:
             raise ConfigurationError(f"{self.path} is in use by another client; give each client its own store")
         try:
             path = self.path.resolve()
-            self._file = file = StoreFile(path, (client_id, server_fingerprint), synchronous=self._synchronous)
+            self._file = file = StoreFile(
+                path, (client_id, server_fingerprint), synchronous=self._synchronous, history=self._wants_history
+            )
         except (*_BROKEN, OSError) as error:
             raise ConfigurationError(f"{self.path} cannot be used as a store: {error}") from error
         self._position, self._settled_through = file.position, file.settled_through
         self._last_report = file.last_report
+        self._recorder = file.recorder
+        self._checkpointer = Checkpointer(path)
+        self._thread = threading.get_ident()
         self._process = os.getpid()
         self._is_behind = False
 
@@ -149,10 +166,36 @@ class SqliteStore:
             return
         through = max(self._settled_through, settled_through)
         self._execute_all(
+            *self._archive(key, settled_through),
             ("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),
             ("UPDATE cryptoproto_store SET settled_through = ?", (through,)),
         )
         self._settled_through = through
+
+    @property
+    def history(self) -> History | None:
+        """What is recorded; ``None`` if the store keeps no history. A file is known to have one once it is open.
+
+        Each reading flushes first, unless it is in another thread than the one that opened the store.
+        """
+        is_kept = self._wants_history or self._recorder is not None
+        return History(self.path, before_reading=self._flush_here) if is_kept else None
+
+    def _flush_here(self) -> None:
+        if self._thread == threading.get_ident() and self._process == os.getpid():
+            self.flush()
+
+    def record(self, events: list[Event]) -> bool:
+        """See :meth:`~cryptoproto.client.store.interface.RecordingStore.record`."""
+        if self._recorder is None:
+            return False
+        self._recorder.record(events)
+        return True
+
+    def record_balances(self, transaction_id: int, balances: Mapping[str, Balance]) -> None:
+        """See :meth:`~cryptoproto.client.store.interface.RecordingStore.record_balances`."""
+        if self._recorder is not None:
+            self._recorder.record_balances(transaction_id, balances, time.time_ns() // 1000)
 
     @property
     def settled_through(self) -> int:
@@ -172,6 +215,7 @@ class SqliteStore:
         through = max(self._settled_through, settled_through)
         self._execute_all(
             ("INSERT INTO cryptoproto_late_report VALUES (?, ?)", (number, report)),
+            *self._archive(key, settled_through),
             ("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),
             ("UPDATE cryptoproto_store SET settled_through = ?", (through,)),
         )
@@ -197,7 +241,12 @@ class SqliteStore:
         if self._in_transaction:
             return
         self._run_postponed()
-        if self._is_behind:
+        if self._recorder is not None and self._recorder.is_behind:
+            connection = self._open()
+            with self._undone_on_failure(connection):
+                connection.execute("BEGIN IMMEDIATE")
+                self._commit(connection, self._position)
+        elif self._is_behind:
             self._execute("UPDATE cryptoproto_store SET position = ?", self._position)
             self._is_behind = False
 
@@ -256,9 +305,8 @@ class SqliteStore:
             if self._process == os.getpid():
                 self.flush()
         finally:
-            if self._checkpointer is not None and self._process == os.getpid():
+            if self._process == os.getpid():
                 self._checkpointer.join()
-            self._checkpointer = None
             try:
                 self._file.close()
             except sqlite3.Error as error:
@@ -279,36 +327,54 @@ class SqliteStore:
         if handling is not None and (position is None or handling > position):
             position = handling
         try:
-            connection.execute("UPDATE cryptoproto_store SET position = ?", (position,))
-            connection.execute("COMMIT")
+            self._commit(connection, position)
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from error
         self._position = position
+
+    def _commit(self, connection: sqlite3.Connection, position: int | None) -> None:
+        """End the open transaction, with the position and the history that belongs to it."""
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.write(connection)
+        connection.execute("UPDATE cryptoproto_store SET position = ?", (position,))
+        connection.execute("COMMIT")
+        if recorder is not None:
+            recorder.committed()
         self._is_behind = False
-        self._count_commit()
+        self._checkpointer.count_commit()
+
+    def _archive(self, key: int | None, settled_through: int) -> list[tuple[str, tuple[object, ...]]]:
+        """What keeps an order in the history when it leaves the outbox."""
+        return [] if self._recorder is None else [(ARCHIVE, (settled_through, key))]
+
+    @contextmanager
+    def _undone_on_failure(self, connection: sqlite3.Connection) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+            raise StoreError(f"cannot write to {self.path}: {error}") from error
 
     def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
         try:
             cursor = self._open().execute(statement, parameters)
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from error
-        self._count_commit()
+        self._checkpointer.count_commit()
         return cursor
 
     def _execute_all(self, *statements: tuple[str, tuple[object, ...]]) -> None:
         """Execute all *statements* in one transaction, or none of them."""
         connection = self._open()
-        try:
+        with self._undone_on_failure(connection):
             connection.execute("BEGIN IMMEDIATE")
             for statement, parameters in statements:
                 connection.execute(statement, parameters)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                with suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-            raise StoreError(f"cannot write to {self.path}: {error}") from error
-        self._count_commit()
+        self._checkpointer.count_commit()
 
     def _read(self, statement: str) -> list[Any]:
         try:
@@ -322,20 +388,3 @@ class SqliteStore:
         if self._process != os.getpid():
             raise ConfigurationError(f"{self.path} was opened before a fork; open it in the process that uses it")
         return self._file.connection
-
-    def _count_commit(self) -> None:
-        self._commits += 1
-        if self._commits < _CHECKPOINT_COMMITS or (self._checkpointer is not None and self._checkpointer.is_alive()):
-            return
-        self._commits = 0
-        self._checkpointer = threading.Thread(
-            target=_checkpoint, args=(self.path.resolve(),), name="cryptoproto-checkpoint", daemon=True
-        )
-        self._checkpointer.start()
-
-
-def _checkpoint(path: Path) -> None:
-    """Move the log into the file, so that no commit has to."""
-    # A failure here is harmless: the next checkpoint tries again, and a commit that fails raises its own error.
-    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")

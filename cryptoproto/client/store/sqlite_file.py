@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from ...exceptions import ConfigurationError
 from ...file_lock import FileInUse, FileLock
+from ...history import Recorder, open_history
 
 __all__ = ["StoreFile"]
 
@@ -61,12 +63,14 @@ class StoreFile:
         path: the file, with symbolic links resolved.
         owner: client id, and fingerprint of the exchange's key.
         synchronous: SQLite's setting of that name.
+        history: create the tables of a history if there are none.
 
     Attributes:
         connection: for reading and writing, in autocommit mode.
         position: the stored position.
         settled_through: the stored value of that name.
         last_report: the highest key of a late report, 0 if there is none.
+        recorder: what writes the history; ``None`` if the file has none.
 
     Raises:
         ConfigurationError: the file belongs to another client or exchange, is in use, is not a store, is damaged, or
@@ -74,9 +78,9 @@ class StoreFile:
         sqlite3.Error, UnicodeDecodeError, OSError: it cannot be opened or read.
     """
 
-    __slots__ = ("_lock", "connection", "last_report", "position", "settled_through")
+    __slots__ = ("_lock", "connection", "last_report", "position", "recorder", "settled_through")
 
-    def __init__(self, path: Path, owner: tuple[str, str], *, synchronous: str) -> None:
+    def __init__(self, path: Path, owner: tuple[str, str], *, synchronous: str, history: bool) -> None:
         _check_path(path)
         self._lock = _locked(path)
         connection: sqlite3.Connection | None = None
@@ -95,6 +99,9 @@ class StoreFile:
                 connection, "SELECT position, settled_through FROM cryptoproto_store"
             )
             self.last_report: int = _row(connection, "SELECT coalesce(max(key), 0) FROM cryptoproto_late_report")[0]
+            now_us = time.time_ns() // 1000
+            through = open_history(connection, path, self.position, create=history, now_us=now_us)
+            self.recorder: Recorder | None = None if through is None else Recorder(through)
         except BaseException:
             if connection is not None:
                 connection.close()

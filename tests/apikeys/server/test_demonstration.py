@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import socket
 import ssl
 from pathlib import Path
 
@@ -88,6 +90,27 @@ async def test_tls(basic_gatekeeper: Gatekeeper, tmp_path: Path) -> None:
             assert (await http.get("/api/v0/streams")).status_code == 200
         async with StompConnection.connect(url.replace("https", "wss") + "/stomp/v0", auth=AUTH, ssl=context) as stomp:
             assert stomp.version == "1.2"
+
+
+async def test_it_ends_while_a_client_has_not_finished_closing(basic_gatekeeper: Gatekeeper, tmp_path: Path) -> None:
+    certificate, _ = self_signed(tmp_path)
+    context = ssl.create_default_context(cafile=certificate)
+
+    def close_but_keep_the_socket(port: int) -> ssl.SSLSocket:
+        link = context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="127.0.0.1")
+        key = base64.b64encode(bytes(16)).decode()
+        link.sendall(
+            b"GET /stomp/v0 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n" % key.encode()
+        )
+        assert link.recv(4096).startswith(b"HTTP/1.1 101")
+        link.sendall(b"\x88\x82" + bytes(4) + (1000).to_bytes(2))
+        assert link.recv(4096).startswith(b"\x88")
+        return link
+
+    async with running(demonstration_app(basic_gatekeeper), tls_cert=tmp_path / "exchange.pem") as url:
+        link = await asyncio.to_thread(close_but_keep_the_socket, int(url.rpartition(":")[2]))
+    link.close()
 
 
 async def test_certificates_that_cannot_be_used(basic_gatekeeper: Gatekeeper, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import decimal
+import json
+import re
 from decimal import Decimal
 from fractions import Fraction
 
@@ -166,3 +168,20 @@ async def test_a_wait_that_ends_as_its_deadline_passes_returns_the_order(account
     loop.time = lambda: time() + 61  # type: ignore[method-assign]
     loop.call_at(0, feed, account, placed())  # due earlier, so it runs first, in the same turn
     assert await wait is order
+
+
+def test_as_a_dict(account: Account, order: Order) -> None:
+    feed(account, placed(), traded("0.25", maker=True), changed("0.75", fee="0.001"))
+    fields = order.as_dict()
+    assert json.loads(json.dumps(fields)) == fields
+    documented = re.findall(r"^        (\w+): ", Order.__doc__ or "", re.MULTILINE)
+    assert set(fields) == {*documented, "filled", "average_price"} - {"waiters"}
+    assert (fields["side"], fields["status"], fields["time_in_force"]) == ("buy", "open", "gtc")
+    assert (fields["remaining"], fields["filled"], fields["fees"]) == ("0.75", "0.25", "0.001")
+    assert fields["trades"] == [order.trades[0].as_dict()]
+    order.error = cp.OrderRejected("no")
+    assert order.as_dict()["error"] == "OrderRejected: no"
+    difference = cp.OrderDifference(order, "remaining", Decimal(1), Decimal("0.5"))
+    assert difference.as_dict() == {
+        "order": order.as_dict(), "what": "remaining", "here": "1", "there": "0.5",
+    }  # fmt: skip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -13,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.client.store import sqlite as sqlite_store
 from cryptoproto.client.store.sqlite import SqliteStore
+from cryptoproto.history.reader import Reader
+from tests.support.histories import balance, event
 from tests.support.stores import ALICE, entry, stored_position
 
 
@@ -70,33 +70,12 @@ def test_a_position_is_written_when_it_is_flushed(path: Path) -> None:
     assert (store.position, stored_position(store)) == (7, None)
     store.flush()
     assert stored_position(store) == 7
-    before = store._commits
+    with store.transaction() as db:
+        before = db.total_changes
     store.flush()  # nothing new
-    assert store._commits == before
+    with store.transaction() as db:
+        assert db.total_changes == before + 1  # that of the first transaction
     store.close()
-
-
-def test_checkpoints_are_made_beside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_store, "_CHECKPOINT_COMMITS", 50)
-    store = SqliteStore(path)
-    store.open(*ALICE)
-    threads = set()
-    real = sqlite_store._checkpoint
-
-    def noticed(path: Path) -> None:
-        threads.add(threading.current_thread().name)
-        real(path)
-
-    monkeypatch.setattr(sqlite_store, "_checkpoint", noticed)
-    for number in range(600):
-        store.remove(store.put(entry(number)), number)
-        checkpointer = store._checkpointer
-        if checkpointer is not None and checkpointer.is_alive():
-            checkpointer.join()  # a pause between commits, as there are most of the time
-    assert threads == {"cryptoproto-checkpoint"}
-    assert path.with_name("alice.db-wal").stat().st_size < 50 * 8 * 4096  # the log was begun anew, again and again
-    store.close()
-    assert {file.name for file in path.parent.iterdir()} == {"alice.db", "alice.db-lock"}
 
 
 @pytest.fixture
@@ -300,3 +279,94 @@ def test_what_the_child_of_a_fork_sees(sqlite: SqliteStore, monkeypatch: pytest.
         assert stored_position(sqlite) is None, name
     sqlite.close()
     assert stored_position(sqlite) is None
+
+
+def recorded(store: SqliteStore) -> list[int]:
+    """The transactions in the history, without writing what is not written."""
+    return [entry.transaction_id for entry in Reader(store.path).entries()]
+
+
+@pytest.fixture
+def recording(path: Path) -> Iterator[SqliteStore]:
+    store = SqliteStore(path, history=True)
+    store.open(*ALICE)
+    yield store
+    store.close()
+
+
+def test_history_is_written_with_the_position(recording: SqliteStore) -> None:
+    recording.record([event(number, balance("USD", "1", "1")) for number in (1, 2, 3)])
+    recording.advance(2)
+    assert recorded(recording) == []
+    recording.flush()
+    assert recorded(recording) == [1, 2, 3]
+    assert stored_position(recording) == 2
+    recording.advance(3)
+    recording.flush()
+    assert stored_position(recording) == 3
+
+
+def test_history_is_written_with_a_transaction_of_the_user(recording: SqliteStore) -> None:
+    recording.watch(lambda: 1)
+    recording.record([event(1, balance("USD", "1", "1"))])
+    with pytest.raises(ZeroDivisionError), recording.transaction():
+        raise ZeroDivisionError
+    assert recorded(recording) == []
+    with recording.transaction():
+        recording.flush()  # the end of the transaction does that
+    assert recorded(recording) == [1]
+    assert stored_position(recording) == 1
+    recording.record([event(1, balance("USD", "1", "1")), event(2, balance("USD", "2", "1"))])
+    recording.close()
+    recording.open(*ALICE)
+    assert recorded(recording) == [1, 2]
+
+
+def test_history_that_cannot_be_written_is_written_later(recording: SqliteStore) -> None:
+    recording.record([event(1, balance("USD", "1", "1"))])
+    recording.advance(1)
+    other = sqlite3.connect(recording.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(cp.StoreError, match="cannot write"):
+        recording.flush()
+    other.execute("ROLLBACK")
+    other.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON cryptoproto_history_group "
+        "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+    )
+    for _ in range(2):
+        with pytest.raises(cp.StoreError, match=r"cannot write to .*alice\.db: database or disk is full"):
+            recording.flush()
+    with pytest.raises(cp.StoreError, match="disk is full"), recording.transaction():
+        pass
+    assert stored_position(recording) is None  # neither is written without the other
+    other.execute("DROP TRIGGER full")
+    other.close()
+    recording.flush()
+    assert recorded(recording) == [1]
+    assert stored_position(recording) == 1
+
+
+def test_the_file_is_as_large_as_the_disk(recording: SqliteStore) -> None:
+    """The error of SQLite itself: no page can be added."""
+    with recording.transaction() as db:
+        (pages,) = db.execute("PRAGMA page_count").fetchone()
+        assert db.execute(f"PRAGMA max_page_count = {pages}").fetchone() == (pages,)
+    many = [event(number, balance("USD", "1", "1")) for number in range(1, 200)]
+    recording.record(many)
+    with pytest.raises(cp.StoreError, match="database or disk is full"):
+        recording.flush()
+    with pytest.raises(cp.StoreError, match="database or disk is full"), recording.transaction() as db:
+        pass
+    with suppress(cp.StoreError), recording.transaction() as db:
+        db.execute("PRAGMA max_page_count = 100000")
+    recording.flush()
+    assert recorded(recording) == list(range(1, 200))
+
+
+def test_a_history_that_is_asked_for_before_the_store_is_open(path: Path) -> None:
+    history = SqliteStore(path, history=True).history
+    assert history is not None
+    with pytest.raises(cp.ConfigurationError, match="there is no file"):
+        list(history.trades())
+    assert SqliteStore(path).history is None

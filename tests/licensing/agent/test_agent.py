@@ -663,7 +663,7 @@ async def test_an_agent_that_fails_says_why(
         monkeypatch.setattr(agent._standing, "jumped", lambda *_: 1 // 0)
         clock.leave()
         await clock.advance(60)
-        with pytest.raises(LicenseExpired, match="not running: integer division"):
+        with pytest.raises(LicenseExpired, match=r"not running: .*division"):
             await waiter
 
 

@@ -1,0 +1,121 @@
+"""Records as frames of pandas or polars, and as Parquet files, with exact decimals (extra ``frames``)."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+from ..exceptions import ConfigurationError
+from ..messages import plain_values
+from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord
+
+__all__ = ["COLUMNS", "to_frame", "write_parquet"]
+
+_ROWS: Final = 10_000
+"""How many records become a table at a time."""
+_TIMES: Final = frozenset(("time", "sent_at", "began_at", "ended_at"))
+_INTEGERS: Final = frozenset(("transaction_id", "order_id", "client_order_id", "ttl"))
+_TEXTS: Final = frozenset(
+    ("trade_pair", "side", "fee_currency", "time_in_force", "status", "what", "currency", "reason")
+)
+COLUMNS: Final[dict[str, tuple[str, ...]]] = {
+    "trades": TradeRecord.__struct_fields__,
+    "orders": tuple(name for name in OrderRecord.__struct_fields__ if name != "changes"),
+    "order_changes": OrderChange.__struct_fields__,
+    "balances": BalanceRecord.__struct_fields__,
+}
+"""The columns of each kind of table."""
+
+
+def to_frame(kind: str, records: Iterable[Any], library: str, *, exact: bool) -> Any:
+    """A ``pandas.DataFrame`` or ``polars.DataFrame`` of *records*.
+
+    Args:
+        kind: a key of ``COLUMNS``.
+        records: what *kind* says.
+        library: ``"pandas"`` or ``"polars"``.
+        exact: decimals, with 18 digits after the point: ``decimal.Decimal`` objects in pandas, ``Decimal(38, 18)`` in
+            polars. Otherwise 64-bit floats.
+
+    Raises:
+        ConfigurationError: there is no such library, it is not installed, or a number does not fit.
+    """
+    if library not in ("pandas", "polars"):
+        raise ConfigurationError(f'library={library!r:.40} must be "pandas" or "polars"')
+    arrow, frames = _imported("pyarrow"), _imported(library)
+    schema = _schema(arrow, kind, exact=exact)
+    table = arrow.Table.from_batches(_batches(arrow, schema, records), schema)
+    if library == "polars":
+        return frames.from_arrow(table)
+    # Without it, pandas would make floats of ids where one is missing.
+    return table.to_pandas(types_mapper={arrow.int64(): frames.Int64Dtype()}.get)
+
+
+def write_parquet(kind: str, records: Iterable[Any], path: str | os.PathLike[str]) -> int:
+    """Write *records* into a new Parquet file; returns how many there were. Numbers are decimals, as in ``to_frame``.
+
+    Raises:
+        ConfigurationError: pyarrow is not installed, or a number does not fit.
+        OSError: the file cannot be written.
+    """
+    arrow, parquet = _imported("pyarrow"), _imported("pyarrow.parquet")
+    schema = _schema(arrow, kind, exact=True)
+    count = 0
+    with parquet.ParquetWriter(os.fspath(path), schema) as writer:
+        for batch in _batches(arrow, schema, records):
+            writer.write_batch(batch)
+            count += batch.num_rows
+    return count
+
+
+def _imported(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        package = name.partition(".")[0]
+        raise ConfigurationError(f"{package} is not installed: pip install 'cryptoproto[frames]'") from error
+
+
+def _schema(arrow: Any, kind: str, *, exact: bool) -> Any:
+    def type_of(name: str) -> Any:
+        if name in _TIMES:
+            return arrow.timestamp("us", tz="UTC")
+        if name in _INTEGERS:
+            return arrow.int64()
+        if name in _TEXTS:
+            return arrow.string()
+        if name == "maker":
+            return arrow.bool_()
+        return arrow.decimal128(38, 18) if exact else arrow.float64()
+
+    return arrow.schema([(name, type_of(name)) for name in COLUMNS[kind]])
+
+
+def _batches(arrow: Any, schema: Any, records: Iterable[Any]) -> Iterator[Any]:
+    convert = {name: _conversion(arrow, schema.field(name)) for name in schema.names}
+    records = iter(records)
+    while rows := list(itertools.islice(records, _ROWS)):
+        columns = {
+            name: [None if (value := getattr(row, name)) is None else convert[name](value) for row in rows]
+            for name in schema.names
+        }
+        try:
+            yield arrow.RecordBatch.from_pydict(columns, schema)
+        except arrow.ArrowInvalid as error:
+            raise ConfigurationError(
+                f"a number does not fit into a decimal with 20 digits before the point and 18 after it ({error}); "
+                f"use exact=False, CSV or JSON"
+            ) from None
+
+
+def _conversion(arrow: Any, field: Any) -> Callable[[Any], Any]:
+    if field.type == arrow.float64():
+        return float
+    return plain_values if field.type == arrow.string() else _same
+
+
+def _same(value: Any) -> Any:
+    return value
