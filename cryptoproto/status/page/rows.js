@@ -63,8 +63,8 @@ const ROWS = {
 
   positions: (positions) => positions.map((p) => row(
     [p.trade_pair, "pair"], [amount(p.position), "n"], [rounded(p.value, 2), "n wide-only"],
-    [p.is_stale ? "stale" : amount(p.best_bid), p.is_stale ? "n dim" : "n buy"],
-    [p.is_stale ? "stale" : amount(p.best_ask), p.is_stale ? "n dim" : "n sell"],
+    [p.is_stale ? "stale" : amount(p.best_bid), p.best_bid === null ? "n dim" : "n buy"],
+    [p.is_stale ? "stale" : amount(p.best_ask), p.best_ask === null ? "n dim" : "n sell"],
     [amount(p.own_best_bid), "n wide-only"], [amount(p.own_best_ask), "n wide-only"],
     [amount(p.buying), "n wide-only"], [amount(p.selling), "n wide-only"],
     [rounded(p.profit, 2), sign(p.profit)])),

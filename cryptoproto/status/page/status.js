@@ -127,7 +127,10 @@ find("filter").addEventListener("input", () => {
 function heard(data) {
   heardAt = Date.now();
   skew = data.at - heardAt / 1000;
-  document.body.classList.remove("stale");
+  if (document.body.classList.contains("stale")) {
+    document.body.classList.remove("stale");
+    SECTIONS.state(current.state);
+  }
   if (!find("banner").dataset.until) banner("");
   tick();
 }
