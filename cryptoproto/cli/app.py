@@ -27,6 +27,7 @@ from .history import history_app
 from .keys import keygen
 from .license import license_app
 from .profile import profile_app
+from .top import top
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
@@ -123,6 +124,7 @@ app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
+app.command("top")(top)
 app.command("bench")(bench)
 app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)

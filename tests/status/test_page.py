@@ -84,8 +84,8 @@ async def text_of(page: Page, selector: str) -> str:
 
 async def rows_of(page: Page, table: str) -> list[list[str]]:
     rows: list[list[str]] = await page.evaluate(
-        "id => [...document.getElementById(id).tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))",
-        table,
+        "rows => [...document.querySelectorAll(rows)].map(row => [...row.cells].map(cell => cell.textContent))",
+        f"#{table} tbody tr",
     )
     return rows
 
@@ -252,8 +252,8 @@ async def test_how_it_looks(desk: Desk, scheme: Any, name: str, width: int, heig
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, "nothing is cut off at the side"
         for table in ("balances", "positions", "orders", "fills", "latencies", "states"):
             overflow = await page.evaluate(
-                "id => document.getElementById(id).scrollWidth - document.getElementById(id).closest('.card').clientWidth",
-                table,
+                "table => table.scrollWidth - table.closest('.card').clientWidth",
+                await page.query_selector(f"#{table}"),
             )
             assert overflow <= 0, table
         background = await page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -225,7 +225,8 @@ find("cancel-all").addEventListener("click", () => {
   ask("Cancel all open orders?", async () => {
     const asked = await post("/cancel-all");
     if (!asked.ok) return ask(asked.message);
-    ask(`The bot has ${asked.open_orders} open orders. Really cancel all of them at the exchange?`, async () => {
+    const count = asked.open_orders === 1 ? "1 open order" : `${asked.open_orders.toLocaleString("en")} open orders`;
+    ask(`The bot has ${count}. Really cancel at the exchange?`, async () => {
       const done = await post(`/cancel-all?confirm=${encodeURIComponent(asked.confirm)}`);
       ask(done.ok ? "All orders are cancelled." : `Not cancelled: ${done.message}`);
     });
