@@ -73,6 +73,7 @@ from .exceptions import (
     PasswordRequired,
     ProtocolError,
     RateLimited,
+    RecordingError,
     ReplaceIncomplete,
     RequestError,
     RequestNotSent,
@@ -104,8 +105,10 @@ from .history import (
 from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
 from .market_data import (
+    Feed,
     FeedArguments,
     FeedCall,
+    FeedObserver,
     FeedOverrides,
     FeedState,
     FeedStateChange,
@@ -171,6 +174,7 @@ from .reconnect import (
     Backoff,
     Subscription,
 )
+from .recording import Candle, Recorder, Replay, candles, record, replay
 from .transport import (
     Closed,
     Listener,
@@ -199,6 +203,7 @@ __all__ = [
     "BuyOrderPlaced",
     "CancelAllOrders",
     "CancelOrder",
+    "Candle",
     "Client",
     "ClientCall",
     "ClientClosed",
@@ -222,8 +227,10 @@ __all__ = [
     "ErrorType",
     "Event",
     "EventStream",
+    "Feed",
     "FeedArguments",
     "FeedCall",
+    "FeedObserver",
     "FeedOverrides",
     "FeedState",
     "FeedStateChange",
@@ -304,7 +311,10 @@ __all__ = [
     "Quotes",
     "RateLimited",
     "RecordedStatus",
+    "Recorder",
+    "RecordingError",
     "ReplaceIncomplete",
+    "Replay",
     "Report",
     "ReportStream",
     "RequestError",
@@ -351,6 +361,9 @@ __all__ = [
     "When",
     "WithdrawalTransactionAccepted",
     "__version__",
+    "candles",
     "connect",
     "fetch_instruments",
+    "record",
+    "replay",
 ]

@@ -19,6 +19,9 @@ from cryptoproto import identity_lock
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
 
+# readline sets it in the processes that pytest-xdist starts, and rich would keep it for every command.
+os.environ.pop("COLUMNS", None)
+
 
 def pytest_configure() -> None:
     """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background."""

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from ..exceptions import CryptoprotoError, IdentityInUse
 from ..version import __version__
 from .apikeys import app as apikeys_app
+from .backtest import backtest_command
 from .bench import bench
 from .book import book
 from .demo import demo
@@ -27,6 +28,8 @@ from .history import history_app
 from .keys import keygen
 from .license import license_app
 from .profile import profile_app
+from .record import record_command
+from .recording import recording_app
 from .top import top
 from .trade import order, request, tail
 
@@ -125,6 +128,9 @@ app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
 app.command("top")(top)
+app.command("record")(record_command)
+app.add_typer(recording_app, name="recording")
+app.command("backtest")(backtest_command)
 app.command("bench")(bench)
 app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)

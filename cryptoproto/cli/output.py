@@ -15,17 +15,17 @@ from rich.table import Table
 from ..connection import Event
 from ..messages import Message, Unknown, plain
 
-__all__ = ["console", "fields", "note", "print_event", "print_json", "short", "show", "table"]
+__all__ = ["console", "fields", "note", "notes", "print_event", "print_json", "short", "show", "table"]
 
 console: Console = Console(highlight=False)
 _NARROWEST_COLUMNS = 72  # below it, the columns of an event leave no room for its fields
 _ANY_WIDTH = 10_000
-_notes = Console(stderr=True, highlight=False)
+notes: Console = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
     """Write a remark for the user to standard error, so that it does not get into a pipe."""
-    _notes.print(text, soft_wrap=True)
+    notes.print(text, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:

@@ -31,7 +31,7 @@ from ..wire import MAX_FRAME_BYTES, CloseCode, connection_closed, read_market_fr
 from ..wire.market import MARKET_DATA_VERSION
 from .update_queue import MarketUpdate
 
-__all__ = ["FeedLink", "FeedOptions"]
+__all__ = ["FeedLink", "FeedOptions", "typed_update"]
 
 _CLOSE_TIMEOUT = 1.0
 
@@ -153,7 +153,7 @@ class FeedLink:
         self._heartbeat.heard = True
         try:
             if self._greeted:
-                self._on_update(_typed(read_market_frame(data)))
+                self._on_update(typed_update(read_market_frame(data)))
             else:
                 self._greet(read_market_hello(data))
         except (UnsupportedVersion, DecodeError) as error:
@@ -225,7 +225,7 @@ class FeedLink:
             self._settled.set_result(None)
 
 
-def _typed(payload: bytes) -> MarketUpdate:
+def typed_update(payload: bytes) -> MarketUpdate:
     """The update in *payload*; ``Unknown`` if the message does not belong on this socket."""
     message = decode(payload)
     match message:
