@@ -21,16 +21,12 @@ __all__ = ["Observer"]
 
 _FILLS_SHOWN: Final = 100
 _STATES_KEPT: Final = 100
-_UNSETTLED: Final = (OrderStatus.PENDING, OrderStatus.UNKNOWN)
 _Shown: TypeAlias = tuple[Decimal, Decimal, Decimal, Row]
 """What an order had left, its price and its amount when its row was made, and the row."""
 
 
 class Observer:
     """Reads the public attributes of a client. It adds nothing to the path of events: all work is done by a look.
-
-    Fills are collected from the orders that the client remembers, which are all open ones and the last thousand closed
-    ones. If more than a thousand orders end between two looks, the fills of the others are missing.
 
     Args:
         client: the client.
@@ -52,7 +48,7 @@ class Observer:
         self._clock = clock
         self._states: deque[Row] = deque(maxlen=_STATES_KEPT)
         self._rows: dict[Order, _Shown] = {}
-        self._counted: dict[Order, int] = {}
+        self._newest: OwnTrade | None = None
         self._fills: list[Row] = []
         self._totals: dict[str, FillTotals] = {}
         self._fixed: dict[str, Any] = {
@@ -69,8 +65,9 @@ class Observer:
     def look(self) -> Snapshot:
         """The client as it is now."""
         client = self._client
-        self._collect_fills()
-        open_orders = client.orders.open
+        self._take_fills()
+        unfinished = client.orders.unfinished
+        open_orders = [order for order in unfinished if order.status is OrderStatus.OPEN]
         metrics = client.metrics()
         balances = client.known_balances
         state = client.state
@@ -82,7 +79,7 @@ class Observer:
             "states": list(self._states),
             "balances": balance_rows(balances),
             "positions": position_rows(open_orders, self._totals, balances, self._feed),
-            "unsettled_orders": [order_row(order) for order in client.orders.unfinished if order.status in _UNSETTLED],
+            "unsettled_orders": [order_row(order) for order in unfinished if order.status is not OrderStatus.OPEN],
             "fills": self._fills,
             "latencies": latency_rows(metrics.histograms),
             "throttling": throttling_row(metrics),
@@ -111,18 +108,21 @@ class Observer:
         self._rows = kept
         return rows
 
-    def _collect_fills(self) -> None:
-        """Take the fills that are new since the last look."""
-        new: list[OwnTrade] = []
-        counted: dict[Order, int] = {}
-        for order in self._client.orders:
-            trades = order.trades
-            if trades:
-                new += trades[self._counted.get(order, 0) :]
-                counted[order] = len(trades)
-        self._counted = counted
-        if new:
-            new.sort(key=lambda trade: trade.time)
-            for trade in new:
-                self._totals.setdefault(trade.trade_pair, FillTotals()).add(trade)
-            self._fills = (self._fills + [fill_row(trade) for trade in new[-_FILLS_SHOWN:]])[-_FILLS_SHOWN:]
+    def _take_fills(self) -> None:
+        """Make rows of the fills that are new since the last look, and add up all that the client remembers."""
+        trades = self._client.orders.trades
+        if not trades or trades[-1] is self._newest:
+            return
+        new: list[Row] = []
+        for trade in reversed(trades):
+            if trade is self._newest or len(new) == _FILLS_SHOWN:
+                break
+            new.append(fill_row(trade))
+        self._newest = trades[-1]
+        self._fills = (self._fills + new[::-1])[-_FILLS_SHOWN:]
+        self._totals = {}
+        for trade in trades:
+            totals = self._totals.get(trade.trade_pair)
+            if totals is None:
+                totals = self._totals[trade.trade_pair] = FillTotals()
+            totals.add(trade)

@@ -46,7 +46,7 @@ def order_row(order: Order) -> Row:
 def fill_row(trade: OwnTrade) -> Row:
     """A fill."""
     return {
-        "at": trade.at.timestamp(),
+        "at": trade.time[0] + trade.time[1] / 1e6,
         "order_id": trade.order_id,
         "client_order_id": trade.client_order_id,
         "trade_pair": trade.trade_pair,

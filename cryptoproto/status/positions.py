@@ -86,15 +86,16 @@ def position_rows(
 
     Args:
         orders: the open orders.
-        fills: sums of the known fills, by pair.
+        fills: sums of the fills that the client remembers, by pair.
         balances: by currency; a currency that is missing is not known.
         feed: where the books come from; without it, there are no prices of the market.
     """
     resting: dict[str, _Resting] = {}
     for order in orders:
-        if order.trade_pair not in resting:
-            resting[order.trade_pair] = _Resting()
-        resting[order.trade_pair].add(order)
+        sums = resting.get(order.trade_pair)
+        if sums is None:
+            sums = resting[order.trade_pair] = _Resting()
+        sums.add(order)
     books = {} if feed is None else feed.books
     held = {pair for pair, book in books.items() if (book.bids or book.asks) and _total(balances, pair)}
     return [

@@ -16,8 +16,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     Attributes:
         at: when, in unix seconds.
-        orders: the rows of the open orders by order id. The row of an order that has not changed is the same object as
-            in the snapshot before.
+        orders: the rows of the open orders by order id, oldest first. The row of an order that has not changed is the
+            same object as in the snapshot before.
         sections: everything else, by the name that it has in ``/status.json``.
     """
 
