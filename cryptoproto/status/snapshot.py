@@ -33,10 +33,9 @@ class Snapshot(msgspec.Struct, frozen=True):
 def changes(before: Snapshot, after: Snapshot) -> dict[str, Any] | None:
     """What has changed: sections by name, and the orders that are new, different or gone; ``None`` if nothing."""
     changed = {name: value for name, value in after.sections.items() if before.sections.get(name) != value}
-    if after.orders is not before.orders:
-        known = before.orders
-        placed = [row for order_id, row in after.orders.items() if known.get(order_id) is not row]
-        gone = [order_id for order_id in known if order_id not in after.orders]
-        if placed or gone:
-            changed["orders"] = {"set": placed, "gone": gone}
+    known = before.orders
+    placed = [row for order_id, row in after.orders.items() if known.get(order_id) is not row]
+    gone = [order_id for order_id in known if order_id not in after.orders]
+    if placed or gone:
+        changed["orders"] = {"set": placed, "gone": gone}
     return {"at": after.at, **changed} if changed else None

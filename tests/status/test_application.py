@@ -10,6 +10,11 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.status import StatusServer, serve_status
+from cryptoproto.status.access import Access
+from cryptoproto.status.application import application
+from cryptoproto.status.camera import Camera
+from cryptoproto.status.event_stream import EventStreams
+from cryptoproto.status.observer import Observer
 
 BEARER = {"Authorization": "Bearer a-token-for-tests"}
 
@@ -109,6 +114,18 @@ async def test_cancelling_all_orders(client: cp.Client) -> None:
         assert (await http.get("/cancel-all")).status_code == 405
 
 
-async def test_while_the_server_closes(status: StatusServer, http: httpx.AsyncClient) -> None:
+async def test_while_the_server_closes(client: cp.Client) -> None:
+    camera = Camera(Observer(client).look, 0.2)
+    app = application(
+        client, camera=camera, streams=EventStreams(camera, 1), access=Access("t"), cookie="c", cancel_all=None
+    )
+    camera.close()
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", params={"token": "t"}) as http:
+        answer = await http.get("/status.json")
+        assert (answer.status_code, answer.json()["error"]) == (503, "closing")
+        assert (await http.get("/events")).text == "event: closing\ndata: {}\n\n"
+
+
+async def test_what_the_server_says_of_itself(status: StatusServer) -> None:
     assert repr(status) == f"<StatusServer at {status.address}>"
-    assert (await http.get("/status.json", headers=BEARER)).status_code == 200

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 __all__ = ["CHROMIUM", "Opener", "browser", "needs_chromium"]
 
 CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_PATIENCE_MS: Final = 30_000  # far more than a page needs, for a busy machine
 _ARGUMENTS: Final = (
     "--no-sandbox",  # the tests may run as root, and the pages are ours
     "--disable-gpu",
@@ -23,6 +24,7 @@ _ARGUMENTS: Final = (
     "--disable-sync",
 )
 
+expect.set_options(timeout=_PATIENCE_MS)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
 
 
@@ -40,7 +42,7 @@ class Opener:
     async def context(self, **options: Any) -> BrowserContext:
         """A browser without cookies; *options* are those of playwright."""
         context = await self._browser.new_context(**options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(_PATIENCE_MS)
         return context
 
     async def page(self, context: BrowserContext) -> Page:
