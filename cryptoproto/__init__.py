@@ -27,6 +27,7 @@ from .client import (
 )
 from .client.metrics import (
     HistogramSnapshot,
+    Throttling,
 )
 from .client.outcomes import (
     Kind as OutcomeKind,
@@ -338,6 +339,7 @@ __all__ = [
     "StoreError",
     "Subscription",
     "Throttle",
+    "Throttling",
     "Time",
     "TimeInForce",
     "TradeRecord",

@@ -31,6 +31,7 @@ from .license import license_app
 from .profile import profile_app
 from .record import record_command
 from .recording import recording_app
+from .top import top
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
@@ -127,6 +128,7 @@ app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
+app.command("top")(top)
 app.command("record")(record_command)
 app.add_typer(recording_app, name="recording")
 app.command("backtest")(backtest_command)

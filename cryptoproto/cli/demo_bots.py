@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import TypeAlias
 
 from ..client import Client, State
 from ..connection import Connection, Event, connect
@@ -36,6 +37,7 @@ from ..wire import Protocol
 __all__ = ["Bot", "MarketMaker", "Taker"]
 
 PAIR = "BTC_USD"
+Watch: TypeAlias = Callable[[Client], contextlib.AbstractAsyncContextManager[object]]
 _INSTRUMENT = Instrument(PAIR, tick_size=1, lot_size="0.01")
 
 
@@ -116,10 +118,14 @@ class Bot(ABC):
 
 
 class MarketMaker(Bot):
-    """Keeps a ladder of bids and asks around a price that moves at random."""
+    """Keeps a ladder of bids and asks around a price that moves at random.
 
-    def __init__(self, name: str, seed: int, spread: Decimal) -> None:
+    *watch* makes a context for the client, which is open while the bot quotes.
+    """
+
+    def __init__(self, name: str, seed: int, spread: Decimal, watch: Watch = contextlib.nullcontext) -> None:
         super().__init__(name, seed)
+        self._watch = watch
         self._middle = Decimal(15000)
         self._spread = spread
 
@@ -135,6 +141,7 @@ class MarketMaker(Bot):
                 protocol=protocol,
                 on_event=self._on_event,
             ) as client,
+            self._watch(client),
             Quotes(client, PAIR, instrument=_INSTRUMENT, cancel_on_exit=False) as quotes,
             asyncio.TaskGroup() as group,
         ):
