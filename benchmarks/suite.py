@@ -18,6 +18,7 @@ from .rows import (
     receive,
     recording,
     round_trip,
+    status_page,
 )
 
 __all__ = ["MEASUREMENTS"]
@@ -34,5 +35,6 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     client_history,
     client_bare,
     client_orders,
+    status_page,
     recording,
 )

@@ -27,6 +27,7 @@ from .client import (
 )
 from .client.metrics import (
     HistogramSnapshot,
+    Throttling,
 )
 from .client.outcomes import (
     Kind as OutcomeKind,
@@ -104,6 +105,7 @@ from .history import (
 from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
 from .market_data import (
+    BookSide,
     Feed,
     FeedArguments,
     FeedCall,
@@ -195,6 +197,7 @@ __all__ = [
     "Balance",
     "BalanceDifference",
     "BalanceRecord",
+    "BookSide",
     "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",
@@ -336,6 +339,7 @@ __all__ = [
     "StoreError",
     "Subscription",
     "Throttle",
+    "Throttling",
     "Time",
     "TimeInForce",
     "TradeRecord",

@@ -16,7 +16,7 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 
 
 RUN_AS_A_WHOLE = frozenset(
-    ("README", "tutorial", "exchange", "client", "history", "instruments", "keys", "profiles", "quotes")
+    ("README", "tutorial", "exchange", "client", "history", "instruments", "keys", "profiles", "quotes", "status")
 )
 """The pages whose blocks follow each other, as one program."""
 

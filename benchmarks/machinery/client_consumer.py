@@ -6,25 +6,31 @@ prints one line of JSON.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import cryptoproto as cp
+from cryptoproto.status import serve_status
 
 from .link import connect_to
+from .processes import ROOT, command, environment
 from .resident import resident_kib
 from .runtime import run
-from .samples import CLIENT_ID, ORDER_EVENTS
+from .samples import CLIENT_ID, ORDER_EVENTS, STANDING_ORDERS
 
 __all__ = ["main"]
 
 _LOOKS = 50
+_PIECE = 600
+_PAUSE_S = 0.02
 
 
 async def _connection(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
@@ -42,6 +48,51 @@ async def _sqlite(url: str, directory: Path, count: int, warm_up: int, *, histor
         store = cp.SqliteStore(Path(folder) / "client.db", history=history)
         async with _client(url, directory, store) as client:
             return await _cost(client, client.events(), count, warm_up)
+
+
+async def _standing(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    """A client with a thousand open orders."""
+    async with _client(url, directory, cp.MemoryStore()) as client:
+        events = client.events()
+        await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
+        return await _cost(client, events, count, warm_up)
+
+
+async def _watched(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    """The same, with a status page that is open in another process."""
+    async with _client(url, directory, cp.MemoryStore()) as client:
+        events = client.events()
+        await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
+        async with serve_status(client) as status, _page_reader(status.url):
+            return await _cost(client, events, count, warm_up)
+
+
+async def _page(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    """The longest time between two updates of such a page, while events come in pieces with pauses between them."""
+    async with _client(url, directory, cp.MemoryStore()) as client:
+        events = client.events()
+        await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
+        async with serve_status(client) as status:
+            async with _page_reader(status.url) as reader:
+                for _ in range(max(3, count // _PIECE)):
+                    await _take(client, events, _PIECE, as_it_goes=True)
+                    await asyncio.sleep(_PAUSE_S)
+            assert reader.stdout is not None
+        read: dict[str, Any] = json.loads(await reader.stdout.readline())
+        await reader.wait()
+    return read
+
+
+@asynccontextmanager
+async def _page_reader(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that reads the events of the page at *url*; it ends when the server does."""
+    reader = await asyncio.create_subprocess_exec(
+        *command("benchmarks.machinery.page_reader", url.replace("/?", "/events?")),
+        stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=environment(),
+    )  # fmt: skip
+    assert reader.stdout is not None
+    await reader.stdout.readline()
+    yield reader
 
 
 async def _growth(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
@@ -80,17 +131,20 @@ async def _cost(
 
 
 async def _take(
-    link: cp.Connection | cp.Client, events: AsyncIterator[cp.Event], count: int, *, as_it_goes: bool
+    link: cp.Connection | cp.Client,
+    events: AsyncIterator[cp.Event],
+    count: int,
+    *,
+    as_it_goes: bool,
+    kind: str = "orders",
 ) -> None:
-    await _prepare(link, count, as_it_goes=as_it_goes)
+    await _prepare(link, count, as_it_goes=as_it_goes, kind=kind)
     await _start_and_take(link, events, count)
 
 
-async def _prepare(link: cp.Connection | cp.Client, count: int, *, as_it_goes: bool) -> None:
+async def _prepare(link: cp.Connection | cp.Client, count: int, *, as_it_goes: bool, kind: str = "orders") -> None:
     count -= count % ORDER_EVENTS
-    await link.request(
-        {"@type": "PrepareStream", "count": count, "as_it_goes": as_it_goes, "orders": True}, timeout=300
-    )
+    await link.request({"@type": "PrepareStream", "count": count, "as_it_goes": as_it_goes, "kind": kind}, timeout=300)
 
 
 async def _start_and_take(link: cp.Connection | cp.Client, events: AsyncIterator[cp.Event], count: int) -> None:
@@ -109,6 +163,9 @@ _KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, 
     "sqlite": _sqlite,
     "history": partial(_sqlite, history=True),
     "growth": _growth,
+    "standing": _standing,
+    "watched": _watched,
+    "page": _page,
 }
 
 

@@ -3,10 +3,11 @@
 ``python -m benchmarks.machinery.responder DIRECTORY`` reads the keys in the directory, prints its two ports as one line
 of JSON, and ends when its standard input is closed.
 
-It knows three requests. ``PrepareStream`` prepares the frames of a number of events (with ``orders``, the events of
-orders from placement to end), ``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance. Stream
-frames are written in large pieces, so only the client limits the speed. Of a balance request only the id is read: one
-decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client.
+It knows three requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
+of orders from placement to end; of the kind ``standing``, of orders that stay open), ``StartStream`` sends them, and
+``UserBalanceRequest`` is answered with a balance. Stream frames are written in large pieces, so only the client limits
+the speed. Of a balance request only the id is read: one decryption, one encryption and a few copied bytes, so that a
+round trip measures mostly the client.
 """
 
 from __future__ import annotations
@@ -26,11 +27,19 @@ import cryptoproto as cp
 from cryptoproto.wire import ClientHello, Proven, RequestFrame, ServerFrameCodec, ServerSession
 
 from .runtime import run
-from .samples import BALANCE, BALANCE_REQUEST_FRAME_BYTES, TIMESTAMP, event_json, order_event_json
+from .samples import (
+    BALANCE,
+    BALANCE_REQUEST_FRAME_BYTES,
+    TIMESTAMP,
+    event_json,
+    order_event_json,
+    standing_order_json,
+)
 
 __all__ = ["Echo", "Seat", "main"]
 
 _EVENTS_PER_WRITE: Final = 1000
+_MAKERS: Final = {"fills": event_json, "orders": order_event_json, "standing": standing_order_json}
 _WS_HEAD: Final = Struct(">BBH")
 _BINARY = WSMsgType.BINARY
 _ANSWER: Final = ServerFrameCodec(cp.Protocol.V5).padded_response(0, BALANCE)
@@ -95,7 +104,7 @@ class Seat(WSListener):
     def _on_command(self, transport: WSTransport, payload: bytes) -> None:
         command = json.loads(payload)
         if command["@type"] == "PrepareStream":
-            make = order_event_json if command.get("orders") else event_json
+            make = _MAKERS[command.get("kind", "fills")]
             pieces = self._pieces(command["count"], make)
             self._stream = pieces if command["as_it_goes"] else list(pieces)
         elif command["@type"] == "StartStream":

@@ -18,10 +18,12 @@ __all__ = [
     "ORDER",
     "ORDER_AS_DICT",
     "ORDER_EVENTS",
+    "STANDING_ORDERS",
     "TIMESTAMP",
     "event_json",
     "open_sessions",
     "order_event_json",
+    "standing_order_json",
 ]
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -89,6 +91,18 @@ def order_event_json(number: int) -> bytes:
         % (order, at),
         b'{"@type":"BuyOrderClosed",%b}' % head,
     )[step]
+
+
+STANDING_ORDERS: Final = 167 * ORDER_EVENTS
+"""About a thousand, and as many events as whole orders have."""
+
+
+def standing_order_json(number: int) -> bytes:
+    """The JSON of event *number*: an order that rests and stays."""
+    return (
+        b'{"@type":"SellOrderPlaced","order_id":%d,"trade_pair":"BTC_USD","time":[1700000000,%d],"client_order_id":%d,'
+        b'"price":"%d.00000000","initial_amount":"0.25000000","amount":"0.25000000","closed_inline":false}'
+    ) % (3_000_000_000 + number, number % 1_000_000, 800_000_000_000_000_000 + number, 16_000 + number)
 
 
 @functools.cache

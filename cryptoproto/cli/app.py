@@ -21,6 +21,7 @@ from .apikeys import app as apikeys_app
 from .backtest import backtest_command
 from .bench import bench
 from .book import book
+from .conformance import app as conformance_app
 from .demo import demo
 from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
@@ -30,6 +31,7 @@ from .license import license_app
 from .profile import profile_app
 from .record import record_command
 from .recording import recording_app
+from .top import top
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
@@ -126,12 +128,14 @@ app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
+app.command("top")(top)
 app.command("record")(record_command)
 app.add_typer(recording_app, name="recording")
 app.command("backtest")(backtest_command)
 app.command("bench")(bench)
 app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)
+app.add_typer(conformance_app)
 app.add_typer(license_app, name="license")
 app.add_typer(history_app, name="history")
 

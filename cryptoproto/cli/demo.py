@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -14,9 +15,12 @@ import typer
 from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ..client import Client
+from ..exceptions import ConfigurationError
 from ..exchange import Exchange
 from ..market_data import MarketData
 from ..transport import TransportKind
@@ -41,6 +45,9 @@ def demo(
         typer.Option(help="Which form of the protocol the bots use; with both, one bot uses signed and two use v5."),
     ] = "both",
     transport: TransportName = "auto",
+    status: Annotated[
+        bool, typer.Option("--status/--no-status", help="Serve a status page of the first bot, and print its address.")
+    ] = True,
     json: Json = False,
 ) -> None:
     """Trade for ten seconds on a local exchange, and check that nothing was lost.
@@ -50,18 +57,20 @@ def demo(
 
     Example: [bold]cryptoproto demo --seconds 5[/]
     """
-    run(_Demo(seconds, seed, protocol, transport, quiet=json).main())
+    run(_Demo(seconds, seed, protocol, transport, quiet=json, status=status and not json).main())
 
 
 class _Demo:
-    def __init__(self, seconds: float, seed: int, protocol: str, transport: TransportKind, *, quiet: bool) -> None:
+    def __init__(
+        self, seconds: float, seed: int, protocol: str, transport: TransportKind, *, quiet: bool, status: bool = False
+    ) -> None:
         self._seconds = seconds
         self._transport: TransportKind = transport
         self._quiet = quiet
         signed, v5 = Protocol.SIGNED, Protocol.V5
         self._protocols = {"signed": (signed,) * 3, "v5": (v5,) * 3, "both": (signed, v5, v5)}[protocol]
         self._bots: list[Bot] = [
-            MarketMaker("maker-1", seed, Decimal(4)),
+            MarketMaker("maker-1", seed, Decimal(4), self._serve_status if status else contextlib.nullcontext),
             MarketMaker("maker-2", seed + 1, Decimal(6)),
             Taker("taker", seed + 2),
         ]
@@ -93,6 +102,19 @@ class _Demo:
                 await asyncio.wait(tasks)
                 await self._feed.close()
         return self._report(checks)
+
+    @contextlib.asynccontextmanager
+    async def _serve_status(self, client: Client) -> AsyncIterator[None]:
+        """Serve the status page of *client*, if what it needs is installed."""
+        try:
+            from ..status import serve_status
+        except ConfigurationError as missing:
+            console.print(f"no status page: {escape(str(missing))}", soft_wrap=True)
+            yield
+            return
+        async with serve_status(client, feed=self._feed) as status:
+            console.print(f"status of {client.client_id}: {status.url}", soft_wrap=True)
+            yield
 
     async def _play(self, tasks: Sequence[asyncio.Future[None]]) -> None:
         await self._while_healthy(tasks, asyncio.sleep(self._seconds / 2))

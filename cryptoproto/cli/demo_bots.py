@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import TypeAlias
 
 from ..client import Client, State
 from ..connection import Connection, Event, connect
@@ -36,6 +37,7 @@ from ..wire import Protocol
 __all__ = ["Bot", "MarketMaker", "Taker"]
 
 PAIR = "BTC_USD"
+Watch: TypeAlias = Callable[[Client], contextlib.AbstractAsyncContextManager[object]]
 _INSTRUMENT = Instrument(PAIR, tick_size=1, lot_size="0.01")
 
 
@@ -93,6 +95,10 @@ class Bot(ABC):
             self._progress.clear()
             await self._progress.wait()
 
+    def _count(self, *, sent: int = 0, connections: int = 0) -> None:
+        self.sent += sent
+        self.connections += connections
+
     def _on_event(self, event: Event) -> None:
         if event.transaction_id is None:
             return
@@ -112,10 +118,14 @@ class Bot(ABC):
 
 
 class MarketMaker(Bot):
-    """Keeps a ladder of bids and asks around a price that moves at random."""
+    """Keeps a ladder of bids and asks around a price that moves at random.
 
-    def __init__(self, name: str, seed: int, spread: Decimal) -> None:
+    *watch* makes a context for the client, which is open while the bot quotes.
+    """
+
+    def __init__(self, name: str, seed: int, spread: Decimal, watch: Watch = contextlib.nullcontext) -> None:
         super().__init__(name, seed)
+        self._watch = watch
         self._middle = Decimal(15000)
         self._spread = spread
 
@@ -131,6 +141,7 @@ class MarketMaker(Bot):
                 protocol=protocol,
                 on_event=self._on_event,
             ) as client,
+            self._watch(client),
             Quotes(client, PAIR, instrument=_INSTRUMENT, cancel_on_exit=False) as quotes,
             asyncio.TaskGroup() as group,
         ):
@@ -145,12 +156,12 @@ class MarketMaker(Bot):
             bids=[(self._middle - offset, "0.25") for offset in offsets],
             asks=[(self._middle + offset, "0.25") for offset in offsets],
         )
-        self.sent += len(update.placed)
-        self.latencies += [
+        self._count(sent=len(update.placed))
+        self.latencies.extend(
             (order.acknowledged_ns - order.created_ns) / 1e9
             for order in update.placed
             if order.acknowledged_ns is not None
-        ]
+        )
 
     async def _ask(self, client: Client) -> None:
         with contextlib.suppress(ConnectionClosed, RequestError):  # while the exchange restarts
@@ -158,7 +169,7 @@ class MarketMaker(Bot):
 
     async def _count_connections(self, client: Client) -> None:
         async for change in client.states():
-            self.connections += change.state is State.LIVE
+            self._count(connections=change.state is State.LIVE)
 
 
 class Taker(Bot):
@@ -183,7 +194,7 @@ class Taker(Bot):
                     transport=transport,
                     protocol=protocol,
                 ) as connection:
-                    self.connections += 1
+                    self._count(connections=1)
                     await self._live(connection)
             except* (ConnectionClosed, HandshakeError):  # the exchange may go away during a handshake, too
                 await asyncio.sleep(0.1)
@@ -201,7 +212,7 @@ class Taker(Bot):
         kind = self._random.choice(self._KINDS)
         self._next_order += 1
         self._pending[self._next_order] = time.perf_counter()
-        self.sent += 1
+        self._count(sent=1)
         await connection.send(
             {
                 "@type": kind.__name__,

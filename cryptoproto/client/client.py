@@ -63,7 +63,7 @@ class Client(FromProfile):
         order_ids: returns the client order id of the next order; by default ids that are unique across processes.
 
     Raises:
-        ConfigurationError: an option or the store cannot be used.
+        ConfigurationError: an option or the store cannot be used, or no event loop is running.
         HandshakeError: a key or version does not fit (from ``async with``).
     """
 
@@ -276,8 +276,7 @@ class Client(FromProfile):
     ) -> bool:
         """Cancel the rest of an order, given as an :class:`~cryptoproto.Order`, by its order id or client order id.
 
-        Returns true once it is cancelled, and false if there was nothing to cancel: it was filled or cancelled before,
-        or there is no such order.
+        Returns true once it is cancelled, and false if it was filled or cancelled before, or there is no such order.
 
         Raises:
             OrderInvalid: an id is not an int, or not exactly one order was given.
@@ -313,6 +312,11 @@ class Client(FromProfile):
     async def open_orders(self, *, timeout: float | None = None, wait: bool = True) -> list[Order]:
         """The open orders, after every event about them has been received; raises as :meth:`request`."""
         return await self._questions.open_orders(timeout, wait)
+
+    @property
+    def client_id(self) -> str:
+        """The client id at the exchange."""
+        return self._options.client_id
 
     @property
     def orders(self) -> OrderTable:
@@ -387,14 +391,10 @@ class Client(FromProfile):
     def reports(self) -> ReportStream:
         """Late outcomes, and differences found after a resume; any number of readers.
 
-        What nobody has read yet waits for the first reader. Late outcomes are kept in the store until a reader has
-        asked for the report after them, so none is lost with a process.
+        What nobody has read yet waits for the first reader. The store keeps late outcomes until a reader asks for more.
         """
         return self._reports.subscribe()
 
     def __repr__(self) -> str:
-        state, options = self._link.state, self._options
-        return (
-            f"<Client {options.client_id} to {redacted(options.url)}: {state.state.value}, position {self.position}, "
-            f"{len(self._account.orders.open)} open orders>"
-        )
+        state, url, count = self.state.state.value, redacted(self._options.url), len(self._account.orders.open)
+        return f"<Client {self.client_id} to {url}: {state}, position {self.position}, {count} open orders>"

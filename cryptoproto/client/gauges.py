@@ -21,6 +21,6 @@ def gauges(link: Link, orders: OrderTable, events: EventDelivery, order_entry: O
         "pacing_depth": float(limiter.depth),
         "pacing_hold_s": limiter.hold,
         "throttling_hold_s": connection.hold if connection is not None else 0.0,
-        "open_orders": float(len(orders.open)),
+        "open_orders": float(sum(order.is_open for order in orders.unfinished)),
         "connected": float(connection is not None),
     }

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, bisect_right
+from collections import deque
 from typing import Final
 
 import msgspec
 
 from ..messages import AsDict
 
-__all__ = ["Histogram", "HistogramSnapshot", "Metrics", "MetricsSnapshot"]
+__all__ = ["Histogram", "HistogramSnapshot", "Metrics", "MetricsSnapshot", "Throttling"]
 
 _SUB_BITS: Final = 5
 _SUB_BUCKETS: Final = 1 << _SUB_BITS
+_THROTTLINGS_KEPT: Final = 100
 
 
 class HistogramSnapshot(AsDict, msgspec.Struct, frozen=True):
@@ -97,12 +100,31 @@ def _upper(index: int) -> int:
     return ((index - (shift << _SUB_BITS) + 1) << shift) - 1
 
 
+class Throttling(AsDict, msgspec.Struct, frozen=True):
+    """The exchange has throttled a message.
+
+    Attributes:
+        at_ns: when it said so, in unix nanoseconds.
+        level: how many messages the client was above the limit.
+        request_id: the id of the request, or the sequence of the message.
+        order_id: the newest order id of the exchange at that moment.
+        hold_s: for how many seconds messages are held because of it.
+    """
+
+    at_ns: int
+    level: int
+    request_id: int
+    order_id: int
+    hold_s: float
+
+
 class MetricsSnapshot(AsDict, msgspec.Struct, frozen=True):
-    """All metrics of a client at one moment."""
+    """All metrics of a client at one moment, and the latest hundred times that it was throttled."""
 
     counters: dict[str, int]
     gauges: dict[str, float]
     histograms: dict[str, HistogramSnapshot]
+    throttlings: list[Throttling] = []
 
 
 class Metrics:
@@ -114,7 +136,7 @@ class Metrics:
         receive_to_dispatch: from reading an event until it is passed to the user.
     """
 
-    __slots__ = ("counters", "order_to_acknowledgement", "receive_to_dispatch", "request_round_trip")
+    __slots__ = ("_throttlings", "counters", "order_to_acknowledgement", "receive_to_dispatch", "request_round_trip")
 
     def __init__(self) -> None:
         self.counters: dict[str, int] = dict.fromkeys(
@@ -139,10 +161,15 @@ class Metrics:
         self.order_to_acknowledgement: Histogram = Histogram()
         self.request_round_trip: Histogram = Histogram()
         self.receive_to_dispatch: Histogram = Histogram()
+        self._throttlings: deque[Throttling] = deque(maxlen=_THROTTLINGS_KEPT)
 
     def count(self, name: str) -> None:
         """Add one to a counter."""
         self.counters[name] += 1
+
+    def note_throttling(self, level: int, request_id: int, order_id: int, hold_s: float) -> None:
+        """Keep what was throttled; the counter is counted separately."""
+        self._throttlings.append(Throttling(time.time_ns(), level, request_id, order_id, hold_s))
 
     def snapshot(self, counters: dict[str, int], gauges: dict[str, float]) -> MetricsSnapshot:
         """The present values, with *counters* and *gauges* from elsewhere."""
@@ -154,4 +181,5 @@ class Metrics:
                 "request_round_trip": self.request_round_trip.snapshot(),
                 "receive_to_dispatch": self.receive_to_dispatch.snapshot(),
             },
+            list(self._throttlings),
         )

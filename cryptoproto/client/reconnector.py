@@ -215,7 +215,10 @@ class Reconnector:
 
     def _on_throttling(self, level: int, request_id: int, order_id: int) -> float:
         self._metrics.count("throttled")
-        return (self._options.throttle or default_throttle)(level, request_id, order_id)
+        hold_s = (self._options.throttle or default_throttle)(level, request_id, order_id)
+        # A policy of the user may return anything; what is not a number holds nothing back.
+        self._metrics.note_throttling(level, request_id, order_id, hold_s if isinstance(hold_s, int | float) else 0.0)
+        return hold_s
 
     def _stop(self, error: CryptoprotoError) -> None:
         """End without :meth:`close`: whoever waits for an event or an outcome gets an error."""

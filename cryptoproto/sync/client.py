@@ -226,6 +226,11 @@ class Client(FromProfile):
     # What is known without asking; after close(), what was known then
 
     @property
+    def client_id(self) -> str:
+        """The client id at the exchange."""
+        return self._options.client_id
+
+    @property
     def orders(self) -> OrderTable:
         """All orders that are not closed and the latest closed ones, as of the last event."""
         client = self._client()

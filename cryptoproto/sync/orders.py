@@ -211,6 +211,11 @@ class OrderTable:
         return [Order(self._thread, order) for order in self._now(lambda: self._table().open)]
 
     @property
+    def trades(self) -> list[OwnTrade]:
+        """The latest thousand fills of all orders, oldest first."""
+        return self._now(lambda: self._table().trades)
+
+    @property
     def unfinished(self) -> list[Order]:
         """The orders that have not ended: open ones, and sent ones whose outcome is not known."""
         return [Order(self._thread, order) for order in self._now(lambda: self._table().unfinished)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 
+import httpx
 import pytest
 
 import cryptoproto as cp
@@ -23,9 +25,36 @@ def test_the_demonstration_checks_itself() -> None:
 
 
 def test_the_demonstration_for_people() -> None:
-    shown = run("demo", "--seconds", "1", "--protocol", "v5")
+    shown = run("demo", "--seconds", "1", "--protocol", "v5", "--no-status")
     assert shown.code == 0, shown.err
     assert "all checks passed" in shown.out
+    assert "status of" not in shown.out
+
+
+async def test_it_serves_a_status_page_and_prints_the_address(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed: list[str] = []
+    monkeypatch.setattr("cryptoproto.cli.demo.console.print", lambda *lines, **_: printed.extend(map(str, lines)))
+    running = asyncio.ensure_future(_Demo(3, 1, "v5", "auto", quiet=True, status=True).main())
+    while not printed:  # noqa: ASYNC110 - the demonstration has no event for it
+        await asyncio.sleep(0)
+    url = printed[0].removeprefix("status of maker-1: ")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        status = (await http.get(url.replace("/?", "/status.json?"))).json()
+    assert (status["client_id"], status["state"]) == ("maker-1", "live")
+    assert await running == 0
+    assert json.loads(capsys.readouterr().out)["passed"] is True
+
+
+async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[str] = []
+    monkeypatch.setattr("cryptoproto.cli.demo.console.print", lambda *lines, **_: printed.extend(map(str, lines)))
+    monkeypatch.delitem(sys.modules, "cryptoproto.status", raising=False)
+    monkeypatch.delitem(sys.modules, "cryptoproto.status.server", raising=False)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert await _Demo(1, 1, "v5", "auto", quiet=True, status=True).main() == 0
+    assert printed == [r"no status page: uvicorn is not installed: pip install 'cryptoproto\[status]'"]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "0.01", "nan", "inf"])

@@ -48,6 +48,7 @@ def test_everything_that_an_order_knows(exchange: Exchange, alice_key: cp.Privat
         assert len({known, order}) == 1
         assert len(alice.orders) == 1
         assert alice.orders.open == []
+        assert alice.orders.trades == order.trades
         assert alice.orders.get(10**9) is None
         assert order.as_dict()["filled"] == "2.00000000"
         difference = sync.OrderDifference(order, "remaining", Decimal(1), Decimal(2))

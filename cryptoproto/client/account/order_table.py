@@ -39,6 +39,7 @@ MAX_CLOSED: Final = 1_000
 """How many closed orders are remembered. Ten thousand and their trades do not fit into a processor's cache, and cache
 misses make each event 10 % slower."""
 
+_MAX_TRADES: Final = 1_000
 _ZERO: Final = Decimal(0)
 _FREE: Final = frozenset((OrderStatus.REJECTED, OrderStatus.NOT_SENT))
 
@@ -80,6 +81,7 @@ class OrderTable:
         self._by_client_order_id: dict[int, Order] = {}
         self._live: dict[Order, None] = {}
         self._closed: deque[Order] = deque()
+        self._trades: deque[OwnTrade] = deque(maxlen=_MAX_TRADES)
         self._compared = False
 
     def __len__(self) -> int:
@@ -108,6 +110,11 @@ class OrderTable:
     def unfinished(self) -> list[Order]:
         """The orders that have not ended: open ones, and sent ones whose outcome is not known."""
         return list(self._live)
+
+    @property
+    def trades(self) -> list[OwnTrade]:
+        """The latest thousand fills of all orders, oldest first."""
+        return list(self._trades)
 
     def __repr__(self) -> str:
         open_orders = sum(order.is_open for order in self._live)
@@ -201,6 +208,7 @@ class OrderTable:
             order = self._identify(message, message.trade_pair, Side.BUY if message.bought else Side.SELL, now_ns)
         order.changed_by = transaction_id
         order.add_trade(message)
+        self._trades.append(message)
         if message.maker and order.acknowledged_ns is None:  # it rests in the book, so it was accepted
             self._acknowledge(order, now_ns)
 

@@ -68,6 +68,20 @@ def test_an_order_that_rests_and_is_filled_in_parts(account: Account, table: Ord
     assert order.filled == 1
 
 
+def test_the_latest_fills_of_all_orders(account: Account, table: OrderTable, order: Order) -> None:
+    assert table.trades == []
+    feed(account, traded("0.25", "90"), after=9)
+    feed(account, traded("0.75", "98"), after=10)
+    assert [trade.price for trade in table.trades] == [90, 98]
+    feed(account, traded("0.25", "90"), after=9)
+    assert len(table.trades) == 2, "a replay is ignored"
+    for number in range(1_500):
+        feed(account, traded("0.01", "97"), after=11 + number)
+    assert len(table.trades) == 1_000
+    table.trades.clear()
+    assert len(table.trades) == 1_000, "it is a copy"
+
+
 def test_a_fill_or_kill_order_that_is_killed(account: Account, order: Order) -> None:
     feed(account, placed(), cancelled())
     assert order.status is OrderStatus.CANCELLED
