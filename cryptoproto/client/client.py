@@ -115,6 +115,7 @@ class Client(FromProfile):
             HandshakeError, ConcurrentConnection: a retry cannot succeed; the client is closed.
             IdentityInUse: ``exclusive=True``, and another process of this machine uses the client id.
             ConfigurationError: the store cannot be used.
+            StoreError: a row of the store cannot be read.
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
         self._store.watch(self._events.handling)
