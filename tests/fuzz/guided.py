@@ -56,7 +56,7 @@ def guide(
         stored(corpus, data)
     with tempfile.TemporaryDirectory() as folder:
         words = Path(folder) / "words"
-        words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words))
+        words.write_text("".join(f'"{_escaped(word)}"\n' for word in target.words or (b"\0",)))
         command = [
             *(sys.executable, "-m", "tests.fuzz.guided", room_of(target.name), target.name, str(corpus)),
             *(f"-seed={seed + 1}", f"-max_len={target.longest}", f"-dict={words}", f"-artifact_prefix={folder}/"),
