@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,8 @@ __all__ = ["Node", "child", "folded", "get", "items", "read_json", "read_yaml", 
 Node = dict[str, Any]
 """A mapping whose keys are :func:`folded`."""
 
-_MOST_VALUES: Final = 100_000  # with aliases, a few lines of YAML can stand for billions of values
+_MORE_VALUES: Final = 10_000
+"""How many more values than characters a file may stand for: aliases repeat values, and can do so without end."""
 
 
 class _UnusableError(Exception):
@@ -51,7 +51,7 @@ def read_yaml(file: Path) -> Node:
     text = _read(file)
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - see _Loader
-        return _mapping(document, file)
+        return _mapping(document, file, len(text))
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the file, and with it perhaps a secret.
         mark = error.problem_mark
@@ -69,8 +69,10 @@ def read_json(file: Path) -> Node:
     Raises:
         ConfigurationError: it cannot be read or is not JSON, or it gives a name twice.
     """
+    text = _read(file)
     try:
-        return _mapping(json.loads(_read(file), object_pairs_hook=_unique, parse_int=str, parse_float=str), file)
+        document = json.loads(text, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+        return _mapping(document, file, len(text))
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{file}: not valid JSON in line {error.lineno}, column {error.colno}") from None
     except RecursionError:
@@ -99,8 +101,8 @@ def _read(file: Path) -> str:
         raise ConfigurationError(f"{str(file)!r}: no file can have this name") from None
 
 
-def _mapping(document: object, file: Path) -> Node:
-    tree = _fold(document, count(1))
+def _mapping(document: object, file: Path, characters: int) -> Node:
+    tree = _fold(document, iter(range(characters + _MORE_VALUES)))
     if not isinstance(tree, dict):
         raise ConfigurationError(f"{file}: is not a mapping of names to values")
     return tree
@@ -112,9 +114,9 @@ def folded(name: str) -> str:
 
 
 def _fold(node: object, numbers: Iterator[int]) -> object:
-    """*node* with every key folded, and dotted keys split; *numbers* counts the values."""
-    if next(numbers) > _MOST_VALUES:
-        raise _UnusableError(f"stands for more than {_MOST_VALUES} values; write out what its aliases repeat")
+    """*node* with every key folded, and dotted keys split. Each value takes one of *numbers*."""
+    if next(numbers, None) is None:
+        raise _UnusableError("its aliases repeat too much; write out what they stand for")
     if isinstance(node, list):
         return [_fold(item, numbers) for item in node]
     if not isinstance(node, dict):

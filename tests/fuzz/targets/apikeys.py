@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
+import asyncio
 import base64
 import hmac
 import json
-import os
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -28,6 +24,7 @@ from cryptoproto.apikeys.server import (
     SessionSettings,
     load_config,
 )
+from tests.fuzz.scratch import scratch
 from tests.fuzz.target import Cost, Target
 from tests.support.apikeys.samples import AUTH, PLACEHOLDERS, SEED_PUBLIC_KEY, SMALL_GROUP, SMALL_LIMITS
 from tests.support.wire_oracle import private_key
@@ -173,16 +170,9 @@ def run_request(data: bytes) -> tuple[int, _Reached]:
         status = message.get("status", status)
 
     middleware = ApiKeysMiddleware(reached, gatekeepers()[choice >> 5 & 1], max_body=100_000)
-    run(middleware(scope, receive, send))
+    asyncio.run(middleware(scope, receive, send))
     assert middleware.held_bytes == 0
     return status, reached
-
-
-def run(coroutine: Any) -> None:
-    """Run a coroutine that never waits for anything outside; a login's arithmetic runs in a thread."""
-    import asyncio
-
-    asyncio.run(coroutine)
 
 
 def check_request(data: bytes, result: tuple[int, _Reached]) -> None:
@@ -209,13 +199,13 @@ def _type_of(scope: dict[str, Any]) -> str:
 def request_seeds() -> Iterator[bytes]:
     for choice in (16, 17, 25, 18, 19, 20, 48, 57):
         yield bytes([choice]) + b"Api/V0;v=1//b%20c?B=1&a=%C3%BC\naccept:x\n\nz=1&y=%zz&x=2"
-    for flow in (b"\x01", b"\x21"):
+    for flow in (b"\x01", b"\x24"):
         yield flow + b"api/v1/login/attempt\n\n\n" + json.dumps({"api_key_id": "RSA"}).encode()
     confirm = {"session_id": "x", "signature": base64.b64encode(bytes(256)).decode(), "dh_key": to_base64(7)}
-    yield b"\x21session/login/confirm\nx-deltix-nonce:1\n\n" + json.dumps(confirm).encode()
+    yield b"\x24session/login/confirm\nx-deltix-nonce:1\n\n" + json.dumps(confirm).encode()
     signed = "".join(f"{name}:{value}\n" for name, value in AUTH.headers("GET", "/a").items())
     yield b"\x00a\n" + signed.encode()
-    yield b"\x20a\nx-deltix-session-id:abc\nx-deltix-nonce:5\nx-deltix-signature:" + b"A" * 64 + b"\n"
+    yield b"\x23a\nx-deltix-session-id:abc\nx-deltix-nonce:5\nx-deltix-signature:" + b"A" * 64 + b"\n"
 
 
 # Replies of a gateway to a login
@@ -248,16 +238,8 @@ def login_seeds() -> Iterator[bytes]:
 # Configuration files
 
 
-@cache
-def folder() -> Path:
-    memory = Path("/dev/shm")  # where opening a file costs microseconds
-    path = mkdtemp(prefix="cryptoproto-fuzz-", dir=memory if os.access(memory, os.W_OK) else None)
-    atexit.register(rmtree, path, ignore_errors=True)
-    return Path(path)
-
-
 def read_config(suffix: str, data: bytes) -> ApiKeysConfig:
-    file = folder() / f"application.{suffix}"
+    file = scratch() / f"application.{suffix}"
     file.write_bytes(data)
     return load_config(file, limits=SMALL_LIMITS)
 

@@ -11,12 +11,21 @@ from typing import NamedTuple
 from nacl.exceptions import CryptoError
 from nacl.public import Box, PrivateKey, PublicKey
 
-from cryptoproto.exceptions import LicenseRefused, MalformedMessage, SealBroken, TokenCacheError
-from cryptoproto.licensing import KeyPair, Keyring, LicenseRequest, LicenseToken, TokenBinding
+from cryptoproto.exceptions import ConfigurationError, LicenseRefused, MalformedMessage, SealBroken, TokenCacheError
+from cryptoproto.licensing import (
+    KeyPair,
+    Keyring,
+    LicenseRequest,
+    LicenseToken,
+    TokenBinding,
+    config_hash,
+    read_logins,
+)
 from cryptoproto.licensing.agent.token_cache import TokenCache
 from cryptoproto.licensing.request.refusal import refusal_error
 from cryptoproto.licensing.sealing.key_text import decode_key, encode_key
 from cryptoproto.licensing.sealing.sealing import Channel, sign_token, split_request
+from tests.fuzz.scratch import scratch
 from tests.fuzz.target import Cost, Target
 from tests.support.licensing.samples import HASH, full_request, token_for
 from tests.support.licensing.simulated_time import START_NS
@@ -146,6 +155,17 @@ def check_refusal(body: bytes, error: LicenseRefused) -> None:
     assert error.retry_after_s is None or 0 <= error.retry_after_s <= 86_400
 
 
+def read_accounts(data: bytes) -> tuple[str, ...]:
+    file = scratch() / "gateway.toml"
+    file.write_bytes(data)
+    return read_logins(file)
+
+
+def check_accounts(data: bytes, logins: tuple[str, ...]) -> None:
+    assert sorted(set(logins), key=str.encode) == list(logins)
+    config_hash("package", logins)
+
+
 TARGETS = (
     Target(
         "license-requests",
@@ -187,6 +207,18 @@ TARGETS = (
         longest=512,
         cost=COST,
         in_suite=500,
+    ),
+    Target(
+        "license-logins",
+        read_accounts,
+        (ConfigurationError,),
+        lambda: (b'[accounts.a]\nlogin = "A1"\nsecret = "s"\n[accounts.b]\nlogin = \'A2\'\n', b"[x]\ny = 1\n"),
+        check_accounts,
+        words=(b"[accounts.", b"login = ", b'"""', b"= 1979-05-27", b"{ login = 'x' }", b"\\u0000"),
+        longest=6000,
+        # A file object makes room for the most that it may read, 16 MiB.
+        cost=Cost(calls=10_000, calls_per_byte=100, memory=17_000_000, memory_per_byte=800),
+        in_suite=200,
     ),
     Target(
         "license-refusals",

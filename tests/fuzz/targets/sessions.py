@@ -24,7 +24,14 @@ from cryptoproto.wire import (
     TransactionFrame,
 )
 from tests.fuzz.target import Cost, Target
-from tests.fuzz.targets.wire import CLIENT_FRAMES, SERVER_FRAMES, WORDS, numbers
+from tests.fuzz.targets.wire import (
+    CLIENT_FRAMES,
+    SERVER_FRAMES,
+    WORDS,
+    client_hello_seeds,
+    numbers,
+    server_hello_seeds,
+)
 from tests.support.wire_oracle import Dice, by_oracle, client_body, private_key, public_key, sessions
 
 __all__ = ["TARGETS", "pieces"]
@@ -186,8 +193,6 @@ def client_handshake(protocol: Protocol) -> Callable[[bytes], None]:
 
 
 def _hellos(first: bytes) -> Iterator[bytes]:
-    from tests.fuzz.targets.wire import client_hello_seeds, server_hello_seeds
-
     for plain in client_hello_seeds() if first == b"c" else server_hello_seeds():
         yield b"\x01" + plain
     yield b"\x00" + bytes(256)
