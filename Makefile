@@ -9,7 +9,7 @@ endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
-EXTRAS := fast,cli,apikeys,licensing,server,metrics,frames,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,metrics,recording,backtest,frames,bench,dev
 
 .PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate matrix lint
 .PHONY: typecheck-public bench fuzz mutate clean

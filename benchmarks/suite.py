@@ -16,6 +16,7 @@ from .rows import (
     in_flight,
     memory,
     receive,
+    recording,
     round_trip,
 )
 
@@ -33,4 +34,5 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     client_history,
     client_bare,
     client_orders,
+    recording,
 )

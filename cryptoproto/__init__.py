@@ -72,6 +72,7 @@ from .exceptions import (
     PasswordRequired,
     ProtocolError,
     RateLimited,
+    RecordingError,
     ReplaceIncomplete,
     RequestError,
     RequestNotSent,
@@ -103,8 +104,10 @@ from .history import (
 from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
 from .market_data import (
+    Feed,
     FeedArguments,
     FeedCall,
+    FeedObserver,
     FeedOverrides,
     FeedState,
     FeedStateChange,
@@ -170,6 +173,7 @@ from .reconnect import (
     Backoff,
     Subscription,
 )
+from .recording import Candle, Recorder, Replay, candles, record, replay
 from .transport import (
     Closed,
     Listener,
@@ -198,6 +202,7 @@ __all__ = [
     "BuyOrderPlaced",
     "CancelAllOrders",
     "CancelOrder",
+    "Candle",
     "Client",
     "ClientCall",
     "ClientClosed",
@@ -221,8 +226,10 @@ __all__ = [
     "ErrorType",
     "Event",
     "EventStream",
+    "Feed",
     "FeedArguments",
     "FeedCall",
+    "FeedObserver",
     "FeedOverrides",
     "FeedState",
     "FeedStateChange",
@@ -303,7 +310,10 @@ __all__ = [
     "Quotes",
     "RateLimited",
     "RecordedStatus",
+    "Recorder",
+    "RecordingError",
     "ReplaceIncomplete",
+    "Replay",
     "Report",
     "ReportStream",
     "RequestError",
@@ -349,6 +359,9 @@ __all__ = [
     "When",
     "WithdrawalTransactionAccepted",
     "__version__",
+    "candles",
     "connect",
     "fetch_instruments",
+    "record",
+    "replay",
 ]

@@ -14,6 +14,7 @@ from .exceptions import ConfigurationError
 __all__ = [
     "SMALLEST_LIMIT",
     "check_count",
+    "check_http_url",
     "check_plain_function",
     "check_seconds",
     "check_tls",
@@ -94,6 +95,23 @@ def check_url(url: str, *, insecure: bool = False) -> None:
             f"{redacted(url)} is not encrypted by TLS and {host} is not this machine; use wss://, "
             f"or pass insecure=True if the network is trusted"
         )
+
+
+def check_http_url(url: str) -> None:
+    """Check the address of an HTTP server.
+
+    Raises:
+        ConfigurationError: it is not a complete ``http://`` or ``https://`` address.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # raises if the port is invalid
+        _ = (host or "").encode("idna")
+    except ValueError as error:
+        raise ConfigurationError(f"{redacted(url)!r} is not a valid address: {redacted(str(error))}") from None
+    if parts.scheme not in ("http", "https") or not host or " " in url:
+        raise ConfigurationError(f"{redacted(url)!r} is not an HTTP address; write it like http://localhost:8099/path")
 
 
 def redacted(url: str) -> str:

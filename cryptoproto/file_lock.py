@@ -2,7 +2,8 @@
 
 The lock has two parts. One is a file beside the target, ``<name>-lock``, which holds the process id of its user. The
 other, on Linux, is on the target itself and therefore follows the file, not its name: a hard link, or a file that was
-renamed while in use, cannot be opened a second time. Both end with the process, however it ends.
+renamed while in use, cannot be opened a second time. Both end with the process, however it ends. A forked child does
+not keep them alive.
 
 On other systems the locks of ``flock`` and those of SQLite exclude each other, so only the first part is used there.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from typing import Final
 
 from .exceptions import ConfigurationError
@@ -22,6 +24,7 @@ _FOLLOWS_FILES: Final = sys.platform == "linux"
 # The files that this process has locked, by device and inode. They must not be opened to find out: closing any
 # descriptor of a file ends all POSIX locks of the process on it, those of SQLite included (fcntl, F_SETLK).
 _held: set[tuple[int, int]] = set()
+_locks: Final[weakref.WeakSet[FileLock]] = weakref.WeakSet()
 
 
 class FileInUse(ConfigurationError):
@@ -59,6 +62,7 @@ class FileLock:
         self._file: int | None = None
         self._identity: tuple[int, int] | None = None
         self._beside: int | None = os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _locks.add(self)
         try:
             self._lock_name(self._beside)
             if os.path.exists(self._path):
@@ -107,3 +111,13 @@ class FileLock:
             raise FileInUse(self._path, f"process {user or 'unknown'}") from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+
+
+def _release_all_after_fork() -> None:
+    """Close what a child has inherited: the locks would last until it ends as well. Those of the parent stay."""
+    for lock in tuple(_locks):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_all_after_fork)

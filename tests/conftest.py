@@ -15,8 +15,12 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
+from cryptoproto import identity_lock
 from tests.support.leaks import assert_nothing_left, loop_reports
 from tests.support.peer import Script
+
+# readline sets it in the processes that pytest-xdist starts, and rich would keep it for every command.
+os.environ.pop("COLUMNS", None)
 
 
 def pytest_configure() -> None:
@@ -80,10 +84,15 @@ async def clean_loop() -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_behind(request: pytest.FixtureRequest) -> None:
-    """Watch every test that has an event loop; the others are not given one."""
+def nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Watch every test that has an event loop, the others are not given one; and the client ids in use after each."""
     if inspect.iscoroutinefunction(getattr(request.node, "function", None)):
         request.getfixturevalue("clean_loop")
+    yield
+    held = [lock for lock in identity_lock._held if lock.is_held]
+    for lock in held:
+        lock.release()  # so that only the test that left it fails
+    assert not held, f"client ids are still marked as in use: {[lock._client_id for lock in held]}"
 
 
 @pytest.fixture

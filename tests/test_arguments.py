@@ -11,6 +11,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.arguments import (
     check_count,
+    check_http_url,
     check_plain_function,
     check_seconds,
     check_tls,
@@ -132,3 +133,22 @@ def test_an_error_about_an_address_does_not_show_its_password(url: str) -> None:
     with pytest.raises(cp.ConfigurationError) as caught:
         check_url(url)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://h:65535/a?b", "http://[::1]:80"])
+def test_http_addresses(url: str) -> None:
+    check_http_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "h", "/a", "http:///a", "ws://h", "http://h:x", "http://h:65536", "http://[::1", "http://h h"]
+)
+def test_what_is_no_http_address(url: str) -> None:
+    with pytest.raises(cp.ConfigurationError, match=r"HTTP address|valid address"):
+        check_http_url(url)
+
+
+def test_the_password_in_an_http_address_is_not_shown() -> None:
+    with pytest.raises(cp.ConfigurationError) as caught:
+        check_http_url("http://alice:geheim@h:x")
+    assert "geheim" not in str(caught.value)

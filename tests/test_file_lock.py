@@ -110,3 +110,24 @@ def test_a_system_without_fcntl(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "fcntl", None)
     with pytest.raises(NotImplementedError, match="no POSIX file locks"):
         FileLock(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_does_not_keep_the_lock(path: Path) -> None:
+    lock = FileLock(path)
+    reading, writing = os.pipe()
+    born, birth = os.pipe()
+    child = os.fork()
+    if child == 0:  # lives until the parent closes its end of the pipe
+        os.write(birth, b".")
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(lock._beside is not None)
+    os.read(born, 1)
+    with pytest.raises(FileInUse):
+        FileLock(path)  # the child has not ended the lock of its parent
+    lock.release()
+    FileLock(path).release()
+    for end in (reading, writing, born, birth):
+        os.close(end)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -107,7 +107,7 @@ def unannotated(tree: ast.Module) -> Iterator[str]:
     """
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            if ast.unparse(node.value.func) in {"TypeVar", "ParamSpec"}:
+            if ast.unparse(node.value.func) in {"TypeVar", "TypeVarTuple", "ParamSpec"}:
                 continue
             yield from (name for target in node.targets if (name := ast.unparse(target)) and name[0] != "_")
         elif isinstance(node, ast.Try):

@@ -29,6 +29,7 @@ _LIBRARIES = (
     "aiohttp",
     "xdrlib3",
     "uvloop",
+    "zstandard",
 )
 
 

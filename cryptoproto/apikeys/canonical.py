@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..arguments import check_http_url
 from ..exceptions import ConfigurationError
 
 __all__ = [
@@ -149,6 +150,9 @@ def canonical_payload(
     return payload + body if role == "signed" else payload
 
 
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
 def payload_of_url(
     method: str, url: str, body: bytes = b"", *, content_type: str = "", headers: str = "", path_prefix: str = ""
 ) -> bytes:
@@ -163,14 +167,16 @@ def payload_of_url(
         path_prefix: what a proxy removes from the front of the path before the application sees it.
 
     Raises:
-        ConfigurationError: the URL has neither a scheme nor a leading slash.
+        ConfigurationError: the URL has neither a scheme nor a leading slash, or is invalid; or the method is.
     """
+    check_method(method)
     if url.startswith("/"):  # urlsplit would take the first segment of //a/b for a host
         path, _, query = url.partition("#")[0].partition("?")
     else:
-        parts = urlsplit(url)
-        if not parts.scheme or not parts.netloc:
+        if "://" not in url:
             raise ConfigurationError("the URL must be complete, such as http://host/path, or begin with a slash")
+        check_http_url(url)
+        parts = urlsplit(url)
         path, query = parts.path or "/", parts.query
     path = canonical_path(path)
     if path_prefix:
@@ -180,6 +186,17 @@ def payload_of_url(
     if role == "parameters":
         parameters += decoded_parameters(body.decode("utf-8", "replace"))
     return canonical_payload(method, path, parameters, body, headers=headers, role=role)
+
+
+def check_method(method: str) -> str:
+    """Check the method of a request, and return it.
+
+    Raises:
+        ConfigurationError: it is not a token of HTTP (RFC 9110, section 5.6.2).
+    """
+    if not _TOKEN.fullmatch(method):
+        raise ConfigurationError(f"{method!r} is not a method of HTTP, such as GET or POST")
+    return method
 
 
 def without_prefix(path: str, prefix: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final, Self
 import httpx
 import msgspec
 
+from ..arguments import check_http_url
 from ..exceptions import ConfigurationError, DecodeError, LoginRefused, RequestNotSent
 from ..keys import PrivateKey
 from ..messages import MALFORMED
@@ -356,11 +357,14 @@ class SessionAuth(httpx.Auth):
 
 def _checked_base(base_url: str) -> httpx.URL:
     try:
-        base = httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise ConfigurationError(f"the gateway's address is not a URL: {error}") from None
-    if base.scheme not in ("http", "https") or not base.host or base.query or base.fragment:
-        raise ConfigurationError("the gateway's address must have http:// or https://, a host, and perhaps a path")
+        check_http_url(base_url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"the gateway's address: {error}") from None
+    base = httpx.URL(base_url)
+    if base.query or base.fragment:
+        raise ConfigurationError(
+            "the gateway's address ends with its path; leave out the question mark and what follows"
+        )
     return base
 
 

@@ -24,9 +24,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from ..arguments import check_http_url
 from ..exceptions import ConfigurationError, OutcomeUnknown, RequestNotSent
 from ..keys import PrivateKey
 from ..private_file import read_private, write_private
+from ..transport.bind_error import bind_error
+from .options import load_private_key
+from .prompts import ask_secret
 
 if TYPE_CHECKING:  # the extras may be missing, and importing them would slow every other command down
     import httpx
@@ -72,9 +76,13 @@ Prefix = Annotated[str, typer.Option(help="What a proxy removes from the front o
 def serve(
     config: Annotated[Path, typer.Option("--config", "-c", help="An application.yaml, or a JSON file of keys.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen on; 0 for any free one.")] = 8099,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="<port>", help="The port to listen on; 0 for any free one.")
+    ] = 8099,
     path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
-    max_body: Annotated[int, typer.Option(min=0, help="Bytes of the longest body that is accepted.")] = 1 << 20,
+    max_body: Annotated[
+        int, typer.Option(min=0, metavar="<bytes>", help="Bytes of the longest body that is accepted.")
+    ] = 1 << 20,
     both_flows: Annotated[
         bool, typer.Option("--both-flows", help="With sessions enabled, accept keys with a secret as well.")
     ] = False,
@@ -86,7 +94,7 @@ def serve(
     ] = False,
     tls_cert: Annotated[Path | None, typer.Option(help="A PEM file with a certificate: serve https and wss.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="A PEM file with the certificate's private key.")] = None,
-    access_log: Annotated[bool, typer.Option(help="Log each request.")] = True,
+    no_access_log: Annotated[bool, typer.Option("--no-access-log", help="Do not log each request.")] = False,
 ) -> None:
     """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0."""
     _require("httpx", "yaml", "starlette", "uvicorn")
@@ -107,14 +115,12 @@ def serve(
             _say(f"serving at {address}, {flow}, API keys: {len(gatekeeper.config.keys)}; end with Ctrl-C")
             await stop.wait()
 
-    with _logs_on_stderr(access=access_log):
+    with _logs_on_stderr(access=not no_access_log):
         keys = load_config(config, both_flows=both_flows)
         try:
             _run(run(Gatekeeper(keys, allow_repeated_parameters=allow_repeated)))
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {host} port {port}: {error.strerror}; try another --port"
-            ) from None
+            raise ConfigurationError(bind_error(error, host, port)) from None
 
 
 @app.command(epilog="Example: cryptoproto apikeys keygen session --name TRADER --out trader.pem")
@@ -127,6 +133,8 @@ def keygen(
     as_json: JsonFlag = False,
 ) -> None:
     """Make an API key. The client's half is written to a file, the gateway's entry to standard output."""
+    if not name:
+        raise ConfigurationError("the name of an API key cannot be empty")
     entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
     if kind is KeyKind.SESSION:
         key = PrivateKey.generate(bits)
@@ -188,6 +196,8 @@ def login(
     _require("httpx")
     from ..apikeys import SessionAuth
 
+    check_http_url(base_url)
+
     async def run() -> Session:
         auth = await SessionAuth.login(base_url, key, _private_key(private_key), root=root)
         try:
@@ -219,9 +229,11 @@ def request(
     import httpx
 
     from ..apikeys import ApiKeyAuth, Session
+    from ..apikeys.canonical import check_method
 
     body = _body(data)
-    message = httpx.Request(method.upper(), url, content=body or None)
+    check_http_url(url)
+    message = httpx.Request(check_method(method).upper(), url, content=body or None)
     target = message.url.raw_path.decode("ascii")
     if key is not None:
         signer = ApiKeyAuth(key, _secret(secret_file), path_prefix=path_prefix)
@@ -273,42 +285,58 @@ def _run(work: Coroutine[Any, Any, Any]) -> Any:
 
     try:
         return asyncio.run(work)
-    except httpx.UnsupportedProtocol:
-        raise ConfigurationError("the address must begin with http:// or https://") from None
     except httpx.ConnectError as error:
-        raise RequestNotSent(f"cannot connect: {error}; is the address right?") from None
+        raise RequestNotSent(_not_connected(error)) from None
     except httpx.HTTPError as error:
+        plain = isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) and error.request.url.scheme == "http"
+        hint = "; if this port expects TLS, use https:// instead of http://" if plain else ""
         raise OutcomeUnknown(
-            f"no complete answer arrived ({type(error).__name__}); the request may have been processed"
+            f"no complete answer arrived ({type(error).__name__}); the request may have been processed{hint}"
         ) from None
+
+
+def _not_connected(error: httpx.ConnectError) -> str:
+    """Why there is no connection. The texts of httpx do not name the address."""
+    url = error.request.url
+    text = f"cannot connect to {url.scheme}://{url.netloc.decode('ascii')}: "
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return f"{text}its certificate is not trusted; SSL_CERT_FILE can name a file with the certificate to trust"
+    if "SSL" in str(error):
+        return f"{text}the TLS handshake failed; if this port does not use TLS, use http:// instead of https://"
+    if "Name or service" in str(error) or "nodename" in str(error):
+        return f"{text}this host name is not known"
+    return f"{text}nobody answers there; is the address right, and is the gateway running?"
 
 
 def _secret(file: Path | None) -> bytes:
     if file is not None:
-        return _read(file).rstrip(b"\r\n")
+        try:
+            return read_private(file, what="secret").rstrip(b"\r\n")
+        except FileNotFoundError:
+            raise ConfigurationError(f"{file}: no such secret file") from None
     value = os.environ.get(SECRET_VARIABLE)
     if value:
         return value.encode()
     if not sys.stdin.isatty():
         raise ConfigurationError(f"no secret: give --secret-file, set ${SECRET_VARIABLE}, or run it in a terminal")
-    entered: str = typer.prompt("Secret", hide_input=True, err=True)
-    return entered.encode()
+    return ask_secret("Secret").encode()
 
 
-def _private_key(file: Path) -> PrivateKey | str:
+def _private_key(file: Path) -> PrivateKey:
+    from ..apikeys.login import api_private_key
+
+    if not file.exists():
+        raise ConfigurationError(f"{file}: no such private key file")
     try:
-        data = read_private(file, what="private key")
-    except FileNotFoundError:
-        raise ConfigurationError(f"{file}: no such private key file") from None
-    if b"-----BEGIN" not in data:
-        try:
-            return data.decode("ascii")
-        except UnicodeDecodeError:
-            raise ConfigurationError(f"{file}: neither PEM nor base64") from None
-    if b"ENCRYPTED" in data:
-        password: str = typer.prompt("Password of the key", hide_input=True, err=True)
-        return PrivateKey.from_pem(data, password)
-    return PrivateKey.from_pem(data)
+        return load_private_key(file)
+    except ConfigurationError:
+        if b"-----BEGIN" in _read(file):
+            raise
+    data = read_private(file, what="private key")
+    try:  # base64 of DER, as gateways issue it
+        return api_private_key(data.decode("ascii"))
+    except (ConfigurationError, UnicodeDecodeError):
+        raise ConfigurationError(f"{file}: neither a PEM private key nor base64 of one") from None
 
 
 def _body(text: str) -> bytes:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import inspect
+import os
+import re
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -14,6 +18,7 @@ from typer.core import TyperGroup
 from ..exceptions import CryptoprotoError, IdentityInUse
 from ..version import __version__
 from .apikeys import app as apikeys_app
+from .backtest import backtest_command
 from .bench import bench
 from .book import book
 from .demo import demo
@@ -23,18 +28,23 @@ from .history import history_app
 from .keys import keygen
 from .license import license_app
 from .profile import profile_app
+from .record import record_command
+from .recording import recording_app
 from .trade import order, request, tail
 
 __all__ = ["app", "run"]
 
+_NEGATIVE: Final = re.compile(r"-[0-9.]")
+_NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click that newer versions of typer bring
 
 
 class _Commands(TyperGroup):
-    """The root of the tree. Adapts what typer shows in the help.
+    """The root of the tree. Adapts what typer shows in the help and in errors.
 
     Flags are shown without a type (``--json``, not ``--json <bool>``). Each paragraph of a docstring is joined to one
-    line, so that it is wrapped to the width of the terminal and not broken where the source is.
+    line, so that it is wrapped to the width of the terminal and not broken where the source is. An error begins with
+    what is wrong, not with the words that pydantic puts before it.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -46,6 +56,17 @@ class _Commands(TyperGroup):
             _without_type(each.get_params(ctx))
             each.help = _joined(each.help)
         return command
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+        except _UsageError as error:
+            if _NEGATIVE.match(getattr(error, "option_name", "")):
+                error.message += "; if it is a number, put -- before the arguments"
+            raise
 
 
 def _tree(command: Any) -> Iterator[Any]:
@@ -105,6 +126,9 @@ app.command("tail")(tail)
 app.add_typer(order, name="order")
 app.command("request")(request)
 app.command("book")(book)
+app.command("record")(record_command)
+app.add_typer(recording_app, name="recording")
+app.command("backtest")(backtest_command)
 app.command("bench")(bench)
 app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)
@@ -131,7 +155,20 @@ def run() -> int:
     except _UsageError as error:
         show_error("UsageError", error.format_message(), ExitCode.USAGE, as_json=as_json)
         return ExitCode.USAGE
+    except OSError as error:
+        if error.errno not in _NOT_WRITTEN or error.filename is not None:
+            raise
+        _discard_output()
+        what = f"the output cannot be written: {error.strerror}; what the command did before is done"
+        show_error("OutputError", what, ExitCode.FAILED, as_json=as_json)
+        return ExitCode.FAILED
     except typer.Abort:
         show_error("Aborted", "aborted: no answer to the prompt", ExitCode.FAILED, as_json=as_json)
         return ExitCode.FAILED
     return outcome if isinstance(outcome, int) else ExitCode.SUCCESS
+
+
+def _discard_output() -> None:
+    """Let nothing be written to standard output any more: what is buffered would fail again at the end."""
+    with contextlib.suppress(OSError, ValueError):  # it is not a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,6 +16,7 @@ import orjson
 import typer
 from rich.progress import Progress
 
+from ..arguments import redacted
 from ..connection import Connection, connect
 from ..exceptions import ConfigurationError, InsufficientFundsError
 from ..keys import PrivateKey, PublicKey
@@ -36,7 +37,7 @@ from .options import (
     connecting,
     run,
 )
-from .output import console, print_json, table
+from .output import console, note, print_json, table
 
 __all__ = ["bench"]
 
@@ -66,10 +67,13 @@ def bench(
     """
     if not profile:
         client_id, key, server_key = client_id or "bench", key or Path("bench.pem"), server_key or Path("exchange.pub")
+    where = redacted(url) if url else f"the exchange of profile {profile}" if profile else None
+    if where and not json:
+        note(f"Measuring at {where}: the orders are real.")
 
     async def main() -> int:
         rows: list[dict[str, object]] = []
-        with Progress(console=console, transient=True, disable=json) as progress:
+        with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
             task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
             for protocol in Protocol:
                 link = (

@@ -9,8 +9,9 @@ import typer
 from rich.live import Live
 from rich.table import Table
 
-from ..exceptions import ConnectionClosed, OpenTimeout, RequestTimeout
-from ..market_data import MarketData, OrderBook, feed_arguments
+from ..arguments import redacted
+from ..exceptions import RequestTimeout
+from ..market_data import FeedState, MarketData, OrderBook, feed_arguments
 from ..messages import OrderBookAgg, plain
 from .exit_codes import ExitCode
 from .options import Insecure, Json, ProfileName, Timeout, TransportOverride, address_of, resolved, run
@@ -51,7 +52,7 @@ def book(
     address = address_of(settings, "market_data_url")
 
     async def main() -> int:
-        async with MarketData(**feed_arguments(settings)) as feed:
+        async with MarketData(**feed_arguments(settings, open_timeout=timeout)) as feed:
             shown = await _first(feed, pair, address, timeout)
             if once or json:
                 _show(shown, levels, json)
@@ -63,21 +64,23 @@ def book(
 
 
 async def _first(feed: MarketData, pair: str, url: str, timeout: float) -> OrderBook:
-    """The book of *pair* once it has arrived; an error names the pairs that there are."""
+    """The book of *pair* once it has arrived; an error names the pairs that there are.
+
+    The first attempt to connect has to succeed, as for every other command.
+    """
+    async for change in feed.states():
+        if change.error is not None:
+            raise change.error
+        if change.state is FeedState.LIVE:
+            break
     try:
         return await feed.wait_book(pair, timeout=timeout)
     except RequestTimeout:
         others = sorted(name for name, book in feed.books.items() if not book.is_stale)
         if others:
             raise RequestTimeout(
-                f"no book of {pair} came from {url} within {timeout:g} s; there are books of {', '.join(others)}"
-            ) from None
-        if not feed.is_connected:
-            last = feed.state.error
-            if isinstance(last, ConnectionClosed) and last.reason:
-                raise ConnectionClosed(last.code, last.reason) from None
-            raise OpenTimeout(
-                f"{url} sent no market data within {timeout:g} s; is it the market data address of the exchange?"
+                f"no book of {pair} came from {redacted(url)} within {timeout:g} s; "
+                f"there are books of {', '.join(others)}"
             ) from None
         raise
 

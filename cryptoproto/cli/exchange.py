@@ -86,6 +86,8 @@ def exchange(
 
     Example: [bold]cryptoproto exchange --client alice=alice.pub --balance alice:USD=1000000 --balance alice:BTC=10[/]
     """
+    if rate_limit is not None and not rate_limit > 0:
+        raise ConfigurationError(f"--rate-limit {rate_limit:g}: must be greater than zero; leave it out for no limit")
     clients = _clients(client)
     public_keys = {name: PublicKey.load(path) for name, path in clients.items()}
     fees = _fraction(maker_fee, "--maker-fee"), _fraction(taker_fee, "--taker-fee")
@@ -224,8 +226,9 @@ def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
     try:
         context.load_cert_chain(certificate, key)
     except ssl.SSLError as error:
+        reason = f" ({error.reason})" if error.reason else ""
         what = f"--tls-cert {certificate}" if key is None else f"--tls-cert {certificate} and --tls-key {key}"
-        raise ConfigurationError(f"{what}: not a certificate and its private key in PEM ({error.reason})") from None
+        raise ConfigurationError(f"{what}: not a certificate and its private key in PEM{reason}") from None
     except OSError as error:
         names = " or ".join(str(path) for path in (certificate, key) if path is not None)
         raise ConfigurationError(f"{names}: cannot be read: {error.strerror}") from None

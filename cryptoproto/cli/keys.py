@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +13,12 @@ import typer
 
 from ..exceptions import ConfigurationError
 from ..keys import PrivateKey
-from .output import console, print_json
+from .output import console, note, print_json
+from .prompts import ask_secret
 
 __all__ = ["keygen"]
+
+_SLOW_BITS = 4096  # up to here it is a matter of seconds
 
 
 def keygen(
@@ -40,15 +47,32 @@ def keygen(
     for path in (file, public_file):
         if path.exists() and not force:
             raise ConfigurationError(f"{path} already exists and was not changed; choose another name, or use --force")
-    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if encrypt else None
-    key = PrivateKey.generate(bits)
+    password = ask_secret("Password", confirm=True) if encrypt else None
+    if bits > _SLOW_BITS and not json:
+        note(f"A key of {bits} bits can take minutes to make.")
+    with _ctrl_c_ends_at_once():
+        key = PrivateKey.generate(bits)
     key.save(file, password=password, overwrite=force)
     key.public_key.save(public_file, overwrite=force)
     if json:
         print_json({"private_key": str(file), "public_key": str(public_file), "fingerprint": key.fingerprint})
         return
-    console.print(f"private key  [bold]{file}[/]  (keep it secret)")
+    console.print(f"private key  [bold]{file}[/]  (keep it secret)", soft_wrap=True)
     console.print(
-        f"public key   [bold]{public_file}[/]  (give it to one exchange; make another pair for another exchange)"
+        f"public key   [bold]{public_file}[/]  (give it to one exchange; make another pair for another exchange)",
+        soft_wrap=True,
     )
     console.print(f"fingerprint  {key.fingerprint}", soft_wrap=True)
+
+
+@contextmanager
+def _ctrl_c_ends_at_once() -> Iterator[None]:
+    """Leave SIGINT to the system: OpenSSL does not return to Python, which would handle it, before the key is made."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

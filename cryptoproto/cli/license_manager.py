@@ -151,7 +151,7 @@ def agreement_add(
 ) -> None:
     """Add an agreement. The database is created if it does not exist.
 
-    Example: cryptoproto license agreement add -- "$(cat alice.key)" 'my-*' --licenses 2
+    Example: cryptoproto license agreement add --licenses 2 -- "$(cat alice.key)" 'my-*'
     """
     with _administration(database, create=True) as administration:
         agreement = administration.add_agreement(

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from ..exceptions import ConfigurationError
+from .output import show
 
 if TYPE_CHECKING:
     from ..licensing import Deployment
@@ -129,17 +129,11 @@ def print_rows(rows: Iterable[dict[str, Any]], columns: Sequence[str], *, empty:
     if not listed:
         typer.echo(empty)
         return
-    console = Console(soft_wrap=True, highlight=False)
     titles = {column: column.replace("_", " ") for column in columns}
     table = Table(*titles.values(), box=None, pad_edge=False)
     for row in listed:
         table.add_row(*(Text(cell) for cell in row.values()))
-    if table.__rich_measure__(console, console.options.update(max_width=10_000)).maximum <= console.width:
-        console.print(table)
-        return
-    label = max(map(len, titles.values()))
-    paragraphs = ("\n".join(f"{titles[name]:{label}}  {cell}" for name, cell in row.items()) for row in listed)
-    typer.echo("\n\n".join(paragraphs))
+    show(table)
 
 
 def _cell(value: Any) -> str:

@@ -17,6 +17,7 @@ from ..keys import PrivateKey
 from ..profiles import VARIABLES, Profile, joined
 from ..transport import TransportKind
 from .exit_codes import ExitCode
+from .prompts import ask_secret
 
 __all__ = [
     "ClientId",
@@ -34,6 +35,7 @@ __all__ = [
     "address_of",
     "check_address",
     "connecting",
+    "load_private_key",
     "private_key",
     "resolved",
     "run",
@@ -63,11 +65,12 @@ ProtocolName: TypeAlias = Annotated[
     typer.Option("--protocol", envvar="CRYPTOPROTO_PROTOCOL", help="What the exchange speaks; signed by default."),
 ]
 TransportName: TypeAlias = Annotated[
-    Literal["auto", "websockets", "picows"], typer.Option("--transport", help="Which WebSocket library to use.")
+    Literal["auto", "websockets", "picows"],
+    typer.Option("--transport", metavar="<library>", help="WebSocket library to use: auto, websockets or picows."),
 ]
 TransportOverride: TypeAlias = Annotated[
     Literal["auto", "websockets", "picows"] | None,
-    typer.Option("--transport", help="Which WebSocket library to use; auto by default."),
+    typer.Option("--transport", metavar="<library>", help="WebSocket library: auto (default), websockets or picows."),
 ]
 ProfileName: TypeAlias = Annotated[
     str | None,
@@ -80,7 +83,9 @@ TakeOver: TypeAlias = Annotated[
     bool,
     typer.Option("--take-over", help="Connect even if another process here uses the client id; its connection ends."),
 ]
-Timeout: TypeAlias = Annotated[float, typer.Option("--timeout", min=0.001, help="Seconds to wait for an answer.")]
+Timeout: TypeAlias = Annotated[
+    float, typer.Option("--timeout", min=0.001, metavar="<seconds>", help="How long to wait for an answer.")
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -113,6 +118,7 @@ def connecting(
         insecure=insecure or None,
     )
     address = address_of(settings, "url", "client_id", "key", "server_key")
+    _check_server_key(settings.values["server_key"])
     return connect(
         **settings.connect_arguments(
             url=address, private_key=private_key(settings), resume_from=resume_from, exclusive=not take_over
@@ -155,7 +161,7 @@ def private_key(settings: Profile) -> PrivateKey:
         return settings.private_key()
     except PasswordRequired:
         path = settings.values["key"]
-    return PrivateKey.load(path, typer.prompt(f"Password of {path}", hide_input=True, err=True))
+    return PrivateKey.load(path, ask_secret(f"Password of {path}"))
 
 
 def check_address(url: str, *, insecure: bool) -> None:
@@ -174,13 +180,45 @@ def check_address(url: str, *, insecure: bool) -> None:
         ) from None
 
 
+def load_private_key(path: Path) -> PrivateKey:
+    """The private key in *path*; if it is encrypted, its password is asked for.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    try:
+        return PrivateKey.load(path)
+    except PasswordRequired:
+        pass
+    return PrivateKey.load(path, ask_secret(f"Password of {path}"))
+
+
+def _check_server_key(path: str) -> None:
+    """Say where the file comes from if it is missing: unlike other keys, it is not made by its user."""
+    if not Path(path).exists():
+        raise ConfigurationError(
+            f"{path}: no such file; it is the public key of the exchange, which its operator gives to clients "
+            f"(`cryptoproto exchange` writes exchange.pub)"
+        )
+
+
+def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Report an error that nothing awaits, except a link that its peer ended during the TLS handshake.
+
+    aiofastnet, on which picows runs, reports such links with a class in place of an exception, and logging fails on it.
+    """
+    if not isinstance(context.get("exception"), type):
+        loop.default_exception_handler(context)
+
+
 def run(main: Coroutine[Any, Any, int]) -> None:
     """Run a command's coroutine and exit with the code that it returns. SIGTERM ends it as Ctrl-C does."""
 
     async def interruptible() -> int:
-        task = asyncio.current_task()
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        loop.set_exception_handler(_on_loop_error)
         if task is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            loop.add_signal_handler(signal.SIGTERM, task.cancel)
         return await main
 
     try:

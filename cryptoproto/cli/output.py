@@ -15,16 +15,17 @@ from rich.table import Table
 from ..connection import Event
 from ..messages import Message, Unknown, plain
 
-__all__ = ["console", "fields", "note", "print_event", "print_json", "short", "table"]
+__all__ = ["console", "fields", "note", "notes", "print_event", "print_json", "short", "show", "table"]
 
 console: Console = Console(highlight=False)
 _NARROWEST_COLUMNS = 72  # below it, the columns of an event leave no room for its fields
-_notes = Console(stderr=True, highlight=False)
+_ANY_WIDTH = 10_000
+notes: Console = Console(stderr=True, highlight=False)
 
 
 def note(text: str) -> None:
     """Write a remark for the user to standard error, so that it does not get into a pipe."""
-    _notes.print(text, soft_wrap=True)
+    notes.print(text, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -47,6 +48,25 @@ def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         made.add_column(column, justify="right" if column in right else "left", overflow="fold")  # never cut a number
     return made
+
+
+def show(made: Table) -> None:
+    """Print a table if it fits the width, otherwise a paragraph for each row.
+
+    Numbers, keys and hashes are not broken: a part of one is of no use.
+    """
+    whole = console.options.update(max_width=_ANY_WIDTH)
+    if not made.row_count or console.measure(made, options=whole).maximum <= console.width:
+        console.print(made)
+        return
+    if made.title:
+        console.print(f"[bold]{made.title}[/]\n")
+    label = max(len(str(column.header)) for column in made.columns)
+    for number, row in enumerate(zip(*(column.cells for column in made.columns), strict=True)):
+        if number:
+            console.print()
+        for column, cell in zip(made.columns, row, strict=True):
+            console.print(f"{column.header!s:{label}}  ", cell, sep="", soft_wrap=True)
 
 
 def fields(message: Message) -> str:

@@ -10,7 +10,14 @@ from typing import Annotated, Literal
 import typer
 
 from ..connection import Connection, Event, connect
-from ..exceptions import ConnectionClosed, InsufficientFundsError, OrderRejected, OutcomeUnknown, ProtocolError
+from ..exceptions import (
+    ConfigurationError,
+    ConnectionClosed,
+    InsufficientFundsError,
+    OrderRejected,
+    OutcomeUnknown,
+    ProtocolError,
+)
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -19,7 +26,9 @@ from ..messages import (
     OrderCancelled,
     OrderNotFound,
     OrderPlaced,
+    PlaceBuyLimitOrder,
     PlaceOrder,
+    PlaceSellLimitOrder,
     Side,
     TimeInForce,
     Unknown,
@@ -46,7 +55,7 @@ from .options import (
     connecting,
     run,
 )
-from .output import console, note, print_event, print_json, short, table
+from .output import console, note, print_event, print_json, short, show, table
 
 __all__ = ["order", "request", "tail"]
 
@@ -184,9 +193,20 @@ async def _place(link: connect, message: PlaceOrder, timeout: float, json: bool)
     if isinstance(outcome, InsufficientFunds):
         raise InsufficientFundsError(outcome.currency, outcome.order_id)
     if isinstance(outcome, OrderPlaced) and not json:
-        done = "filled at once" if outcome.closed_inline else f"{short(outcome.amount)} left to be filled"
-        note(f"[green]accepted[/] as order {outcome.order_id}, {done}")
+        rests = isinstance(message, PlaceBuyLimitOrder | PlaceSellLimitOrder)
+        note(f"[green]accepted[/] as order {outcome.order_id}, {_done(outcome, rests=rests)}")
     return ExitCode.SUCCESS
+
+
+def _done(placed: OrderPlaced, *, rests: bool) -> str:
+    """What has been done of an order, and what becomes of the rest."""
+    if placed.closed_inline:
+        return "filled at once"
+    left = short(placed.amount)
+    if rests:
+        return f"{left} left to be filled"
+    filled = placed.initial_amount - placed.amount
+    return f"{short(filled)} filled, {left} cancelled" if filled else "nothing filled: it is cancelled"
 
 
 @order.command("cancel")
@@ -323,6 +343,10 @@ def request(
     Example: [bold]cryptoproto request balances[/] (CRYPTOPROTO_* describes the connection)
     """
     name = {"balances": UserBalanceRequest.__name__, "orders": UserOrdersRequest.__name__}.get(what, what)
+    if not name[:1].isupper():
+        raise ConfigurationError(
+            f"{what!r} is not a request: ask for balances, orders, or a @type such as {UserBalanceRequest.__name__}"
+        )
 
     async def main() -> int:
         async with connecting(
@@ -351,7 +375,7 @@ def _show_response(response: Message | Unknown) -> None:
         shown = table("Balances", "currency", "available", "on hold", right=("available", "on hold"))
         for currency, balance in sorted(response.balances.items()):
             shown.add_row(currency, plain(balance.available), plain(balance.on_hold))
-        console.print(shown)
+        show(shown)
     elif isinstance(response, UserOrdersResponse):
         columns = ("pair", "side", "order", "client order id", "amount left", "price")
         shown = table("Open orders", *columns, right=columns[2:])
@@ -362,6 +386,6 @@ def _show_response(response: Message | Unknown) -> None:
                         pair, side, str(entry.order_id), str(entry.client_order_id or ""), plain(entry.amount),
                         plain(entry.price),
                     )  # fmt: skip
-        console.print(shown)
+        show(shown)
     else:
         console.print_json(data=response.payload)

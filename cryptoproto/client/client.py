@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
@@ -60,6 +60,7 @@ class Client(FromProfile):
             ``OrderLimits(pairs=...)`` refuses them.
         limits: pre-trade limits.
         cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
+        order_ids: returns the client order id of the next order; by default ids that are unique across processes.
 
     Raises:
         ConfigurationError: an option or the store cannot be used.
@@ -77,6 +78,7 @@ class Client(FromProfile):
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
         cancel_on_exit: bool = False,
+        order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)
@@ -87,8 +89,9 @@ class Client(FromProfile):
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
-        self._calls = OrderCalls(self._link, self._account.orders, self._order_entry, resend=resend == "once")
-        self._replacer = Replacer(self._link, self._account.orders, self._order_entry, self._calls, self._checks)
+        orders = self._account.orders
+        self._calls = OrderCalls(self._link, orders, self._order_entry, resend=resend == "once", order_ids=order_ids)
+        self._replacer = Replacer(self._link, orders, self._order_entry, self._calls, self._checks)
         self._questions = Questions(self._link, self._account, self._metrics, self._options.request_timeout)
         self._events = EventDelivery(
             self._link,
@@ -103,7 +106,7 @@ class Client(FromProfile):
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
         self._cancel_on_exit = CancelOnExit(
-            self._account.orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
+            orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
         )
 
     # Start and end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from ..exceptions import OrderInvalid, OrderNotOpen, OrderRejected
 from ..messages import (
@@ -33,18 +34,27 @@ class OrderCalls:
         orders: all known orders.
         order_entry: sends messages and settles them.
         resend: whether a message that the exchange has not received is sent again, unless a call says otherwise.
+        order_ids: returns the next client order id; ``None``: unique ones.
 
     Attributes:
         cancel_alls: how often :meth:`cancel_all` was called.
     """
 
-    def __init__(self, link: Link, orders: OrderTable, order_entry: OrderEntry, *, resend: bool) -> None:
+    def __init__(
+        self,
+        link: Link,
+        orders: OrderTable,
+        order_entry: OrderEntry,
+        *,
+        resend: bool,
+        order_ids: Callable[[], int] | None,
+    ) -> None:
         self.cancel_alls: int = 0
         self._link = link
         self._orders = orders
         self._order_entry = order_entry
         self._resend = resend
-        self._ids = ClientOrderIds()
+        self._next_id = order_ids or ClientOrderIds().next
         self._loop = asyncio.get_running_loop()
 
     def draft(
@@ -65,7 +75,7 @@ class OrderCalls:
         Raises:
             OrderInvalid: the order can never be valid.
         """
-        number = self._ids.next() if client_order_id is None else client_order_id
+        number = self._next_id() if client_order_id is None else client_order_id
         message = place_message(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )

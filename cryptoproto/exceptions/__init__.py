@@ -16,6 +16,7 @@
     │   └── DecodeError (ValueError)
     │       └── UnsupportedMessageType
     ├── JournalError                          an exchange's journal is damaged, or cannot be written
+    ├── RecordingError                        a recording is damaged, or cannot be written
     ├── ServerError                           the exchange answered with an error frame
     │   ├── DuplicateClientOrderId
     │   ├── InvalidPayload
@@ -122,6 +123,7 @@ from .trading import (
     OrderNotOpen,
     OrderRejected,
     OutcomeUnknown,
+    RecordingError,
     ReplaceIncomplete,
     RequestError,
     RequestNotSent,
@@ -168,6 +170,7 @@ __all__ = [
     "PasswordRequired",
     "ProtocolError",
     "RateLimited",
+    "RecordingError",
     "ReplaceIncomplete",
     "RequestError",
     "RequestMalformed",

@@ -15,6 +15,7 @@ __all__ = [
     "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
+    "RecordingError",
     "ReplaceIncomplete",
     "RequestError",
     "RequestNotSent",
@@ -119,6 +120,23 @@ class JournalError(CryptoprotoError):
     Attributes:
         path: the journal's file.
         text: what is wrong with it.
+    """
+
+    def __init__(self, path: str, text: str) -> None:
+        super().__init__(path, text)
+        self.path = path
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.text}"
+
+
+class RecordingError(CryptoprotoError):
+    """A recording of market data is damaged, or can no longer be written.
+
+    Attributes:
+        path: the recording's file.
+        text: what is wrong with it; of damage, it names the offset.
     """
 
     def __init__(self, path: str, text: str) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Self
 
+from ..instruments import split_pair
 from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
 from .units import UNIT, Refusal, from_units
@@ -23,6 +25,15 @@ class Pair:
     name: str
     base: str
     quote: str
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """The pair called *name*.
+
+        Raises:
+            ConfigurationError: that is not the name of a pair.
+        """
+        return cls(name, *split_pair(name))
 
 
 @dataclass(slots=True, eq=False)

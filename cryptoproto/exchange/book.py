@@ -48,6 +48,11 @@ class Side:
         self._keys = Ladder()
         self._levels: dict[int, Level] = {}
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no orders."""
+        return not self._levels
+
     def best_within(self, limit: int) -> Level | None:
         """The best level, if an order of the other side with that limit would trade with it."""
         key = self._keys.lowest

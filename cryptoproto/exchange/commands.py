@@ -14,7 +14,17 @@ from typing import TypeAlias
 import msgspec
 
 from ..instruments import Instrument
-from ..messages import AmountLike, ClientMessage, InstrumentRules, Message
+from ..messages import (
+    AmountLike,
+    AnonymousTrade,
+    ClientMessage,
+    InstrumentRules,
+    Message,
+    OrderBookAgg,
+    TradesDisabledOnPairs,
+    TradesEnabledOnPairs,
+    TradingRules,
+)
 from .units import as_decimal
 
 __all__ = [
@@ -25,6 +35,8 @@ __all__ = [
     "EnablePairs",
     "Expire",
     "LimitOpenOrders",
+    "Observe",
+    "Observed",
     "Output",
     "Private",
     "Public",
@@ -120,6 +132,20 @@ class LimitOpenOrders(_Command, frozen=True, gc=False):
     """Set how many open orders a client may have. Orders beyond a lower limit stay open."""
 
     max_open_orders: int
+    time_us: int
+
+
+Observed: TypeAlias = OrderBookAgg | AnonymousTrade | TradesDisabledOnPairs | TradesEnabledOnPairs | TradingRules | None
+"""What happened on a recorded market; ``None``: it was lost."""
+
+
+class Observe(_Command, frozen=True, gc=False):
+    """Something happened on the market that clients of a recorded market trade with.
+
+    Not a :data:`Command`: such an exchange has no journal.
+    """
+
+    update: Observed
     time_us: int
 
 

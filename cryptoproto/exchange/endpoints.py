@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import socket
 import ssl as ssl_module
 from collections.abc import Sequence
 from typing import Final
@@ -12,6 +10,7 @@ from typing import Final
 from ..arguments import check_tls
 from ..exceptions import ConfigurationError
 from ..transport import ListenerFactory, TransportKind, serve
+from ..transport.bind_error import bind_error
 
 __all__ = ["Endpoints"]
 
@@ -94,9 +93,7 @@ class Endpoints:
                 )
             except OSError as error:
                 self.stop()
-                raise ConfigurationError(
-                    f"cannot listen on {self._host} port {self._ports[which]}: {_bind_error(error)}"
-                ) from error
+                raise ConfigurationError(bind_error(error, self._host, self._ports[which])) from error
             self._servers.append(server)
             self.is_listening = True
             self._ports[which] = server.sockets[0].getsockname()[1]
@@ -115,16 +112,3 @@ def _check_ports(port: object, market_data_port: object) -> None:
             raise ConfigurationError(f"{name}={number!r} must be a port, 0 to {_LAST_PORT}, 0 for any free one")
     if port and port == market_data_port:
         raise ConfigurationError(f"port and market_data_port are both {port}; they are two sockets")
-
-
-def _bind_error(error: OSError) -> str:
-    """Why an address cannot be listened on, and what to try."""
-    if isinstance(error, socket.gaierror):
-        return "this host name is not known; use an address of this machine, 127.0.0.1 or 0.0.0.0"
-    if error.errno == errno.EADDRINUSE:
-        return "another program uses this port; choose another one, or 0 for any free port"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return "this machine does not have this address; use 127.0.0.1, or 0.0.0.0 for all of its addresses"
-    if error.errno == errno.EACCES:
-        return "permission denied; choose a port above 1023"
-    return error.strerror or str(error)

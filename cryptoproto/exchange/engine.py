@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError, DecodeError
-from ..instruments import Instrument, split_pair
+from ..instruments import Instrument
 from ..messages import (
     CancelAllOrders,
     CancelOrder,
@@ -37,6 +37,7 @@ from .commands import (
     EnablePairs,
     Expire,
     LimitOpenOrders,
+    Observe,
     Output,
     Private,
     Public,
@@ -47,6 +48,7 @@ from .commands import (
     Withdraw,
 )
 from .matching import DEFAULT_MAX_OPEN_ORDERS, Matching, event_time
+from .recorded import RecordedMatching
 from .units import UNIT, Refusal, as_decimal, from_units, to_units
 
 __all__ = ["DEFAULT_MAX_OPEN_ORDERS", "DEFAULT_PAIRS", "Engine"]
@@ -61,6 +63,8 @@ class Engine:
         trade_pairs: base and quote currency of each, ``"BTC_USD"``.
         maker_fee: the fraction of what a resting order receives that is kept as a fee, ``Decimal("0.001")``.
         taker_fee: the same for an order that is filled at once.
+        recorded: clients trade with a market that is observed (see :class:`Observe`) and not with each other. Pairs are
+            added when they are first observed.
 
     Raises:
         ConfigurationError: a pair is malformed or named twice, or a fee is not within 0 and 1 or finer than 8 decimals.
@@ -72,16 +76,17 @@ class Engine:
         trade_pairs: Sequence[str] = DEFAULT_PAIRS,
         maker_fee: Decimal = Decimal(0),
         taker_fee: Decimal = Decimal(0),
+        recorded: bool = False,
     ) -> None:
         self._maker_fee = _fee(maker_fee, "maker_fee")
         self._taker_fee = _fee(taker_fee, "taker_fee")
         self._accounts = Accounts()
-        self._matching = Matching(
-            _books(trade_pairs), self._accounts, maker_fee=self._maker_fee, taker_fee=self._taker_fee
+        self._matching = (RecordedMatching if recorded else Matching)(
+            _books(trade_pairs, recorded=recorded), self._accounts, maker_fee=self._maker_fee, taker_fee=self._taker_fee
         )
         self._now_us = 0
 
-    def apply(self, command: Command) -> list[Output]:
+    def apply(self, command: Command | Observe) -> list[Output]:
         """Carry out *command* and return its outputs, in order.
 
         Invalid content of a command never raises: the result is a :class:`Refused`, and nothing has changed but the
@@ -93,7 +98,7 @@ class Engine:
         try:
             _HANDLERS[type(command)](self, command, out)
         except Refusal as refusal:
-            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders | SetInstruments):
+            if isinstance(command, DisablePairs | EnablePairs | Expire | LimitOpenOrders | SetInstruments | Observe):
                 raise  # pragma: no cover - these name no client and refuse nothing
             out.append(Refused(command.client_id, refusal.error_type, refusal.text))
         return out
@@ -159,6 +164,19 @@ class Engine:
 
     def _limit_open_orders(self, command: LimitOpenOrders, out: list[Output]) -> None:
         self._matching.max_open_orders = command.max_open_orders
+
+    def _observe(self, command: Observe, out: list[Output]) -> None:
+        update = command.update
+        if not isinstance(self._matching, RecordedMatching):
+            raise TypeError("this engine has a market of its own, and cannot observe another")
+        if isinstance(update, TradesDisabledOnPairs):
+            self._disable(DisablePairs(update.trade_pairs, command.time_us), out)
+        elif isinstance(update, TradesEnabledOnPairs):
+            self._enable(EnablePairs(update.trade_pairs, command.time_us), out)
+        elif isinstance(update, TradingRules):
+            self._set_instruments(SetInstruments(update.instruments, command.time_us), out)
+        else:
+            self._matching.observe(update, event_time(self._now_us), out)
 
     def _set_instruments(self, command: SetInstruments, out: list[Output]) -> None:
         instruments = map(Instrument.from_rules, command.instruments)
@@ -250,10 +268,10 @@ class Engine:
         Raises:
             ConfigurationError: there is no such pair.
         """
-        book = self._matching.books.get(trade_pair)
+        book = self._matching.book(trade_pair)
         if book is None:
             raise ConfigurationError(f"unknown trade pair {trade_pair!r}")
-        return OrderBookAgg(trade_pair, self._matching.last_order_id, book.buys.aggregated(), book.sells.aggregated())
+        return book
 
     def take_touched(self) -> list[str]:
         """The pairs whose books have changed since the last call."""
@@ -323,6 +341,7 @@ _HANDLERS: Final[dict[type[Any], Callable[[Engine, Any, list[Output]], None]]] =
     EnablePairs: Engine._enable,
     Expire: Engine._expire,
     LimitOpenOrders: Engine._limit_open_orders,
+    Observe: Engine._observe,
     SetInstruments: Engine._set_instruments,
 }
 
@@ -337,13 +356,12 @@ def _fee(fraction: Decimal, name: str) -> int:
     return units
 
 
-def _books(trade_pairs: Sequence[str]) -> dict[str, Book]:
+def _books(trade_pairs: Sequence[str], *, recorded: bool) -> dict[str, Book]:
     books: dict[str, Book] = {}
     for pair in trade_pairs:
-        base, quote = split_pair(pair)
         if pair in books:
             raise ConfigurationError(f"trade pair {pair!r} is given twice")
-        books[pair] = Book(Pair(pair, base, quote))
-    if not books:
+        books[pair] = Book(Pair.named(pair))
+    if not books and not recorded:
         raise ConfigurationError("an exchange needs at least one trade pair")
     return books

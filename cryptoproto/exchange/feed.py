@@ -55,9 +55,10 @@ class MarketFeed:
 
     def publish(self, message: Message) -> None:
         """Send a trade or a broadcast to all readers."""
-        frame = market_frame(encode(message))
-        for link in tuple(self._readers):
-            link.send(frame)
+        if self._readers:
+            frame = market_frame(encode(message))
+            for link in tuple(self._readers):
+                link.send(frame)
 
     def books_changed(self) -> None:
         """Publish the books that changed, now or at the end of the interval."""

@@ -26,7 +26,7 @@ from ..keys import PrivateKey, PublicKey
 from ..messages import encode
 from .commands import Command, Output, Private
 from .engine import DEFAULT_PAIRS, Engine
-from .journal_file import JournalFile, create, lock_journal
+from .journal_file import JournalFile, check_file, create, lock_journal
 from .journal_schema import Batch, encode_command, row_checksum
 from .ledger import ClientRecord, Transaction
 from .options import traded_instruments
@@ -64,6 +64,8 @@ def open_journal(
     path = os.path.realpath(path)
     if os.path.isdir(path):
         raise ConfigurationError(f"{path}: this is a folder; give the name of the journal's file in it")
+    if os.path.exists(path):
+        check_file(path)  # before the lock, which would leave a file beside one that is not ours
     lock = lock_journal(path)
     with contextlib.ExitStack() as undo:
         undo.callback(lock.release)

@@ -6,10 +6,8 @@ import contextlib
 import os
 import sqlite3
 import sys
-import tempfile
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 from zlib import compress
 
@@ -19,6 +17,7 @@ from ..exceptions import ConfigurationError, JournalError
 from ..file_lock import FileInUse, FileLock
 from ..keys import PrivateKey
 from ..messages import MALFORMED
+from ..private_file import write_private
 from .journal_schema import (
     APPLICATION_ID,
     READ_ANCHOR,
@@ -36,7 +35,7 @@ from .journal_schema import (
 )
 from .ledger import Transaction
 
-__all__ = ["BROKEN", "JournalFile", "create", "from_bytes", "lock_journal"]
+__all__ = ["BROKEN", "JournalFile", "check_file", "create", "from_bytes", "lock_journal"]
 
 BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)
 """Raised for a damaged file: the second if SQLite's message about the damage is damaged, too."""
@@ -65,7 +64,7 @@ class JournalFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        _check_file(path)
+        check_file(path)
         self.writer: sqlite3.Connection = self._connect()
         try:
             self.writer.executescript(WRITE_BATCH)
@@ -230,48 +229,29 @@ def from_bytes(raw: bytes) -> array[int]:
 
 
 def create(path: str, private_key: PrivateKey, engine: bytes) -> None:
-    """Create the journal of a new exchange, mode 0600: in a scratch file, which then gets the name.
+    """Create the journal of a new exchange, mode 0600, in one step.
 
     Raises:
         ConfigurationError: the name is taken, or the file cannot be created.
     """
-    target = Path(path)
+    connection = sqlite3.connect(":memory:", isolation_level=None)
     try:
-        descriptor, scratch = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".new", dir=target.parent)
-        try:
-            os.close(descriptor)
-            _fill(scratch, private_key, engine)
-            os.link(scratch, target)  # unlike rename, fails if the name is taken
-        finally:
-            Path(scratch).unlink(missing_ok=True)
-        directory = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
-    except FileExistsError:
-        raise ConfigurationError(f"{path}: exists already and was not changed; choose another name") from None
-    except OSError as error:
-        raise ConfigurationError(f"{path}: the journal cannot be created: {error.strerror or error}") from error
-    except sqlite3.Error as error:
-        raise ConfigurationError(f"{path}: the journal cannot be created: {error}") from error
-
-
-def _fill(scratch: str, private_key: PrivateKey, engine: bytes) -> None:
-    connection = sqlite3.connect(scratch, isolation_level=None)
-    try:
-        connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         pem = private_key.to_pem().decode()
         connection.execute("INSERT INTO exchange VALUES (?, ?)", (pem, row_checksum(pem)))
         _write_snapshot(connection, SnapshotRow(Head(), {}, engine))
-        connection.execute("PRAGMA journal_mode = WAL")
+        content = connection.serialize()
     finally:
         connection.close()
+    write_private(path, content, what="journal", overwrite=False)
 
 
-def _check_file(path: str) -> None:
-    """Check the first bytes without SQLite, which would start to repair a database that is not ours."""
+def check_file(path: str) -> None:
+    """Check mode and first bytes of a journal, without SQLite, which would start to repair a database that is not ours.
+
+    Raises:
+        ConfigurationError: it is not a journal, has another version, or can be read by other users.
+    """
     try:
         with open(path, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -286,9 +266,9 @@ def _check_file(path: str) -> None:
             f"{path}: the journal has version {version}; this package reads version {SCHEMA_VERSION}. "
             f"Start a new journal, or use the version of the package that wrote it"
         )
-    if mode & 0o007:
+    if mode & 0o077:
         raise ConfigurationError(
-            f"{path}: mode {mode & 0o777:04o} lets every user of this machine read the exchange's private key; "
+            f"{path}: mode {mode & 0o777:04o} gives other users access to the exchange's private key; "
             f"run: chmod 600 {path}"
         )
 

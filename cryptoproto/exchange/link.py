@@ -75,8 +75,8 @@ class Host(AuthenticationHost, Protocol):
 class ClientLink:
     """The server's end of one connection.
 
-    What a peer can make it hold is bounded in bytes: frames wait unhandled while the peer does not read, while too many
-    responses are waiting, or while the disk is behind, and then nothing more is read.
+    What a peer can make it hold is bounded in bytes and in time: frames wait unhandled while the peer does not read,
+    while too many responses are waiting, or while the disk is behind, and then nothing more is read.
 
     Attributes:
         record: the client, once it has proven its identity.
@@ -90,7 +90,13 @@ class ClientLink:
         self._host = host
         self._loop = loop
         self._session = ServerSession(host.private_key, os.urandom, options.max_message_size)
-        self.outbound: Outbound = Outbound(self._session, close=self.close, on_full=self._pause, on_room=self._go_on)
+        self.outbound: Outbound = Outbound(
+            self._session,
+            close=self.close,
+            on_full=self._pause,
+            on_room=self._go_on,
+            stall_timeout=options.stall_timeout,
+        )
         self._authentication = Authentication(host, self._session)
         self._transport: Transport | None = None
         self._unhandled: ByteQueue[bytes] = ByteQueue()
@@ -164,7 +170,8 @@ class ClientLink:
         self.outbound.end()
         if self.record is not None:
             code, reason = self._farewell or (closed.code, closed.fault or closed.reason)
-            logger.info("client %s left: %s %s", self.record.client_id, code or "no close code,", reason)
+            ended = f"{code or 'no close code,'} {reason}".rstrip(" ,")
+            logger.info("client %s left: %s", self.record.client_id, ended)
         self._host.links.left(self)
         if not self._gone.done():
             self._gone.set_result(None)

@@ -20,6 +20,7 @@ from ..messages import (
     BuyOrderClosed,
     BuyOrderPlaced,
     InsufficientFunds,
+    OrderBookAgg,
     OrderNotFound,
     OwnTrade,
     PlaceBuyFoKOrder,
@@ -41,7 +42,7 @@ from .book import Book
 from .commands import Output, Private, Public
 from .units import MAX_UNITS, UNIT, Refusal, from_units, to_units
 
-__all__ = ["DEFAULT_MAX_OPEN_ORDERS", "MAX_TTL_S", "Matching", "event_time"]
+__all__ = ["DEFAULT_MAX_OPEN_ORDERS", "MAX_TTL_S", "Fill", "Matching", "event_time"]
 
 MAX_TTL_S: Final = 100 * 365 * 24 * 3600
 """A century. With this limit every time of expiry fits the 64 bits of the protocol's integers."""
@@ -71,7 +72,7 @@ _KINDS: Final[dict[type[PlaceOrder], tuple[bool, _Kind]]] = {
 }
 
 
-class _Fill(NamedTuple):
+class Fill(NamedTuple):
     """One execution, and its price and amount as messages show them."""
 
     units: int
@@ -130,7 +131,7 @@ class Matching:
             return
         out.append(account.hold(currency, held, time))
         crosses = True
-        if kind is not _Kind.FILL_OR_KILL or self.books[order.pair.name].can_fill(order):
+        if kind is not _Kind.FILL_OR_KILL or self._can_fill(order):
             crosses = self._match(order, time, out)
         out.append(_placed(order, initial_amount, time))
         if not order.amount:
@@ -180,6 +181,17 @@ class Matching:
         expiry_us = now_us + minutes * _MINUTE_S * 1_000_000 if minutes else 0
         return Order(self.last_order_id, account, pair, buy, price, amount, client_order_id, expiry_us), kind
 
+    def book(self, trade_pair: str) -> OrderBookAgg | None:
+        """The aggregated book of a pair, levels in order from the best price; ``None`` if there is no such pair."""
+        book = self.books.get(trade_pair)
+        if book is None:
+            return None
+        return OrderBookAgg(trade_pair, self.last_order_id, book.buys.aggregated(), book.sells.aggregated())
+
+    def _can_fill(self, order: Order) -> bool:
+        """Whether *order* would be filled completely at once."""
+        return self.books[order.pair.name].can_fill(order)
+
     def _check_rules(self, message: PlaceOrder) -> None:
         instrument = self.instruments.get(message.trade_pair)
         if instrument is not None:
@@ -202,13 +214,13 @@ class Matching:
             quote = units * level.price // UNIT
             if not quote:  # worth less than the smallest unit
                 return True
-            fill = _Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
-            self.touched.add(order.pair.name)
+            fill = Fill(units, quote, from_units(units), from_units(level.price), maker.buy, time)
+            self._touch(order)
             self._fill_maker(maker, fill, out)
             self._fill_taker(order, fill, out)
         return False
 
-    def _fill_maker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
+    def _fill_maker(self, order: Order, fill: Fill, out: list[Output]) -> None:
         account, pair, held = order.account, order.pair, order.held
         self.books[pair.name].side(buy=order.buy).reduce(order, fill.units)
         self._settle(order, held, fill, self._maker_fee, out)
@@ -220,7 +232,7 @@ class Matching:
         elif not order.can_trade:
             self.cancel(order, fill.time, out)
 
-    def _fill_taker(self, order: Order, fill: _Fill, out: list[Output]) -> None:
+    def _fill_taker(self, order: Order, fill: Fill, out: list[Output]) -> None:
         held = order.held
         order.amount -= fill.units
         self._settle(order, held, fill, self._taker_fee, out)
@@ -235,7 +247,7 @@ class Matching:
         )
         out.append(Public(trade))
 
-    def _settle(self, order: Order, held: int, fill: _Fill, fee_rate: int, out: list[Output]) -> None:
+    def _settle(self, order: Order, held: int, fill: Fill, fee_rate: int, out: list[Output]) -> None:
         """Move the money of one side of *fill*; *held* is what was on hold for *order* before it."""
         account, pair, buy = order.account, order.pair.name, order.buy
         if buy:
@@ -264,7 +276,7 @@ class Matching:
         """Put an accepted *order*, whose funds are on hold, into the book."""
         self.books[order.pair.name].side(buy=order.buy).add(order)
         order.account.orders[order.order_id] = order
-        self.touched.add(order.pair.name)
+        self._touch(order)
         if order.expiry_us:
             self._expiring += 1
             heapq.heappush(self._expiries, (order.expiry_us, order.order_id, order))
@@ -272,7 +284,7 @@ class Matching:
     def cancel(self, order: Order, time: Time, out: list[Output]) -> None:
         """Cancel an open order."""
         self.books[order.pair.name].side(buy=order.buy).remove(order)
-        self.touched.add(order.pair.name)
+        self._touch(order)
         self._forget(order)
         _report_cancelled(order, time, out)
 
@@ -306,6 +318,10 @@ class Matching:
         while heap and heap[0][1] not in heap[0][2].account.orders:
             heapq.heappop(heap)
         return heap[0][0] if heap else None
+
+    def _touch(self, order: Order) -> None:
+        """The book of *order* has changed."""
+        self.touched.add(order.pair.name)
 
     def _forget(self, order: Order) -> None:
         del order.account.orders[order.order_id]

@@ -24,24 +24,27 @@ class LinkOptions:
 
     Args:
         rate_limit: messages and requests a second that a client may send, ``None`` = any number.
+        stall_timeout: seconds after which a client is disconnected that does not read what is sent to it.
+        max_message_size: largest frame in bytes.
         ping_interval: seconds between pings.
         ping_timeout: seconds of silence after which a client is disconnected.
-        max_message_size: largest frame in bytes.
 
     Raises:
         ConfigurationError: one of them cannot be used.
     """
 
     rate_limit: float | None
+    stall_timeout: float
+    max_message_size: int
     ping_interval: float
     ping_timeout: float
-    max_message_size: int
 
     def __post_init__(self) -> None:
         if self.rate_limit is not None:
             check_rate("rate_limit", self.rate_limit, "messages")
         check_seconds("ping_interval", self.ping_interval)
         check_seconds("ping_timeout", self.ping_timeout)
+        check_seconds("stall_timeout", self.stall_timeout)
         check_count("max_message_size", self.max_message_size, SMALLEST_LIMIT)
 
 

@@ -37,6 +37,7 @@ class Outbound:
         close: closes the link with a code and a reason.
         on_full: called when the client does not read as fast as the link sends.
         on_room: called when it has read, or when no more than :data:`MAX_OWED` bytes of responses wait any more.
+        stall_timeout: seconds for the client to read when it has fallen behind; then the link is closed.
 
     Attributes:
         owed: bytes of responses that wait for the disk, for events before them, or for the client.
@@ -50,6 +51,7 @@ class Outbound:
         close: Callable[[int, str], None],
         on_full: Callable[[], None],
         on_room: Callable[[], None],
+        stall_timeout: float,
     ) -> None:
         self.owed: int = 0
         self.drain: asyncio.Task[None] | None = None
@@ -57,6 +59,8 @@ class Outbound:
         self._close = close
         self._on_full = on_full
         self._on_room = on_room
+        self._stall_timeout = stall_timeout
+        self._stall: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: Transport | None = None
         self._ledger: Ledger | None = None
@@ -86,10 +90,11 @@ class Outbound:
     def stop(self) -> None:
         """Send nothing more: the link closes."""
         self._stopped = True
+        self._stop_stall()
 
     def end(self) -> None:
         """Drop what waits: the link has ended."""
-        self._stopped = True
+        self.stop()
         self._responses.clear()
         for task in (self.drain, self._catching_up):
             if task is not None:
@@ -106,6 +111,7 @@ class Outbound:
         if not transport.writable and self.drain is None:
             # Nothing more is read from a peer that does not read: responses would pile up.
             self.drain = self._loop.create_task(self._drained(transport))
+            self._stall = self._loop.call_later(self._stall_timeout, self._on_stall)
             self._on_full()
 
     def throttle(self, level: int, number: int, order_id: int) -> None:
@@ -230,6 +236,16 @@ class Outbound:
     async def _drained(self, transport: Transport) -> None:
         await transport.drain()
         self.drain = None
+        self._stop_stall()
         self._broadcasts = 0
         self.pump()
         self._on_room()
+
+    def _on_stall(self) -> None:
+        reason = f"nothing was read for {self._stall_timeout:g} s"
+        self._close(CloseCode.POLICY_VIOLATION, reason)
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None

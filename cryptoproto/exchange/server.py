@@ -19,16 +19,18 @@ from ..keys import PrivateKey, PublicKey
 from ..messages import AmountLike, Message, OrderBookAgg, UserBalanceResponse, UserOrdersResponse, encode
 from ..transport import TransportKind
 from ..wire import MAX_FRAME_BYTES, CloseCode
-from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, SetInstruments, Withdraw
+from .commands import Deposit, DisablePairs, EnablePairs, Expire, LimitOpenOrders, Observed, SetInstruments, Withdraw
 from .endpoints import Endpoints
-from .engine import DEFAULT_PAIRS, Engine
+from .engine import Engine
 from .expiry_timer import ExpiryTimer
 from .feed import MarketFeed
 from .handshakes import Handshakes
-from .journal import Journal, open_journal
-from .ledger import ClientRecord, Ledger, MemoryLedger
+from .journal import open_journal
+from .ledger import ClientRecord, Ledger
 from .link import ClientLink
 from .link_table import LinkTable
+from .market_source import MarketSource, SourceObserver
+from .opening import open_exchange
 from .options import LinkOptions, most_open_orders, traded_instruments
 from .venue import Venue
 
@@ -65,19 +67,20 @@ class Exchange:
         maker_fee: the fraction that is deducted from what a resting order receives; if not given, that of the journal,
             or else 0.
         taker_fee: the same for an order that is filled at once.
-        clock: Unix time in nanoseconds, for orders and events.
+        clock: Unix time in nanoseconds, for orders and events; if not given, that of *feed*, or else of this machine.
         ssl: a TLS context; the addresses are then ``wss://``.
         transport: ``"websockets"``, ``"picows"`` or ``"auto"``.
         ping_interval: seconds between pings.
         ping_timeout: seconds of silence after which a client or reader is disconnected.
+        stall_timeout: seconds after which a client is disconnected that does not read what is sent to it.
         max_message_size: largest frame in bytes.
         book_interval: seconds between two publications of a changed book.
         max_open_orders: open orders that a client may have; if not given, that of the journal, or else 1,000, or as
             many as fit into a message of *max_message_size*.
         instruments: the rules of pairs, which orders have to satisfy; if not given, those of the journal, or else none
             but the protocol's. Open orders stay if the rules change.
-        handshake_rate: handshakes a second from one address, with bursts of ten seconds' worth; ``None`` = any number.
-            Beyond it connections are closed with code 1013.
+        handshake_rate: handshakes a second from one address, ten times that at once, ``None`` = any; beyond: code 1013.
+        feed: a :class:`~cryptoproto.Replay`: clients trade with its volume, by the rules of ``docs/recording.md``.
 
     Raises:
         ConfigurationError: an option cannot be used, or contradicts the journal; or the journal is in use, or is not a
@@ -97,50 +100,43 @@ class Exchange:
         trade_pairs: Sequence[str] | None = None,
         maker_fee: Decimal | None = None,
         taker_fee: Decimal | None = None,
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int] | None = None,
         ssl: ssl_module.SSLContext | None = None,
         transport: TransportKind = "auto",
         ping_interval: float = 4.0,
         ping_timeout: float = 10.0,
+        stall_timeout: float = 60.0,
         max_message_size: int = MAX_FRAME_BYTES,
         book_interval: float = 0.02,
         max_open_orders: int | None = None,
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         handshake_rate: float | None = 50.0,
+        feed: MarketSource | None = None,
     ) -> None:
-        if private_key is not None and not isinstance(private_key, PrivateKey):
-            raise ConfigurationError(f"private_key must be a PrivateKey, not {type(private_key).__name__}")
+        if clock is None:
+            clock = time.time_ns if feed is None else feed.time_ns
         check_plain_function("clock", clock)
-        self.options: LinkOptions = LinkOptions(rate_limit, ping_interval, ping_timeout, max_message_size)
+        pings = {"ping_interval": ping_interval, "ping_timeout": ping_timeout}
+        self.options: LinkOptions = LinkOptions(rate_limit, stall_timeout, max_message_size, **pings)
         self.handshakes: Handshakes = Handshakes(handshake_rate)
         self.links: LinkTable = LinkTable()
         self._endpoints = Endpoints(host, port, market_data_port, ssl, transport, max_message_size)
-        self._feed = MarketFeed(
-            lambda: self.venue, book_interval, ping_interval=ping_interval, ping_timeout=ping_timeout
-        )
+        self._feed = MarketFeed(lambda: self.venue, book_interval, **pings)
         self._expiry = ExpiryTimer(self.expire_orders)
         most = most_open_orders(max_open_orders, max_message_size)
         given = None if instruments is None else tuple(by_pair(instruments).values())
         self._clock = clock
-        self._journal: Journal | None = None
-        if path is None:
-            self.private_key: PrivateKey = private_key or PrivateKey.generate()
-            engine = Engine(
-                trade_pairs=DEFAULT_PAIRS if trade_pairs is None else trade_pairs,
-                maker_fee=maker_fee or Decimal(0),
-                taker_fee=taker_fee or Decimal(0),
-            )
-            self.venue: Venue = self._make_venue(engine, MemoryLedger())
-        else:
-            self._journal = open_journal(
-                path, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee, taker_fee=taker_fee,
-                instruments=given or (),
-            )  # fmt: skip
-            self.private_key = self._journal.private_key
-            self.venue = self._make_venue(self._journal.engine, self._journal)
+        opened = open_exchange(
+            path, feed=feed, private_key=private_key, trade_pairs=trade_pairs, maker_fee=maker_fee,
+            taker_fee=taker_fee, instruments=given or (),
+        )  # fmt: skip
+        self.private_key: PrivateKey = opened.private_key
+        self._journal = opened.journal
+        self.venue: Venue = self._make_venue(opened.engine, opened.ledger)
         self._limit_open_orders(max_open_orders, most)
         if given is not None:
             self.set_instruments(given)
+        self._market = SourceObserver(feed, self._on_market)
         self._over = asyncio.Event()
         self._end: asyncio.Task[None] | None = None
 
@@ -223,6 +219,7 @@ class Exchange:
         """
         if self._end is not None:
             await asyncio.shield(self._end)
+        self._market.close()
         await self._stop(code, reason)
         if self._journal is not None:
             self._journal.close()
@@ -387,6 +384,11 @@ class Exchange:
             self._feed.books_changed()
             if self._expiry.handle is None:
                 self._expiry.set(self.venue)
+
+    def _on_market(self, update: Observed) -> None:
+        self.venue.observe(update)
+        if self._endpoints.is_listening:
+            self._feed.books_changed()
 
     def _on_public(self, message: Message, broadcast: bool) -> None:
         self._feed.publish(message)

@@ -8,9 +8,15 @@ import msgspec
 
 from ..exceptions import ConfigurationError, DecodeError
 from ..keys import PublicKey
-from ..messages import AmountLike, Message, UserBalanceRequest, decode_client_message, decode_request
+from ..messages import (
+    AmountLike,
+    Message,
+    UserBalanceRequest,
+    decode_client_message,
+    decode_request,
+)
 from ..wire import ErrorType
-from .commands import Broadcast, Command, Expire, Output, Private, Public, Refused, Register, Submit
+from .commands import Broadcast, Command, Expire, Observe, Observed, Output, Private, Public, Refused, Register, Submit
 from .engine import Engine
 from .ledger import ClientRecord, Ledger
 
@@ -97,6 +103,13 @@ class Venue:
         outputs = self.engine.apply(_storable(command))
         self._settle(command, outputs)
         self._raise_refusal(outputs)
+
+    def observe(self, update: Observed) -> None:
+        """Something happened on the recorded market; ``None``: it was lost."""
+        outputs = self.engine.apply(Observe(update, self.now_us()))
+        if outputs:
+            self.ledger.append(Expire(self.now_us()), outputs)
+            self.ledger.when_durable(self._publish, outputs)
 
     @staticmethod
     def _raise_refusal(outputs: Iterable[Output]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .arguments import FeedArguments, FeedCall, FeedOverrides, feed_arguments
+from .base import Feed, FeedObserver
 from .book import Level, OrderBook
 from .feed import MarketData
 from .fetch_instruments import fetch_instruments
@@ -10,8 +11,10 @@ from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate
 
 __all__ = [
+    "Feed",
     "FeedArguments",
     "FeedCall",
+    "FeedObserver",
     "FeedOverrides",
     "FeedState",
     "FeedStateChange",

@@ -217,6 +217,16 @@ class OrderBook:
         self.current_order_id = snapshot.current_order_id
         return True
 
+    def restore(self, order_id: int, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> None:
+        """Replace the book by a recorded one, whose levels were checked and sorted before they were recorded.
+
+        It is never late: the book that was recorded had accepted it.
+        """
+        self._late_in_a_row = 0
+        self._bids, self._asks = bids, asks
+        self._at = self._time()
+        self.current_order_id = order_id
+
     def clear(self) -> None:
         """Empty the book and mark it stale: the connection was lost."""
         self._bids = self._asks = ()

@@ -11,11 +11,9 @@ import msgspec
 from ..arguments import check_url, redacted
 from ..exceptions import (
     ConfigurationError,
-    ConnectError,
     CryptoprotoError,
     DecodeError,
     HeartbeatTimeout,
-    OpenTimeout,
     UnsupportedVersion,
 )
 from ..messages import (
@@ -28,12 +26,12 @@ from ..messages import (
     decode,
     loads,
 )
-from ..transport import Closed, Heartbeat, OpenOptions, Transport, TransportKind, TransportOpener, opener
+from ..transport import Closed, Heartbeat, OpenOptions, Transport, TransportKind, TransportOpener, open_within, opener
 from ..wire import MAX_FRAME_BYTES, CloseCode, connection_closed, read_market_frame, read_market_hello
 from ..wire.market import MARKET_DATA_VERSION
 from .update_queue import MarketUpdate
 
-__all__ = ["FeedLink", "FeedOptions"]
+__all__ = ["FeedLink", "FeedOptions", "typed_update"]
 
 _CLOSE_TIMEOUT = 1.0
 
@@ -108,17 +106,18 @@ class FeedLink:
             ssl=options.ssl, max_message_bytes=options.max_message_size, timeout=options.open_timeout
         )
         try:
-            async with asyncio.timeout(options.open_timeout):
-                await opener(options.transport)(options.url, self, open_options)
-                await self._settled
-        except TimeoutError:
-            self._fail(OpenTimeout(f"{self._shown_url} did not send its first frame within {options.open_timeout:g} s"))
+            open_transport = opener(options.transport)
+            await open_within(
+                open_transport,
+                options.url,
+                self,
+                open_options,
+                self._settled,
+                "send its first frame",
+                "is it the market data address of the exchange?",
+            )
         except CryptoprotoError as error:
             self._fail(error)
-        except OSError as error:
-            failure = ConnectError(None, f"cannot connect to {self._shown_url}: {error.strerror or error}")
-            failure.__cause__ = error
-            self._fail(failure)
         except BaseException:  # cancelled, or a custom opener raised something
             self._abort()
             raise
@@ -154,7 +153,7 @@ class FeedLink:
         self._heartbeat.heard = True
         try:
             if self._greeted:
-                self._on_update(_typed(read_market_frame(data)))
+                self._on_update(typed_update(read_market_frame(data)))
             else:
                 self._greet(read_market_hello(data))
         except (UnsupportedVersion, DecodeError) as error:
@@ -226,7 +225,7 @@ class FeedLink:
             self._settled.set_result(None)
 
 
-def _typed(payload: bytes) -> MarketUpdate:
+def typed_update(payload: bytes) -> MarketUpdate:
     """The update in *payload*; ``Unknown`` if the message does not belong on this socket."""
     message = decode(payload)
     match message:

@@ -62,6 +62,7 @@ class Client(FromProfile):
         instruments: Iterable[Instrument] | Mapping[str, Instrument] | None = None,
         limits: OrderLimits | None = None,
         cancel_on_exit: bool = False,
+        order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
@@ -74,6 +75,7 @@ class Client(FromProfile):
             instruments=instruments,
             limits=limits,
             cancel_on_exit=cancel_on_exit,
+            order_ids=order_ids,
             **options,
         )
         self._thread = LoopThread("client")

@@ -141,6 +141,20 @@ class MarketData:
         """How many times a book became crossed."""
         return self._feed.crossed_books
 
+    @property
+    def source(self) -> str:
+        """The address, without a password in it."""
+        return self._feed.source
+
+    @property
+    def pairs(self) -> frozenset[str] | None:
+        """The pairs that are kept; ``None`` = all."""
+        return self._feed.pairs
+
+    def time_ns(self) -> int:
+        """Unix time in nanoseconds on the clock of the feed."""
+        return self._feed.time_ns()
+
     # Waiting and iterating
 
     def wait_book(self, trade_pair: str, *, timeout: float | None = None) -> OrderBook:

@@ -15,6 +15,7 @@ from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, TransportOpener
 from .heartbeat import Heartbeat
 from .memory import MemoryLink, memory_opener, memory_pair
+from .opening import open_within
 from .sans_io import open_websockets, serve_websockets
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "TransportOpener",
     "memory_opener",
     "memory_pair",
+    "open_within",
     "opener",
     "serve",
 ]

@@ -1,4 +1,4 @@
-"""Links without a network, for tests: two ends that pass messages to each other through the event loop."""
+"""Links without a network, for tests and backtests: two ends that exchange messages through the event loop."""
 
 from __future__ import annotations
 
@@ -18,19 +18,25 @@ _READ_MESSAGES: Final = 100
 class MemoryLink:
     """One end of a link in memory.
 
+    Args:
+        listener: who reads at this end.
+        delay: seconds of the event loop that a message takes to arrive here.
+
     Attributes:
         sent: every message sent from this end.
         pings: how many pings were sent from this end.
         hold_writes: while true, this end is not :attr:`writable`, as on a slow network.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, delay: float = 0.0) -> None:
         self.sent: list[bytes | str] = []
         self.pings: int = 0
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._peer: MemoryLink | None = None
         self._inbox: deque[bytes | str | Closed | None] = deque()
+        self._delay = delay
+        self._under_way: deque[bytes | str | Closed | None] = deque()
         self._reading = True
         self._pumping = False
         self._closed = False
@@ -128,7 +134,15 @@ class MemoryLink:
         self._peer._deliver(message)
 
     def _deliver(self, item: bytes | str | Closed | None) -> None:
-        self._inbox.append(item)
+        if self._delay:
+            self._under_way.append(item)  # timers for one moment come in any order
+            self._loop.call_later(self._delay, self._arrive)
+        else:
+            self._inbox.append(item)
+            self._schedule()
+
+    def _arrive(self) -> None:
+        self._inbox.append(self._under_way.popleft())
         self._schedule()
 
     def _schedule(self) -> None:
@@ -153,19 +167,19 @@ class MemoryLink:
                 self._listener.on_closed(item)
 
 
-def memory_pair(client: Listener, server: Listener) -> tuple[MemoryLink, MemoryLink]:
-    """Two connected ends, both open."""
-    here, there = MemoryLink(client), MemoryLink(server)
+def memory_pair(client: Listener, server: Listener, *, delay: float = 0.0) -> tuple[MemoryLink, MemoryLink]:
+    """Two connected ends, both open; a message takes *delay* seconds from one to the other."""
+    here, there = MemoryLink(client, delay), MemoryLink(server, delay)
     here.join(there)
     server.on_open(there)
     client.on_open(here)
     return here, there
 
 
-def memory_opener(make_server_listener: Callable[[], Listener]) -> TransportOpener:
-    """An opener that connects each link to a new listener from *make_server_listener*."""
+def memory_opener(make_server_listener: Callable[[], Listener], *, delay: float = 0.0) -> TransportOpener:
+    """An opener that connects each link to a new listener from *make_server_listener*; see :func:`memory_pair`."""
 
     async def open_memory(url: str, listener: Listener, options: OpenOptions) -> Transport:
-        return memory_pair(listener, make_server_listener())[0]
+        return memory_pair(listener, make_server_listener(), delay=delay)[0]
 
     return open_memory

@@ -28,8 +28,10 @@ from picows import (
     ws_create_server,
 )
 
-from ..exceptions import ConfigurationError, HandshakeError
+from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
+from .dialling import connected_socket
+from .opening import upgrade_refused
 
 __all__ = ["open_picows", "serve_picows"]
 
@@ -216,27 +218,6 @@ def _number(code: Any) -> int:
     return int(code)
 
 
-async def _connected_socket(parsed: WSParsedURL, into: list[socket.socket]) -> socket.socket:
-    """A socket connected to the first address that answers; it is also added to *into*."""
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError(f"{parsed.host} has no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(parsed.host, parsed.port, type=socket.SOCK_STREAM):
-        made = socket.socket(family, kind, protocol)
-        try:
-            made.setblocking(False)
-            await loop.sock_connect(made, address)
-        except OSError as error:
-            made.close()
-            failure = error
-        except asyncio.CancelledError:
-            made.close()
-            raise
-        else:
-            into.append(made)
-            return made
-    raise failure
-
-
 def _without_user(url: str) -> tuple[str, dict[str, str]]:
     """*url* without name and password, which picows would write into ``Host``, and the header that carries them."""
     parts = urlsplit(url)
@@ -255,8 +236,13 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
     url, headers = _without_user(url)
     if options.subprotocols:
         headers["Sec-WebSocket-Protocol"] = ", ".join(options.subprotocols)
-    context = options.ssl or (ssl_module.create_default_context() if url.startswith("wss:") else None)
+    secure = urlsplit(url).scheme == "wss"
+    context = options.ssl or (ssl_module.create_default_context() if secure else None)
     sockets: list[socket.socket] = []
+
+    async def connected(parsed: WSParsedURL) -> socket.socket:
+        sockets.append(await connected_socket(parsed.host, parsed.port))
+        return sockets[-1]
 
     def make_link(_request: WSUpgradeRequest, response: WSUpgradeResponse) -> _Link:
         refusal = subprotocol_refusal(options.subprotocols, response.headers.getall("Sec-WebSocket-Protocol", ()))
@@ -274,7 +260,7 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
             max_frame_size=options.max_message_bytes,
             extra_headers=headers,
             max_redirects=0,
-            socket_factory=lambda parsed: _connected_socket(parsed, sockets),
+            socket_factory=connected,
         )
     except asyncio.CancelledError:
         # picows would keep the socket open until its own timeout. A shutdown ends it within a few loop iterations.
@@ -285,10 +271,10 @@ async def open_picows(url: str, listener: Listener, options: OpenOptions) -> Tra
     except WSInvalidURL as error:
         raise ConfigurationError(str(error)) from None
     except WSHandshakeError as error:
-        status = f": HTTP status {int(error.response.status)}" if error.response is not None else f": {error}"
-        raise HandshakeError(f"the server does not speak WebSocket here{status}") from None
-    if not isinstance(link, _Link):  # pragma: no cover - picows returns the link that make_link has made
-        raise HandshakeError("picows returned a different listener")
+        status = int(error.response.status) if error.response is not None else None
+        raise upgrade_refused(status, error, secure=secure) from None
+    if not isinstance(link, _Link):  # picows returns None if the server has closed the connection
+        raise upgrade_refused(None, "the server closed the connection without an answer", secure=secure)
     return link
 
 

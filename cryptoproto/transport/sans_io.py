@@ -21,8 +21,10 @@ from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
-from ..exceptions import ConfigurationError, HandshakeError
+from ..exceptions import ConfigurationError
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
+from .dialling import connected_socket
+from .opening import upgrade_refused
 
 __all__ = ["open_websockets", "serve_websockets"]
 
@@ -91,8 +93,7 @@ class _Link(asyncio.Protocol):
             if refusal is None and exc is not None:
                 self._refuse(ConnectionResetError(f"the connection was lost: {exc}"))
             else:
-                words = f": {cause}" if cause else ""
-                self._refuse(HandshakeError(f"the WebSocket handshake failed{words}"))
+                self._refuse(upgrade_refused(None, cause, secure=self._is_secure))
             return
         self._listener.on_closed(self._verdict(exc))
 
@@ -115,7 +116,7 @@ class _Link(asyncio.Protocol):
         if isinstance(self._core, ClientProtocol) and status == HTTPStatus.SWITCHING_PROTOCOLS:
             offered = self._core.available_subprotocols or ()
             refusal = subprotocol_refusal(offered, response.headers.get_all("Sec-WebSocket-Protocol"))
-        self._refuse(refusal or HandshakeError(f"the server does not speak WebSocket here: HTTP status {status}"))
+        self._refuse(refusal or upgrade_refused(status, None, secure=self._is_secure))
 
     def _on_request(self, request: Request) -> None:
         core = self._core
@@ -236,6 +237,10 @@ class _Link(asyncio.Protocol):
 
     # Internals
 
+    @property
+    def _is_secure(self) -> bool:
+        return isinstance(self._core, ClientProtocol) and self._core.uri.secure
+
     def _flush(self) -> None:
         for data in self._core.data_to_send():
             if data:
@@ -281,8 +286,9 @@ async def open_websockets(url: str, listener: Listener, options: OpenOptions) ->
         core = ClientProtocol(uri, subprotocols=offered, max_size=options.max_message_bytes)
         return _Link(core, listener, options.timeout)
 
-    loop = asyncio.get_running_loop()
-    _, link = await loop.create_connection(make_link, uri.host, uri.port, ssl=context)
+    connected = await connected_socket(uri.host, uri.port)  # create_connection would join all errors into one text
+    loop, name = asyncio.get_running_loop(), uri.host if uri.secure else None
+    _, link = await loop.create_connection(make_link, sock=connected, ssl=context, server_hostname=name)
     try:
         await link.opened
     except BaseException:

@@ -48,6 +48,7 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 def test_sign_shows_the_seeds_signature(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("TEST_API_SECRET\n")
+    secret.chmod(0o600)
     body = tmp_path / "body.json"
     body.write_bytes(
         b'{"from":null,"to":null,"offset":0,"rows":1000,"reverse":false,"space":null,'
@@ -58,6 +59,9 @@ def test_sign_shows_the_seeds_signature(tmp_path: Path) -> None:
     assert result.code == 0
     assert "X-Deltix-Signature: DtMdHJ4vc0LYx9H0YB80dICiah10x/i1KFrJ+Ba+RyOw5wc+6WcXdxCHA3GFYrIe" in result.out
     assert 'payload: POST/api/v0/bars1min/goog/select{"from":null' in result.err
+    secret.chmod(0o640)
+    result = apikeys(*arguments, "--secret-file", secret)
+    assert (result.code, f"run: chmod 600 {secret}" in result.err) == (2, True)
     result = apikeys(*arguments)
     assert (result.code, "no secret: give --secret-file" in result.err) == (2, True)
     result = apikeys(*arguments, "--data", "@-", "--json", env=SECRET, stdin=body.read_bytes())
@@ -127,7 +131,7 @@ async def test_login_asks_for_the_password_of_an_encrypted_key(tmp_path: Path, a
         login = ["login", url, "-k", "TRADER", "--private-key", "trader.pem", "-o", "session.json"]
         result = await beside(*login, cwd=tmp_path, stdin="open sesame\n")
         assert result.code == 0, result.err
-        assert "Password of the key" in result.err
+        assert "Password of trader.pem" in result.err
         (tmp_path / "session.json").unlink()
         result = await beside(*login, cwd=tmp_path, stdin="guess\n")
         assert (result.code, "wrong password" in result.err) == (2, True)
@@ -184,21 +188,38 @@ def test_keygen_for_the_basic_flow_shows_no_secret(tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["request", "GET", "http://127.0.0.1:1/"], 2, "either --key or --session"),
-        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "the URL must be complete"),
-        (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right?"),
+        (["request", "GET", "127.0.0.1/", "--session", "{session}"], 2, "is not an HTTP address"),
+        (["request", "GET", "http://[::1", "--session", "{session}"], 2, "is not a valid address: Invalid IPv6"),
+        (["request", "GET", "http://h:99999/", "--session", "{session}"], 2, "Port out of range"),
+        (["request", "G ET", "http://h/", "--session", "{session}"], 2, "'G ET' is not a method of HTTP"),
+        (["request", "GET", "http://no.invalid/", "--session", "{session}"], 3, "this host name is not known"),
+        (["sign", "GET", "http://[::1", "-k", "T", "--secret-file", "{rubbish}"], 2, "is not a valid address"),
+        (["sign", "GET", "http://h/", "-k", "T", "--secret-file", "none"], 2, "none: no such secret file"),
+        (["login", "http://h:99999", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "Port out of range"),
+        (["login", "http://h", "-k", "T", "--private-key", "{public}", "-o", "s.json"], 2, "this is a public key"),
+        (["keygen", "basic", "--name", "", "--out", "x"], 2, "the name of an API key cannot be empty"),
+        (["request", "GET", "http://127.0.0.1:1/", "--session", "{session}"], 3, "is the address right,"),
         (["request", "GET", "http://127.0.0.1:1/", "--session", "none.json"], 2, "log in first"),
-        (["request", "GET", "ftp://h/", "-k", "a", "--secret-file", "{keys}"], 2, "begin with http:// or https://"),
-        (["request", "GET", "http://h/", "-k", "a", "--secret-file", "none"], 2, "none: cannot be read: No such file"),
+        (["request", "GET", "ftp://h/", "-k", "a", "--secret-file", "{keys}"], 2, "is not an HTTP address"),
+        (["request", "GET", "http://h/", "-k", "a", "--secret-file", "none"], 2, "none: no such secret file"),
         (["login", "http://127.0.0.1:1", "-k", "T", "--private-key", "none.pem", "-o", "s.json"], 2, "none.pem"),
-        (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "gateway's address"),
-        (["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "the given private key"),
-        (["login", "http://h", "-k", "T", "--private-key", "{binary}", "-o", "s.json"], 2, "neither PEM nor base64"),
+        (["login", "nowhere", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"], 2, "is not an HTTP address"),
+        (
+            ["login", "http://h", "-k", "T", "--private-key", "{rubbish}", "-o", "s.json"],
+            2,
+            "rubbish.json: neither a PEM",
+        ),
+        (
+            ["login", "http://h", "-k", "T", "--private-key", "{binary}", "-o", "s.json"],
+            2,
+            "binary.json: neither a PEM",
+        ),
         (["login", "http://h", "-k", "T", "--private-key", "{open}", "-o", "s.json"], 2, "chmod 600"),
         (["serve", "--config", "none.yaml"], 2, "cannot be read"),
         (["serve", "--config", "{keys}", "--tls-key", "{rubbish}"], 2, "give the certificate as well"),
         (["serve", "--config", "{keys}", "--tls-cert", "{rubbish}"], 2, "not a PEM certificate"),
-        (["serve", "--config", "{keys}", "--tls-cert", "none.pem"], 2, "cannot be read"),
-        (["serve", "--config", "{keys}", "--host", "192.0.2.1"], 2, "try another --port"),
+        (["serve", "--config", "{keys}", "--tls-cert", "none.pem"], 2, "none.pem: cannot be read"),
+        (["serve", "--config", "{keys}", "--host", "192.0.2.1"], 2, "this machine does not have this address"),
         (["keygen", "session", "--name", "a", "--out", "/nowhere/a.pem"], 2, "cannot be written"),
     ],
 )
@@ -209,11 +230,12 @@ def test_mistakes_are_one_sentence(tmp_path: Path, arguments: list[str], code: i
         "binary": b"\xff",
         "open": b"rubbish",
         "keys": b'{"apiKeys": [{"name": "a", "key": "b"}]}',
+        "public": b"-----BEGIN PUBLIC KEY-----",
     }
     places = {name: tmp_path / f"{name}.json" for name in contents}
     for name, content in contents.items():
         places[name].write_bytes(content)
-        places[name].chmod(0o644 if name == "open" else 0o600)
+        places[name].chmod(0o644 if name in ("open", "public") else 0o600)
     result = apikeys(*(argument.format(**places) for argument in arguments), cwd=tmp_path, env={"COLUMNS": "200"})
     assert result.code == code, result.err
     assert words in result.err
@@ -254,11 +276,12 @@ def _line(server: Program, words: str) -> str:
 def test_serve_shows_its_logs_until_it_is_stopped(tmp_path: Path, number: signal.Signals, code: int) -> None:
     config = tmp_path / "application.yaml"
     config.write_text(CONFIGURATION.format(sessions="false"))
+    config.chmod(0o600)
     with start("apikeys", "serve", "--config", config, "--port", "0", stream="stderr") as server:
         assert "basic flow, API keys: 1; end with Ctrl-C" in server.first_line
         url = server.first_line.split()[2].rstrip(",")
         assert _get(url, "/api/v0/streams") == 200
-        assert "INFO 127.0.0.1 GET '/api/v0/streams' 200 in" in _line(server, "GET")
+        assert "INFO 127.0.0.1 TEST_API_KEY GET '/api/v0/streams' 200 in" in _line(server, "GET")
         assert _get(url, "/api/v0/streams?a=1&a=2") == 400
         assert "parameter a is given more than once" in _line(server, "refused with status 400")
         config.write_text("security: [")  # a reload that fails must be seen
@@ -274,6 +297,7 @@ def test_serve_shows_its_logs_until_it_is_stopped(tmp_path: Path, number: signal
 def test_serve_with_tls_both_flows_and_no_access_log(tmp_path: Path) -> None:
     config = tmp_path / "application.yaml"
     config.write_text(CONFIGURATION.format(sessions="true"))
+    config.chmod(0o600)
     certificate, _ = self_signed(tmp_path)
     together = str(tmp_path / "exchange.pem")
     options = ["--both-flows", "--allow-repeated-parameters", "--no-access-log", "--tls-cert", together]
@@ -297,3 +321,17 @@ def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
         2,
         "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n",
     )
+
+
+@pytest.mark.parametrize(("tls", "words"), [(False, "use http:// instead of https://"), (True, "use https:// instead")])
+async def test_the_wrong_scheme_is_named_as_the_likely_cause(tmp_path: Path, tls: bool, words: str) -> None:
+    gatekeeper = Gatekeeper(ApiKeysConfig(KeyStore.of()))
+    self_signed(tmp_path)
+    certificate = tmp_path / "exchange.pem" if tls else None
+    async with running(demonstration_app(gatekeeper), tls_cert=certificate) as url:
+        wrong = url.replace("https:", "http:") if tls else url.replace("http:", "https:")
+        result = await beside("request", "GET", f"{wrong}/a", "-k", "T", env=SECRET | {"COLUMNS": "300"})
+        assert (result.code, words in result.err) == (4 if tls else 3, True), result.err
+        if tls:
+            result = await beside("request", "GET", f"{url}/a", "-k", "T", env=SECRET | {"COLUMNS": "300"})
+            assert (result.code, "its certificate is not trusted; SSL_CERT_FILE" in result.err) == (3, True)

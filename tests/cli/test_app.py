@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -109,6 +113,14 @@ def test_a_missing_option_is_a_usage_error(shell: Shell) -> None:
     assert "--url" in shown["message"]
 
 
+@pytest.mark.parametrize("arguments", [("book", "BTC_USD", "--transport", "pigeon"), ("apikeys", "keygen", "pigeon")])
+def test_an_unknown_choice_is_named_with_the_choices(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    refused = run(*arguments, "--json", cwd=tmp_path)
+    assert refused.code == 2
+    assert ": 'pigeon' is not one of '" in json.loads(refused.err)["message"]
+    assert ": 'pigeon' is not one of '" in " ".join(run(*arguments, cwd=tmp_path).err.split())
+
+
 def test_a_prompt_without_an_answer_is_an_error_in_json(shell: Shell) -> None:
     result = shell("keygen", "new.pem", "--encrypt", "--json")
     assert result.code == 1
@@ -156,3 +168,38 @@ def test_a_missing_public_key_names_a_command_that_makes_it(shell: Shell) -> Non
     missing = shell("exchange", "--client", "bob=bob.pub")
     assert missing.code == 2
     assert "cryptoproto keygen bob.pem" in missing.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_line_and_a_closed_output_none(shell: Shell) -> None:
+    """In processes: what is buffered would fail again as they end."""
+
+    def keygen(name: str, redirection: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["sh", "-c", f'"$0" -m cryptoproto keygen {name} --json {redirection}', sys.executable],
+            env=process_environment(),
+            cwd=shell.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    full = keygen("full.pem", ">/dev/full")
+    assert full.returncode == 1
+    (line,) = full.stderr.splitlines()
+    assert json.loads(line)["message"].startswith("the output cannot be written: No space left on device")
+    closed = keygen("closed.pem", ">&-")
+    assert (closed.returncode, closed.stderr) == (0, "")
+    assert (shell.folder / "closed.pem").exists()
+
+
+def test_another_error_of_the_system_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    for error in (OSError(errno.EIO, "I/O error", "a file"), OSError(errno.EPERM, "not allowed")):
+        monkeypatch.setattr(cp.PrivateKey, "generate", Mock(side_effect=error))
+        with pytest.raises(OSError, match=r"I/O error|not allowed"):
+            run("keygen", "never.pem")
+
+
+def test_an_output_that_is_not_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cp.PrivateKey, "generate", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    assert run("keygen", "never.pem").code == 1

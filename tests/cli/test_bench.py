@@ -23,7 +23,8 @@ def test_every_row_has_its_percentiles() -> None:
 def test_it_measures_another_exchange_and_shows_a_table(shell: Shell, venue: Exchange) -> None:
     shown = shell("bench", "--count", "2")
     assert shown.code == 0, shown.err
-    assert "Milliseconds over 2 each" in shown.out
+    assert f"Measuring at {venue.url}: the orders are real." in shown.err
+    assert shown.out.startswith("Milliseconds over 2 each"), "no empty line of a progress bar"
     assert "V5 order until acknowledged" in shown.out
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 from decimal import Decimal
-from typing import ClassVar
 
 import pytest
 
@@ -15,6 +14,8 @@ from cryptoproto import sync
 from cryptoproto.cli.book import _first, _table
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, start
+from tests.support.scripted_feed import FeedServer
+from tests.support.virtual_time import virtual
 
 
 @pytest.mark.usefixtures("venue")
@@ -100,16 +101,21 @@ def test_json_follows_the_book(
     assert shown[-1]["bids"] == [["10.00000000", "1.00000000"]]
 
 
+@virtual
 async def test_a_feed_without_any_book() -> None:
-    class Silent:
-        books: ClassVar[dict[str, cp.OrderBook]] = {}
-        is_connected = True
+    async with FeedServer().feed() as feed:
+        with pytest.raises(cp.RequestTimeout, match=r"no book of BTC_USD was received within 0\.1 s"):
+            await _first(feed, "BTC_USD", "ws://localhost", 0.1)
 
-        async def wait_book(self, pair: str, *, timeout: float) -> cp.OrderBook:
-            raise cp.RequestTimeout(f"no book of {pair} came within {timeout} s")
 
-    with pytest.raises(cp.RequestTimeout, match=r"no book of BTC_USD came within 0\.1 s$"):
-        await _first(Silent(), "BTC_USD", "ws://127.0.0.1:1", 0.1)  # type: ignore[arg-type]
+@virtual
+async def test_the_first_attempt_has_to_succeed() -> None:
+    server = FeedServer()
+    server.refusal = OSError(111, "Connection refused")
+    async with server.feed() as feed:
+        with pytest.raises(cp.ConnectError, match=r"Connection refused$"):
+            await _first(feed, "BTC_USD", "ws://localhost", 10.0)
+        assert asyncio.get_running_loop().time() == 0
 
 
 @pytest.mark.parametrize(

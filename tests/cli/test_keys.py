@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import signal
 import stat
+
+import pytest
 
 import cryptoproto as cp
 from tests.support.command_line import Shell
@@ -42,3 +46,21 @@ def test_the_name_of_a_public_key_is_refused(shell: Shell) -> None:
     result = shell("keygen", "alice.pub")
     assert result.code == 2
     assert "choose another name for the private key" in " ".join(result.err.split())
+
+
+def test_a_long_key_takes_time_and_ctrl_c_ends_it(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers = []
+    ready = cp.PrivateKey.load(shell.folder / "alice.pem")
+
+    def generate(bits: int) -> cp.PrivateKey:
+        handlers.append(signal.getsignal(signal.SIGINT))
+        return ready
+
+    monkeypatch.setattr(cp.PrivateKey, "generate", generate)
+    before = signal.getsignal(signal.SIGINT)
+    assert "8192 bits can take minutes" in shell("keygen", "long.pem", "--bits", "8192").err
+    assert shell("keygen", "long2.pem", "--bits", "8192", "--json").err == ""
+    assert signal.getsignal(signal.SIGINT) is before
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        assert pool.submit(shell, "keygen", "short.pem").result().code == 0
+    assert handlers == [signal.SIG_DFL, signal.SIG_DFL, before]

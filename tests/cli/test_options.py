@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -105,3 +109,49 @@ def test_sigterm_cancels_the_command() -> None:
         run(main())
     assert end.value.exit_code == 143
     assert ended == ["cleaned up"]
+
+
+def test_a_link_that_ends_during_the_tls_handshake_leaves_one_line(folder: Path) -> None:
+    """The reports of aiofastnet break the logging of asyncio, which writes forty lines about it; not under pytest."""
+
+    def hang_up() -> None:
+        accepted, _ = server.accept()
+        with accepted:
+            accepted.recv(2**16)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        address = f"wss://127.0.0.1:{server.getsockname()[1]}"
+        command = ("request", "balances", "--client-id", "alice", "--key", "alice.pem", "--server-key", "exchange.pub")
+        done = subprocess.run(
+            [sys.executable, "-m", "cryptoproto", *command, "--url", address, "--transport", "picows"],
+            env=command_line.process_environment(),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        thread.join()
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"error: cannot connect to {address}: the other end closed the connection")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_other_errors_that_nothing_awaits_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+    async def command() -> int:
+        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+        await asyncio.sleep(0)
+        return 0
+
+    with pytest.raises(typer.Exit):
+        run(command())
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_missing_server_key_is_not_to_be_made(folder: Path) -> None:
+    (folder / "exchange.pub").unlink()
+    refused = ask(folder, "alice.pem", "ws://127.0.0.1:1")
+    assert refused.code == 2
+    assert "exchange.pub: no such file; it is the public key of the exchange" in refused.err
+    assert "keygen" not in refused.err

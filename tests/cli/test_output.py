@@ -103,3 +103,22 @@ def test_a_narrow_table_cuts_no_number() -> None:
     made.add_row("1234567890", "15000.00000000")
     Console(file=written, width=16, color_system=None).print(made)
     assert "…" not in written.getvalue()
+
+
+def test_a_table_that_does_not_fit_is_printed_as_paragraphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def printed(width: int, *rows: str) -> list[str]:
+        written = io.StringIO()
+        monkeypatch.setattr(output, "console", Console(file=written, width=width, color_system=None, highlight=False))
+        made = output.table("Balances", "currency", "available", right=("available",))
+        for row in rows:
+            made.add_row(row, "1000000.00000000")
+        output.show(made)
+        return written.getvalue().splitlines()
+
+    paragraphs = printed(20, "USD", "BTC")
+    assert paragraphs[0] == "Balances"
+    assert paragraphs[2:] == [
+        "currency   USD", "available  1000000.00000000", "", "currency   BTC", "available  1000000.00000000",
+    ]  # fmt: skip
+    assert any(line.split() == ["USD", "1000000.00000000"] for line in printed(40, "USD"))
+    assert any("currency" in line for line in printed(20)), "without rows, there is nothing to break"

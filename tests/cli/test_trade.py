@@ -17,6 +17,7 @@ from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, start
 
 pytestmark = pytest.mark.usefixtures("venue")
+BUY = ("order", "buy", "BTC_USD", "0.5", "15000")
 
 
 def test_trading_by_hand(shell: Shell) -> None:
@@ -220,3 +221,35 @@ def test_a_take_over_ends_the_other_connection(shell: Shell, venue: Exchange) ->
         assert program.process.wait(30) == 3
         assert program.process.stderr is not None
         assert json.loads(program.process.stderr.read())["error"] == "ConcurrentConnection"
+
+
+def test_what_becomes_of_an_order_that_does_not_rest(shell: Shell) -> None:
+    assert "as order 1, nothing filled: it is cancelled" in shell(*BUY, "--time-in-force", "fok").err
+    assert "as order 2, 0.5 left to be filled" in shell("order", "sell", "BTC_USD", "0.5", "16000").err
+
+
+@pytest.mark.parametrize(
+    ("amount", "left", "rests", "words"),
+    [("2", "0", True, "filled at once"), ("2", "0.5", True, "0.5 left to be filled"),
+     ("2", "0.5", False, "1.5 filled, 0.5 cancelled"), ("2", "2", False, "nothing filled: it is cancelled")],
+)  # fmt: skip
+def test_the_words_for_what_is_left(amount: str, left: str, rests: bool, words: str) -> None:
+    placed = cp.BuyOrderPlaced(
+        order_id=1, trade_pair="BTC_USD", client_order_id=1, price=Decimal(1), initial_amount=Decimal(amount),
+        amount=Decimal(left), closed_inline=left == "0", time=(0, 0),
+    )  # fmt: skip
+    assert trade._done(placed, rests=rests) == words
+
+
+def test_a_request_that_there_is_not(shell: Shell) -> None:
+    refused = shell("request", "balance")
+    assert refused.code == 2
+    assert "'balance' is not a request: ask for balances, orders, or a @type" in refused.err
+
+
+def test_a_negative_number_is_not_called_an_option_only(shell: Shell) -> None:
+    refused = shell("order", "buy", "BTC_USD", "-1", "100", "--json")
+    assert refused.code == 2
+    assert "if it is a number, put -- before the arguments" in json.loads(refused.err)["message"]
+    assert "amount=-1 must be" in shell("order", "buy", "--", "BTC_USD", "-1", "100").err
+    assert "put --" not in shell("order", "buy", "--pirce", "1").err

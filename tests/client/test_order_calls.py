@@ -38,6 +38,15 @@ async def test_an_order_is_cancelled_by_whatever_names_it(exchange: Exchange, al
 
 
 @virtual
+async def test_client_order_ids_can_come_from_outside(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    async with trader(Line(exchange), alice_key, order_ids=iter([5, 6]).__next__) as client:
+        orders = [
+            await client.place(PAIR, "buy", amount=1, price=100, client_order_id=given) for given in (None, 7, None)
+        ]
+    assert [order.client_order_id for order in orders] == [5, 7, 6]
+
+
+@virtual
 async def test_a_client_order_id_that_nobody_used(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     async with trader(Line(exchange), alice_key) as client:
         assert client.orders.by_client_order_id(7) is None

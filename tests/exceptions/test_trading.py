@@ -30,3 +30,9 @@ def test_a_journal_error_names_the_file() -> None:
     error = cp.JournalError("/data/journal.db", "page 3 is damaged")
     assert (error.path, error.text) == ("/data/journal.db", "page 3 is damaged")
     assert str(error) == "/data/journal.db: page 3 is damaged"
+
+
+def test_a_recording_error_names_the_file() -> None:
+    error = cp.RecordingError("/data/monday.rec", "the block at byte 4096 is damaged")
+    assert (error.path, error.text) == ("/data/monday.rec", "the block at byte 4096 is damaged")
+    assert str(error) == "/data/monday.rec: the block at byte 4096 is damaged"

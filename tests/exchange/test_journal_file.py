@@ -69,9 +69,10 @@ def test_a_file_that_is_no_journal_is_left_as_it_is(path: Path, kind: str) -> No
 
 def test_a_journal_of_another_version_or_open_to_all_is_refused(path: Path) -> None:
     open_journal(path).close()
-    path.chmod(0o604)
-    with pytest.raises(cp.ConfigurationError, match=f"chmod 600 {path}"):
-        open_journal(path)
+    for mode in (0o604, 0o640, 0o620):
+        path.chmod(mode)
+        with pytest.raises(cp.ConfigurationError, match=f"mode {mode:04o} gives other users access.*chmod 600 {path}"):
+            open_journal(path)
     path.chmod(0o600)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 9")
@@ -128,24 +129,30 @@ def test_a_lock_that_cannot_be_made_is_explained(path: Path, monkeypatch: pytest
         open_journal(path)
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (OSError(28, "No space left on device"), "No space left on device"),
-        (sqlite3.Error("disk I/O error"), "disk I/O error"),
-        (FileExistsError(), "exists already"),
-    ],
-)
 def test_a_journal_that_cannot_be_created_is_explained(
-    path: Path, monkeypatch: pytest.MonkeyPatch, exchange_key: cp.PrivateKey, error: Exception, words: str
+    path: Path, monkeypatch: pytest.MonkeyPatch, exchange_key: cp.PrivateKey
 ) -> None:
     def fail(*_: object) -> None:
-        raise error
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(journal_file, "_fill", fail)
-    with pytest.raises(cp.ConfigurationError, match=rf"{path}.*{words}"):
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(cp.ConfigurationError, match=rf"{path}: the journal cannot be written: No space left on device"):
         open_journal(path, private_key=exchange_key)
     assert sorted(os.listdir(path.parent)) == ["exchange.db-lock"]
+
+
+def test_a_name_that_is_taken_at_the_last_moment_is_left_alone(path: Path, exchange_key: cp.PrivateKey) -> None:
+    path.write_bytes(b"precious")
+    with pytest.raises(cp.ConfigurationError, match=f"{path}: already exists and was not changed"):
+        journal_file.create(str(path), exchange_key, b"")
+    assert path.read_bytes() == b"precious"
+
+
+def test_no_lock_is_left_beside_a_file_that_is_not_a_journal(path: Path) -> None:
+    path.write_bytes(b"precious")
+    with pytest.raises(cp.ConfigurationError, match="not a journal of an exchange"):
+        open_journal(path)
+    assert os.listdir(path.parent) == [path.name]
 
 
 def test_a_file_that_only_looks_like_a_journal_is_refused(path: Path, exchange_key: cp.PrivateKey) -> None:

@@ -23,6 +23,7 @@ from cryptoproto.exchange import Exchange
         ({"market_data_port": True}, "market_data_port=True must be a port"),
         ({"port": 5000, "market_data_port": 5000}, "port and market_data_port are both 5000"),
         ({"ping_timeout": 0}, "ping_timeout=0 must be a number of seconds"),
+        ({"stall_timeout": 0}, "stall_timeout=0 must be a number of seconds"),
         ({"max_message_size": 100}, "max_message_size=100 must be a whole number"),
         (
             {"instruments": [cp.Instrument("X_Y")]},

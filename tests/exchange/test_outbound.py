@@ -13,11 +13,12 @@ from cryptoproto.exchange.ledger import MemoryLedger
 from cryptoproto.exchange.link import ClientLink
 from cryptoproto.exchange.outbound import MAX_OWED
 from cryptoproto.messages import encode
-from cryptoproto.transport import MemoryLink
+from cryptoproto.transport import Closed, MemoryLink
 from cryptoproto.wire import ResponseFrame
 from tests.support.peer import settle
 from tests.support.raw import RawClient, until_connected
 from tests.support.trading import in_memory, trade
+from tests.support.virtual_time import virtual
 
 V5 = cp.Protocol.V5
 
@@ -72,6 +73,29 @@ async def test_broadcasts_that_are_not_read_end_the_link(keys: dict[str, cp.Priv
         link.outbound.broadcast(payload)
         link.outbound.pump()
         link.outbound._pump()
+
+
+def test_a_client_that_does_not_read_is_disconnected_in_time(keys: dict[str, cp.PrivateKey]) -> None:
+    @virtual
+    async def check() -> None:
+        exchange = Exchange(private_key=keys["exchange"], stall_timeout=30)
+        exchange.register("alice", keys["alice"].public_key)
+        async with RawClient.over(in_memory(exchange)) as client:
+            await client.shake_hands(keys, V5)
+            await settle()
+            (link,) = exchange.links
+            assert isinstance(link._transport, MemoryLink)
+            for wait in (29.0, 31.0):
+                link._transport.hold_writes = True
+                link.outbound.broadcast(b"{}")  # any frame, to find that the client does not read
+                assert link.outbound.drain is not None
+                await asyncio.sleep(wait)
+                assert link._closing == (wait > 30)
+                link._transport.hold_writes = False
+                await settle()
+            assert await client.closed == Closed(1008, "nothing was read for 30 s")
+
+    check()
 
 
 async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dict[str, cp.PrivateKey]) -> None:

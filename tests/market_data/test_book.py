@@ -296,6 +296,17 @@ def test_never_goes_back_in_time_but_for_a_restart(order_ids: list[int], cuts: s
         assert made.current_order_id == held
 
 
+def test_a_recorded_book_replaces_the_current_one() -> None:
+    now = [5.0]
+    book = cp.OrderBook("BTC_USD", time=lambda: now[0])
+    book.restore(7, ((Decimal(99), Decimal(1)),), ((Decimal(101), Decimal(2)),))
+    assert (book.best_bid, book.best_ask) == ((Decimal(99), Decimal(1)), (Decimal(101), Decimal(2)))
+    now[0] = 6.0
+    assert (book.current_order_id, book.age, book.is_stale) == (7, 1.0, False)
+    book.restore(3, (), ())
+    assert (book.current_order_id, book.late_snapshots, book.age) == (3, 0, 0.0)
+
+
 def test_as_a_dict() -> None:
     assert book(snapshot(1, {"100": "0.00000001"}, {})).as_dict() == {
         "trade_pair": "BTC_USD",

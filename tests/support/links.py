@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl as ssl_module
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -68,16 +69,18 @@ class Recorder:
 
 
 @asynccontextmanager
-async def listening(kind: TransportKind, max_bytes: int = 2**20) -> AsyncIterator[tuple[str, list[Recorder]]]:
+async def listening(
+    kind: TransportKind, max_bytes: int = 2**20, ssl: ssl_module.SSLContext | None = None
+) -> AsyncIterator[tuple[str, list[Recorder]]]:
     ends: list[Recorder] = []
 
     def make() -> Recorder:
         ends.append(Recorder())
         return ends[-1]
 
-    server = await serve(make, "127.0.0.1", 0, kind=kind, max_message_bytes=max_bytes)
+    server = await serve(make, "127.0.0.1", 0, kind=kind, ssl=ssl, max_message_bytes=max_bytes)
     try:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}", ends
+        yield f"{'wss' if ssl else 'ws'}://127.0.0.1:{server.sockets[0].getsockname()[1]}", ends
     finally:
         server.close()
         for end in ends:

@@ -35,6 +35,7 @@ _ROOMS: Final = {
     "exceptions": "Errors",
     "wire": "Protocol",
     "transport": "Transports",
+    "recording": "Recordings",
     "version": "Version",
 }
 

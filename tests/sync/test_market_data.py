@@ -48,4 +48,8 @@ def test_what_a_feed_knows(exchange: Exchange, alice_key: cp.PrivateKey) -> None
         assert feed.is_connected
         assert (feed.connections, feed.dropped, feed.crossed_books) == (1, 0, 0)
         assert feed.queued >= 0
+        assert feed.source == exchange.market_data_url
+        assert feed.pairs is None
+        before = feed.time_ns()
+        assert before <= feed.time_ns()
     assert not feed.is_connected

@@ -34,6 +34,7 @@ def test_nothing_is_missing(ours: type, theirs: type) -> None:
         "is_free_for", "wait_turn", "next_sequence", "send_encoded",  # of a connection
         "request_at", "pause_events", "resume_events", "wait_closed", "open", "give_up",  # of a connection
         "on_open", "on_message", "on_text", "on_heard", "on_closed",
+        "attach", "detach",  # of a feed: an observer is called in its event loop
         "expire_orders", "opened", "is_newest", "joined", "left", "monotonic",  # of an exchange
     }  # fmt: skip
     if ours is sync.Order:

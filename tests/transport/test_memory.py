@@ -6,6 +6,7 @@ import asyncio
 
 from cryptoproto.transport import Closed, MemoryLink, OpenOptions, memory_opener, memory_pair
 from tests.support.links import Recorder
+from tests.support.virtual_time import virtual
 
 
 async def pair() -> tuple[Recorder, MemoryLink, Recorder, MemoryLink]:
@@ -169,3 +170,20 @@ async def test_every_link_of_an_opener_gets_a_new_listener() -> None:
         link.abort()
         await client.closed
     assert len(servers) == 2
+
+
+@virtual
+async def test_messages_take_their_time_and_stay_in_order() -> None:
+    client, server = Recorder(), Recorder()
+    here, there = memory_pair(client, server, delay=0.5)
+    for number in range(20):
+        here.send(b"%d" % number)
+    there.send(b"back")
+    await asyncio.sleep(0.4)
+    assert server.log == client.log == []
+    await asyncio.sleep(0.2)
+    assert server.log == [b"%d" % number for number in range(20)]
+    assert client.log == [b"back"]
+    here.close(1000, "", 1.0)
+    await asyncio.sleep(0.6)
+    assert server.closed.result() == Closed(1000, "")

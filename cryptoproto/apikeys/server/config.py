@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -155,7 +156,17 @@ def _api_keys(
         if (known.secret, known.public_key, known.user) != (parsed.secret, parsed.public_key, parsed.user):
             raise ConfigurationError(f"{file}: two API keys have the name {name}; names must be unique")
         logger.warning("%s: API key %s is listed twice; the first entry and its authorities count", file, name)
+    _warn_of_readers(file, keys)
     return keys
+
+
+def _warn_of_readers(file: Path, keys: Mapping[str, ApiKey]) -> None:
+    """Report a file with secrets that other users can read. It is not refused: gateways share it with their group."""
+    mode = stat.S_IMODE(file.stat().st_mode) if file.is_file() else 0
+    if mode & 0o077 and any(key.secret is not None for key in keys.values()):
+        logger.warning(
+            "%s: mode %04o gives other users access to the secrets of the API keys; run: chmod 600 %s", file, mode, file
+        )
 
 
 def _warn_if_unfit(key: ApiKey, file: Path, flows: frozenset[str]) -> None:

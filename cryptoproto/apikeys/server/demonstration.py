@@ -218,4 +218,5 @@ def _check_certificate(tls_cert: str | os.PathLike[str], tls_key: str | os.PathL
             f"or in the same file"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{tls_cert} or {tls_key}: cannot be read: {error.strerror}") from None
+        names = " or ".join(str(path) for path in (tls_cert, tls_key) if path is not None)
+        raise ConfigurationError(f"{names}: cannot be read: {error.strerror}") from None

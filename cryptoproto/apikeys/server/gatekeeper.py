@@ -178,9 +178,11 @@ class Gatekeeper:
         return self._check(claim, basic_connect_payload(payload, claim.principal.key_name))
 
     def still_stands(self, principal: Principal) -> bool:
-        """Whether the key of an earlier check still exists, with the same user and authorities."""
-        key = self._config.keys.get(principal.key_name)
-        return key is not None and (key.user, key.authorities) == (principal.user, principal.authorities)
+        """Whether the key of an earlier check still exists and is the same: secret, user and authorities."""
+        return 0 != self._config.keys.generation(principal.key_name) == principal.generation
+
+    def _principal(self, key: ApiKey, session_id: str | None = None) -> Principal:
+        return Principal(key.name, key.user, key.authorities, session_id, self._config.keys.generation(key.name))
 
     def _claim_key(self, headers: Mapping[str, str]) -> Claim:
         name = headers.get(API_KEY_HEADER)
@@ -189,8 +191,7 @@ class Gatekeeper:
         key = self._config.keys.get(name)
         if key is None or key.secret is None:
             raise CredentialsRefused(401, _UNKNOWN_KEY)
-        principal = Principal(key.name, key.user, key.authorities)
-        return Claim(principal, _signature_of(headers), key.secret)
+        return Claim(self._principal(key), _signature_of(headers), key.secret)
 
     def _claim_session(self, headers: Mapping[str, str]) -> Claim:
         session_id = headers.get(SESSION_HEADER)
@@ -210,8 +211,7 @@ class Gatekeeper:
         if not _NONCE.fullmatch(nonce) or not 0 < int(nonce) <= _MAXIMUM_NONCE:
             raise CredentialsRefused(400, f"{NONCE_HEADER} must be a whole number from 1 to {_MAXIMUM_NONCE}")
         key = session.key
-        principal = Principal(key.name, key.user, key.authorities, session_id)
-        return Claim(principal, _signature_of(headers), session.secret, session, nonce)
+        return Claim(self._principal(key, session_id), _signature_of(headers), session.secret, session, nonce)
 
     def _check(self, claim: Claim, payload: bytes) -> Principal:
         return accepted(claim, self._table, hmac.digest(claim.secret, payload, "sha384"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import os
 import time
@@ -97,7 +98,10 @@ class KeyStore:
         ConfigurationError: the keys cannot be read the first time.
     """
 
-    __slots__ = ("_by_digest", "_clock", "_files", "_interval", "_keys", "_looked_at", "_read", "_seen")
+    __slots__ = (
+        "_by_digest", "_clock", "_files", "_generations", "_interval", "_keys", "_looked_at", "_numbers", "_read",
+        "_seen",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -113,8 +117,11 @@ class KeyStore:
         self._interval = interval
         self._looked_at = clock()
         self._seen = self._fingerprint()
-        self._keys = read()
-        self._by_digest = _by_digest(self._keys)
+        self._numbers = itertools.count(1)
+        self._generations: dict[str, int] = {}
+        self._keys: Mapping[str, ApiKey] = {}
+        self._by_digest: dict[bytes, ApiKey] = {}
+        self._adopt(read())
 
     @classmethod
     def of(cls, *keys: ApiKey) -> KeyStore:
@@ -136,6 +143,20 @@ class KeyStore:
         """Whether the files still have exactly this key under its name."""
         return self.get(key.name) == key
 
+    def generation(self, name: str) -> int:
+        """A number that changes whenever the key with that name does, its secret included; 0 if there is none."""
+        self._look()
+        return self._generations.get(name, 0)
+
+    def _adopt(self, keys: Mapping[str, ApiKey]) -> None:
+        known = self._keys
+        self._generations = {
+            name: self._generations[name] if known.get(name) == key else next(self._numbers)
+            for name, key in keys.items()
+        }
+        self._keys = dict(keys)
+        self._by_digest = _by_digest(keys)
+
     def _look(self) -> None:
         now = self._clock()
         if not self._files or now - self._looked_at < self._interval:
@@ -154,8 +175,7 @@ class KeyStore:
         except ConfigurationError as error:
             problem = str(error)
         else:
-            self._keys = keys
-            self._by_digest = _by_digest(keys)
+            self._adopt(keys)
             logger.info("read %d API keys", len(keys))
             return
         logger.error("the API keys were not reloaded, the previous ones stay in use: %s", problem)

@@ -31,6 +31,7 @@ access: logging.Logger = logging.getLogger("cryptoproto.apikeys.access")
 
 _LOGIN_CALLS: Final = frozenset({"attempt", "confirm", "keepalive", "logout"})
 _MAXIMUM_LOGIN_BODY: Final = 32_768  # a public value and an RSA signature of 16384 bits each, in base64, fit 5 times
+_SIGNED_BY: Final = "cryptoproto.api_key"  # in the scope of a request
 _HEADER_NAMES: Final = {name.lower().encode("ascii"): name for name in CREDENTIAL_HEADERS}
 
 
@@ -42,7 +43,8 @@ class ApiKeysMiddleware:
     double slashes and parameters with a broken escape are removed. If sessions are enabled, POST requests to the login
     root are answered here.
 
-    The logger ``cryptoproto.apikeys.access`` has a line for each request, at level INFO.
+    The logger ``cryptoproto.apikeys.access`` has a line for each request, at level INFO: the address, the name of the
+    API key that signed it (``-`` if its signature was not checked, or is wrong), the request, the status, the time.
 
     Args:
         app: the application.
@@ -107,7 +109,7 @@ class ApiKeysMiddleware:
             await self.app(scope, receive, send)
 
     async def _logged(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started, status = self._clock(), 0
+        started, status, scope = self._clock(), 0, {**scope}
 
         async def noting(message: Message) -> None:
             nonlocal status
@@ -120,7 +122,10 @@ class ApiKeysMiddleware:
         finally:
             address = (scope.get("client") or ("-",))[0]
             took_ms = (self._clock() - started) * 1000
-            access.info("%s %s %r %s in %.1f ms", address, scope["method"], scope["path"], status or "-", took_ms)
+            key_name = scope.get(_SIGNED_BY, "-")
+            access.info(
+                "%s %s %s %r %s in %.1f ms", address, key_name, scope["method"], scope["path"], status or "-", took_ms
+            )
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         target = _target(scope, self._path_prefix)
@@ -136,6 +141,7 @@ class ApiKeysMiddleware:
                 checked = await self._checked(target, receive, held)
                 if checked is None:
                     return
+                scope[_SIGNED_BY] = checked[0].key_name  # for the access log
                 principal, scope, receive = checked
                 if call is not None:
                     await self._session_call(call, principal, scope, send)
@@ -177,6 +183,7 @@ class ApiKeysMiddleware:
         confirmation = self.gatekeeper.confirm(body)
         exchanged = await asyncio.to_thread(self.gatekeeper.exchange, confirmation)
         reply = self.gatekeeper.establish(confirmation, exchanged)
+        scope[_SIGNED_BY] = confirmation.key.name
         logger.info("session for API key %s begins", confirmation.key.name)
         await _respond(send, 200, reply)
 
@@ -203,6 +210,8 @@ class ApiKeysMiddleware:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.description})
             return
+        address = (scope.get("client") or ("-",))[0]
+        access.info("%s %s WebSocket %r", address, principal.key_name, scope["path"])
         await self.app(_with_principal(target.scope, principal), receive, send)
 
 

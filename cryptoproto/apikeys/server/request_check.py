@@ -25,12 +25,14 @@ class Principal:
         user: the user on whose behalf the key acts.
         authorities: what it may do.
         session_id: of the session flow, ``None`` in the basic flow.
+        generation: of the key, see :meth:`KeyStore.generation`; tells a key whose secret has changed since.
     """
 
     key_name: str
     user: str
     authorities: frozenset[str]
     session_id: str | None = None
+    generation: int = field(default=0, repr=False, compare=False)
 
     @property
     def is_authenticated(self) -> bool:

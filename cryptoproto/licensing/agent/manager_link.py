@@ -17,6 +17,7 @@ from ..request.refusal import refusal_error
 
 __all__ = ["ManagerLink", "Verify"]
 
+_LAST_PORT: Final = 65_535
 _LARGEST_REPLY: Final = 65_536  # a sealed token has about half a kilobyte, a refusal less
 _REFUSALS: Final = frozenset({400, 413, 429})
 
@@ -104,6 +105,8 @@ def _checked_url(text: str, *, insecure: bool) -> str:
         url = httpx.URL(text)
     except (httpx.InvalidURL, TypeError):
         raise ConfigurationError("urls: not a valid address; write https://host/ or https://host:port/") from None
+    if url.port is not None and not url.port <= _LAST_PORT:
+        raise ConfigurationError(f"urls: {text!r} has the port {url.port}; the highest is {_LAST_PORT}")
     if url.scheme not in {"http", "https"} or not url.host:
         raise ConfigurationError(f"urls: {text!r} is not an http or https address; write https://host/")
     if url.userinfo:
@@ -112,7 +115,8 @@ def _checked_url(text: str, *, insecure: bool) -> str:
         )
     if url.scheme == "http" and not insecure and not _is_loopback(url.host):
         raise ConfigurationError(
-            f"urls: {text} is not encrypted and not on this machine; use https://, or pass insecure=True"
+            f"urls: {text} is not encrypted and not on this machine; use https://, or allow it: "
+            f"insecure=True, or --insecure on the command line"
         )
     if url.path in {"", "/"}:
         url = url.copy_with(path=REQUEST_PATH)

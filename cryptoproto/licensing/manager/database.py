@@ -149,6 +149,8 @@ def _check_file(path: str) -> None:
     with suppress(FileExistsError):
         # SQLite gives its side files the mode of the database.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    if os.path.isdir(path):
+        raise LicenseDatabaseError(f"{path}: this is a folder; give the name of the database's file in it")
     names = os.stat(path).st_nlink
     if names > 1:
         # SQLite names its log after the database, so that processes with different names would not see each other.

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -211,7 +212,13 @@ class ManagerServer:
         try:
             config.load()
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"certificate: cannot be used: {error}") from error
+            files = " with ".join(os.fspath(path) for path in (certificate, certificate_key) if path is not None)
+            reason = (
+                "not a PEM certificate with its private key"
+                if isinstance(error, ssl.SSLError | ValueError)
+                else f"cannot be read: {error.strerror}"
+            )
+            raise ConfigurationError(f"certificate {files}: {reason}") from error
         self._server = _Uvicorn(config)
         self._task: asyncio.Task[None] | None = None
         self.url: str = ""

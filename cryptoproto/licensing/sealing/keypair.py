@@ -194,6 +194,10 @@ def read_json(path: str | os.PathLike[str], what: str, *, remedy: str, secret: b
         data = read_private(source, what=f"{what} file", largest=_LARGEST_KEY_FILE) if secret else _read(source, what)
     except FileNotFoundError:
         raise ConfigurationError(f"{source}: no such {what} file; {remedy}") from None
+    except ConfigurationError:  # if it is the public file, to change its mode would not help
+        if secret and os.path.isfile(source) and b"secret" not in _read(source, what):
+            raise ConfigurationError(f"{source}: this file has no secret key; pass the secret {what} file") from None
+        raise
     try:
         content = json.loads(data) if len(data) <= _LARGEST_KEY_FILE else None
     except (ValueError, RecursionError):

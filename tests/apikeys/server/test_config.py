@@ -74,6 +74,7 @@ USERS_JSON = """\
 def _write(tmp_path: Path, text: str, name: str = "application.yaml") -> Path:
     path = tmp_path / name
     path.write_text(text)
+    path.chmod(0o600)
     return path
 
 
@@ -290,3 +291,15 @@ def test_nothing_secret_is_shown(tmp_path: Path) -> None:
     config = load_config(_write(tmp_path, BASIC))
     assert "TEST_API_SECRET" not in repr(config) + repr(config.keys.get("TEST_API_KEY"))
     assert repr(KeyStore.of()) == "<KeyStore 0 keys>"
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+def test_secrets_that_others_can_read_are_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text('{"apiKeys": [{"name": "a", "key": "geheim"}]}')
+    path.chmod(mode)
+    load_config(path)
+    assert (f"mode {mode:04o} gives other users access" in caplog.text) == warned
+    assert "geheim" not in caplog.text

@@ -105,7 +105,16 @@ def test_a_principal_stands_until_its_key_changes() -> None:
     principal = _get(gatekeeper, ApiKeyAuth("k", "s").headers("GET", "/a"))
     assert gatekeeper.still_stands(principal)
     gatekeeper.log_out(principal)  # the basic flow has nothing to end
-    for changed in ({"k": ApiKey.parse("k", "s", "user", [])}, {"k": ApiKey.parse("k", "s", "other", ["READ"])}, {}):
+    same = dict(present)
+    store.reload()
+    assert gatekeeper.still_stands(principal)
+    for changed in (
+        {"k": ApiKey.parse("k", "s", "user", [])},
+        {"k": ApiKey.parse("k", "s", "other", ["READ"])},
+        {"k": ApiKey.parse("k", "another secret", "user", ["READ"])},
+        {},
+        same,  # it was gone in between
+    ):
         present.clear()
         present.update(changed)
         store.reload()

@@ -193,6 +193,12 @@ async def login(session_gatekeeper: Gatekeeper, alice_key: cp.PrivateKey) -> Asy
         yield Login(http, alice_key)
 
 
+async def test_the_access_log_names_the_key_of_a_login(login: Login, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "cryptoproto.apikeys.access")
+    await login.session()
+    assert [line.split()[1] for line in _access_lines(caplog)] == ["-", "TEST_SESSION_API_KEY"]
+
+
 async def test_replies_have_the_fields_of_the_protocol(login: Login) -> None:
     attempt = (await login.http.post("/api/v0/attempt", json={"api_key_id": "TEST_SESSION_API_KEY"})).json()
     assert set(attempt) == {"session_id", "challenge", "dh_base", "dh_modulus", "ttl"}
@@ -241,7 +247,11 @@ async def test_refusals_are_logged_without_secrets(
     assert AUTH.headers("GET", "/b")["X-Deltix-Signature"] not in caplog.text
 
 
-async def test_other_websockets_are_signed_like_a_get(basic_gatekeeper: Gatekeeper) -> None:
+async def test_other_websockets_are_signed_like_a_get(
+    basic_gatekeeper: Gatekeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "cryptoproto.apikeys.access")
+
     async def greet(socket: WebSocket) -> None:
         await socket.accept()
         await socket.send_text(socket.user.user)
@@ -252,6 +262,7 @@ async def test_other_websockets_are_signed_like_a_get(basic_gatekeeper: Gatekeep
         target = url.replace("http", "ws") + "/ws"
         async with connect(f"{target}?a=1", additional_headers=AUTH.headers("GET", "/ws?a=1")) as socket:
             assert await socket.recv() == "admin"
+        assert _access_lines(caplog) == ["127.0.0.1 TEST_API_KEY WebSocket '/ws'"]
         with pytest.raises(InvalidStatus):
             await connect(target)
 
@@ -462,9 +473,22 @@ async def test_the_access_log(basic_gatekeeper: Gatekeeper, caplog: pytest.LogCa
         await http.get("/a?secret=1", auth=AUTH)
         await http.get("/b%0A", headers={"X-Deltix-ApiKey": "NOBODY"})
     assert _access_lines(caplog) == [
-        "127.0.0.1 GET '/a' 200 in 250.0 ms",
-        r"127.0.0.1 GET '/b\n' 401 in 500.0 ms",
+        "127.0.0.1 TEST_API_KEY GET '/a' 200 in 250.0 ms",
+        r"127.0.0.1 - GET '/b\n' 401 in 500.0 ms",
     ]
+
+
+async def test_the_access_log_names_only_keys_that_have_signed(
+    basic_gatekeeper: Gatekeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    headers = AUTH.headers("GET", "/a")
+    signature = headers["X-Deltix-Signature"]
+    async with _client(basic_gatekeeper) as http:
+        await http.get("/b", headers=headers)  # another path than the one that was signed
+        await http.get("/a", headers=headers)
+    assert [line.split()[1] for line in _access_lines(caplog)] == ["-", "TEST_API_KEY"]
+    assert signature not in caplog.text
 
 
 async def test_the_access_log_of_a_request_without_an_answer(

@@ -22,9 +22,10 @@ from tests.support.licensing.simulated_time import START_NS
         ("https://lm", "pass a list"),
         (["lm.example.com"], "not an http or https"),
         (["ftp://lm"], "not an http or https"),
-        (["http://lm.example.com"], "not encrypted"),
+        (["http://lm.example.com"], "not encrypted.*--insecure"),
         (["https://user:hunter2@lm"], "remove the user and password"),
         (["http://lm:port/"], "not a valid address"),
+        (["https://lm:65536/"], "the highest is 65535"),
     ],
 )
 def test_addresses_that_cannot_be_used(

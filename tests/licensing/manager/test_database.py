@@ -114,3 +114,8 @@ def test_a_closed_database_raises_the_documented_error(gateway: KeyPair) -> None
         manager.usage()
     with pytest.raises(LicenseDatabaseError, match="closed database"):
         manager.administration.add_agreement(gateway.public_key, "*", licenses=1)
+
+
+def test_a_folder_is_not_called_a_file_with_two_names(tmp_path: Path) -> None:
+    with pytest.raises(LicenseDatabaseError, match="this is a folder; give the name"):
+        Database(tmp_path)

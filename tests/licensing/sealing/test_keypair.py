@@ -155,3 +155,16 @@ def test_public_files_that_cannot_be_read(tmp_path: Path) -> None:
     large.write_bytes(b" " * 65_537)
     with pytest.raises(cp.ConfigurationError, match="not a manager key file"):
         ManagerKey.load(large)
+
+
+def test_a_public_file_in_place_of_the_secret_one(tmp_path: Path) -> None:
+    path = tmp_path / "manager.pub.json"
+    path.write_text('{"manager_key": "x"}')
+    path.chmod(0o644)
+    with pytest.raises(
+        cp.ConfigurationError, match=r"manager\.pub\.json: this file has no secret key; pass the secret"
+    ):
+        KeyPair.load(path)
+    path.write_text('{"secret_key": "x"}')
+    with pytest.raises(cp.ConfigurationError, match="chmod 600"):
+        KeyPair.load(path)
