@@ -1,4 +1,4 @@
-"""The errors that mean: these bytes are not the JSON that was expected."""
+"""The errors that mean: these bytes are not the JSON or MessagePack that was expected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 __all__ = ["MALFORMED"]
 
 MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that ``msgspec.json`` raises for bytes of any kind: catch this where JSON is read that somebody else wrote.
+"""All that ``msgspec`` raises for bytes of any kind: catch this where JSON or MessagePack is read that others wrote.
 
 A value that is nested a thousand times deep is a ``RecursionError``, even in a field that is ignored.
 """

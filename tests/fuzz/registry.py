@@ -10,7 +10,8 @@ from tests.fuzz.target import Target
 __all__ = ["ROOMS", "all_targets", "room_of", "targets_of"]
 
 ROOMS: Final = (
-    "wire", "sessions", "messages", "stomp", "apikeys", "profiles", "licensing", "client", "exchange", "keys",
+    "wire", "sessions", "messages", "stomp", "apikeys", "profiles", "licensing", "client", "exchange", "recordings",
+    "keys",
 )  # fmt: skip
 
 
