@@ -28,6 +28,7 @@ def test_rubbish_is_no_snapshot(raw: bytes) -> None:
         (b'{"USD":', b'{"EUR":'),
         (b'"maker_fee":0', b'"maker_fee":100000000'),
         (b'"BTC_EUR"]', b'"BTC_USD"]'),
+        (b'"maker_fee":0', b'"maker_fee":' + b"1" * 200),
     ],
 )
 def test_a_damaged_snapshot_is_refused(part: bytes, other: bytes) -> None:
