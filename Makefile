@@ -25,6 +25,7 @@ help:
 	@echo "make lint          ruff, codespell, mypy and the import contract"
 	@echo "make typecheck-public  check with pyright that every public name has a type"
 	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
+	@echo "make mutate        change the code in one place at a time, and show what no test notices"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
 	@echo "make clean         remove the virtual environment and all caches"
 
@@ -104,5 +105,13 @@ fuzz: $(READY)
 		echo "atheris cannot be installed here; inputs are made up by chance"
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(FUZZ)
 
+# Changes the code in one place at a time, and shows the changes that no test notices; takes half an hour.
+# ONLY="cryptoproto.client.outcomes.*" runs the mutants of one module.
+mutate: $(READY)
+	@$(BIN)/python -c 'import mutmut' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
+	$(BIN)/mutmut run $(ONLY)
+	$(BIN)/mutmut results
+
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz .import_linter_cache .coverage .coverage.* coverage.json
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .coverage .coverage.* coverage.json
