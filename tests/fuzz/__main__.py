@@ -67,8 +67,8 @@ def keep(target: Target, folder: Path) -> int:
     return kept
 
 
-def main() -> int:
-    options = arguments().parse_args()
+def main(given: list[str] | None = None) -> int:
+    options = arguments().parse_args(given)
     targets = all_targets()
     if options.list:
         print("\n".join(targets))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-import sys
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from tests.fuzz.__main__ import main
 from tests.fuzz.explore import FindingError, explore
 from tests.fuzz.mutations import mutants
 from tests.fuzz.target import Target
@@ -74,16 +72,21 @@ def test_the_same_seed_makes_the_same_inputs() -> None:
     assert any(b"word" in data for data in made(1))
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.fuzz", *arguments]
-    root = Path(__file__).parents[2]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, timeout=120)
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chance = ["--engine", "chance", "--inputs", "300", "--corpus", str(tmp_path)]
+    assert main(["--target", "market-hello", *chance]) == 0
+    assert re.fullmatch(r"market-hello: 300 inputs in \d+ s by chance, no finding\n", capsys.readouterr().out)
+    assert main(["--target", "market-hello", "--input", "00000001"]) == 0
+    assert capsys.readouterr().out == "market-hello: this input breaks no promise\n"
+    assert main(["--target", "nothing"]) == 2
 
 
-def test_the_command_line(tmp_path: Path) -> None:
-    done = run("--target", "market-hello", "--engine", "chance", "--inputs", "300", "--corpus", str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert re.search(r"market-hello: 300 inputs in \d+ s by chance, no finding", done.stdout)
-    again = run(*shlex.split("--target market-hello --input 00000001"))
-    assert (again.returncode, again.stdout) == (0, "market-hello: this input breaks no promise\n")
-    assert run("--target", "nothing").returncode == 2
+def test_a_finding_is_an_exit_code_and_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.fuzz.__main__.all_targets", lambda: {"faulty": FAULTY})
+    assert main(["--engine", "chance", "--inputs", "10000", "--corpus", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    (file,) = (tmp_path / "findings" / "faulty").iterdir()
+    assert f"--input {file.read_bytes().hex()}" in said
+    assert str(file) in said
