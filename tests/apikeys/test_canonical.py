@@ -16,6 +16,7 @@ from cryptoproto.apikeys.canonical import (
     body_role,
     canonical_path,
     canonical_payload,
+    check_method,
     decoded_parameters,
     payload_of_url,
     session_connect_payload,
@@ -183,3 +184,9 @@ def test_a_signature_is_one_line_of_64_characters() -> None:
 def test_nothing_is_signed_that_was_not_given() -> None:
     assert payload_of_url("POST", "/p") == b"POST/p"
     assert payload_of_url("POST", "/p", b"a=\xff", content_type=FORM) == "POST/pa=\ufffd".encode()
+
+
+def test_a_method_is_a_token_of_http() -> None:
+    assert check_method("get") == "get"
+    with pytest.raises(cp.ConfigurationError, match="^'GE T' is not a method of HTTP, such as GET or POST$"):
+        check_method("GE T")
