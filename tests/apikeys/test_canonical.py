@@ -188,5 +188,5 @@ def test_nothing_is_signed_that_was_not_given() -> None:
 
 def test_a_method_is_a_token_of_http() -> None:
     assert check_method("get") == "get"
-    with pytest.raises(cp.ConfigurationError, match="^'GE T' is not a method of HTTP, such as GET or POST$"):
+    with pytest.raises(cp.ConfigurationError, match=r"^'GE T' is not a method of HTTP, such as GET or POST$"):
         check_method("GE T")
