@@ -104,6 +104,7 @@ from .history import (
 from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
 from .keys import PrivateKey, PublicKey
 from .market_data import (
+    BookSide,
     Feed,
     FeedArguments,
     FeedCall,
@@ -195,6 +196,7 @@ __all__ = [
     "Balance",
     "BalanceDifference",
     "BalanceRecord",
+    "BookSide",
     "BookSource",
     "BuyOrderAmountChanged",
     "BuyOrderCancelled",

@@ -1,35 +1,31 @@
 """A bot that quotes both sides within limits, carries on after a restart, and prints its profit and loss.
 
-python examples/quoting_bot.py
+python examples/quoting_bot.py [PROFILE]; without a profile, on its own exchange, where somebody else trades
 """
 
 import asyncio
 import random
-from decimal import Decimal
+import sys
+import tempfile
 from functools import partial
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 
-BITCOIN = cp.Instrument("BTC_USD", tick_size="0.01", lot_size="0.0001", min_amount="0.001")
-OPENING = {"USD": Decimal(1_000_000), "BTC": Decimal(10)}
 
-
-async def bot(client: cp.Client, feed: cp.MarketData, updates: int) -> None:
-    quotes = cp.Quotes(client, "BTC_USD", instrument=BITCOIN, max_long="0.5", max_short="0.5", flat_at=OPENING["BTC"])
-    async with client, feed, quotes:
-        print(f"{len(quotes.orders)} quotes are open")
-        async for _ in feed:
-            middle = quotes.middle(feed.book("BTC_USD"))
-            if middle is None:
-                continue
-            bids, asks = [(middle - 5, "0.2"), (middle - 10, "0.2")], [(middle + 5, "0.2"), (middle + 10, "0.2")]
-            update = await quotes.update(bids, asks)
-            funds = await client.balances()
-            usd, btc = (funds[name].available + funds[name].on_hold - OPENING[name] for name in ("USD", "BTC"))
-            print(f"{update}; position {btc:+.4f} BTC, profit {usd + btc * middle:+.2f} USD")
-            if (updates := updates - 1) == 0:
-                return
+async def bot(client: cp.Client, feed: cp.MarketData, updates: int = -1) -> None:
+    async with client, feed:
+        flat_at = client.history.opening_balance("BTC")  # so the position is the same after a restart
+        async with cp.Quotes(client, "BTC_USD", max_long="0.5", max_short="0.5", flat_at=flat_at) as quotes:
+            print(f"{len(quotes.orders)} quotes are open")
+            async for _ in feed:
+                if (middle := quotes.middle(feed.book("BTC_USD"))) is None:
+                    continue
+                bids, asks = [(middle - 5, "0.2"), (middle - 10, "0.2")], [(middle + 5, "0.2"), (middle + 10, "0.2")]
+                print(await quotes.update(bids, asks), end="; ")
+                print(*(await asyncio.to_thread(client.history.pnl, prices={"BTC_USD": middle})).values())
+                if (updates := updates - 1) == 0:
+                    return
 
 
 async def others(client: cp.Client) -> None:
@@ -42,18 +38,22 @@ async def others(client: cp.Client) -> None:
             await asyncio.sleep(0.05)
 
 
-async def main() -> None:
+async def main(profile: str = "") -> None:
+    if profile:
+        await bot(cp.Client.from_profile(profile, on_event=lambda _: None), cp.MarketData.from_profile(profile))
+        return
     key = cp.PrivateKey.generate()
-    async with Exchange() as exchange:
-        for name in ("bot", "others"):
-            exchange.register(name, key.public_key, OPENING)
-        client = partial(cp.Client, exchange.url, private_key=key, server_key=exchange.public_key)
-        trading = asyncio.create_task(others(client(client_id="others")))
-        for _ in range(2):
-            await bot(client(client_id="bot"), cp.MarketData(exchange.market_data_url, pairs=["BTC_USD"]), updates=10)
-        trading.cancel()
-        await asyncio.wait([trading])
+    with tempfile.TemporaryDirectory() as folder:
+        async with Exchange() as exchange, asyncio.TaskGroup() as tasks:
+            for name in ("bot", "others"):
+                exchange.register(name, key.public_key, {"USD": 1_000_000, "BTC": 10})
+            client = partial(cp.Client, exchange.url, private_key=key, server_key=exchange.public_key)
+            trading = tasks.create_task(others(client(client_id="others")))
+            for _ in range(2):
+                store = cp.SqliteStore(f"{folder}/bot.db", history=True)
+                await bot(client(client_id="bot", store=store), cp.MarketData(exchange.market_data_url), updates=10)
+            trading.cancel()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(*sys.argv[1:]))

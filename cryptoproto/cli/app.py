@@ -21,6 +21,7 @@ from .apikeys import app as apikeys_app
 from .backtest import backtest_command
 from .bench import bench
 from .book import book
+from .conformance import app as conformance_app
 from .demo import demo
 from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
@@ -132,6 +133,7 @@ app.command("backtest")(backtest_command)
 app.command("bench")(bench)
 app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)
+app.add_typer(conformance_app)
 app.add_typer(license_app, name="license")
 app.add_typer(history_app, name="history")
 

@@ -93,6 +93,10 @@ class Bot(ABC):
             self._progress.clear()
             await self._progress.wait()
 
+    def _count(self, *, sent: int = 0, connections: int = 0) -> None:
+        self.sent += sent
+        self.connections += connections
+
     def _on_event(self, event: Event) -> None:
         if event.transaction_id is None:
             return
@@ -145,12 +149,12 @@ class MarketMaker(Bot):
             bids=[(self._middle - offset, "0.25") for offset in offsets],
             asks=[(self._middle + offset, "0.25") for offset in offsets],
         )
-        self.sent += len(update.placed)
-        self.latencies += [
+        self._count(sent=len(update.placed))
+        self.latencies.extend(
             (order.acknowledged_ns - order.created_ns) / 1e9
             for order in update.placed
             if order.acknowledged_ns is not None
-        ]
+        )
 
     async def _ask(self, client: Client) -> None:
         with contextlib.suppress(ConnectionClosed, RequestError):  # while the exchange restarts
@@ -158,7 +162,7 @@ class MarketMaker(Bot):
 
     async def _count_connections(self, client: Client) -> None:
         async for change in client.states():
-            self.connections += change.state is State.LIVE
+            self._count(connections=change.state is State.LIVE)
 
 
 class Taker(Bot):
@@ -183,7 +187,7 @@ class Taker(Bot):
                     transport=transport,
                     protocol=protocol,
                 ) as connection:
-                    self.connections += 1
+                    self._count(connections=1)
                     await self._live(connection)
             except* (ConnectionClosed, HandshakeError):  # the exchange may go away during a handshake, too
                 await asyncio.sleep(0.1)
@@ -201,7 +205,7 @@ class Taker(Bot):
         kind = self._random.choice(self._KINDS)
         self._next_order += 1
         self._pending[self._next_order] = time.perf_counter()
-        self.sent += 1
+        self._count(sent=1)
         await connection.send(
             {
                 "@type": kind.__name__,

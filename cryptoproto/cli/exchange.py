@@ -17,6 +17,7 @@ import typer
 from ..exceptions import ConfigurationError
 from ..exchange import DEFAULT_PAIRS, Engine, Exchange
 from ..exchange.commands import Refused, Register
+from ..instruments import Instrument
 from ..keys import PrivateKey, PublicKey
 from ..wire import CloseCode
 from .options import Json, TransportName, run
@@ -36,6 +37,14 @@ _TlsKey: TypeAlias = Annotated[
 _Pairs: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--pair", help="Pair to trade. Repeat for more.", show_default=", ".join(DEFAULT_PAIRS)),
+]
+_Instruments: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--instrument",
+        help="Rules of a pair: BTC_USD:tick_size=0.01,lot_size=0.001. Repeat for more.",
+        show_default="those of the journal",
+    ),
 ]
 
 
@@ -63,6 +72,7 @@ def exchange(
     tls_cert: _TlsCert = None,
     tls_key: _TlsKey = None,
     pair: _Pairs = None,
+    instrument: _Instruments = None,
     rate_limit: Annotated[
         float | None,
         typer.Option(help="Messages and requests per second for each client; above it throttling, then code 4009."),
@@ -104,6 +114,7 @@ def exchange(
         rate_limit=rate_limit,
         private_key=new_key or (None if key is None else PrivateKey.load(key)),
         trade_pairs=pair,
+        instruments=_instruments(instrument),
         maker_fee=fees[0],
         taker_fee=fees[1],
         transport=transport,
@@ -177,6 +188,17 @@ def _clients(entries: list[str]) -> dict[str, str]:
             raise ConfigurationError(f"--client {entry}: there is already a client {name}; each name can be used once")
         clients[name] = file
     return clients
+
+
+def _instruments(entries: list[str] | None) -> list[Instrument] | None:
+    """The rules of pairs; ``None`` if no options say any."""
+    example = "BTC_USD:tick_size=0.01,lot_size=0.001"
+    instruments = []
+    for entry in entries or ():
+        pair, rules = _split(entry, ":", "--instrument", example)
+        values = dict(_split(rule, "=", f"--instrument {pair}:", "tick_size=0.01") for rule in rules.split(","))
+        instruments.append(Instrument.from_dict({"trade_pair": pair, **values}))
+    return instruments if entries else None
 
 
 def _fraction(text: str | None, option: str) -> Decimal | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import sys
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,9 +16,12 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 import typer
 from rich.markup import escape
 
-from ..exceptions import ConfigurationError
+from ..exceptions import ConfigurationError, RequestTimeout
 from ..history import COLUMNS, History, HistoryTable, write_csv
-from .options import Json
+from ..market_data import MarketData, feed_arguments
+from ..messages import DECIMALS, EXACT
+from ..profiles import Profile
+from .options import Json, ProfileName, Timeout, address_of, resolved, store_of
 from .output import console, note, print_json, short, table
 
 __all__ = ["history_app"]
@@ -26,7 +31,8 @@ history_app: typer.Typer = typer.Typer(
 )
 
 File: TypeAlias = Annotated[
-    Path | None, typer.Argument(help="The file of the store. Default: --store.", show_default=False)
+    Path | None,
+    typer.Argument(help="The file of the store; that of --store or --profile by default.", show_default=False),
 ]
 Store: TypeAlias = Annotated[
     Path | None, typer.Option("--store", envvar="CRYPTOPROTO_STORE", help="The file of the store.")
@@ -44,6 +50,7 @@ Parquet: TypeAlias = Annotated[
 ]
 Last: TypeAlias = Annotated[int, typer.Option("--last", min=1, help="How many rows a table shows at most.")]
 
+_CELL: Final = Decimal(1).scaleb(-DECIMALS)
 _LABELS: Final = {"trade_pair": "pair", "began_at": "began", "order_id": "order"}
 _SHOWN: Final = {
     "trades": ("time", "trade_pair", "side", "amount", "price", "fee", "maker", "order_id"),
@@ -68,6 +75,7 @@ _RIGHT: Final = frozenset(
 def trades(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     pair: Pair = None,
@@ -80,13 +88,14 @@ def trades(
 
     Example: [bold]cryptoproto history trades alice.db --since 2026-05-01 --csv trades.csv[/]
     """
-    _export("trades", _opened(file, store), pair, since, until, csv, parquet, last, json)
+    _export("trades", _opened(file, store, profile), pair, since, until, csv, parquet, last, json)
 
 
 @history_app.command("orders")
 def orders(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     pair: Pair = None,
@@ -101,13 +110,14 @@ def orders(
     Example: [bold]cryptoproto history orders alice.db --pair BTC_USD --changes[/]
     """
     name: HistoryTable = "order_changes" if changes else "orders"
-    _export(name, _opened(file, store), pair, since, until, csv, parquet, last, json)
+    _export(name, _opened(file, store, profile), pair, since, until, csv, parquet, last, json)
 
 
 @history_app.command("balances")
 def balances(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     currency: Annotated[str | None, typer.Option("--currency", help="Only this currency, such as BTC.")] = None,
@@ -118,15 +128,16 @@ def balances(
 ) -> None:
     """Show your balances over time, with those at the beginning.
 
-    Example: [bold]cryptoproto history balances alice.db --currency BTC[/]
+    Example: [bold]cryptoproto history balances --profile paper --currency BTC[/]
     """
-    _export("balances", _opened(file, store), currency, since, until, csv, parquet, last, json)
+    _export("balances", _opened(file, store, profile), currency, since, until, csv, parquet, last, json)
 
 
 @history_app.command("pnl")
 def pnl(
     file: File = None,
     store: Store = None,
+    profile: ProfileName = None,
     since: Since = None,
     until: Until = None,
     pair: Pair = None,
@@ -137,6 +148,10 @@ def pnl(
         list[str] | None,
         typer.Option("--price", help="What a position is worth: BTC_USD=15000. For each pair.", show_default=False),
     ] = None,
+    book: Annotated[
+        bool, typer.Option("--book", help="A position is worth the mid of the book, from the profile's market data.")
+    ] = False,
+    timeout: Timeout = 10.0,
     csv: Csv = None,
     json: Json = False,
 ) -> None:
@@ -144,8 +159,13 @@ def pnl(
 
     Example: [bold]cryptoproto history pnl alice.db --price BTC_USD=15000 --method fifo[/]
     """
-    history = _opened(file, store)
-    found = history.pnl(method, _prices(price), trade_pair=pair, since=since, until=until).values()
+    history = _opened(file, store, profile)
+    prices: dict[str, Any] = dict(_prices(price))
+    if book:
+        held = history.pnl(method, trade_pair=pair, since=since, until=until).values()
+        pairs = [each.trade_pair for each in held if each.position and each.trade_pair not in prices]
+        prices |= asyncio.run(_mids(resolved(profile), pairs, timeout))
+    found = history.pnl(method, prices, trade_pair=pair, since=since, until=until).values()
     if csv is not None:
         _write_csv(csv, history, _RESULT, found)
     elif json:
@@ -155,11 +175,25 @@ def pnl(
         _show("pnl", f"profit and loss, {method} cost", _SHOWN["pnl"], found, len(found))
 
 
-def _opened(file: Path | None, store: Path | None) -> History:
-    path = file or store
-    if path is None:
-        raise ConfigurationError("name the file of the store: cryptoproto history … FILE, or --store FILE")
-    return History.open(path)
+def _opened(file: Path | None, store: Path | None, profile: str | None) -> History:
+    return History.open(file or store or store_of(resolved(profile)))
+
+
+async def _mids(settings: Profile, pairs: list[str], timeout: float) -> dict[str, Decimal]:
+    """The price halfway between the best bid and ask of each pair that has both."""
+    address_of(settings, "market_data_url")
+    mids: dict[str, Decimal] = {}
+    async with MarketData(**feed_arguments(settings, pairs=pairs)) as feed:
+        end = asyncio.get_running_loop().time() + timeout
+        for pair in pairs:
+            with suppress(RequestTimeout):
+                await feed.wait_book(pair, timeout=max(end - asyncio.get_running_loop().time(), 0))
+            mid = feed.book(pair).mid
+            if mid is None:
+                note(f"the book of {pair} has no mid, so its position has no price")
+            else:
+                mids[pair] = mid
+    return mids
 
 
 def _prices(given: list[str] | None) -> dict[str, str]:
@@ -230,7 +264,8 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, Decimal):
-        return short(value)
+        # A mean price may have 28 decimals, for which a table has no room; --json and --csv have them all.
+        return short(EXACT.quantize(value, _CELL))
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, bool):

@@ -39,6 +39,7 @@ __all__ = [
     "private_key",
     "resolved",
     "run",
+    "store_of",
 ]
 
 Url: TypeAlias = Annotated[
@@ -145,14 +146,22 @@ def address_of(settings: Profile, key: Literal["url", "market_data_url"], *other
     missing = settings.missing(key, *others)
     if missing:
         options = ["--url" if each == key else "--" + each.replace("_", "-") for each in missing]
-        place = f"[profiles.{settings.name}] of {settings.path}" if settings.name else "a profile, and pass --profile"
-        raise ConfigurationError(
-            f"no {joined(options)}: pass {'it' if len(missing) == 1 else 'them'}, "
-            f"set {joined([VARIABLES[each] for each in missing])}, or write {joined(missing)} in {place}"
-        )
+        them = "it" if len(missing) == 1 else "them"
+        raise ConfigurationError(f"no {joined(options)}: pass {them}, {_or_set(settings, missing)}")
     address = settings.address(key, insecure=True)
     check_address(address, insecure=settings.values.get("insecure", False))
     return address
+
+
+def store_of(settings: Profile) -> Path:
+    """The file of the store in the settings.
+
+    Raises:
+        ConfigurationError: there is none; the error names the option.
+    """
+    if settings.missing("store"):
+        raise ConfigurationError(f"no store: name its file, {_or_set(settings, ['store'])}")
+    return Path(settings.values["store"])
 
 
 def private_key(settings: Profile) -> PrivateKey:
@@ -162,6 +171,12 @@ def private_key(settings: Profile) -> PrivateKey:
     except PasswordRequired:
         path = settings.values["key"]
     return PrivateKey.load(path, ask_secret(f"Password of {path}"))
+
+
+def _or_set(settings: Profile, missing: list[str]) -> str:
+    """Where a user can write what is missing."""
+    place = f"[profiles.{settings.name}] of {settings.path}" if settings.name else "a profile, and pass --profile"
+    return f"set {joined([VARIABLES[each] for each in missing])}, or write {joined(missing)} in {place}"
 
 
 def check_address(url: str, *, insecure: bool) -> None:

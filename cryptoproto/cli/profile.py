@@ -52,6 +52,9 @@ def add(
     protocol: Annotated[Literal["signed", "v5"] | None, typer.Option(help="What the exchange speaks.")] = None,
     market_data_url: Annotated[str | None, typer.Option(help="Address of the market data.")] = None,
     store: Annotated[Path | None, typer.Option(help="File for a client's position and outbox.")] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Keep trades, orders and balances in the store, for `history`.")
+    ] = False,
     nats: Annotated[str | None, typer.Option(help="Address of NATS, for a gateway.")] = None,
     order_rate: Annotated[float | None, typer.Option(help="Orders and cancels per second.")] = None,
     password_command: Annotated[
@@ -67,7 +70,7 @@ def add(
     Paths are written as absolute paths.
 
     Example: [bold]cryptoproto profile add paper --url ws://127.0.0.1:8400 --client-id alice --key alice.pem
-    --server-key exchange.pub --store alice.db[/]
+    --server-key exchange.pub --store alice.db --history[/]
     """
     values: dict[str, Any] = {
         "url": url,
@@ -77,6 +80,7 @@ def add(
         "protocol": protocol,
         "market_data_url": market_data_url,
         "store": _absolute(store),
+        "history": history or None,
         "nats": nats,
         "order_rate": order_rate,
         "password_command": _words(password_command),

@@ -88,7 +88,7 @@ class ProfileCheck:
             self._skip("market data", "the profile has no market_data_url")
         else:
             await self._try("market data", self._check_market_data)
-        if self._profile.missing("store"):
+        if self._profile.missing("store") and not self._profile.values.get("history"):
             self._skip("store", "the profile has no store: position and outbox end with the process")
         else:
             await self._try("store", self._check_store)
@@ -164,6 +164,7 @@ class ProfileCheck:
         return self._state_of_store()
 
     def _state_of_store(self) -> str:
+        self._profile.require_store_of_history()
         path = Path(self._profile.values["store"])
         if not path.exists():
             if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):

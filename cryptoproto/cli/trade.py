@@ -53,8 +53,10 @@ from .options import (
     TransportOverride,
     Url,
     connecting,
+    resolved,
     run,
 )
+from .order_checks import OrderCheck
 from .output import console, note, print_event, print_json, short, show, table
 
 __all__ = ["order", "request", "tail"]
@@ -167,9 +169,12 @@ def _place_command(side: str) -> None:
             insecure=insecure,
             take_over=take_over,
         )
-        run(_place(link, message, timeout, json))
+        settings = resolved(profile, transport=transport, insecure=insecure or None)
+        run(_place(link, OrderCheck(settings, message, timeout), message, timeout, json))
 
     place.__doc__ = f"""Place a {side} order and wait until the exchange has accepted or refused it.
+
+    The instruments and limits of a profile are checked before the order is sent.
 
     Example: [bold]cryptoproto order {side} BTC_USD 0.5 15000 --time-in-force ioc[/]
     (CRYPTOPROTO_URL, _CLIENT_ID, _KEY and _SERVER_KEY describe the connection)
@@ -181,14 +186,15 @@ _place_command("buy")
 _place_command("sell")
 
 
-async def _place(link: connect, message: PlaceOrder, timeout: float, json: bool) -> int:
+async def _place(link: connect, check: OrderCheck, message: PlaceOrder, timeout: float, json: bool) -> int:
     def settles(event: Event) -> bool:
         answer = event.message
         if isinstance(answer, OrderPlaced):
             return answer.client_order_id == message.client_order_id
         return isinstance(answer, InsufficientFunds)
 
-    async with link as connection:
+    async with check.book() as book, link as connection:
+        await check.check(connection, book)
         outcome = await _send_and_wait(connection, message, settles, timeout, json)
     if isinstance(outcome, InsufficientFunds):
         raise InsufficientFundsError(outcome.currency, outcome.order_id)

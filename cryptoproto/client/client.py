@@ -63,7 +63,7 @@ class Client(FromProfile):
         order_ids: returns the client order id of the next order; by default ids that are unique across processes.
 
     Raises:
-        ConfigurationError: an option or the store cannot be used.
+        ConfigurationError: an option or the store cannot be used, or no event loop is running.
         HandshakeError: a key or version does not fit (from ``async with``).
     """
 

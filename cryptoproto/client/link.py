@@ -8,6 +8,7 @@ import logging
 from ..connection import Connection
 from ..exceptions import ClientClosed, CryptoprotoError, RequestNotSent
 from ..reconnect import StateStream
+from .event_loop import check_running_loop
 from .states import State, StateChange
 
 __all__ = ["Link", "not_sent"]
@@ -27,6 +28,7 @@ class Link:
     __slots__ = ("_connection", "_is_live", "states")
 
     def __init__(self) -> None:
+        check_running_loop()
         self.states: StateStream[StateChange] = StateStream(StateChange(State.CONNECTING, "starting"))
         self._connection: Connection | None = None
         self._is_live = False

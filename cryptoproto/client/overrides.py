@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, Unpack, cast
 
 from ..connection import ConnectCall, ConnectOverrides
 from ..instruments import Instrument, OrderLimits
 from ..profiles import Profile
 from ..reconnect import Backoff
-from .store import Store
+from .store import SqliteStore, Store
 
 __all__ = ["ClientCall", "ClientOverrides", "FromProfile", "client_arguments"]
 
@@ -26,6 +26,7 @@ class _OwnArguments(TypedDict, total=False):
     instruments: Iterable[Instrument] | Mapping[str, Instrument] | None
     limits: OrderLimits | None
     cancel_on_exit: bool
+    order_ids: Callable[[], int] | None
 
 
 class ClientOverrides(ConnectOverrides, _OwnArguments, total=False):
@@ -51,7 +52,16 @@ def client_arguments(profile: Profile, **overrides: Unpack[ClientOverrides]) -> 
     given: dict[str, Any] = {key: value for key, value in overrides.items() if key not in of_client}
     arguments = profile.connect_arguments(**cast("ConnectOverrides", given))
     own |= {key: value for key, value in overrides.items() if key in of_client}
+    if profile.values.get("history"):
+        if "store" not in own:
+            profile.require_store_of_history()
+        own["store"] = _with_history(own["store"])
     return cast("ClientCall", {**own, **arguments})
+
+
+def _with_history(store: str | os.PathLike[str] | Store | None) -> str | os.PathLike[str] | Store | None:
+    """The store, with a history if it is the path of one: the history is a part of its file."""
+    return SqliteStore(store, history=True) if isinstance(store, str | os.PathLike) else store
 
 
 class FromProfile:

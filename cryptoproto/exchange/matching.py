@@ -181,6 +181,10 @@ class Matching:
         expiry_us = now_us + minutes * _MINUTE_S * 1_000_000 if minutes else 0
         return Order(self.last_order_id, account, pair, buy, price, amount, client_order_id, expiry_us), kind
 
+    def skip_order_ids(self, through: int) -> None:
+        """Give no order an id up to *through*; others have these ids."""
+        self.last_order_id = max(self.last_order_id, through)
+
     def book(self, trade_pair: str) -> OrderBookAgg | None:
         """The aggregated book of a pair, levels in order from the best price; ``None`` if there is no such pair."""
         book = self.books.get(trade_pair)

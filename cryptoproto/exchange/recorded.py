@@ -124,7 +124,7 @@ class RecordedMatching(Matching):
         if market is None:
             return
         # Orders of clients get ids that the market would have given them.
-        self.last_order_id = max(self.last_order_id, update.current_order_id)
+        self.skip_order_ids(update.current_order_id)
         book = self.books[update.trade_pair]
         if isinstance(update, AnonymousTrade):
             out.append(Public(update))

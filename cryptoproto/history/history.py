@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
 from ..exceptions import ConfigurationError
-from ..messages import OrderAmountChanged, OwnTrade
+from ..messages import EXACT, OrderAmountChanged, OwnTrade
 from . import frames
 from .export import new_file, write_csv
 from .fills import trade_record, with_fees
@@ -90,6 +91,21 @@ class History:
         Raises as :meth:`trades`.
         """
         return balance_records(self._reader, currency, *time_range(since, until))
+
+    def opening_balance(self, currency: str) -> Decimal | None:
+        """How much there was of *currency*, available and on hold, when the history began.
+
+        ``None`` if that is not known, because the exchange has stated no balances yet. It is the ``flat_at`` of
+        :class:`~cryptoproto.Quotes` that makes their position the same as that of :meth:`pnl`.
+
+        Raises:
+            ConfigurationError: there is no history.
+            StoreError: the file cannot be read.
+        """
+        first = next(self.balances(currency), None)
+        if first is not None and first.reason == "opening":
+            return EXACT.add(first.available, first.on_hold)
+        return Decimal(0) if self._reader.stated_balances() else None  # a statement leaves out what there is none of
 
     def pnl(
         self,

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, runtime_checkable
 import msgspec
 
 from ..exceptions import ConfigurationError
+from ..instruments import split_pair
+from ..instruments.grid import shown
 from ..messages import EXACT, AmountLike, Side, exact, plain_values
 from .records import TradeRecord
 
@@ -83,6 +85,16 @@ class ProfitAndLoss(msgspec.Struct, frozen=True, kw_only=True):
     def total(self) -> Decimal | None:
         """Realised and unrealised together."""
         return None if self.unrealised is None else _add(self.realised, self.unrealised)
+
+    def __str__(self) -> str:
+        sign = "+" if self.position > 0 else ""
+        words = f"{self.trade_pair}: position {sign}{shown(self.position)}"
+        if self.price is not None:
+            words += f" at {shown(self.price)}"
+        words += f", realised {shown(self.realised)}"
+        if self.unrealised is not None and self.total is not None:
+            words += f", unrealised {shown(self.unrealised)}, total {shown(self.total)}"
+        return f"{words} {split_pair(self.trade_pair)[1]}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and data frames, *total* included; amounts as strings."""

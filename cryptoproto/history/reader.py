@@ -208,7 +208,7 @@ class Reader:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         path = self.path.resolve()
         if not path.is_file():
-            raise ConfigurationError(f"there is no file {self.path}; name the file of a SqliteStore")
+            raise ConfigurationError(f"there is no file {self.path}; the first client with this store creates it")
         try:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, check_same_thread=False)) as connection:
                 if not check_history(connection, self.path):

@@ -15,7 +15,7 @@ from ..exceptions import ConfigurationError
 __all__ = ["NOT_KEPT", "VERSION", "check_history", "open_history"]
 
 VERSION: Final = 1
-NOT_KEPT: Final = "pass store=SqliteStore(path, history=True) to keep one"
+NOT_KEPT: Final = "to keep one, pass store=SqliteStore(path, history=True), or write history = true in the profile"
 _TABLES: Final = (
     "cryptoproto_history",
     "cryptoproto_history_group",

@@ -70,7 +70,8 @@ class OrderLimits:
             mid: ``"refuse"`` or ``"allow"``.
 
     Raises:
-        ConfigurationError: a limit cannot be used, or *price_band* and *book* are not given together.
+        ConfigurationError: a limit cannot be used, *price_band* and *book* are not given together, or a limit is for a
+            pair or currency that *pairs* does not allow.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class OrderLimits:
         self._max_pair_open_value = _limits("max_pair_open_value", max_pair_open_value, split_pair)
         self._max_open_value = _limits("max_open_value", max_open_value, _check_currency)
         self._price_band = _limits("price_band", price_band, split_pair)
+        self._check_pairs_of_limits()
         if max_orders_per_second is not None:
             check_count("max_orders_per_second", max_orders_per_second, 1)
         self._max_orders_per_second = max_orders_per_second
@@ -110,6 +112,25 @@ class OrderLimits:
     def max_orders_per_second(self) -> int | None:
         """How many orders may be placed within one second; ``None`` = any number."""
         return self._max_orders_per_second
+
+    def _check_pairs_of_limits(self) -> None:
+        """A limit for a name that cannot occur is a mistake in writing, and the pair that was meant has no limit."""
+        if self._pairs is None:
+            return
+        quotes = {split_pair(pair)[1] for pair in self._pairs}
+        for name, limit, possible in (
+            ("max_amount", self._max_amount, self._pairs),
+            ("max_value", self._max_value, self._pairs),
+            ("max_pair_open_value", self._max_pair_open_value, self._pairs),
+            ("max_open_value", self._max_open_value, quotes),
+            ("price_band", self._price_band, self._pairs),
+        ):
+            for key in limit if isinstance(limit, Mapping) else ():
+                if key not in possible:
+                    raise ConfigurationError(
+                        f"{name}[{key!r:.60}] limits nothing, because pairs={list(self._pairs)} does not allow it; "
+                        f"correct the name, or add it to pairs"
+                    )
 
     def check(self, order: LimitedOrder, open_orders: Iterable[LimitedOrder] = ()) -> None:
         """Check an order against all limits but the number of orders a second, which the client counts.

@@ -15,7 +15,7 @@ from ..instruments import Instrument
 from ..messages import AnonymousTrade, OrderBookAgg
 from ..reconnect.state_stream import StateStream
 from ..reconnect.subscription import Subscription
-from .book import Level, OrderBook
+from .book import BookSide, OrderBook
 from .pairs import Pairs
 from .states import FeedState, FeedStateChange
 from .update_queue import MarketUpdate, UpdateQueue
@@ -300,7 +300,7 @@ class Feed:
             self._on_crossed(book)
         return True
 
-    def _on_levels(self, trade_pair: str, order_id: int, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> None:
+    def _on_levels(self, trade_pair: str, order_id: int, bids: BookSide, asks: BookSide) -> None:
         """Take in a book that a feed has accepted before."""
         book = self._books.get(trade_pair) or self.book(trade_pair)
         was_crossed = book.is_crossed

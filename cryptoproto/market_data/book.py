@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
+from itertools import starmap
 from operator import itemgetter
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..exceptions import ConfigurationError, DecodeError
 from ..messages import AmountLike, OrderBookAgg, exact, plain
 
-__all__ = ["Level", "OrderBook"]
+__all__ = ["BookSide", "Level", "OrderBook"]
 
-Level: TypeAlias = tuple[Decimal, Decimal]
-"""A price, and the volume at that price."""
+
+class Level(NamedTuple):
+    """A price, and the volume at that price: a tuple whose two values have names."""
+
+    price: Decimal
+    volume: Decimal
+
+
+BookSide: TypeAlias = tuple[tuple[Decimal, Decimal], ...]
+"""A side of a book: pairs of price and volume, the best first. Plain tuples, because each update makes hundreds."""
+
 
 _RESTART_AFTER: Final = 3
 """After this many late snapshots in a row, the exchange has evidently restarted its order ids."""
@@ -63,32 +73,32 @@ class OrderBook:
         self.current_order_id: int | None = None
         self.late_snapshots: int = 0
         self._time = time
-        self._bids: tuple[Level, ...] = ()
-        self._asks: tuple[Level, ...] = ()
+        self._bids: BookSide = ()
+        self._asks: BookSide = ()
         self._at: float | None = None
         self._late_in_a_row = 0
 
     # Levels
 
     @property
-    def bids(self) -> tuple[Level, ...]:
-        """The buy side, highest price first."""
+    def bids(self) -> BookSide:
+        """The buy side as pairs of price and volume, highest price first."""
         return self._bids
 
     @property
-    def asks(self) -> tuple[Level, ...]:
-        """The sell side, lowest price first."""
+    def asks(self) -> BookSide:
+        """The sell side as pairs of price and volume, lowest price first."""
         return self._asks
 
     @property
     def best_bid(self) -> Level | None:
         """The highest buy price and its volume; ``None`` if there are no buy orders."""
-        return self._bids[0] if self._bids else None
+        return Level(*self._bids[0]) if self._bids else None
 
     @property
     def best_ask(self) -> Level | None:
         """The lowest sell price and its volume; ``None`` if there are no sell orders."""
-        return self._asks[0] if self._asks else None
+        return Level(*self._asks[0]) if self._asks else None
 
     def depth(self, levels: int) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """The best *levels* bids and asks.
@@ -98,7 +108,7 @@ class OrderBook:
         """
         if levels < 0:
             raise ConfigurationError(f"levels={levels} must not be negative")
-        return self._bids[:levels], self._asks[:levels]
+        return tuple(starmap(Level, self._bids[:levels])), tuple(starmap(Level, self._asks[:levels]))
 
     @property
     def mid(self) -> Decimal | None:
@@ -217,7 +227,7 @@ class OrderBook:
         self.current_order_id = snapshot.current_order_id
         return True
 
-    def restore(self, order_id: int, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> None:
+    def restore(self, order_id: int, bids: BookSide, asks: BookSide) -> None:
         """Replace the book by a recorded one, whose levels were checked and sorted before they were recorded.
 
         It is never late: the book that was recorded had accepted it.
@@ -244,7 +254,7 @@ class OrderBook:
         return f"bid {bid}, ask {ask}{', crossed' if self.is_crossed else ''}"
 
 
-def _sorted(levels: Mapping[Decimal, Decimal], *, best_is_highest: bool) -> tuple[Level, ...]:
+def _sorted(levels: Mapping[Decimal, Decimal], *, best_is_highest: bool) -> BookSide:
     kept = []
     for price, volume in levels.items():
         # NaN and 1E+999999999 can appear in JSON strings. The first would break every comparison, the second every sum.

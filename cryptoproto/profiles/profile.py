@@ -121,6 +121,18 @@ class Profile:
         them = "it" if len(missing) == 1 else "them"
         raise ConfigurationError(f"no {what} in {self._where}: write {them} there, or {advice}")
 
+    def require_store_of_history(self) -> None:
+        """Check that there is a store if the profile asks for a history.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if self.values.get("history") and "store" not in self.values:
+            raise ConfigurationError(
+                f"{self.sources['history']} needs a store, because the history is kept there; "
+                f'write store = "bot.db" beside it, or set {VARIABLES["store"]}'
+            )
+
     def private_key(self) -> PrivateKey:
         """The private key that ``key`` names. If it is encrypted, its password is looked up.
 
@@ -169,20 +181,17 @@ class Profile:
             book: the book for ``price_band``, as for :class:`~cryptoproto.OrderLimits`; not used without a band.
 
         Raises:
-            ConfigurationError: the limits contradict each other, or ``price_band`` is set and *book* is not given.
+            ConfigurationError: ``price_band`` is set and *book* is not given.
         """
         limits = self.values.get("limits")
         if limits is None:
             return None
-        source = self.sources["limits"]
         if "price_band" in limits and book is None:
             raise ConfigurationError(
-                f"price_band of {source} needs a book: pass limits=profile.order_limits(book=feed), with a MarketData"
+                f"price_band of {self.sources['limits']} needs a book: "
+                f"pass limits=profile.order_limits(book=feed), with a MarketData"
             )
-        try:
-            return OrderLimits(**limits, book=book if "price_band" in limits else None)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{source}: {error}") from None
+        return OrderLimits(**limits, book=book if "price_band" in limits else None)
 
     def connect_arguments(self, **overrides: Unpack[ConnectOverrides]) -> ConnectCall:
         """The arguments for :func:`~cryptoproto.connect`; *overrides* count more than the profile.

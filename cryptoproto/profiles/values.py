@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from ..arguments import check_url
 from ..exceptions import ConfigurationError
-from ..instruments import Instrument
+from ..instruments import Instrument, OrderLimits
 
 __all__ = [
     "KEYS",
@@ -43,6 +43,7 @@ Tables = Annotated[list[dict[str, Any]], Meta(max_length=100_000, description="a
 Table = Annotated[dict[str, Any], Meta(description="a table")]
 ProtocolText = Annotated[Literal["signed", "v5"], Meta(description='"signed" or "v5"')]
 TransportText = Annotated[Literal["auto", "websockets", "picows"], Meta(description='"auto", "websockets" or "picows"')]
+WhenStale = Annotated[Literal["refuse", "allow"], Meta(description='"refuse" or "allow"')]
 Resend = Annotated[Literal["never", "once"], Meta(description='"never" or "once"')]
 
 
@@ -68,6 +69,7 @@ class LimitValues(TypedDict, total=False):
     max_open_value: ByName
     max_orders_per_second: Count
     price_band: ByName
+    when_stale: WhenStale
 
 
 class ProfileValues(TypedDict, total=False):
@@ -80,6 +82,7 @@ class ProfileValues(TypedDict, total=False):
     protocol: ProtocolText
     market_data_url: Text
     store: Text
+    history: Flag
     nats: Text
     transport: TransportText
     insecure: Flag
@@ -124,11 +127,7 @@ def check_values(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     if "instruments" in checked:
         checked["instruments"] = _instruments(checked["instruments"], where)
     if "limits" in checked:
-        limits = f"limits in {where}"
-        _check_keys(checked["limits"], _LIMIT_KEYS, limits)
-        checked["limits"] = {
-            key: _converted(value, _LIMIT_KEYS[key], f"{key} of {limits}") for key, value in checked["limits"].items()
-        }
+        checked["limits"] = _limits(checked["limits"], f"limits in {where}")
     return checked
 
 
@@ -203,6 +202,20 @@ def _instruments(tables: list[dict[str, Any]], where: str) -> list[dict[str, Any
             raise ConfigurationError(f"{here}: {error}") from None
         instruments.append(checked)
     return instruments
+
+
+def _limits(table: dict[str, Any], where: str) -> dict[str, Any]:
+    _check_keys(table, _LIMIT_KEYS, where)
+    limits = {key: _converted(value, _LIMIT_KEYS[key], f"{key} of {where}") for key, value in table.items()}
+    try:
+        OrderLimits(**limits, book=_no_book if "price_band" in limits else None)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+    return limits
+
+
+def _no_book(_trade_pair: str) -> None:
+    """In place of the book that a price band needs: a profile has none."""
 
 
 def _converted(value: object, kind: Any, source: str) -> Any:

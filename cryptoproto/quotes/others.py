@@ -8,7 +8,7 @@ from typing import Final
 
 from ..client import Order
 from ..instruments.grid import EXACT
-from ..market_data import Level, OrderBook
+from ..market_data import BookSide, OrderBook
 from ..messages import Side
 
 __all__ = ["middle_of_others"]
@@ -39,5 +39,5 @@ def middle_of_others(book: OrderBook, own: Iterable[Order], newest: int) -> Deci
     return None if bid is None or ask is None else EXACT.multiply(EXACT.add(bid, ask), _HALF)
 
 
-def _best(levels: Iterable[Level], side: Side, own: Mapping[tuple[Side, Decimal], Decimal]) -> Decimal | None:
+def _best(levels: BookSide, side: Side, own: Mapping[tuple[Side, Decimal], Decimal]) -> Decimal | None:
     return next((price for price, volume in levels if volume > own.get((side, price), _ZERO)), None)

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from ..exceptions import DecodeError
-from ..market_data import Level, MarketUpdate
+from ..market_data import MarketUpdate
 from ..market_data.link import typed_update
 from ..messages import AnonymousTrade, OrderBookAgg, Unknown, encode
 from .changes import Side, apply_changes, write_changes
@@ -311,8 +311,8 @@ def _books(columns: PairColumns, known: dict[int, Decimals]) -> Iterator[Snapsho
     next_code = iter(columns.codes).__next__
     next_price = iter(unpacked(_summed(columns.prices), known)).__next__
     next_volume = iter(unpacked(columns.volumes, known)).__next__
-    bids: list[Level] = []
-    asks: list[Level] = []
+    bids: list[tuple[Decimal, Decimal]] = []
+    asks: list[tuple[Decimal, Decimal]] = []
     bid_side: Side = ()
     ask_side: Side = ()
     buys: dict[Decimal, Decimal] = {}

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Final, TypeAlias
 
 from ..exceptions import DecodeError
-from ..market_data import Level
+from ..market_data import BookSide
 
 __all__ = ["INSERTED", "REMOVED", "VOLUME", "Side", "apply_changes", "write_changes"]
 
@@ -24,7 +24,7 @@ VOLUME: Final = 0
 INSERTED: Final = 1
 REMOVED: Final = 2
 
-Side: TypeAlias = tuple[Level, ...]
+Side: TypeAlias = BookSide
 """One side of a book, best price first."""
 
 
@@ -82,7 +82,7 @@ def write_changes(
 
 def apply_changes(
     count: int,
-    levels: list[Level],
+    levels: list[tuple[Decimal, Decimal]],
     volumes_of: dict[Decimal, Decimal],
     next_code: Callable[[], int],
     next_price: Callable[[], Decimal],

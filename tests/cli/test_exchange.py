@@ -103,7 +103,24 @@ async def test_a_journal_survives_the_process(alice_key: cp.PrivateKey) -> None:
             assert [str(order.price) for order in orders.order_books["BTC_USD"].buy] == ["15000.00000000"]
 
 
+async def test_it_has_the_rules_of_pairs() -> None:
+    rules = "BTC_USD:tick_size=0.5,min_amount=0.01"
+    async with running("--journal", "exchange.db", "--instrument", rules) as exchange:
+        (found,) = [
+            each
+            for each in await cp.fetch_instruments(exchange.told["market_data_url"])
+            if each.trade_pair == "BTC_USD"
+        ]
+        assert found == cp.Instrument("BTC_USD", tick_size="0.5", min_amount="0.01")
+    async with running("--journal", "exchange.db") as exchange:  # they are in the journal
+        assert found in await cp.fetch_instruments(exchange.told["market_data_url"])
+
+
 def test_arguments_that_cannot_be_used() -> None:
+    assert "write it like --instrument BTC_USD:tick_size=0.01" in refused("--instrument", "BTC_USD")
+    assert "write it like --instrument BTC_USD: tick_size=0.01" in refused("--instrument", "BTC_USD:tick_size")
+    assert "unknown tick; it can have tick_size" in refused("--instrument", "BTC_USD:tick=1")
+    assert "DOGE_USD" in refused("--instrument", "DOGE_USD:tick_size=1")
     assert "write it like --client alice=alice.pub" in refused("--client", "alice")
     assert "there is no --client b=" in refused("--client", "a=alice.pub", "--balance", "b:USD=1")
     assert "write it like --balance alice:USD=1000000" in refused("--client", "a=alice.pub", "--balance", "a=1")

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, run
+from tests.support.config import write_config
 from tests.support.histories import Writer, balance, cancelled, changed, placed, trade
 
 
@@ -75,6 +77,18 @@ def test_the_store_of_the_environment(filled: Shell) -> None:
     assert filled("history", "trades", "other.db").code == 2  # an argument comes first
 
 
+def test_the_store_of_a_profile(filled: Shell) -> None:
+    config = write_config(filled.folder / "config.toml", '[profiles.paper]\nstore = "alice.db"\n[profiles.bare]')
+    filled.environment["CRYPTOPROTO_CONFIG"] = str(config)
+    for command in ("trades", "orders", "pnl"):
+        assert "ETH_USD" in filled("history", command, "--profile", "paper").out
+    assert filled("history", "balances", "--profile", "paper", "--json").lines
+    assert filled("history", "trades", "other.db", "--profile", "paper").code == 2  # an argument comes first
+    missing = filled("history", "trades", "--profile", "bare")
+    assert missing.code == 2
+    assert "no store: name its file, set CRYPTOPROTO_STORE, or write store in [profiles.bare] of" in missing.err
+
+
 def test_files(filled: Shell) -> None:
     pytest.importorskip("pyarrow")
     done = filled("history", "trades", "alice.db", "--csv", "out.csv")
@@ -99,12 +113,43 @@ def test_profit_and_loss(filled: Shell) -> None:
     assert "there are no trades" in filled("history", "pnl", "alice.db", "--pair", "DOGE_USD").err
 
 
+def test_a_position_is_worth_the_mid_of_the_book(filled: Shell, venue: Exchange) -> None:
+    """There is a book of one of the two pairs."""
+    for side, price in (("buy", "110"), ("sell", "112")):
+        assert filled("order", side, "BTC_USD", "1", price).code == 0
+    shown = filled("history", "pnl", "alice.db", "--book", "--json", "--timeout", "1")
+    first, second = shown.lines
+    assert (first["trade_pair"], first["price"], first["unrealised"]) == ("BTC_USD", "111.000000000", "4.3956")
+    assert (second["trade_pair"], second["price"]) == ("ETH_USD", None)
+    assert "the book of ETH_USD has no mid, so its position has no price" in shown.err
+    first, second = filled(
+        "history", "pnl", "alice.db", "--book", "--price", "BTC_USD=100", "--price", "ETH_USD=20", "--json"
+    ).lines
+    assert (first["price"], second["price"]) == ("100", "20")  # what is said counts more
+    filled.environment["CRYPTOPROTO_MARKET_DATA_URL"] = None
+    missing = filled("history", "pnl", "alice.db", "--book")
+    assert missing.code == 2
+    assert "set CRYPTOPROTO_MARKET_DATA_URL" in missing.err
+
+
+def test_a_mean_price_is_shown_with_eight_decimals_and_written_with_all(shell: Shell) -> None:
+    writer = Writer(shell.folder / "alice.db")
+    writer.commit(trade(1, "2", "100"), trade(2, "1", "101"))
+    writer.close()
+    shown = shell("history", "pnl", "alice.db").out
+    assert "100.33333333 " in shown
+    assert "100.3333333333333333333333333333," in shell("history", "pnl", "alice.db", "--csv", "-").out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("trades",), "name the file of the store: cryptoproto history … FILE, or --store FILE"),
+        (
+            ("trades",),
+            "no store: name its file, set CRYPTOPROTO_STORE, or write store in a profile, and pass --profile",
+        ),
         (("trades", "nothing.db"), "there is no file nothing.db"),
-        (("trades", "old.db"), "old.db has no history; pass store=SqliteStore(path, history=True) to keep one"),
+        (("trades", "old.db"), "old.db has no history; to keep one, pass store=SqliteStore(path, history=True), or"),
         (("trades", "alice.db", "--since", "yesterday"), "since='yesterday' is not a time"),
         (("trades", "alice.db", "--json", "--csv", "-"), "choose one of --csv, --parquet and --json"),
         (("trades", "alice.db", "--csv", "alice.db"), "alice.db is the store itself; choose another file"),

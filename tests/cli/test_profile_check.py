@@ -150,6 +150,21 @@ def test_a_store_that_cannot_be_used(shell: Shell, config: Path, store: str, wor
     assert words in result.lines[0]["checks"][-1]["detail"]
 
 
+def test_a_history_needs_a_store(shell: Shell, config: Path) -> None:
+    config.write_text(config.read_text().replace('store = "alice.db"', "history = true"))
+    result = shell("profile", "check", "paper", "--json")
+    assert result.code == 2
+    assert "needs a store, because the history is kept there" in result.lines[0]["checks"][-1]["detail"]
+
+
+def test_limits_that_cannot_be_used_are_found(shell: Shell, config: Path) -> None:
+    config.write_text(config.read_text() + "[profiles.paper.limits]\nmax_amount = { BTCUSD = 1 }\n")
+    for command in ("check", "show"):
+        result = shell("profile", command, "paper")
+        assert result.code == 2
+        assert "limits in [profiles.paper] of" in result.err
+
+
 def test_a_store_needs_the_key_of_the_exchange(shell: Shell, config: Path) -> None:
     (shell.folder / "alice.db").touch()
     (shell.folder / "exchange.pub").unlink()

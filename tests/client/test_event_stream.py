@@ -321,7 +321,9 @@ async def test_what_cannot_be_recorded_is_not_applied() -> None:
 @virtual
 async def test_a_store_that_keeps_no_history_says_how_to_keep_one() -> None:
     for setting in (Setting(), Setting(store=Recording())):
-        with pytest.raises(cp.ConfigurationError, match=r"keeps no history; pass store=SqliteStore\(path, history=T"):
+        with pytest.raises(
+            cp.ConfigurationError, match=r"keeps no history; to keep one, pass store=SqliteStore\(path, history=T"
+        ):
             assert setting.delivery.history
 
 

@@ -85,7 +85,9 @@ async def test_a_client_without_history(
         register(exchange, alice_key, bob_key)
         for store in (None, memory_path / "alice.db"):
             async with client_of(exchange, "alice", alice_key, store) as alice:
-                with pytest.raises(cp.ConfigurationError, match="keeps no history; pass store=SqliteStore"):
+                with pytest.raises(
+                    cp.ConfigurationError, match="keeps no history; to keep one, pass store=SqliteStore"
+                ):
                     assert alice.history
 
 

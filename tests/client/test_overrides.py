@@ -69,6 +69,26 @@ def test_the_profile_gives_the_arguments_and_overrides_replace_them(path: Path) 
     assert arguments["max_queue"] == 5
 
 
+def test_a_history_is_kept_in_the_store(path: Path) -> None:
+    path.write_text(path.read_text() + "history = true\n")
+    store = client_arguments(cp.Profile.load("paper"), url="ws://127.0.0.1:1")["store"]
+    assert isinstance(store, cp.SqliteStore)
+    assert store.path == path.parent / "alice.db"
+    arguments = client_arguments(cp.Profile.load("paper"), url="ws://127.0.0.1:1", store=path.parent / "other.db")
+    assert isinstance(arguments["store"], cp.SqliteStore)
+    assert arguments["store"].path == path.parent / "other.db"
+    for own in (None, cp.MemoryStore()):  # the caller has decided
+        assert client_arguments(cp.Profile.load("paper"), url="ws://127.0.0.1:1", store=own)["store"] is own
+
+
+def test_a_history_needs_a_store(path: Path) -> None:
+    path.write_text(path.read_text().replace('store = "alice.db"', "history = true"))
+    with pytest.raises(
+        cp.ConfigurationError, match=r"history in \[profiles.paper\] of .* needs a store, .*or set CRYP"
+    ):
+        cp.Client.from_profile("paper", url="ws://127.0.0.1:1")
+
+
 def add_rules(path: Path) -> None:
     """Add an instrument and a limit to the profile."""
     rules = """

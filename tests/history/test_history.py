@@ -92,6 +92,18 @@ def test_profit_and_loss_of_a_range_and_of_a_pair(writer: Writer, history: Histo
     assert (found["BTC_USD"].realised, found["BTC_USD"].position, found["BTC_USD"].trades) == (10, 1, 1)
 
 
+def test_the_opening_balance_has_what_was_on_hold(writer: Writer, history: History) -> None:
+    assert history.opening_balance("USD") is None
+    writer.commit(trade(1, "1", "60", side="sell"), balance("USD", "160", "60"))
+    assert history.opening_balance("BTC") is None  # nothing has said how much there was
+    writer.state(USD=("160", "5"), BTC=("2", "7"))
+    assert history.opening_balance("USD") == 105
+    assert history.opening_balance("BTC") == 10
+    assert history.opening_balance("ETH") == 0
+    writer.commit(trade(1, "1", "60", trade_pair="ETH_USD"), balance("ETH", "1", "1"))
+    assert history.opening_balance("ETH") == 0
+
+
 def test_a_file_is_read_beside_its_writer(writer: Writer, path: Path) -> None:
     writer.commit(trade(1, "1", "100"))
     other = History.open(path)

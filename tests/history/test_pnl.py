@@ -105,6 +105,17 @@ def test_without_a_price_there_is_no_unrealised_result() -> None:
     assert str(flat.unrealised) == "0"
 
 
+def test_in_words() -> None:
+    bought = ("buy", "1.50", "100")
+    assert str(result("average", bought)) == "BTC_USD: position +1.5, realised 0 USD"
+    assert str(result("fifo", bought, ("sell", "2", "110"), price="111")) == (
+        "BTC_USD: position -0.5 at 111, realised 15, unrealised -0.5, total 14.5 USD"
+    )
+    assert str(result("fifo", bought, ("sell", "1.5", "90"))) == (
+        "BTC_USD: position 0, realised -15, unrealised 0, total -15 USD"
+    )
+
+
 def test_only_what_is_in_the_range_counts_but_earlier_trades_make_the_position() -> None:
     trades = [trade_of(1, "buy", Decimal(2), Decimal(100)), trade_of(2, "sell", Decimal(1), Decimal(110))]
     found: Any = profit_and_loss(trades, "average", None, trades[1].time)["BTC_USD"]

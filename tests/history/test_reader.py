@@ -53,13 +53,13 @@ def test_after_the_store_was_closed(path: Path) -> None:
 
 
 def test_there_must_be_a_history(path: Path) -> None:
-    with pytest.raises(cp.ConfigurationError, match=r"there is no file .*alice\.db; name the file of a SqliteStore"):
+    with pytest.raises(cp.ConfigurationError, match=r"there is no file .*alice\.db; the first client with this store"):
         Reader(path).check()
     store = SqliteStore(path)
     store.open(*ALICE)
     store.close()
     with pytest.raises(
-        cp.ConfigurationError, match=r"alice\.db has no history; pass store=SqliteStore\(path, history=T"
+        cp.ConfigurationError, match=r"alice\.db has no history; to keep one, pass store=SqliteStore\(path, history=T"
     ):
         Reader(path).check()
 

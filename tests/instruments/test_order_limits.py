@@ -201,6 +201,9 @@ def test_limits_agree_with_a_naive_model(
         ({"price_band": "0.05"}, "price_band= and book= belong together"),
         ({"book": a_book()}, "price_band= and book= belong together"),
         ({"price_band": "1", "book": a_book(), "when_stale": "no"}, "when_stale='no' must be \"refuse\" or \"allow\""),
+        ({"pairs": ["A_B"], "max_value": {"A_B": 1, "A_C": 1}},
+         r"max_value\['A_C'\] limits nothing, because pairs=\['A_B'\] does not allow it; correct the name, or add it"),
+        ({"pairs": ["A_B", "C_D"], "max_open_value": {"D": 1, "A": 1}}, r"max_open_value\['A'\] limits nothing"),
         ({"price_band": "1", "book": 7}, "book=7 must be a MarketData, an OrderBook, or a function"),
     ],
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import decimal
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -38,7 +38,7 @@ def book(*snapshots: cp.OrderBookAgg) -> cp.OrderBook:
 
 
 def level(price: str, volume: str) -> Level:
-    return Decimal(price), Decimal(volume)
+    return Level(Decimal(price), Decimal(volume))
 
 
 # What is in it
@@ -50,6 +50,8 @@ def test_sides_are_sorted_from_the_best() -> None:
     assert made.asks == (level("101", "0.5"), level("102", "1.5"), level("103", "10"))
     assert made.best_bid == level("100", "2")
     assert made.best_ask == level("101", "0.5")
+    assert (made.best_ask.price, made.best_ask.volume) == made.best_ask
+    assert made.depth(1)[0][0].price == 100
     assert made.depth(2) == (made.bids[:2], made.asks[:2])
     assert made.depth(0) == ((), ())
     assert made.depth(50) == (made.bids, made.asks)
@@ -262,7 +264,9 @@ def test_agrees_with_a_plain_model_whatever_the_callers_context(
     _check_cost(levels, amount, cost, average)
 
 
-def _check_cost(levels: list[Level], amount: Decimal, cost: Decimal | None, average: Decimal | None) -> None:
+def _check_cost(
+    levels: Sequence[tuple[Decimal, Decimal]], amount: Decimal, cost: Decimal | None, average: Decimal | None
+) -> None:
     left, expected = Fraction(amount), Fraction(0)
     for price, volume in levels:
         taken = min(left, Fraction(volume))
@@ -299,8 +303,8 @@ def test_never_goes_back_in_time_but_for_a_restart(order_ids: list[int], cuts: s
 def test_a_recorded_book_replaces_the_current_one() -> None:
     now = [5.0]
     book = cp.OrderBook("BTC_USD", time=lambda: now[0])
-    book.restore(7, ((Decimal(99), Decimal(1)),), ((Decimal(101), Decimal(2)),))
-    assert (book.best_bid, book.best_ask) == ((Decimal(99), Decimal(1)), (Decimal(101), Decimal(2)))
+    book.restore(7, (level("99", "1"),), (level("101", "2"),))
+    assert (book.best_bid, book.best_ask) == (level("99", "1"), level("101", "2"))
     now[0] = 6.0
     assert (book.current_order_id, book.age, book.is_stale) == (7, 1.0, False)
     book.restore(3, (), ())

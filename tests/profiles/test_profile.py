@@ -242,7 +242,7 @@ def test_the_profile_gives_limits(path: Path) -> None:
 def test_limits_that_cannot_be_used_name_their_profile(path: Path) -> None:
     extend(path, "[profiles.paper.limits]\nmax_value = {BTCUSD = 100}")
     with pytest.raises(cp.ConfigurationError, match=r"limits in \[profiles.paper\] of .*BTCUSD"):
-        cp.Profile.load("paper", path=path).order_limits()
+        cp.Profile.load("paper", path=path)
 
 
 def test_an_address_that_is_not_encrypted_names_its_source(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

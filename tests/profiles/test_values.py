@@ -56,6 +56,11 @@ WHERE = "[profiles.paper] of /a/config.toml"
         ({"limits": {"max_value": {"BTC_USD": 0}}}, f"max_value of limits in {WHERE} must be a number greater than"),
         ({"limits": {"max_value": {"BTC_USD": True}}}, "or a table of them by pair or currency"),
         ({"limits": {"max_orders_per_second": Decimal("1.5")}}, "must be a whole number, 1 or more"),
+        ({"limits": {"max_value": {"BTCUSD": 1}}}, f"limits in {WHERE}: trade pair 'BTCUSD' must name two currencies"),
+        ({"limits": {"pairs": ["A_B"], "max_amount": {"A_C": 1}}}, f"limits in {WHERE}: max_amount['A_C'] limits"),
+        ({"limits": {"price_band": {"BTCUSD": 1}}}, f"limits in {WHERE}: trade pair 'BTCUSD' must name two"),
+        ({"limits": {"when_stale": "ignore"}}, f'when_stale of limits in {WHERE} must be "refuse" or "allow"'),
+        ({"history": "yes"}, f"history in {WHERE} must be true or false"),
         ({"limits": {"price_band": "wide"}}, f"price_band of limits in {WHERE} must be a number"),
     ],
 )  # fmt: skip

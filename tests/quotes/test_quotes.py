@@ -545,3 +545,27 @@ async def test_limits_hold_whatever_happens(seed: int, exchange_key: cp.PrivateK
         trading.cancel()
         assert sum(len(order.trades) for order in alice.orders) > 30
     assert excesses == []
+
+
+@virtual
+async def test_limits_of_the_client_hold_for_every_level(
+    line: Line, exchange: Exchange, alice_key: cp.PrivateKey
+) -> None:
+    limits = cp.OrderLimits(max_amount=2, max_open_value={"USD": 320})
+    async with quoting(line, alice_key, client={"limits": limits}) as (client, quotes):
+        bids, asks = [("100", "1"), ("99", "3"), ("98", "1")], [("110", "1"), ("120", "1")]
+        update = await quotes.update(bids, asks)
+        too_large, too_much = sorted(update.failed, key=lambda failure: failure.level.amount, reverse=True)
+        assert "exceeds the limit max_amount=2" in str(too_large.error)
+        assert too_large.level == cp.QuoteLevel(cp.Side.BUY, Decimal(99), Decimal(3))
+        assert "exceed the limit max_open_value=320" in str(too_much.error)
+        assert all(isinstance(failure.error, cp.OrderInvalid) for failure in update.failed)
+        assert all(failure.order is None for failure in update.failed)
+        assert len(update.placed) == len(resting(exchange)) == 3
+        assert sent(client) == (3, 0)  # what was refused was not sent
+
+        # A level that moves does not count twice, although its limit leaves no room for both.
+        bids, asks = [("100", "1"), ("98", "1")], [("110", "1")]
+        assert (await quotes.update(bids, asks)).is_complete
+        assert (await quotes.update([("101", "1"), ("98", "1")], asks)).is_complete
+        assert levels(quotes.orders) == [("buy", "98", "1"), ("buy", "101", "1"), ("sell", "110", "1")]

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cryptoproto as cp
-from cryptoproto.market_data import Level
 from cryptoproto.recording.changes import INSERTED, REMOVED, VOLUME, Side, apply_changes, write_changes
 
 levels = st.dictionaries(st.integers(1, 30).map(Decimal), st.integers(1, 3).map(Decimal), max_size=12)
@@ -32,7 +31,7 @@ def changed(old: Side, new: Side, *, bids: bool) -> tuple[list[int], list[Decima
 def test_changes_make_the_new_side(old: dict[Decimal, Decimal], new: dict[Decimal, Decimal], bids: bool) -> None:
     before, after = side(old, bids=bids), side(new, bids=bids)
     codes, prices, volumes = changed(before, after, bids=bids)
-    now: list[Level] = list(before)
+    now: list[tuple[Decimal, Decimal]] = list(before)
     shown = dict(before)
     result = apply_changes(len(codes), now, shown, iter(codes).__next__, iter(prices).__next__, iter(volumes).__next__)
     assert tuple(now) == after
