@@ -12,7 +12,7 @@ VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,metrics,recording,backtest,frames,status,top,bench,dev
 
 .PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate matrix lint
-.PHONY: typecheck-public bench cuts kills faults soak clean
+.PHONY: typecheck-public bench fuzz mutate cuts kills faults soak clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -24,6 +24,8 @@ help:
 	@echo "make matrix        make test with every Python that is installed, of $(VERSIONS)"
 	@echo "make lint          ruff, codespell, mypy and the import contract"
 	@echo "make typecheck-public  check with pyright that every public name has a type"
+	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
+	@echo "make mutate        change the code in one place at a time, and show what no test notices"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
 	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
 	@echo "make kills         1,000 kills of clients and exchanges"
@@ -115,5 +117,21 @@ soak: $(READY)
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
 	RUNS=docs/runs/connections.jsonl $(BIN)/python -m tests.soak.connections
 
+# Atheris has wheels for Linux, and only for some versions of Python; without it, inputs are made up by chance.
+SECONDS ?= 10
+fuzz: $(READY)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0' || \
+		echo "atheris cannot be installed here; inputs are made up by chance"
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(FUZZ)
+
+# Changes the code in one place at a time, and shows the changes that no test notices; takes half an hour.
+# ONLY="cryptoproto.client.outcomes.*" runs the mutants of one module.
+mutate: $(READY)
+	@$(BIN)/python -c 'import mutmut' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
+	$(BIN)/mutmut run $(ONLY)
+	$(BIN)/mutmut results
+
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage .coverage.* coverage.json
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .coverage .coverage.* coverage.json

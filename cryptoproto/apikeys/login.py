@@ -16,6 +16,7 @@ import msgspec
 
 from ..exceptions import ConfigurationError, DecodeError
 from ..keys import PrivateKey
+from ..messages import MALFORMED
 from .diffie_hellman import (
     DEFAULT_LIMITS,
     Group,
@@ -153,7 +154,7 @@ def _decode(body: bytes, kind: type[Any], what: str) -> Any:
         raise DecodeError(f"{what} has {len(body)} bytes; the maximum is {_MAXIMUM_REPLY}")
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise DecodeError(f"{what} is unreadable: {error}") from None
 
 
@@ -172,7 +173,7 @@ def _milliseconds(value: float | str, what: str) -> float:
     """A number, which some gateways write as a JSON number and others as a string."""
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for an int of hundreds of digits
         raise DecodeError(f"{what} is not a number") from None
     if not 1 <= number <= 1e12:  # also false for NaN
         raise DecodeError(f"{what} of {number:g} ms is out of bounds")

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ..exceptions import ConfigurationError
+from ..messages import MALFORMED
 from ..private_file import read_private, write_private
 from .canonical import (
     NONCE_HEADER,
@@ -116,7 +117,7 @@ class Session:
             stored = msgspec.json.decode(read_private(path, what="session"), type=_Stored)
         except FileNotFoundError:
             raise ConfigurationError(f"{os.fspath(path)}: no such session file; log in first") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except MALFORMED:
             raise ConfigurationError(f"{os.fspath(path)}: holds no session; log in again") from None
         outcome = LoginOutcome(stored.session_id, stored.secret, stored.keepalive_ms / 1000)
         return cls(outcome, wall_clock_ns=wall_clock_ns, nonce=stored.nonce)

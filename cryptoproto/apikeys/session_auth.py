@@ -17,6 +17,7 @@ import msgspec
 from ..arguments import check_http_url
 from ..exceptions import ConfigurationError, DecodeError, LoginRefused, RequestNotSent
 from ..keys import PrivateKey
+from ..messages import MALFORMED
 from .basic_auth import checked_key_name, checked_prefix
 from .diffie_hellman import DEFAULT_LIMITS, GroupLimits, RandomBelow
 from .login import ClientLogin, LoginOutcome, api_private_key, attempt_body
@@ -233,7 +234,7 @@ class SessionAuth(httpx.Auth):
         """Whether the response means that the session is unknown and the request was not processed."""
         try:
             refusal = msgspec.json.decode(response.content, type=_Refusal)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except MALFORMED:
             return False  # gateways refuse in JSON, so this is the application's answer
         said = _SESSION_GONE.search(refusal.error_description or "") is not None
         # Any other text may come from the application, after it has processed the request.
@@ -371,7 +372,7 @@ def _reason(response: httpx.Response) -> str:
     """The gateway's own text, if it has the customary form. Shortened, because it is logged."""
     try:
         refusal = msgspec.json.decode(response.content, type=_Refusal)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         return ""
     words = refusal.error_description or refusal.error
     return f" ({words[:200]})" if words.isprintable() else ""

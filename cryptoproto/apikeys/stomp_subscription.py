@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, Self
 import msgspec
 
 from ..exceptions import ConnectionClosed, CryptoprotoError, DecodeError
+from ..messages import MALFORMED
 from .stomp_frames import Frame
 
 __all__ = ["AckMode", "StompMessage", "Subscription"]
@@ -57,7 +58,7 @@ class StompMessage:
         """The body as JSON. Raises DecodeError if it is not JSON."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except MALFORMED as error:
             raise DecodeError(f"the body of the message is not JSON: {error}") from None
 
     async def ack(self) -> None:

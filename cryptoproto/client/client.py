@@ -117,7 +117,7 @@ class Client(FromProfile):
         Raises:
             HandshakeError, ConcurrentConnection: a retry cannot succeed; the client is closed.
             IdentityInUse: ``exclusive=True``, and another process of this machine uses the client id.
-            ConfigurationError: the store cannot be used.
+            ConfigurationError, StoreError: the store cannot be used, or a row of it cannot be read.
         """
         self._store.open(self._options.client_id, self._options.server_key.fingerprint)
         self._store.watch(self._events.handling)

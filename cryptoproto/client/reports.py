@@ -18,7 +18,7 @@ from ..exceptions import (
     ServerError,
     StoreError,
 )
-from ..messages import AsDict
+from ..messages import MALFORMED, AsDict
 from ..reconnect import Channel, Subscription
 from ..wire import server_error
 from .account import BalanceDifference, OrderDifference
@@ -76,9 +76,20 @@ class Reports:
         self._ended = False
 
     def restore(self) -> None:
-        """Take up the late outcomes that no earlier process has read."""
+        """Take up the late outcomes that no earlier process has read.
+
+        Raises:
+            StoreError: one of them is damaged, or was written by a later version of this package.
+        """
         for key, row in self._store.late_reports():
-            self._publish(_Item(_decoded(row), key))
+            try:
+                report = _decoded(row)
+            except MALFORMED as error:
+                raise StoreError(
+                    f"late report {key} in the client's store cannot be read: {error}; restore a backup of the store, "
+                    f"or use the version of this package that wrote it"
+                ) from None
+            self._publish(_Item(report, key))
 
     def add(self, report: Report, *, key: int | None = None, settled_through: int = -1) -> None:
         """Publish *report*. A late outcome is stored in the same step that takes *key* out of the outbox.
@@ -171,7 +182,7 @@ class ReportStream:
 class _Row(msgspec.Struct, omit_defaults=True):
     """A late outcome as it is stored."""
 
-    kind: str
+    kind: Kind
     client_order_id: int | None = None
     order_id: int | None = None
     error: str | None = None
@@ -187,7 +198,7 @@ _ERRORS: Final[dict[str, type[CryptoprotoError]]] = {
 
 
 def _encoded(report: OutcomeReport) -> bytes:
-    row = _Row(report.kind.value, report.client_order_id, report.order_id)
+    row = _Row(report.kind, report.client_order_id, report.order_id)
     error = report.error
     if isinstance(error, ServerError):
         row.error, row.error_type, row.text = "ServerError", error.error_type, error.text
@@ -209,4 +220,4 @@ def _decoded(data: bytes) -> OutcomeReport:
     elif row.error is not None:
         error = _ERRORS.get(row.error, CryptoprotoError)(row.text)
         error.sent = row.sent
-    return OutcomeReport(Kind(row.kind), row.client_order_id, order_id, error)
+    return OutcomeReport(row.kind, row.client_order_id, order_id, error)

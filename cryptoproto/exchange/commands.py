@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from ..instruments import Instrument
 from ..messages import (
     AmountLike,
     AnonymousTrade,
@@ -153,10 +154,17 @@ class SetInstruments(_Command, frozen=True, gc=False):
 
     A command, and not configuration: whether an order is accepted depends on the rules of its time, and a journal has
     to repeat that.
+
+    Raises:
+        ConfigurationError: the rules of a pair are impossible.
     """
 
     instruments: list[InstrumentRules]
     time_us: int
+
+    def __post_init__(self) -> None:
+        for rules in self.instruments:
+            Instrument.from_rules(rules)
 
 
 Command: TypeAlias = (

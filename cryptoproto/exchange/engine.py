@@ -320,7 +320,7 @@ class Engine:
             snapshots.fill(state, engine._matching, engine._accounts)
             for client_id, used in (client_order_ids or {}).items():
                 engine._accounts[client_id].client_order_ids.update(used)
-        except (ConfigurationError, Refusal, KeyError) as error:
+        except (ConfigurationError, Refusal, KeyError, ArithmeticError) as error:
             raise DecodeError(f"the snapshot contradicts itself: {error}") from error
         engine._now_us = state.now_us
         return engine

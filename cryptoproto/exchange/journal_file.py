@@ -16,6 +16,7 @@ import msgspec
 from ..exceptions import ConfigurationError, JournalError
 from ..file_lock import FileInUse, FileLock
 from ..keys import PrivateKey
+from ..messages import MALFORMED
 from ..private_file import write_private
 from .journal_schema import (
     APPLICATION_ID,
@@ -132,7 +133,7 @@ class JournalFile:
             anchor = self.reader.execute(READ_ANCHOR, (client, after)).fetchone()
             (found,) = self.reader.execute(READ_EVENTS, (client, after, upto, limit)).fetchone()
             rows = _EVENTS.decode(found)
-        except (*BROKEN, msgspec.DecodeError) as error:
+        except (*BROKEN, *MALFORMED) as error:
             raise self.damaged(error) from error
         before: int = client if anchor is None else anchor[0]
         transactions = []

@@ -137,7 +137,7 @@ def decode_command(raw: str) -> Command:
     """The command in a row.
 
     Raises:
-        msgspec.DecodeError: it is not a command.
+        msgspec.DecodeError, RecursionError: it is not a command.
     """
     return _decode_command(raw)
 

@@ -19,7 +19,7 @@ import msgspec
 
 from ..exceptions import ConfigurationError, CryptoprotoError
 from ..keys import PrivateKey, PublicKey
-from ..messages import encode
+from ..messages import MALFORMED, encode
 from .commands import Private
 from .engine import Engine
 from .journal_file import JournalFile, from_bytes
@@ -64,7 +64,7 @@ def recover(file: JournalFile) -> Recovered:
     """
     try:
         return _recover(file)
-    except (sqlite3.Error, _Damage, ConfigurationError, LookupError, ValueError, ZlibError) as error:
+    except (sqlite3.Error, _Damage, ConfigurationError, LookupError, ValueError, ZlibError, *MALFORMED) as error:
         raise file.damaged(error) from error
     except (TypeError, AttributeError) as error:  # a value of another type, which fails where it is used first
         raise file.damaged(error) from error

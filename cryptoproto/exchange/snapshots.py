@@ -12,7 +12,7 @@ import msgspec
 
 from ..exceptions import DecodeError
 from ..instruments import Instrument
-from ..messages import InstrumentRules
+from ..messages import MALFORMED, InstrumentRules
 from .accounts import Accounts, Order
 from .matching import Matching
 
@@ -119,7 +119,7 @@ def load(raw: bytes) -> State:
     """
     try:
         state = _DECODER.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise DecodeError(f"this is not a snapshot of an exchange: {error}") from None
     if state.version not in _READ:
         known = " and ".join(map(str, _READ))
@@ -128,7 +128,13 @@ def load(raw: bytes) -> State:
 
 
 def fill(state: State, matching: Matching, accounts: Accounts) -> None:
-    """Load *state* into the parts of a new engine."""
+    """Load *state* into the parts of a new engine.
+
+    Raises:
+        DecodeError: two orders have the same id.
+    """
+    if len({row.order_id for row in state.orders}) < len(state.orders):
+        raise DecodeError("the snapshot contradicts itself: two orders have the same id")
     matching.last_order_id = state.last_order_id
     matching.max_open_orders = state.max_open_orders
     matching.disabled.update(state.disabled)

@@ -12,6 +12,7 @@ import msgspec
 
 from ..exceptions import ConfigurationError, StoreError
 from ..messages import (
+    MALFORMED,
     BuyOrderAmountChanged,
     BuyOrderCancelled,
     BuyOrderClosed,
@@ -220,7 +221,7 @@ class Reader:
         try:
             rows = _ROWS.decode(text)
             return [Entry(row.transaction_id, _time_us(row), row.message) for row in rows]
-        except (msgspec.DecodeError, AttributeError) as error:
+        except (*MALFORMED, AttributeError) as error:
             raise StoreError(f"the history in {self.path} is damaged: {error}; restore a backup") from None
 
     def _message(self, text: str) -> PlaceOrder:

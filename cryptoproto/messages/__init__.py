@@ -6,6 +6,7 @@ from .account import DepositTransactionAccepted, SetBalance, TransactionInfo, Wi
 from .amounts import DECIMALS, EXACT, AmountLike, exact, plain
 from .base import Message, Time, Unknown, moment
 from .codec import ClientMessage, Outgoing, Request, decode, decode_client_message, decode_request, encode, loads
+from .malformed import MALFORMED
 from .market import (
     AnonymousTrade,
     InstrumentRules,
@@ -55,6 +56,7 @@ from .trades import OwnTrade
 __all__ = [
     "DECIMALS",
     "EXACT",
+    "MALFORMED",
     "AmountLike",
     "AnonymousTrade",
     "AsDict",

@@ -15,6 +15,7 @@ from ..exceptions import ConfigurationError, DecodeError, OrderInvalid
 from .account import DepositTransactionAccepted, SetBalance, WithdrawalTransactionAccepted
 from .amounts import plain
 from .base import Message, Unknown
+from .malformed import MALFORMED
 from .market import AnonymousTrade, OrderBookAgg, TradesDisabledOnPairs, TradesEnabledOnPairs, TradingRules
 from .orders import (
     BuyOrderAmountChanged,
@@ -123,7 +124,7 @@ def decode(raw: bytes) -> Message | Unknown:
     """
     try:
         return _decode_from_server(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except MALFORMED as error:
         return _unknown(raw, error)
 
 
@@ -171,7 +172,7 @@ def decode_request(raw: bytes) -> Request:
 def _strictly(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
     try:
         return decoder.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except MALFORMED as error:
         unknown = _UNKNOWN_TYPE.fullmatch(str(error))
         raise DecodeError(
             str(error) if unknown is None else f"there is no message of the type '{unknown[1][:60]}'"

@@ -20,6 +20,7 @@ _DECIMALS_KEPT: Final = 100_000
 # 200 digits: prices and volumes of a feed lie between 1E-60 and 1E+60.
 _EXACT: Final = Context(prec=200, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, Inexact])
 _scale: Final = _EXACT.scaleb
+_quantize: Final = _EXACT.quantize
 
 
 class Numbers(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -74,9 +75,13 @@ def packed(numbers: Sequence[Decimal]) -> Numbers:
 
 
 def unpacked(column: Numbers, known: dict[int, Decimals]) -> list[Decimal]:
-    """The decimals of *column*; *known* holds those that were made before, by exponent."""
+    """The decimals of *column*; *known* holds those that were made before, by exponent.
+
+    Raises:
+        DecodeError, ArithmeticError, ValueError: no recorder writes such a column.
+    """
     if column.texts:
-        return [Decimal(text) for text in column.texts]
+        return [_finite(Decimal(text)) for text in column.texts]
     step = column.step
     units = column.values if step == 1 else [value * step for value in column.values]
     if isinstance(column.exponents, int):
@@ -85,8 +90,9 @@ def unpacked(column: Numbers, known: dict[int, Decimals]) -> list[Decimal]:
             made = known[column.exponents] = Decimals(column.exponents)
         return list(map(made.__getitem__, units))
     lowest = min(column.exponents)
+    # Not by a power of ten as an int: a damaged exponent would make one of gigabytes.
     return [
-        _scale(Decimal(unit // 10 ** (exponent - lowest)), exponent)
+        _quantize(_scale(Decimal(unit), lowest), Decimal((0, (1,), exponent)))
         for unit, exponent in zip(units, column.exponents, strict=True)
     ]
 
@@ -102,7 +108,11 @@ def sums(numbers: Iterable[int]) -> list[int]:
 
 
 def _exponent(number: Decimal) -> int:
-    exponent = number.as_tuple().exponent
-    if not isinstance(exponent, int):
+    exponent = _finite(number).as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
+
+
+def _finite(number: Decimal) -> Decimal:
+    if not number.is_finite():
         raise DecodeError(f"{number} is not a finite number")
-    return exponent
+    return number

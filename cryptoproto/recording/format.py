@@ -21,6 +21,7 @@ from zlib import crc32
 import msgspec
 
 from ..exceptions import ConfigurationError, DecodeError
+from ..messages import MALFORMED
 from .block import Block
 
 __all__ = [
@@ -163,7 +164,7 @@ def header_of(payload: bytes, length: int, checksum: int) -> Header:
         raise DecodeError("its header is damaged")
     try:
         return msgspec.msgpack.decode(payload, type=Header)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise DecodeError(f"its header is damaged: {error}") from None
 
 
@@ -205,7 +206,7 @@ class Codec:
             if not 0 <= self._size(payload) <= _LARGEST_BLOCK:
                 raise DecodeError("it is too large")
             block = self._decode(self._decompressor.decompress(payload))
-        except (self._error, msgspec.DecodeError) as error:
+        except (self._error, *MALFORMED) as error:
             raise DecodeError(str(error)) from None
         if len(block.order) != head.entries:
             raise DecodeError(f"it has {len(block.order)} entries in place of {head.entries}")

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.apikeys.canonical import (
+    basic_connect_payload,
     body_role,
     canonical_path,
     canonical_payload,
+    check_method,
     decoded_parameters,
     payload_of_url,
+    session_connect_payload,
     sign,
     verify,
     without_prefix,
@@ -64,6 +67,9 @@ FORM = "application/x-www-form-urlencoded"
         ("GET", "/p?a=%zz&b=1", b"", b"GET/pb=1"),
         ("GET", "/p?a%=1&b=%2&c=%41", b"", b"GET/pc=A"),
         ("GET", "/p?a=%zz", b"", b"GET/p"),
+        ("GET", "/p?a=%zz&b=1&c=2", b"", b"GET/pb=1&c=2"),
+        # half of a character, which some frameworks make of bytes that are not UTF-8
+        ("GET", "/\ud800?\udfff=1&\ud800=2", b"", b"GET/\xed\xa0\x80\xed\xa0\x80=2&\xed\xbf\xbf=1"),
         # matrix parameters and double slashes
         ("GET", "/a;v=1/b", b"", b"GET/a/b"),
         ("GET", "/a/b;v=1;w=2?c=3", b"", b"GET/a/bc=3"),
@@ -116,7 +122,8 @@ def test_the_role_of_a_body_is_that_of_the_payload(method: str, content_type: st
 
 @pytest.mark.parametrize("url", ["", "localhost:8099/api", "host/api", "http:", "http:/a"])
 def test_a_url_is_complete_or_begins_with_a_slash(url: str) -> None:
-    with pytest.raises(cp.ConfigurationError, match="must be complete"):
+    words = r"^the URL must be complete, such as http://host/path, or begin with a slash$"
+    with pytest.raises(cp.ConfigurationError, match=words):
         payload_of_url("GET", url)
 
 
@@ -157,3 +164,29 @@ def test_verify() -> None:
     assert not verify("", digest)
     assert not verify("ünicode", digest)
     assert not verify(signature[:-1], digest)
+
+
+def test_what_a_connect_frame_signs() -> None:
+    assert (
+        basic_connect_payload("90dd\ud800", "TEST") == b"CONNECTX-Deltix-Payload=90dd\xed\xa0\x80&X-Deltix-ApiKey=TEST"
+    )
+    for nonce in (7, "7"):
+        payload = session_connect_payload(nonce, "a\ud800")
+        assert payload == b"CONNECTX-Deltix-Nonce=7&X-Deltix-Session-Id=a\xed\xa0\x80"
+
+
+def test_a_signature_is_one_line_of_64_characters() -> None:
+    signature = sign(b"GET/", b"secret")
+    assert signature == "I58lCuWyMCuXoL2tr9zASolfSTVQW0BjTWC2PXQgEk9x1oWoxTQ3xlG9EdVSwhus"
+    assert not verify("\ud800" * 64, bytes(48))
+
+
+def test_nothing_is_signed_that_was_not_given() -> None:
+    assert payload_of_url("POST", "/p") == b"POST/p"
+    assert payload_of_url("POST", "/p", b"a=\xff", content_type=FORM) == "POST/pa=\ufffd".encode()
+
+
+def test_a_method_is_a_token_of_http() -> None:
+    assert check_method("get") == "get"
+    with pytest.raises(cp.ConfigurationError, match=r"^'GE T' is not a method of HTTP, such as GET or POST$"):
+        check_method("GE T")

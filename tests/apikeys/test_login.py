@@ -99,6 +99,8 @@ def test_weak_moduli_are_refused(alice_key: cp.PrivateKey, modulus: int) -> None
         ({"keepalive_timeout": -5}, "out of bounds"),
         ({"keepalive_timeout": "nan"}, "out of bounds"),
         ({"keepalive_timeout": None}, "unreadable"),
+        ({"keepalive_timeout": 10**400}, "keepalive_timeout is not a number"),
+        ({"keepalive_timeout": "9" * 400}, "out of bounds"),
     ],
 )
 def test_confirm_replies_that_are_refused(alice_key: cp.PrivateKey, changes: dict[str, Any], complaint: str) -> None:
@@ -108,7 +110,7 @@ def test_confirm_replies_that_are_refused(alice_key: cp.PrivateKey, changes: dic
         login.finish(_confirm(**changes))
 
 
-@pytest.mark.parametrize("reply", [b"", b"{", b"[]", b"\xff", b"null"])
+@pytest.mark.parametrize("reply", [b"", b"{", b"[]", b"\xff", b"null", b'{"x":' + b"[" * 5000])
 def test_replies_that_are_not_json_objects(reply: bytes) -> None:
     with pytest.raises(cp.DecodeError, match="unreadable"):
         ClientLogin(reply)

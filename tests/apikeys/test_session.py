@@ -63,6 +63,9 @@ def test_session_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(cp.ConfigurationError, match="holds no session") as caught:
         Session.load(path)
     assert "hunter2" not in str(caught.value)
+    path.write_text('{"x": ' + "[" * 5000)
+    with pytest.raises(cp.ConfigurationError, match="holds no session"):
+        Session.load(path)
     with pytest.raises(cp.ConfigurationError, match="cannot be written"):
         Session(OUTCOME).save(tmp_path / "nowhere" / "session.json")
     assert os.listdir(tmp_path) == ["session.json"]

@@ -67,14 +67,14 @@ async def test_messages_as_text_and_json(wire: Wire) -> None:
     subscription = await stomp.subscribe("/q")
     name = (await wire.heard("SUBSCRIBE")).headers["id"]
     assert repr(subscription) == f"<Subscription {name} to /q, 0 waiting>"
-    for body in ('{"ü": 1}'.encode(), b"\xff", b"{"):
+    for body in ('{"ü": 1}'.encode(), b"\xff", b"{", b"[" * 5000):
         wire.says("MESSAGE", {"subscription": name, "destination": "/q"}, body)
-    good, binary, broken = [await anext(subscription) for _ in range(3)]
+    good, binary, *broken = [await anext(subscription) for _ in range(4)]
     assert (good.text, good.json(), good.destination) == ('{"ü": 1}', {"ü": 1}, "/q")
     assert repr(good) == "<StompMessage /q 9 bytes>"
     with pytest.raises(cp.DecodeError, match="not UTF-8"):
         _ = binary.text
-    for message in (binary, broken):
+    for message in (binary, *broken):
         with pytest.raises(cp.DecodeError, match="not JSON"):
             message.json()
     await leave(wire, stomp)

@@ -116,7 +116,17 @@ def test_what_is_settled_when_everything_was_replayed(
     assert [each.pending for each in settled] == [PLACE_1, CANCEL_7, PLACE_2]
     assert [type(each.error) for each in settled] == verdicts
     assert all(each.error.sent for each in settled if isinstance(each.error, cp.OutcomeUnknown))
+    texts = {str(each.error) for each in settled if isinstance(each.error, cp.OutcomeUnknown | cp.OrderRejected)}
+    assert texts <= {
+        "the exchange received it; its answer was among events that were not requested",
+        "the exchange refused it; the reason was lost with the connection",
+    }
     assert len(table) == 4
+
+
+def test_a_cancel_that_fails_names_its_order() -> None:
+    (settled,) = outcomes(CANCEL_7).apply(cp.OrderNotFound(7))
+    assert str(settled.error) == "order 7 is not open"
 
 
 def test_cancel_all_is_settled_by_having_been_received() -> None:

@@ -153,3 +153,24 @@ async def test_a_reader_that_is_dropped_takes_nothing_along(reports: Reports) ->
     following = reports.subscribe()
     reports.end()
     assert [each async for each in following] == [report(1), report(2)]
+
+
+@pytest.mark.parametrize(
+    "row", [b"", b"{}", b'{"kind":"x"}', b'{"kind":"place","error":1}', b'{"kind":"place","x":' + b"[" * 5000, b"\xff"]
+)
+def test_a_damaged_late_outcome_is_named(store: cp.MemoryStore, reports: Reports, row: bytes) -> None:
+    store.put_late_report(row, None, -1)
+    with pytest.raises(cp.StoreError, match="late report 1 in the client's store cannot be read"):
+        reports.restore()
+
+
+async def test_a_client_whose_store_is_damaged_gives_it_back(
+    store: cp.MemoryStore, alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey
+) -> None:
+    store.put_late_report(b"{}", None, -1)
+    client = cp.Client(
+        "ws://127.0.0.1:1", client_id="a", private_key=alice_key, server_key=exchange_key.public_key, store=store
+    )
+    with pytest.raises(cp.StoreError, match="late report 1"):
+        await client.start()
+    store.open("a", exchange_key.public_key.fingerprint)  # nobody has it

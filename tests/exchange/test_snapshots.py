@@ -12,7 +12,9 @@ from cryptoproto.exchange.engine import Engine
 from tests.support.venue import Venue, fills
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b"\xff", b'{"version": "1"}', b'{"version":1}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"[]", b"\xff", b'{"version": "1"}', b'{"version":1}', b'{"x":' + b"[" * 5000]
+)
 def test_rubbish_is_no_snapshot(raw: bytes) -> None:
     with pytest.raises(cp.DecodeError, match="this is not a snapshot of an exchange"):
         Engine.restore(raw)
@@ -26,6 +28,7 @@ def test_rubbish_is_no_snapshot(raw: bytes) -> None:
         (b'{"USD":', b'{"EUR":'),
         (b'"maker_fee":0', b'"maker_fee":100000000'),
         (b'"BTC_EUR"]', b'"BTC_USD"]'),
+        (b'"maker_fee":0', b'"maker_fee":' + b"1" * 200),
     ],
 )
 def test_a_damaged_snapshot_is_refused(part: bytes, other: bytes) -> None:
@@ -54,3 +57,13 @@ def test_a_snapshot_keeps_the_rules_of_its_exchange() -> None:
     assert venue.engine.max_open_orders == 9
     assert fills(venue.order("bob", "sell", "1", "100")) == [(1, "1", "100")]
     assert venue.engine.collected_fees == {"BTC": Decimal("0.001"), "USD": Decimal("0.2")}
+
+
+def test_two_orders_with_one_id_are_refused() -> None:
+    venue = Venue()
+    venue.order("alice", "buy", "1", "100", ttl=60)
+    venue.order("alice", "buy", "1", "100", ttl=60)
+    raw = venue.engine.snapshot()
+    assert b'[2,"alice"' in raw
+    with pytest.raises(cp.DecodeError, match="the snapshot contradicts itself: two orders have the same id"):
+        Engine.restore(raw.replace(b'[2,"alice"', b'[1,"alice"'))

@@ -68,3 +68,21 @@ def test_decimals_are_made_once_and_not_without_limit(monkeypatch: pytest.Monkey
 @given(st.lists(st.integers()))
 def test_sums_undo_differences(numbers: list[int]) -> None:
     assert sums(differences(numbers)) == numbers
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        Numbers([0, 2**60], 1, [1, 1]),  # a power of ten that would fill the memory
+        Numbers([-(2**60), 0], 1, [1, 1]),
+        Numbers([0, 1], 1, [1, 1]),  # not a multiple of ten
+        Numbers([0, 0], 1, [1]),
+        Numbers(2**60, 1, [1]),
+        Numbers(texts=["1", "NaN"]),
+        Numbers(texts=["sNaN"]),
+        Numbers(texts=["one"]),
+    ],
+)
+def test_columns_that_no_recorder_writes_are_refused(column: Numbers) -> None:
+    with pytest.raises((cp.DecodeError, ArithmeticError, ValueError)):
+        unpacked(through_bytes(column), {})

@@ -87,6 +87,9 @@ def test_a_header_that_is_cut_or_damaged_is_refused() -> None:
         header_of(b"\0" * length, length, checksum)
     with pytest.raises(cp.DecodeError, match="damaged"):
         header_of(b"\0", 1, crc32(b"\0"))
+    for strange in (raw[FILE_HEAD_BYTES:].replace(b"example", b"exa\xffple"), b"\x91" * 5000):
+        with pytest.raises(cp.DecodeError, match="damaged"):
+            header_of(strange, len(strange), crc32(strange))
     with pytest.raises(cp.DecodeError, match="damaged"):
         length_of_header(raw[:12] + b"\xff" * 8)
 
@@ -107,6 +110,10 @@ def test_a_payload_that_no_recorder_wrote_is_refused(monkeypatch: pytest.MonkeyP
     strange = compress(msgspec.msgpack.encode(BLOCK).replace(b"live", b"dead"))
     with pytest.raises(cp.DecodeError, match="Invalid enum value 'dead'"):
         Codec().decode(head_of(strange), strange)
+    for content in (msgspec.msgpack.encode(BLOCK).replace(b"connected", b"connect\xffd"), b"\x91" * 5000):
+        strange = compress(content)
+        with pytest.raises(cp.DecodeError):
+            Codec().decode(head_of(strange), strange)
     with pytest.raises(cp.DecodeError, match="1 entries in place of 2"):
         Codec().decode(head_of(payload, 2), payload)
     monkeypatch.setattr(recording_format, "_LARGEST_BLOCK", 10)

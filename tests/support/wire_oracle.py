@@ -15,10 +15,12 @@ import xdrlib3
 
 import cryptoproto as cp
 from cryptoproto.wire import (
+    BroadcastFrame,
     ClientFrameCodec,
     ClientHello,
     ClientSession,
     Draft,
+    ErrorFrame,
     Opened,
     Opener,
     Protocol,
@@ -28,6 +30,7 @@ from cryptoproto.wire import (
     ServerFrame,
     ServerFrameCodec,
     ServerSession,
+    ThrottlingFrame,
     TransactionFrame,
 )
 
@@ -96,6 +99,51 @@ def client_body(protocol: Protocol, kind: int, number: int, payload: bytes, sign
     if protocol is Protocol.SIGNED:
         return packed(("opaque", sign(data)), ("enum", kind), ("opaque", data))
     return packed(("enum", kind)) + data
+
+
+def by_oracle(protocol: Protocol, frame: ServerFrame) -> bytes:
+    """The body of a server frame as xdrlib3 writes it."""
+    match frame:
+        case TransactionFrame():
+            time = ("double", frame.timestamp)
+            return server_body(protocol, 1, ("hyper", frame.transaction_id), time, ("opaque", frame.payload))
+        case ResponseFrame():
+            return server_body(protocol, 2, ("hyper", frame.request_id), ("opaque", frame.payload))
+        case ErrorFrame():
+            return server_body(protocol, 3, ("int", frame.error_type), ("opaque", frame.text.encode()))
+        case BroadcastFrame():
+            return server_body(protocol, 4, ("opaque", frame.payload))
+        case ThrottlingFrame():
+            ids = [("hyper", frame.request_id), ("hyper", frame.order_id)]
+            return server_body(protocol, 5, ("int", frame.level), *ids)
+
+
+def read_by_oracle(protocol: Protocol, body: bytes) -> ServerFrame | None:
+    """What xdrlib3 makes of a server's body; ``None`` for anything that is not right. It does not look at fill."""
+    try:
+        unpacker = xdrlib3.Unpacker(body)
+        kind = unpacker.unpack_enum()
+        if protocol is Protocol.SIGNED:
+            data = unpacker.unpack_opaque()
+            unpacker.done()
+            unpacker = xdrlib3.Unpacker(data)
+        frame: ServerFrame
+        if kind == 1:
+            frame = TransactionFrame(unpacker.unpack_hyper(), unpacker.unpack_double(), unpacker.unpack_opaque())
+        elif kind == 2:
+            frame = ResponseFrame(unpacker.unpack_hyper(), unpacker.unpack_opaque())
+        elif kind == 3:
+            frame = ErrorFrame(unpacker.unpack_int(), unpacker.unpack_opaque().decode("utf-8", "replace"))
+        elif kind == 4:
+            frame = BroadcastFrame(unpacker.unpack_opaque())
+        elif kind == 5:
+            frame = ThrottlingFrame(unpacker.unpack_int(), unpacker.unpack_hyper(), unpacker.unpack_hyper())
+        else:
+            return None
+        unpacker.done()
+    except (EOFError, xdrlib3.Error):
+        return None
+    return frame
 
 
 def padded(body: bytes) -> bytes:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias, get_args
 
 import pytest
-import xdrlib3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +41,7 @@ from cryptoproto.wire import (
 from cryptoproto.wire.handshake import client_hello, read_client_hello, read_server_hello, server_hello
 from tests.support.wire_oracle import (
     Dice,
+    by_oracle,
     client_body,
     frequent,
     opened,
@@ -49,8 +49,8 @@ from tests.support.wire_oracle import (
     padded,
     private_key,
     public_key,
+    read_by_oracle,
     sealed,
-    server_body,
     sessions,
     short_cuts,
     written,
@@ -85,23 +85,6 @@ FROM_CLIENT: st.SearchStrategy[ClientFrame] = st.one_of(
 )
 
 
-def by_oracle(protocol: Protocol, frame: ServerFrame) -> bytes:
-    """The body of a server frame as xdrlib3 writes it."""
-    match frame:
-        case TransactionFrame():
-            time = ("double", frame.timestamp)
-            return server_body(protocol, 1, ("hyper", frame.transaction_id), time, ("opaque", frame.payload))
-        case ResponseFrame():
-            return server_body(protocol, 2, ("hyper", frame.request_id), ("opaque", frame.payload))
-        case ErrorFrame():
-            return server_body(protocol, 3, ("int", frame.error_type), ("opaque", frame.text.encode()))
-        case BroadcastFrame():
-            return server_body(protocol, 4, ("opaque", frame.payload))
-        case ThrottlingFrame():
-            ids = [("hyper", frame.request_id), ("hyper", frame.order_id)]
-            return server_body(protocol, 5, ("int", frame.level), *ids)
-
-
 def said(server: ServerSession, frame: ServerFrame) -> bytes:
     """The sealed frame in which a server says *frame*."""
     match frame:
@@ -115,34 +98,6 @@ def said(server: ServerSession, frame: ServerFrame) -> bytes:
             return server.broadcast(frame.payload)
         case ThrottlingFrame():
             return server.throttling(frame.level, frame.request_id, frame.order_id)
-
-
-def read_by_oracle(protocol: Protocol, body: bytes) -> ServerFrame | None:
-    """What xdrlib3 makes of a server's body; ``None`` for anything that is not right. It does not look at fill."""
-    try:
-        unpacker = xdrlib3.Unpacker(body)
-        kind = unpacker.unpack_enum()
-        if protocol is Protocol.SIGNED:
-            data = unpacker.unpack_opaque()
-            unpacker.done()
-            unpacker = xdrlib3.Unpacker(data)
-        frame: ServerFrame
-        if kind == 1:
-            frame = TransactionFrame(unpacker.unpack_hyper(), unpacker.unpack_double(), unpacker.unpack_opaque())
-        elif kind == 2:
-            frame = ResponseFrame(unpacker.unpack_hyper(), unpacker.unpack_opaque())
-        elif kind == 3:
-            frame = ErrorFrame(unpacker.unpack_int(), unpacker.unpack_opaque().decode("utf-8", "replace"))
-        elif kind == 4:
-            frame = BroadcastFrame(unpacker.unpack_opaque())
-        elif kind == 5:
-            frame = ThrottlingFrame(unpacker.unpack_int(), unpacker.unpack_hyper(), unpacker.unpack_hyper())
-        else:
-            return None
-        unpacker.done()
-    except (EOFError, xdrlib3.Error):
-        return None
-    return frame
 
 
 Damage: TypeAlias = Callable[[bytes], bytes]

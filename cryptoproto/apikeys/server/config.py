@@ -100,17 +100,17 @@ def load_config(
     settings = _session_settings(child(child(security, "api-keys"), "sessions"), file, limits or GroupLimits())
     flows = _BASIC if not settings.enabled else _BASIC | _SESSIONS if both_flows else _SESSIONS
     authorization = child(security, "authorization")
-    source = str(get(authorization, "source", "CONFIG")).upper()
+    source = text_of(get(authorization, "source", "CONFIG")).upper()
     if source == "CONFIG":
         keys = KeyStore(lambda: _config_keys(_security(file), file, flows), files=[file], clock=clock)
         return ApiKeysConfig(keys, settings, both_flows=both_flows)
     if source == "FILE":
-        target = get(child(authorization, "file-source"), "path", "")
+        target = text_of(get(child(authorization, "file-source"), "path", ""))
         if not target:
             raise ConfigurationError(f"{file}: source FILE needs security.authorization.file-source.path")
-        keys = _keys_of_json(file.parent / str(target), clock, flows)
+        keys = _keys_of_json(file.parent / target, clock, flows)
         return ApiKeysConfig(keys, settings, "FILE", both_flows=both_flows)
-    raise ConfigurationError(f"{file}: security.authorization.source must be FILE or CONFIG, not {source}")
+    raise ConfigurationError(f"{file}: security.authorization.source must be FILE or CONFIG, not {source:.40}")
 
 
 def _keys_of_json(file: Path, clock: Callable[[], float], flows: frozenset[str]) -> KeyStore:
@@ -230,7 +230,7 @@ def _session_settings(node: Node, file: Path, limits: GroupLimits) -> SessionSet
 
 def _number(node: Node, name: str, default: int, lowest: int, highest: int, file: Path) -> int:
     text = text_of(get(node, name, str(default))).replace("_", "")
-    if not (text.isascii() and text.isdigit() and lowest <= int(text) <= highest):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and lowest <= int(text) <= highest):
         raise ConfigurationError(
             f"{file}: security.api-keys.sessions.{name} must be a number from {lowest} to {highest}"
         )

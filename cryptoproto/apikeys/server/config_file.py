@@ -8,8 +8,9 @@ differ in which one they keep.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -20,9 +21,12 @@ __all__ = ["Node", "child", "folded", "get", "items", "read_json", "read_yaml", 
 Node = dict[str, Any]
 """A mapping whose keys are :func:`folded`."""
 
+_MORE_VALUES: Final = 10_000
+"""How many more values than characters a file may stand for: aliases repeat values, and can do so without end."""
 
-class _RepeatedError(Exception):
-    """A mapping has a name twice."""
+
+class _UnusableError(Exception):
+    """The file is well-formed, but cannot be used."""
 
 
 # The base loader builds text, lists and mappings only, so it is even safer than the safe one.
@@ -34,7 +38,7 @@ class _Loader(yaml.BaseLoader):
             known = lines.get(name)
             lines[name] = line
             if known is not None:
-                raise _RepeatedError(f"`{key.value}` in line {line} was given in line {known} already; join the two")
+                raise _UnusableError(f"`{key.value}` in line {line} was given in line {known} already; join the two")
         return super().construct_mapping(node, deep)
 
 
@@ -47,7 +51,7 @@ def read_yaml(file: Path) -> Node:
     text = _read(file)
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - see _Loader
-        return _mapping(document, file)
+        return _mapping(document, file, len(text))
     except yaml.MarkedYAMLError as error:
         # The error's own text quotes the file, and with it perhaps a secret.
         mark = error.problem_mark
@@ -55,7 +59,7 @@ def read_yaml(file: Path) -> Node:
         raise ConfigurationError(f"{file}: not valid YAML{where}; check the indentation there") from None
     except (yaml.YAMLError, RecursionError):
         raise ConfigurationError(f"{file}: not valid YAML") from None
-    except _RepeatedError as error:
+    except _UnusableError as error:
         raise ConfigurationError(f"{file}: {error}") from None
 
 
@@ -65,13 +69,15 @@ def read_json(file: Path) -> Node:
     Raises:
         ConfigurationError: it cannot be read or is not JSON, or it gives a name twice.
     """
+    text = _read(file)
     try:
-        return _mapping(json.loads(_read(file), object_pairs_hook=_unique), file)
+        document = json.loads(text, object_pairs_hook=_unique, parse_int=str, parse_float=str)
+        return _mapping(document, file, len(text))
     except json.JSONDecodeError as error:
         raise ConfigurationError(f"{file}: not valid JSON in line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise ConfigurationError(f"{file}: not valid JSON") from None
-    except _RepeatedError as error:
+    except _UnusableError as error:
         raise ConfigurationError(f"{file}: {error}") from None
 
 
@@ -79,7 +85,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     seen: set[str] = set()
     for name, _ in pairs:
         if folded(name) in seen:
-            raise _RepeatedError(f"`{name}` is given twice; join the two")
+            raise _UnusableError(f"`{name}` is given twice; join the two")
         seen.add(folded(name))
     return dict(pairs)
 
@@ -91,10 +97,12 @@ def _read(file: Path) -> str:
         raise ConfigurationError(f"{file}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file}: is not UTF-8 text") from None
+    except ValueError:
+        raise ConfigurationError(f"{str(file)!r}: no file can have this name") from None
 
 
-def _mapping(document: object, file: Path) -> Node:
-    tree = _fold(document)
+def _mapping(document: object, file: Path, characters: int) -> Node:
+    tree = _fold(document, iter(range(characters + _MORE_VALUES)))
     if not isinstance(tree, dict):
         raise ConfigurationError(f"{file}: is not a mapping of names to values")
     return tree
@@ -105,20 +113,31 @@ def folded(name: str) -> str:
     return name.replace("-", "").replace("_", "").lower()
 
 
-def _fold(node: object) -> object:
-    """*node* with every key folded, and dotted keys split."""
+def _fold(node: object, numbers: Iterator[int]) -> object:
+    """*node* with every key folded, and dotted keys split. Each value takes one of *numbers*."""
+    if next(numbers, None) is None:
+        raise _UnusableError("its aliases repeat too much; write out what they stand for")
     if isinstance(node, list):
-        return [_fold(item) for item in node]
+        return [_fold(item, numbers) for item in node]
     if not isinstance(node, dict):
-        return node
+        return _text(node)
     result: Node = {}
     for key, value in node.items():
-        first, *rest = folded(str(key)).split(".")
-        item = _fold(value)
+        first, *rest = folded(str(_text(key))).split(".")
+        item = _fold(value, numbers)
         for part in reversed(rest):
             item = {part: item}
         _merge(result, first, item)
     return result
+
+
+def _text(scalar: object) -> object:
+    if isinstance(scalar, str) and not scalar.isascii():
+        try:
+            scalar.encode()
+        except UnicodeEncodeError:
+            raise _UnusableError("an escape such as \\ud800 stands for half a character; write the whole one") from None
+    return scalar
 
 
 def _merge(node: Node, name: str, item: object) -> None:
@@ -127,7 +146,7 @@ def _merge(node: Node, name: str, item: object) -> None:
         return
     present = node[name]
     if not isinstance(present, dict) or not isinstance(item, dict):
-        raise _RepeatedError(f"`{name}` is given twice; join the two")
+        raise _UnusableError(f"`{name}` is given twice; join the two")
     for key, value in item.items():
         _merge(present, key, value)
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...exceptions import ConfigurationError
+from ...messages import MALFORMED
 from .gatekeeper import Gatekeeper
 from .middleware import ApiKeysMiddleware
 from .stomp_broker import StompBroker
@@ -74,7 +75,7 @@ def demonstration_app(gatekeeper: Gatekeeper, *, path_prefix: str = "", max_body
     async def add(request: Request) -> Response:
         try:
             stream = msgspec.json.decode(await request.body(), type=_Stream)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except MALFORMED as error:
             raise HTTPException(422, f"a stream must be {{key, description}}: {error}") from None
         if len(streams) >= _MAXIMUM_STREAMS and stream.key not in streams:
             raise HTTPException(409, f"this demonstration keeps {_MAXIMUM_STREAMS} streams")

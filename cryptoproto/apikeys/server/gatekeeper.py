@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from ...exceptions import CredentialsRefused, DecodeError
+from ...messages import MALFORMED
 from ..canonical import (
     API_KEY_HEADER,
     NONCE_HEADER,
@@ -319,5 +320,5 @@ def _decode(body: bytes, kind: type[Any]) -> Any:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         raise CredentialsRefused(400, f"the request is malformed: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         raise CredentialsRefused(400, "the request is not valid JSON") from None

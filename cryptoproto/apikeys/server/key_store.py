@@ -202,6 +202,6 @@ def _by_digest(keys: Mapping[str, ApiKey]) -> dict[bytes, ApiKey]:
 def _stat(path: Path) -> tuple[int, int, int] | None:
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # the second for a name that no file can have
         return None
     return status.st_mtime_ns, status.st_size, status.st_ino

@@ -83,7 +83,7 @@ def read_logins(path: str | os.PathLike[str]) -> tuple[str, ...]:
         raise ConfigurationError(f"{source}: larger than {_LARGEST_CONFIG >> 20} MiB; is this the gateway's TOML file?")
     try:
         content = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not only TOMLDecodeError: also a number of thousands of digits
         # The message of the parser may quote a secret; its position does not.
         position = re.search(r"at (line \d+, column \d+)", str(error))
         where = f" ({position[1]})" if position else ""

@@ -247,6 +247,13 @@ def test_unknown_settings_are_reported(tmp_path: Path, caplog: pytest.LogCapture
         ("security: {api-keys: {sessions: {keepAliveMs: 0}}}", "keepAliveMs must be a number from 1"),
         ("security: {api-keys: {sessions: {keepAliveMs: soon}}}", "keepAliveMs must be a number from 1"),
         ("security: {api-keys: {sessions: {challengeSize: 8}}}", "challengeSize must be a number from 16"),
+        (
+            f"security: {{api-keys: {{sessions: {{challengeSize: {'1' * 5000}}}}}}}",
+            "challengeSize must be a number from 16",
+        ),
+        ("security: {authorization: {source: {a: hunter2}}}", "must be FILE or CONFIG, not"),
+        ("security: {authorization: {source: FILE, file-source: {path: [a]}}}", "needs security.authorization.file-s"),
+        ('security: {authorization: {source: FILE, file-source: {path: "a\\0b"}}}', "no file can have this name"),
         ("security: {api-keys: {sessions: {dhModulus: xyz}}}", "dhModulus must be a hexadecimal number"),
         ("security: {api-keys: {sessions: {dhModulus: 17}}}", "too weak"),
         ("security: {api-keys: {sessions: {dhBase: 1}}}", "base is outside"),
@@ -264,6 +271,7 @@ def test_what_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:
         ('{"apiKeys": [{"key": "hunter2"', "not valid JSON in line 1"),
         ("[]", "is not a mapping"),
         ("[" * 100_000, "not valid JSON"),
+        ('{"apiKeys": [{"name": "a", "key": "\\ud800"}]}', "half a character"),
     ],
 )
 def test_json_that_cannot_be_used(tmp_path: Path, text: str, complaint: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def _file(tmp_path: Path, text: str) -> Path:
 def test_names_are_folded_and_split(tmp_path: Path) -> None:
     tree = read_yaml(_file(tmp_path, "a-B.c_D: 1\nab:\n  e: [{F-g: 0x10}, ~]\n"))
     assert tree == {"ab": {"cd": "1", "e": [{"fg": "0x10"}, "~"]}}
-    assert read_json(_file(tmp_path, '{"a-B.c": 1, "AB": {"d": null}}')) == {"ab": {"c": 1, "d": None}}
+    assert read_json(_file(tmp_path, '{"a-B.c": 1, "AB": {"d": null}}')) == {"ab": {"c": "1", "d": None}}
 
 
 @pytest.mark.parametrize(
@@ -57,6 +58,8 @@ def test_names_given_twice_in_json(tmp_path: Path, text: str) -> None:
         ("a: 1\n---\na: 2\n", "not valid YAML in line 2"),
         ("[]", "not a mapping"),
         ("", "not a mapping"),
+        ('a: "\\ud800"', "half a character"),
+        ('"\\udc00": a', "half a character"),
     ],
 )
 def test_what_is_not_a_mapping_in_yaml(tmp_path: Path, text: str, complaint: str) -> None:
@@ -96,3 +99,22 @@ def test_values() -> None:
     assert (items([1], Path("f")), items(None, Path("f")), items("", Path("f"))) == ([1], [], [])
     with pytest.raises(cp.ConfigurationError, match="f: a list was expected"):
         items("x", Path("f"))
+
+
+def test_aliases_that_stand_for_billions_of_values(tmp_path: Path) -> None:
+    lines = ["a0: &a0 [x, x]"]
+    lines += [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 9)}]" for number in range(1, 30)]
+    with pytest.raises(cp.ConfigurationError, match="its aliases repeat too much; write out what they stand for"):
+        read_yaml(_file(tmp_path, "\n".join(lines)))
+
+
+def test_numbers_in_json_are_text(tmp_path: Path) -> None:
+    digits = "9" * 5000
+    tree = read_json(_file(tmp_path, f'{{"a": [{digits}, 1e999, 0.10, -0]}}'))
+    assert tree == {"a": [digits, "1e999", "0.10", "-0"]}
+
+
+@pytest.mark.parametrize("read", [read_yaml, read_json])
+def test_a_name_that_no_file_can_have(tmp_path: Path, read: Any) -> None:
+    with pytest.raises(cp.ConfigurationError, match="no file can have this name"):
+        read(tmp_path / "a\0b")

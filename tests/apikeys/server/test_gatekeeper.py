@@ -199,7 +199,10 @@ def test_refused_requests_do_not_keep_a_session_alive(login: Login, clock: Clock
         _get(login.gatekeeper, session.headers("GET", "/a"))
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"api_key_id": 5}', b"\xff", b'"x"'])
+NESTED = b'{"api_key_id": "a", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"api_key_id": 5}', b"\xff", b'"x"', NESTED])
 def test_malformed_attempts(session_gatekeeper: Gatekeeper, body: bytes) -> None:
     with refused(400, "the request is"):
         session_gatekeeper.attempt(body)

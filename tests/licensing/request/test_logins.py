@@ -95,6 +95,8 @@ def test_logins_come_from_the_gateways_file_and_nothing_else_does(tmp_path: Path
         ("accounts = ['hunter2']\n", "accounts is not a table"),
         ("[accounts.main]\nsecret = hunter2\n", r"not a TOML file \(line 2, column 10\)"),
         ("secret = 'hunter2\n", "not a TOML file"),
+        (f"secret = {'1' * 5000}\n", "not a TOML file"),
+        (f"secret = {'[' * 5000}\n", "not a TOML file"),
     ],
 )
 def test_broken_files_are_explained_without_their_secrets(tmp_path: Path, text: str, complaint: str) -> None:

@@ -1,0 +1,69 @@
+"""The record of long runs: how many inputs each target has read, and the summary for people."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+from collections import defaultdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from tests.fuzz import guided
+from tests.fuzz.explore import Explored
+
+__all__ = ["RUNS", "SUMMARY", "record", "summary"]
+
+_FOLDER: Final = Path(__file__).parent
+RUNS: Final = _FOLDER / "runs.jsonl"
+SUMMARY: Final = _FOLDER / "SUMMARY.md"
+
+_HEAD: Final = """\
+# Inputs read so far
+
+Written by `python -m tests.fuzz --record`; `runs.jsonl` has each run with its commit, versions and date. A run that
+ended with a finding is not counted. "By chance" are inputs that were made up without a look at the code's coverage.
+
+| target | inputs | guided by coverage | by chance | seconds | versions | last commit |
+| --- | ---: | ---: | ---: | ---: | --- | --- |
+"""
+
+
+def record(target: str, engine: str, done: Explored) -> None:
+    """Add one run, and write the summary anew."""
+    git = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False)
+    run = {
+        "target": target,
+        "engine": engine,
+        "inputs": done.inputs,
+        "seconds": round(done.seconds, 1),
+        "date": datetime.now(UTC).date().isoformat(),
+        "python": platform.python_version(),
+        "atheris": guided.version() if engine == "atheris" else None,
+        "commit": git.stdout.strip(),
+    }
+    with RUNS.open("a") as file:
+        file.write(json.dumps(run) + "\n")
+    SUMMARY.write_text(summary([json.loads(line) for line in RUNS.read_text().splitlines()]))
+
+
+def summary(runs: list[dict[str, Any]]) -> str:
+    """The table of all runs, a line for each target."""
+    by_target: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for run in runs:
+        by_target[run["target"]].append(run)
+    lines = []
+    for target, each in sorted(by_target.items()):
+        inputs = {
+            engine: sum(run["inputs"] for run in each if run["engine"] == engine) for engine in ("atheris", "chance")
+        }
+        versions = sorted(
+            {f"Python {run['python']}" for run in each}
+            | {f"atheris {run['atheris']}" for run in each if run["atheris"]}
+        )
+        lines.append(
+            f"| {target} | {sum(inputs.values()):,} | {inputs['atheris']:,} | {inputs['chance']:,} "
+            f"| {sum(run['seconds'] for run in each):,.0f} | {', '.join(versions)} | {each[-1]['commit']} |\n"
+        )
+    return _HEAD + "".join(lines)
