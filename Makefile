@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,metrics,recording,backtest,frames,status,top,bench,dev
 
-.PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate matrix lint
+.PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate simulate mutants matrix lint
 .PHONY: typecheck-public bench fuzz mutate cuts kills faults soak clean
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make test          set up and run the whole test suite"
 	@echo "make test-debug    test the asynchronous core in the development mode of Python and asyncio"
 	@echo "make coverage      run the whole test suite, and check how much of each room it covers"
+	@echo "make simulate      run simulated worlds: SEEDS=1000 START=0 JOBS=2; one world again: START=17 SEEDS=1 KEEP=0,3"
+	@echo "make mutants       change the code in ways that matter, and look for the world that finds each change"
 	@echo "make matrix        make test with every Python that is installed, of $(VERSIONS)"
 	@echo "make lint          ruff, codespell, mypy and the import contract"
 	@echo "make typecheck-public  check with pyright that every public name has a type"
@@ -70,6 +72,17 @@ coverage-gate: $(READY)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage json --quiet --show-contexts -o coverage.json
 	$(BIN)/python -m tools.coverage_gate coverage.json
+
+SEEDS ?= 1000
+START ?= 0
+JOBS ?= 1
+
+simulate: $(READY)
+	$(BIN)/python -m tests.support.simulation --start $(START) --seeds $(SEEDS) --jobs $(JOBS) \
+		$(if $(KEEP),--keep $(KEEP)) $(if $(TRACE),--trace) $(if $(SUMMARY),--summary $(SUMMARY))
+
+mutants: $(READY)
+	$(BIN)/python -m tests.support.simulation --mutants --seeds $(SEEDS)
 
 # One virtual environment for each version; a version that is not installed is named and left out.
 matrix:

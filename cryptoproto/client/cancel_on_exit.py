@@ -58,7 +58,7 @@ class CancelOnExit:
         if not self._is_due:
             return
         self._order_entry.refuse_orders()  # first, so that nothing is placed behind the cancel
-        if not self._not_closed():
+        if self._orders.compared and not self._not_closed():
             return
         self._reconnector.reconnect_now()
         try:
@@ -85,6 +85,12 @@ class CancelOnExit:
             return
         self._is_due = False
         self.left_open = self._not_closed()
+        if not self._orders.compared:
+            logger.warning(
+                "orders of earlier processes may be still open after closing, because %s: the exchange never listed "
+                "them to this client",
+                self._failure,
+            )
         if self.left_open:
             logger.warning(
                 "%d orders are or may be still open after closing, because %s: %s",

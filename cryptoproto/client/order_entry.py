@@ -77,6 +77,7 @@ class OrderEntry:
         self._last_accepted = 0  # the highest sequence of an accepted order
         self._known_before = 0  # the same before the present connection
         self._refuses_orders = False
+        self._probes: set[asyncio.Task[None]] = set()
         self._is_whole = False  # whether everything since the account was opened was received
 
     @property
@@ -248,6 +249,10 @@ class OrderEntry:
             error = not_sent("the call was cancelled before it was sent")
             self._not_sent(submission, error)
             self._reports.add_of_cancelled(submission.report(error))
+        elif submission.pending.kind is Kind.CANCEL_ALL:  # which no event answers: only a later request does
+            probe = self._loop.create_task(self._probe(submission))
+            self._probes.add(probe)
+            probe.add_done_callback(self._probes.discard)
 
     # Settling
 

@@ -94,9 +94,14 @@ class Reports:
     def add(self, report: Report, *, key: int | None = None, settled_through: int = -1) -> None:
         """Publish *report*. A late outcome is stored in the same step that takes *key* out of the outbox.
 
+        After :meth:`end` it does nothing: the store is closed. A call that is cancelled then was answered with
+        OutcomeUnknown, and the next process reports what is still in the outbox.
+
         Raises:
             StoreError: it could not be stored; nothing was published.
         """
+        if self._ended:
+            return
         stored = None
         if isinstance(report, OutcomeReport):
             stored = self._store.put_late_report(_encoded(report), key, settled_through)

@@ -162,6 +162,9 @@ class Quotes:
                     await self._resumed.wait()
         except (TimeoutError, ClientClosed):
             pass
+        except ConfigurationError:
+            if not self._is_closed:  # by another call of close()
+                raise
         finally:
             self._is_closed = True
             await self._stop()

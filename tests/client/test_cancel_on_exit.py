@@ -264,6 +264,29 @@ async def test_a_client_that_was_closed_by_another_connection(desk: Desk, caplog
 
 
 @virtual
+async def test_orders_of_an_earlier_process_that_this_one_never_saw(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with desk.client(cancel_on_exit=False) as client:
+        await client.place(PAIR, "buy", amount=1, price=100)
+    desk.line.is_down = True
+    client = desk.client()
+    await client.start()
+    await client.close(1.0)
+    assert len(desk.open_orders()) == 1
+    assert client.left_open == []
+    assert "orders of earlier processes may be still open" in caplog.text
+
+    client = desk.client()
+    await client.start()
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0.1)
+    desk.line.is_down = False
+    await closing
+    assert desk.open_orders() == []
+
+
+@virtual
 async def test_closing_that_is_cancelled(desk: Desk) -> None:
     client = desk.client()
     await client.start()

@@ -799,6 +799,37 @@ async def test_cancel_all_without_a_connection_to_prove_it_is_unknown() -> None:
 
 
 @virtual
+async def test_cancel_all_whose_caller_leaves_is_settled_on_the_same_connection() -> None:
+    desk = Desk()
+    reader = desk.reports.subscribe()
+    desk.connection.on_send = lambda: asyncio.sleep(3600)
+    calling = asyncio.create_task(desk.entry.submit(desk.submission(Kind.CANCEL_ALL), wait=True))
+    await asyncio.sleep(1)
+    calling.cancel()
+    await asyncio.wait([calling])
+    assert calling.cancelled()
+    outcome = await anext(reader)
+    assert isinstance(outcome, cp.OutcomeReport)
+    assert (outcome.kind, outcome.error) == (Kind.CANCEL_ALL, None)
+    assert desk.entry.unanswered == 0
+    assert desk.store.outbox() == []
+
+
+@virtual
+async def test_a_call_that_is_cancelled_when_the_client_was_closed() -> None:
+    desk = Desk()
+    calling = asyncio.create_task(desk.entry.submit(desk.submission(), wait=True))
+    await asyncio.sleep(1)
+    desk.entry.close()
+    desk.store.close()
+    calling.cancel()
+    await asyncio.wait([calling])
+    assert calling.cancelled()
+    assert len(desk.store.outbox()) == 1  # for the next process
+    assert desk.store.late_reports() == []
+
+
+@virtual
 async def test_what_becomes_known_after_the_end_wakes_nobody_twice() -> None:
     for late in ("an answer", "a handshake"):
         desk = Desk()

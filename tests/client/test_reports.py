@@ -155,6 +155,15 @@ async def test_a_reader_that_is_dropped_takes_nothing_along(reports: Reports) ->
     assert [each async for each in following] == [report(1), report(2)]
 
 
+async def test_nothing_is_reported_after_the_end(store: cp.MemoryStore, reports: Reports) -> None:
+    reader = reports.subscribe()
+    reports.end()
+    store.close()
+    reports.add(report(1))
+    assert store.late_reports() == []
+    assert [each async for each in reader] == []
+
+
 @pytest.mark.parametrize(
     "row", [b"", b"{}", b'{"kind":"x"}', b'{"kind":"place","error":1}', b'{"kind":"place","x":' + b"[" * 5000, b"\xff"]
 )

@@ -327,6 +327,19 @@ async def test_what_could_not_be_cancelled_is_reported(
 
 
 @virtual
+async def test_two_calls_of_close_at_once(
+    line: Line, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with quoting(line, alice_key) as (_, quotes):
+        await quotes.update(bids=[BID])
+        monkeypatch.setattr(line, "passes", lambda _: False)  # the exchange does not answer
+        patient = asyncio.create_task(quotes.close(timeout=60))
+        await asyncio.sleep(1)
+        await quotes.close(timeout=0.1)
+        await patient
+
+
+@virtual
 async def test_a_client_that_is_closed_for_good(line: Line, alice_key: cp.PrivateKey) -> None:
     async with quoting(line, alice_key) as (client, quotes):
         await quotes.update([BID])

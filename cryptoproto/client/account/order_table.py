@@ -70,6 +70,9 @@ class OrderTable:
     Args:
         max_closed: how many closed orders to remember; the oldest are forgotten first.
         clock: unix nanoseconds, for changes that no event reports.
+
+    Attributes:
+        compared: whether it was compared with the exchange's list, so that every open order is known.
     """
 
     def __init__(self, *, max_closed: int = MAX_CLOSED, clock: Callable[[], int] = time.time_ns) -> None:
@@ -81,8 +84,8 @@ class OrderTable:
         self._by_client_order_id: dict[int, Order] = {}
         self._live: dict[Order, None] = {}
         self._closed: deque[Order] = deque()
+        self.compared: bool = False
         self._trades: deque[OwnTrade] = deque(maxlen=_MAX_TRADES)
-        self._compared = False
 
     def __len__(self) -> int:
         """How many orders are known, including closed ones."""
@@ -336,7 +339,7 @@ class OrderTable:
                 are not known here are not reported as differences.
         """
         differences: list[OrderDifference] = []
-        expected, self._compared = whole or self._compared, True
+        expected, self.compared = whole or self.compared, True
         listed: set[Order] = set()
         for trade_pair, book in response.order_books.items():
             for side, rows in ((Side.BUY, book.buy), (Side.SELL, book.sell)):

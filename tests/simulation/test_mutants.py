@@ -1,0 +1,19 @@
+"""The simulation finds what it has to find: the code is changed in a way that matters, and a world fails.
+
+Every third of them here. ``make mutants`` looks for the first seed that finds each.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.simulation.mutants import MUTANTS, Mutant, mutated
+from tests.support.simulation.plan import draw
+from tests.support.simulation.run import simulate
+
+
+@pytest.mark.parametrize("mutant", MUTANTS[::3], ids=lambda mutant: mutant.name.replace(" ", "-"))
+def test_a_mutant_is_found(mutant: Mutant) -> None:
+    plan = draw(mutant.seed)
+    with mutated(mutant):
+        assert simulate(plan).failure is not None

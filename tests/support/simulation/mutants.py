@@ -1,0 +1,280 @@
+"""Changes of the code that matter, made while it runs: the simulation has to find each of them."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from tests.support.simulation.plan import draw
+from tests.support.simulation.run import Result, simulate
+
+__all__ = ["MUTANTS", "Mutant", "hunt", "mutated"]
+
+
+class Mutant(NamedTuple):
+    """One change.
+
+    Attributes:
+        name: what it does wrong.
+        seed: one that finds it.
+        where: the function, as ``module:Class.function`` in the package.
+        old: a piece of its text that occurs once.
+        new: what takes its place.
+    """
+
+    name: str
+    seed: int
+    where: str
+    old: str
+    new: str
+
+
+@contextmanager
+def mutated(mutant: Mutant) -> Iterator[None]:
+    """Change the code for the time of the block."""
+    module_name, _, path = mutant.where.partition(":")
+    module = importlib.import_module(f"cryptoproto.{module_name}")
+    *owners, name = path.split(".")
+    owner: Any = module
+    for each in owners:
+        owner = getattr(owner, each)
+    original = owner.__dict__[name]
+    text = textwrap.dedent(inspect.getsource(original))
+    assert text.count(mutant.old) == 1, f"{mutant.where} has {text.count(mutant.old)} times {mutant.old!r}"
+    scope: dict[str, Any] = {}
+    code = "from __future__ import annotations\n" + text.replace(mutant.old, mutant.new)
+    exec(compile(code, f"<mutant of {mutant.where}>", "exec"), module.__dict__, scope)
+    changed = scope[name]
+    setattr(owner, name, changed)
+    try:
+        yield
+    finally:
+        setattr(owner, name, original)
+
+
+def hunt(mutant: Mutant, start: int, seeds: int) -> Result | None:
+    """The first world that finds *mutant*; ``None`` if none does."""
+    with mutated(mutant):
+        for seed in range(start, start + seeds):
+            result = simulate(draw(seed))
+            if result.failure is not None:
+                return result
+    return None
+
+
+MUTANTS: Final = (
+    Mutant(
+        "resume before the position",
+        0,
+        "client.event_stream:EventDelivery.resume_point",
+        "return default if self._taken_in is None else self._taken_in",
+        "return default if self._taken_in is None else max(self._taken_in - 1, 0)",
+    ),
+    Mutant(
+        "resume after the position",
+        3,
+        "client.event_stream:EventDelivery.resume_point",
+        "return default if self._taken_in is None else self._taken_in",
+        "return default if self._taken_in is None else self._taken_in + 1",
+    ),
+    Mutant(
+        "send before the commit",
+        4,
+        "exchange.journal:Journal.when_durable",
+        "if self._actions or self._durable != self._head.number:",
+        "if False:",
+    ),
+    Mutant(
+        "publish before the commit",
+        44,
+        "exchange.journal:Journal._hand_over",
+        "batch, self._pending = self._pending, Batch()",
+        "batch, self._pending = self._pending, Batch(); self._durable = self._head.number; self._release()",
+    ),
+    Mutant(
+        "do not sync the journal",
+        3,
+        "exchange.journal_file:JournalFile._connect",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = NORMAL",
+    ),
+    Mutant(
+        "do not sync the store",
+        55,
+        "client.store.sqlite_file:_prepare",
+        "PRAGMA synchronous = {synchronous}",
+        "PRAGMA synchronous = NORMAL",
+    ),
+    Mutant(
+        "reuse a request id",
+        1,
+        "wire.session:ClientSession.request_frame",
+        "self._next_request_id = request_id + 1",
+        "self._next_request_id = 1",
+    ),
+    Mutant(
+        "resend silently",
+        0,
+        "client.order_entry:OrderEntry._was_not_received",
+        "again = submission.resend and not submission.caller_left and",
+        "again = not submission.caller_left and",
+    ),
+    Mutant(
+        "say too early that it was not received",
+        2,
+        "client.order_entry:OrderEntry.resume",
+        "await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)",
+        "on_orders(None); await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)",
+    ),
+    Mutant(
+        "forget what is in the outbox",
+        0,
+        "client.order_entry:OrderEntry.restore",
+        "for entry in self._store.outbox():",
+        "for entry in self._store.outbox()[1:]:",
+    ),
+    Mutant(
+        "empty the outbox too early",
+        36,
+        "client.store.sqlite:SqliteStore.remove",
+        '("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),',
+        '("DELETE FROM cryptoproto_outbox WHERE key >= ?", (key,)),',
+    ),
+    Mutant(
+        "lose a late report",
+        0,
+        "client.order_entry:OrderEntry._forget",
+        "if submission.caller_left:",
+        "if submission.caller_left and False:",
+    ),
+    Mutant(
+        "forget a hold",
+        4,
+        "client.account.balances:BalanceTable._on_set_balance",
+        'message.reason == "on_hold"',
+        "False",
+    ),
+    Mutant(
+        "do not release a hold",
+        1,
+        "exchange.matching:_report_cancelled",
+        "if held := order.held:",
+        "if (held := order.held) and not order.order_id % 3:",
+    ),
+    Mutant(
+        "compare the older hello",
+        0,
+        "exchange.link_table:LinkTable.is_newest",
+        "live.hello_number < hello_number",
+        "live.hello_number > hello_number",
+    ),
+    Mutant(
+        "drop the chain",
+        0,
+        "exchange.journal_schema:Head.follow",
+        "chains[told] = (transaction_id, own)",
+        "pass",
+    ),
+    Mutant(
+        "lose the last sequence",
+        0,
+        "exchange.journal:Journal.append",
+        "records[client_id].last_sequence = sequence",
+        "pass",
+    ),
+    Mutant(
+        "skip a transaction of the replay",
+        5,
+        "exchange.ledger:ClientRecord.after",
+        "bisect_right(self.history, transaction_id, key=_BY_ID)",
+        "bisect_right(self.history, transaction_id + 1, key=_BY_ID)",
+    ),
+    Mutant(
+        "answer before the events",
+        2,
+        "exchange.outbound:Outbound._send_responses",
+        "if after > self._position:",
+        "if False:",
+    ),
+    Mutant(
+        "wait without a deadline",
+        7,
+        "client.order_entry:OrderEntry._outcome",
+        "timeout=max(submission.deadline - self._loop.time(), 0.0)",
+        "timeout=None",
+    ),
+    Mutant(
+        "move the position too early",
+        32,
+        "client.event_stream:EventDelivery.settle",
+        "if self._handled is not None:",
+        "if self._taken_in is not None:\n        self._handled = self._taken_in\n    if self._handled is not None:",
+    ),
+    Mutant(
+        "place before the cancel is confirmed",
+        38,
+        "client.replace:Replacer.replace",
+        "            if pipelined:\n",
+        "            if True:\n",
+    ),
+    Mutant(
+        "record what comes again",
+        32,
+        "history.recorder:_write_group",
+        "transaction_id is None or transaction_id <= last",
+        "transaction_id is None",
+    ),
+    Mutant(
+        "pay nothing",
+        1,
+        "exchange.matching:Matching._settle",
+        "account.pay_held(order.held_currency, paid)",
+        "pass",
+    ),
+    Mutant(
+        "never notice silence",
+        1,
+        "transport.heartbeat:Heartbeat._deadline",
+        "self._timeout is None or self._pinged is None",
+        "True",
+    ),
+    Mutant(
+        "forget that an order was accepted",
+        0,
+        "client.outcomes:Outcomes._answered",
+        "return [Settled(one, error)]",
+        "return [Settled(one, error)] if kind is Kind.CANCEL or number != 7 else []",
+    ),
+    Mutant(
+        "give a rejection to the newest order",
+        0,
+        "client.outcomes:Outcomes._answered",
+        "for one in self._unanswered:",
+        "for one in reversed(self._unanswered):",
+    ),
+    Mutant(
+        "do not probe for a cancel_all() that was cancelled",
+        67,
+        "client.order_entry:OrderEntry._on_cancelled",
+        "elif submission.pending.kind is Kind.CANCEL_ALL:",
+        "elif False:",
+    ),
+    Mutant(
+        "report after the store was closed",
+        2,
+        "client.reports:Reports.add",
+        "if self._ended:",
+        "if False:",
+    ),
+    Mutant(
+        "do not notice a rewound history",
+        10,
+        "wire.session:ClientSession.receive",
+        "if self._replay_is_over:",
+        "if False:",
+    ),
+)

@@ -1,0 +1,172 @@
+"""What a seed draws: a world, and what goes wrong in it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+__all__ = ["CLIENTS", "Fault", "Plan", "draw"]
+
+CLIENTS: Final = ("alice", "bob", "carol")
+_CODES: Final = (1000, 1001, 1011, 1012, 4001, 4009)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something goes wrong, or is done to the world.
+
+    Attributes:
+        at: when, in seconds.
+        kind: what; a method of :class:`~tests.support.simulation.faults.Faults`.
+        client: whom it befalls; empty if everybody.
+        details: its arguments.
+    """
+
+    at: float
+    kind: str
+    client: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        details = ", ".join(f"{name}={value}" for name, value in self.details.items())
+        return f"{self.at:6.2f} s  {self.kind:<16} {self.client:<6} {details}".rstrip()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A world.
+
+    Attributes:
+        seed: draws everything.
+        duration: for how long things go wrong, in seconds.
+        latency: of the network in one direction.
+        jitter: the most that is added to it.
+        window: bytes in flight before a link is not writable.
+        rate_limit: of the exchange.
+        maker_fee: a fraction, as text.
+        taker_fee: a fraction, as text.
+        tail: how many events of a client the exchange keeps in memory.
+        snapshot_every: commands between two snapshots of the journal.
+        disk_delay: how long a commit of the journal takes, at most.
+        clients: who trades.
+        quoter: who of them quotes; empty if nobody does.
+        faults: what goes wrong, in order.
+    """
+
+    seed: int
+    duration: float
+    latency: float
+    jitter: float
+    window: int
+    rate_limit: float | None
+    maker_fee: str
+    taker_fee: str
+    tail: int
+    snapshot_every: int
+    disk_delay: float
+    clients: tuple[str, ...]
+    quoter: str
+    faults: tuple[Fault, ...]
+
+    @property
+    def rewinds(self) -> bool:
+        """Whether the exchange is restored from a backup at the end."""
+        return any(fault.kind == "restore" for fault in self.faults)
+
+    def keeping(self, places: list[int]) -> Plan:
+        """The same world, in which only the faults at these places happen."""
+        return replace(self, faults=tuple(self.faults[place] for place in places))
+
+    def __str__(self) -> str:
+        settings = {
+            name: getattr(self, name)
+            for name in (
+                "duration", "latency", "jitter", "window", "rate_limit", "maker_fee", "taker_fee", "tail",
+                "snapshot_every", "disk_delay", "quoter",
+            )
+        }  # fmt: skip
+        world = ", ".join(f"{name}={value}" for name, value in settings.items())
+        return "\n".join([f"seed {self.seed}: {', '.join(self.clients)}; {world}", *map(str, self.faults)])
+
+
+def draw(seed: int) -> Plan:
+    """The world of *seed*."""
+    choice = random.Random(f"plan {seed}")
+    clients = CLIENTS[: choice.choice((2, 2, 3))]
+    duration = choice.uniform(3.0, 9.0)
+    fees = choice.choice((("0", "0"), ("0", "0"), ("0.001", "0.002")))
+    faults = [
+        _fault(choice, choice.uniform(0.3, duration), clients) for _ in range(choice.choice((0, 3, 5, 6, 8, 10, 14)))
+    ]
+    if choice.random() < 0.1:
+        begun = choice.uniform(0.3, duration * 0.7)
+        faults.append(Fault(begun, "backup"))
+        faults.append(Fault(choice.uniform(begun, duration), "restore", details={"down": choice.uniform(0.0, 2.0)}))
+    faults.sort(key=lambda fault: fault.at)
+    return Plan(
+        seed=seed,
+        duration=duration,
+        latency=choice.choice((0.0005, 0.005, 0.02, 0.1)),
+        jitter=choice.choice((0.0, 0.001, 0.02, 0.2)),
+        window=choice.choice((2_000, 16_000, 64_000)),
+        rate_limit=choice.choice((None, None, None, 8.0, 20.0)),
+        maker_fee=fees[0],
+        taker_fee=fees[1],
+        tail=choice.choice((8, 32, 1024)),
+        snapshot_every=choice.choice((5, 40, 10_000)),
+        disk_delay=choice.choice((0.0005, 0.004, 0.05)),
+        clients=clients,
+        quoter=choice.choice(("", "", clients[-1])),
+        faults=tuple(faults),
+    )
+
+
+def _fault(choice: random.Random, at: float, clients: tuple[str, ...]) -> Fault:
+    kind = choice.choice(_KINDS)
+    client = choice.choice(clients) if kind in _OF_A_CLIENT else ""
+    return Fault(round(at, 3), kind, client, _DETAILS[kind](choice))
+
+
+def _seconds(shortest: float, longest: float) -> Callable[[random.Random], dict[str, Any]]:
+    return lambda choice: {"seconds": round(choice.uniform(shortest, longest), 3)}
+
+
+_DETAILS: Final[dict[str, Callable[[random.Random], dict[str, Any]]]] = {
+    # Links
+    "cut": lambda choice: {
+        "after": choice.choice((0, choice.randint(0, 300), choice.randint(0, 3000))),
+        "upwards": choice.random() < 0.5,
+        "silent": choice.choice(("", "", "here", "there")),
+    },
+    "half_open": lambda choice: {"up": choice.random() < 0.6, "down": choice.random() < 0.6},
+    "slow_link": lambda choice: {"seconds": round(choice.uniform(0.2, 5.0), 3), "upwards": choice.random() < 0.5},
+    "network_down": lambda choice: {
+        "seconds": choice.choice((round(choice.uniform(0.1, 3.0), 3), 0.5, 12.0)),
+        "silent": choice.random() < 0.3,
+    },
+    "disconnect": lambda choice: {"code": choice.choice(_CODES)},
+    # The exchange
+    "restart": lambda choice: {},
+    "reopen": _seconds(0.0, 1.5),
+    "crash": lambda choice: {"seconds": round(choice.uniform(0.0, 1.5), 3), "silent": choice.random() < 0.3},
+    "slow_disk": lambda choice: {
+        "seconds": round(choice.uniform(0.5, 3.0), 3),
+        "delay": round(choice.uniform(0.1, 1.0), 3),
+    },
+    "disable_pair": _seconds(0.1, 2.0),
+    "transfer": lambda choice: {"deposit": choice.random() < 0.6, "amount": choice.randint(1, 50)},
+    "clock": lambda choice: {"seconds": choice.choice((-3600, -2, 1, 61, 3600))},
+    # Clients
+    "kill": lambda choice: {"power": choice.random() < 0.3, "seconds": round(choice.uniform(0.0, 1.0), 3)},
+    "leave": lambda choice: {"timeout": choice.choice((0.0, 0.05, 2.0))},
+    "slow_handler": _seconds(0.2, 3.0),
+}
+_OF_A_CLIENT: Final = {
+    "cut", "half_open", "slow_link", "disconnect", "transfer", "kill", "leave", "slow_handler",
+}  # fmt: skip
+_KINDS: Final = (
+    "cut", "cut", "cut", "half_open", "slow_link", "network_down", "disconnect", "restart", "reopen", "crash", "crash",
+    "slow_disk", "disable_pair", "transfer", "clock", "kill", "kill", "kill", "leave", "slow_handler",
+)  # fmt: skip
