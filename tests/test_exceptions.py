@@ -63,6 +63,7 @@ ARGUMENTS: dict[type[cp.CryptoprotoError], tuple[object, ...]] = {
     cp.ConnectionClosed: (4000, "taken over"),
     cp.InsufficientFundsError: ("USD", 7),
     cp.JournalError: ("/data/journal.db", "not a database"),
+    cp.RecordingError: ("/data/market.rec", "damaged at byte 100"),
     cp.CredentialsRefused: (401, "unknown key"),
     cp.StompError: ("bad frame", "no destination"),
     exceptions.LicenseRefused: ("no_agreement", "unknown key"),
