@@ -2,7 +2,7 @@
 
 ``python -m tests.support.exchange_process JOURNAL ALICE.PUB BOB.PUB``.
 
-Each line on the standard input, ``port seed silence tls``, starts one; see ``tests/support/lives.py``, and
+Each line on the standard input, ``port seed [silence [tls]]``, starts one; see ``tests/support/lives.py``, and
 ``tests/support/pairs.py`` for the last two. It tells its address once it listens. With a seed, bob trades within it, so
 that alice has events at any moment; 0 is without.
 """
@@ -45,7 +45,7 @@ def main() -> None:
         open_journal.__kwdefaults__["snapshot_every"] = SNAPSHOT_EVERY
     opener("auto")  # imports what it needs
 
-    async def serve(port: str, seed: str, silence: str, tls: str | None = None) -> None:
+    async def serve(port: str, seed: str, silence: str = "20", tls: str | None = None) -> None:
         context = None
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
