@@ -46,7 +46,8 @@ class StatusReader:
     """
 
     def __init__(self, url: str, *, timeout: float = 5.0) -> None:
-        self.address, token = _split(url)
+        address, token = _split(url)
+        self.address: str = address
         self._timeout = timeout
         # A proxy from the environment would get the token, and could not reach this machine anyway.
         self._http = httpx.AsyncClient(

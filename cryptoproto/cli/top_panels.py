@@ -27,13 +27,13 @@ __all__ = [
 
 Status: TypeAlias = dict[str, Any]
 
-ORDER_COLUMNS: Final = {
+ORDER_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "narrow": ("pair", "side", "price", "left"),
     "normal": ("pair", "side", "price", "left", "age"),
     "wide": ("order", "pair", "side", "price", "left", "amount", "in force", "age"),
 }
 """The columns of the orders by the width of the screen; the age is the last one."""
-FILL_COLUMNS: Final = {
+FILL_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "narrow": ("pair", "side", "price", "amount"),
     "normal": ("time", "pair", "side", "price", "amount"),
     "wide": ("time", "pair", "side", "price", "amount", "as", "order"),

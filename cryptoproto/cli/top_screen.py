@@ -55,16 +55,17 @@ class TopScreen(App[None]):
         interval_s: seconds between updates.
     """
 
-    TITLE = "cryptoproto top"
-    ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(width, f"-{name}") for width, name in _WIDTHS]  # noqa: RUF012 - as the base class has it
+    TITLE: str | None = "cryptoproto top"
+    ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
+    # Not a ClassVar, because it is none in the base class.
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(width, f"-{name}") for width, name in _WIDTHS]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "quit", "Quit", key_display="q"),
         Binding("r", "read", "Refresh"),
         Binding("tab", "app.focus_next", "Next", show=False),
         Binding("c", "cancel_all", "Cancel all"),
     ]
-    CSS = """
+    CSS: ClassVar[str] = """
     Screen { layout: grid; grid-size: 2; grid-columns: 1fr 34; grid-rows: 1 1fr 1; }
     Screen.-wide { grid-columns: 1fr 44; }
     Screen.-narrow { grid-size: 1; grid-columns: 1fr; grid-rows: 1 1fr auto 1; }

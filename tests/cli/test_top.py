@@ -41,7 +41,7 @@ async def test_the_screen(
     async def run_async(self: TopScreen) -> None:
         shown.append(self._status)
 
-    monkeypatch.setattr(TopScreen, "run_async", run_async)
+    monkeypatch.setattr("cryptoproto.cli.top_screen.TopScreen.run_async", run_async)  # by name: a test reloads it
     async with serve_status(trading_client) as status:
         run("top", status.url)
         assert await left.pop() == 0
