@@ -9,15 +9,17 @@ endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
-EXTRAS := fast,cli,apikeys,licensing,server,metrics,recording,backtest,frames,status,top,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,dev
 
-.PHONY: help setup demo demo-apikeys demo-license test test-debug coverage coverage-gate simulate mutants matrix lint
+.PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
+.PHONY: mutants matrix lint
 .PHONY: typecheck-public bench fuzz mutate cuts kills faults soak clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
 	@echo "make demo-apikeys  set up, start a gateway on loopback and use it with both kinds of API key"
 	@echo "make demo-license  set up, run a license manager and gateways: refusal, outage, renewal"
+	@echo "make demo-gateway  set up, share one session over NATS, and kill its owner with kill -9"
 	@echo "make test          set up and run the whole test suite"
 	@echo "make test-debug    test the asynchronous core in the development mode of Python and asyncio"
 	@echo "make coverage      run the whole test suite, and check how much of each room it covers"
@@ -52,6 +54,9 @@ demo-apikeys: $(READY)
 
 demo-license: $(READY)
 	$(BIN)/python examples/license_demo.py
+
+demo-gateway: $(READY)
+	$(BIN)/python examples/gateway_demo.py
 
 # COVERAGE=1 also measures it, child processes included.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest -p no:cov,$(BIN)/python -m pytest)

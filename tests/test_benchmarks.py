@@ -14,7 +14,7 @@ import pytest
 
 import benchmarks
 import cryptoproto as cp
-from benchmarks import apikeys, handshakes, hops, journal, licensing
+from benchmarks import apikeys, gateway, handshakes, hops, journal, licensing
 from benchmarks.baselines import codec as obvious_codec
 from benchmarks.machinery import samples
 from benchmarks.machinery.command import main
@@ -30,6 +30,7 @@ COMMANDS = {
     "handshakes": handshakes.MEASUREMENTS,
     "apikeys": apikeys.MEASUREMENTS,
     "licensing": licensing.MEASUREMENTS,
+    "gateway": gateway.MEASUREMENTS,
 }
 ALL = [measurement for measurements in COMMANDS.values() for measurement in measurements]
 ROWS = Path(benchmarks.__file__).with_name("rows")

@@ -18,6 +18,7 @@ PROMISES = {
     "quoting_bot": r"^(\d quotes are open\n(\d placed, \d cancelled, \d kept; (.+ total \S+ USD)?\n){10}){2}$",
     "taker": r"^filled: 0\.5(.|\n)*cancelled: 1\.5(.|\n)*refused: not enough USD(.|\n)*'BTC': '2\.00000000'",
     "resume_after_crash": r"^killed after 20 fills\n.*\n60 fills in the table, 60 different, of 60 in all",
+    "gateway_demo": r"kill -9 of gateway A(.|\n)*owner, fence(.|\n)*(ok .*\n){7}$",
     "balances_notebook": r"15000\.00000000 on hold\n(.|\n)*cancelled(.|\n)*4 SetBalance\n$",
 }
 

@@ -23,6 +23,9 @@ COMPLETE: Final = frozenset({"client", "connection", "keys", "messages", "wire"}
 LIMIT: Final = 98.0
 """Per cent of lines and branches that any other room has to reach."""
 
+UNFINISHED: Final = {"gateway": 92.0}
+"""Rooms whose tests do not reach the limit yet, with what they must not fall below meanwhile."""
+
 MOSTLY: Final = 0.8
 """The share of a module's covered lines that its own test file has to reach to be named as its test."""
 
@@ -44,7 +47,7 @@ class Room:
 
     @property
     def limit(self) -> float:
-        return 100.0 if self.name in COMPLETE else LIMIT
+        return 100.0 if self.name in COMPLETE else UNFINISHED.get(self.name, LIMIT)
 
     @property
     def passes(self) -> bool:

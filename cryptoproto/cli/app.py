@@ -25,6 +25,7 @@ from .conformance import app as conformance_app
 from .demo import demo
 from .exchange import exchange
 from .exit_codes import ExitCode, exit_code, show_error, wants_json
+from .gateway import app as gateway_app
 from .history import history_app
 from .keys import keygen
 from .license import license_app
@@ -133,6 +134,7 @@ app.command("record")(record_command)
 app.add_typer(recording_app, name="recording")
 app.command("backtest")(backtest_command)
 app.command("bench")(bench)
+app.add_typer(gateway_app, name="gateway")
 app.add_typer(profile_app, name="profile")
 app.add_typer(apikeys_app)
 app.add_typer(conformance_app)

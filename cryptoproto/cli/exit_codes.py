@@ -13,6 +13,7 @@ from rich.markup import escape
 from ..exceptions import (
     ConfigurationError,
     CryptoprotoError,
+    GatewayError,
     HandshakeError,
     IdentityInUse,
     OutcomeUnknown,
@@ -56,7 +57,7 @@ def exit_code(error: CryptoprotoError) -> ExitCode:
         return ExitCode.FAILED
     if isinstance(error, OutcomeUnknown | RequestTimeout) or error.sent:
         return ExitCode.NO_ANSWER
-    if isinstance(error, ConnectionError | HandshakeError | ProtocolError | RequestNotSent):
+    if isinstance(error, ConnectionError | GatewayError | HandshakeError | ProtocolError | RequestNotSent):
         return ExitCode.NO_CONNECTION
     return ExitCode.FAILED
 

@@ -10,7 +10,7 @@ from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
-from ..exceptions import ConfigurationError, CryptoprotoError
+from ..exceptions import CryptoprotoError
 from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
@@ -55,9 +55,8 @@ class Client(FromProfile):
             lost is sent again within its deadline. Each order can override this.
         order_rate: orders and cancels per second, ``None`` = no limit. Choose a little less than the exchange allows.
         backoff: how long to wait between attempts to connect.
-        instruments: the rules of pairs, against which orders are checked before they are sent: a list, or a mapping by
-            pair, which is read anew for each order. Orders for other pairs are not checked;
-            ``OrderLimits(pairs=...)`` refuses them.
+        instruments: the rules of pairs, for checks before sending: a list, or a mapping by pair that is read anew for
+            each order. Orders for other pairs are not checked; ``OrderLimits(pairs=...)`` refuses them.
         limits: pre-trade limits.
         cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
         order_ids: returns the client order id of the next order; by default ids that are unique across processes.
@@ -81,7 +80,7 @@ class Client(FromProfile):
         order_ids: Callable[[], int] | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
-        self._options = ConnectOptions(url=url, **options)
+        self._options = chosen = ConnectOptions(url=url, **options)
         self._metrics = Metrics()
         self._store = open_store(store)
         self._account = Account()
@@ -89,10 +88,10 @@ class Client(FromProfile):
         self._link = Link()
         self._reports = Reports(self._store)
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
-        orders = self._account.orders
-        self._calls = OrderCalls(self._link, orders, self._order_entry, resend=resend == "once", order_ids=order_ids)
-        self._replacer = Replacer(self._link, orders, self._order_entry, self._calls, self._checks)
-        self._questions = Questions(self._link, self._account, self._metrics, self._options.request_timeout)
+        orders, entry = self._account.orders, self._order_entry
+        self._calls = OrderCalls(self._link, orders, entry, resend=resend == "once", order_ids=order_ids)
+        self._replacer = Replacer(self._link, orders, entry, self._calls, self._checks)
+        self._questions = Questions(self._link, self._account, self._metrics, chosen.request_timeout, entry.reserved)
         self._events = EventDelivery(
             self._link,
             self._account,
@@ -105,9 +104,7 @@ class Client(FromProfile):
         self._reconnector = Reconnector(
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
-        self._cancel_on_exit = CancelOnExit(
-            orders, self._order_entry, self._calls, self._reconnector, enabled=cancel_on_exit
-        )
+        self._cancel_on_exit = CancelOnExit(orders, entry, self._calls, self._reconnector, enabled=cancel_on_exit)
 
     # Start and end
 
@@ -339,6 +336,11 @@ class Client(FromProfile):
         return self._account.balances.all()
 
     @property
+    def received_position(self) -> int:
+        """The last transaction that :attr:`orders` and :attr:`known_balances` include; -1 before the first."""
+        return self._account.position
+
+    @property
     def state(self) -> StateChange:
         """The state that the client is in."""
         return self._link.state
@@ -372,12 +374,9 @@ class Client(FromProfile):
         """Every transaction after the stored position, once and in order, and broadcasts in between.
 
         The position moves when the next event is requested. If a loop is left, the next ``events()`` delivers its last
-        event again, in this process or the next one, because it may not have been handled. One task iterates at a time;
-        a second one raises ConfigurationError. :meth:`close` ends the iteration, and the next process gets the events
-        that are still queued. If anything else closes the client, the iteration raises it.
+        event again, because it may not have been handled. A second task that iterates gets a ConfigurationError.
+        :meth:`close` ends the iteration; if anything else closes the client, the iteration raises it.
         """
-        if self._options.on_event is not None:
-            raise ConfigurationError("events go to on_event; leave it out to iterate over them")
         return self._events.stream()
 
     def reconnect_now(self) -> None:

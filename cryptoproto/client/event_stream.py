@@ -13,17 +13,15 @@ import logging
 import weakref
 from collections.abc import Callable, Coroutine
 from time import time_ns
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ..connection import Event
 from ..connection.closing import own
 from ..connection.event_queue import EventQueue
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, SlowConsumer, StoreError
 from ..history import NOT_KEPT, History
-from .account import Account
-from .link import Link
+from .account.balances import BalanceTable
 from .metrics import Histogram
-from .order_entry import OrderEntry
 from .store import RecordingStore, Store
 
 __all__ = ["EventDelivery", "EventStream"]
@@ -54,6 +52,45 @@ class EventStream:
         return self._next(self)
 
 
+class EventSource(Protocol):
+    """What events are read from: the :class:`~cryptoproto.client.link.Link` of a client, for example."""
+
+    def pause(self) -> None:
+        """Pass no more events on for now."""
+
+    def resume(self) -> None:
+        """Pass events on again."""
+
+    def give_up(self, error: CryptoprotoError) -> None:
+        """Begin again after the position, because of *error*."""
+
+
+class Tables(Protocol):
+    """What sees each event first."""
+
+    @property
+    def balances(self) -> BalanceTable:
+        """The balances, as of the last event."""
+
+    @property
+    def position(self) -> int:
+        """The transaction id of the last event that was applied."""
+
+    def apply(self, events: list[Event]) -> None:
+        """Apply *events*; those that were applied before change nothing."""
+
+
+class Settler(Protocol):
+    """What events settle: the :class:`~cryptoproto.client.order_entry.OrderEntry` of a client, for example."""
+
+    @property
+    def unanswered(self) -> int:
+        """How many messages have no outcome yet."""
+
+    def settle(self, events: list[Event]) -> None:
+        """Settle what *events* answer."""
+
+
 class EventDelivery:
     """Takes events from one connection after the other, and gives each to the user once and in order.
 
@@ -72,9 +109,9 @@ class EventDelivery:
 
     def __init__(
         self,
-        link: Link,
-        account: Account,
-        order_entry: OrderEntry,
+        link: EventSource,
+        account: Tables,
+        order_entry: Settler,
         store: Store,
         waits: Histogram,
         handler: Callable[[Event], object] | None,
@@ -112,6 +149,8 @@ class EventDelivery:
 
     def stream(self) -> EventStream:
         """A new reader. An event that an earlier one took without asking for the next is delivered again."""
+        if self._handler is not None:
+            raise ConfigurationError("events go to on_event; leave it out to iterate over them")
         self._is_attended = True
         self._readers += 1
         return EventStream(self, self._readers)

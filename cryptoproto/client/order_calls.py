@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from ..exceptions import OrderInvalid, OrderNotOpen, OrderRejected
 from ..messages import (
@@ -17,13 +18,25 @@ from ..messages import (
     place_message,
 )
 from .account import Order, OrderTable
-from .link import Link
-from .order_entry import OrderEntry
 from .order_ids import ClientOrderIds
 from .outcomes import Kind, Pending
 from .submission import Submission
 
-__all__ = ["OrderCalls"]
+__all__ = ["OrderCalls", "Sender", "SessionLink"]
+
+
+class SessionLink(Protocol):
+    """Says when there is a session with the exchange."""
+
+    async def live_by(self, deadline: float, *, wait: bool) -> object:
+        """Wait for it, at most until the loop time *deadline*."""
+
+
+class Sender(Protocol):
+    """Sends messages and settles them."""
+
+    async def submit(self, submission: Submission, *, wait: bool) -> None:
+        """See :meth:`OrderEntry.submit <cryptoproto.client.order_entry.OrderEntry.submit>`."""
 
 
 class OrderCalls:
@@ -42,9 +55,9 @@ class OrderCalls:
 
     def __init__(
         self,
-        link: Link,
+        link: SessionLink,
         orders: OrderTable,
-        order_entry: OrderEntry,
+        order_entry: Sender,
         *,
         resend: bool,
         order_ids: Callable[[], int] | None,

@@ -18,23 +18,21 @@ from ..exceptions import (
     ServerError,
 )
 from ..messages import (
-    CancelOrder,
     Message,
-    PlaceOrder,
     Unknown,
     UserBalanceRequest,
     UserBalanceResponse,
     UserOrdersRequest,
     UserOrdersResponse,
-    decode_client_message,
 )
-from .account import Account, Order, OrderDifference
+from .account import Account, OrderDifference
 from .link import Link, not_sent
 from .metrics import Metrics
 from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
 from .questions import ask_patiently
 from .rate_limiter import RateLimiter
 from .reports import Reports
+from .reservation import Reservations
 from .store import OutboxEntry, Store
 from .submission import SendAgain, Submission
 
@@ -70,6 +68,7 @@ class OrderEntry:
         self._store = store
         self._reports = reports
         self._metrics = metrics
+        self.reserved: Reservations = Reservations(store)
         self._outcomes = Outcomes()
         self._submissions: dict[Pending, Submission] = {}
         self._loop = asyncio.get_running_loop()
@@ -88,18 +87,11 @@ class OrderEntry:
     def restore(self) -> None:
         """Take up the messages that an earlier process left without an outcome."""
         for entry in self._store.outbox():
-            pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
-            message = decode_client_message(entry.payload)
-            order = None
-            if isinstance(message, CancelOrder):
-                pending.order_id = message.order_id
-            elif isinstance(message, PlaceOrder):
-                order = Order.of(message, created_ns=entry.created_ns)
-                self._account.orders.add(order)
-            self._submissions[pending] = Submission(
-                pending, entry.payload, self._loop.create_future(), order=order, key=entry.key, caller_left=True
-            )
-            self._outcomes.add(pending, entry.sequence)
+            submission = Submission.restored(entry, self._loop.create_future())
+            if submission.order is not None:
+                self._account.orders.add(submission.order)
+            self._submissions[submission.pending] = submission
+            self._outcomes.add(submission.pending, entry.sequence)
 
     # Sending
 
@@ -137,12 +129,17 @@ class OrderEntry:
         try:
             async with asyncio.timeout_at(submission.deadline):
                 # Usually it can leave at once, which saves the steps of waiting for a turn.
-                connection = None if self.rate_limiter.is_limited else self._link.live()
+                at_once = not (self.rate_limiter.is_limited or self.reserved.are_needed)
+                connection = self._link.live() if at_once else None
                 if connection is not None and connection.is_free_for(submission.payload):
                     await self._send(connection, submission)
                 while pending.sequence is None:
                     connection = await self._turn(submission, wait=wait)
-                    if connection is not None:
+                    if connection is not None and self.reserved.are_needed:
+                        async with self.reserved.hold(connection, submission) as is_free:
+                            if is_free:
+                                await self._send(connection, submission)
+                    elif connection is not None:
                         await self._send(connection, submission)
         except TimeoutError:
             if pending.sequence is None:
@@ -233,7 +230,7 @@ class OrderEntry:
                 self._settle(Settled(pending, None), self._account.position)
 
         try:
-            await connection.request_at(UserOrdersRequest(), after, timeout=_PROBE_TIMEOUT_S)
+            await self.reserved.request_at(connection, UserOrdersRequest(), after, _PROBE_TIMEOUT_S)
         except RequestTimeout:
             connection.give_up(ConnectionClosed(None, f"no response to a request within {_PROBE_TIMEOUT_S:g} s"))
         except CryptoprotoError:
@@ -342,6 +339,7 @@ class OrderEntry:
         # Not against what this connection has replayed: an older one may have delivered more after the handshake.
         if last_sequence < self._known_before:
             raise HistoryRewound(self._known_before, last_sequence, "sequence")
+        await self.reserved.connected(connection)
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
 

@@ -57,7 +57,8 @@ class ClientCollector(Collector):
     the loop does not answer within two seconds, or is closed, the last snapshot is reported.
 
     Args:
-        client: a :class:`cryptoproto.Client` or :class:`cryptoproto.sync.Client`.
+        client: a :class:`cryptoproto.Client`, :class:`cryptoproto.sync.Client`, or another object whose ``metrics()``
+            returns a MetricsSnapshot, like a gateway.
         labels: names and values added to all metrics, to distinguish clients: ``{"client": "alice"}``.
         namespace: the prefix of all names.
     """
@@ -154,6 +155,7 @@ def serve_metrics(
     host: str = "127.0.0.1",
     labels: Mapping[str, str] | None = None,
     registry: CollectorRegistry | None = None,
+    namespace: str = "cryptoproto_client",
 ) -> MetricsEndpoint:
     """Serve the metrics at ``http://host:port/metrics``, in a thread.
 
@@ -164,12 +166,13 @@ def serve_metrics(
         labels: as for :class:`ClientCollector`.
         registry: a custom registry, to which the client is added. For several clients, add a :class:`ClientCollector`
             for each to one registry.
+        namespace: the prefix of all names.
 
     Raises:
         ConfigurationError: cannot listen on the address.
     """
     registry = CollectorRegistry() if registry is None else registry
-    registry.register(ClientCollector(client, labels=labels))
+    registry.register(ClientCollector(client, labels=labels, namespace=namespace))
     try:
         server, thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:

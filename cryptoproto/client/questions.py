@@ -20,6 +20,7 @@ from ..messages import (
 from .account import Account, Order
 from .link import Link
 from .metrics import Metrics
+from .reservation import Reservations
 
 __all__ = ["Questions", "ask_patiently"]
 
@@ -32,9 +33,13 @@ class Questions:
         account: the tables of orders and balances.
         metrics: counters and durations.
         timeout: seconds for a request that is given no timeout.
+        reservations: which sequences a request may not take.
     """
 
-    def __init__(self, link: Link, account: Account, metrics: Metrics, timeout: float) -> None:
+    def __init__(
+        self, link: Link, account: Account, metrics: Metrics, timeout: float, reservations: Reservations
+    ) -> None:
+        self._reservations = reservations
         self._link = link
         self._account = account
         self._metrics = metrics
@@ -47,7 +52,13 @@ class Questions:
         connection: Connection = self._link.live() or await self._link.live_by(deadline, wait=wait)
         self._metrics.count("requests")
         started = time.perf_counter_ns()
-        response = await connection.request(message, timeout=max(deadline - self._loop.time(), 0.0))
+        remaining = max(deadline - self._loop.time(), 0.0)
+        if self._reservations.are_needed:
+            found: list[Message | Unknown] = []
+            await self._reservations.request_at(connection, message, found.append, remaining)
+            (response,) = found
+        else:
+            response = await connection.request(message, timeout=remaining)
         self._metrics.request_round_trip.record(time.perf_counter_ns() - started)
         return response
 

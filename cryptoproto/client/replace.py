@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from ..exceptions import CryptoprotoError, OrderFilled, OrderInvalid, OrderNotOpen, OutcomeUnknown, ReplaceIncomplete
 from ..messages import AmountLike, TimeInForce
 from .account import Order, OrderStatus, OrderTable
-from .link import Link, not_sent
-from .order_calls import OrderCalls, order_id_of
+from .link import not_sent
+from .order_calls import OrderCalls, Sender, SessionLink, order_id_of
 from .order_checks import OrderChecks
-from .order_entry import OrderEntry
 from .submission import Submission
 
 __all__ = ["Replacer"]
@@ -30,9 +29,9 @@ class Replacer:
 
     def __init__(
         self,
-        link: Link,
+        link: SessionLink,
         orders: OrderTable,
-        order_entry: OrderEntry,
+        order_entry: Sender,
         calls: OrderCalls,
         checks: OrderChecks | None,
     ) -> None:

@@ -8,20 +8,11 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
-from ..exceptions import (
-    CryptoprotoError,
-    InsufficientFundsError,
-    OrderNotOpen,
-    OrderRejected,
-    OutcomeUnknown,
-    RequestNotSent,
-    ServerError,
-    StoreError,
-)
+from ..exceptions import CryptoprotoError, InsufficientFundsError, StoreError
 from ..messages import MALFORMED, AsDict
 from ..reconnect import Channel, Subscription
-from ..wire import server_error
 from .account import BalanceDifference, OrderDifference
+from .error_row import ErrorRow
 from .outcomes import Kind
 from .store import Store
 
@@ -184,45 +175,23 @@ class ReportStream:
         self._reports.left([*([handed] if handed is not None else []), *self._items.drain()])
 
 
-class _Row(msgspec.Struct, omit_defaults=True):
+class _Row(ErrorRow, kw_only=True, omit_defaults=True):
     """A late outcome as it is stored."""
 
     kind: Kind
     client_order_id: int | None = None
-    order_id: int | None = None
-    error: str | None = None
-    text: str = ""
-    error_type: int = 0
-    currency: str = ""
-    sent: bool | None = None
-
-
-_ERRORS: Final[dict[str, type[CryptoprotoError]]] = {
-    each.__name__: each for each in (OrderRejected, OrderNotOpen, OutcomeUnknown, RequestNotSent)
-}
 
 
 def _encoded(report: OutcomeReport) -> bytes:
-    row = _Row(report.kind, report.client_order_id, report.order_id)
-    error = report.error
-    if isinstance(error, ServerError):
-        row.error, row.error_type, row.text = "ServerError", error.error_type, error.text
-    elif isinstance(error, InsufficientFundsError):
-        row.error, row.currency, row.order_id = "InsufficientFundsError", error.currency, error.order_id
-    elif error is not None:
-        row.error, row.text, row.sent = type(error).__name__, str(error), error.sent
+    error = msgspec.structs.asdict(ErrorRow.of(report.error))
+    row = _Row(kind=report.kind, client_order_id=report.client_order_id, **error)
+    if row.order_id is None:
+        row.order_id = report.order_id
     return msgspec.json.encode(row)
 
 
 def _decoded(data: bytes) -> OutcomeReport:
     row = msgspec.json.decode(data, type=_Row)
-    order_id = row.order_id
-    error: CryptoprotoError | None = None
-    if row.error == "ServerError":
-        error = server_error(row.error_type, row.text)
-    elif row.error == "InsufficientFundsError":
-        error, order_id = InsufficientFundsError(row.currency, order_id), None
-    elif row.error is not None:
-        error = _ERRORS.get(row.error, CryptoprotoError)(row.text)
-        error.sent = row.sent
+    error = row.restored()
+    order_id = None if isinstance(error, InsufficientFundsError) else row.order_id
     return OutcomeReport(row.kind, row.client_order_id, order_id, error)

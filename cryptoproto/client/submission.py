@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Self
 
 import msgspec
 
 from ..exceptions import CryptoprotoError
+from ..messages import CancelOrder, PlaceOrder, decode_client_message
 from .account import Order
-from .outcomes import Pending
+from .outcomes import Kind, Pending
 from .reports import OutcomeReport
+from .store import OutboxEntry
 
 __all__ = ["SendAgain", "Submission"]
 
@@ -38,6 +41,18 @@ class Submission(msgspec.Struct, eq=False):
     key: int | None = None
     sent_ns: int = 0
     caller_left: bool = False
+
+    @classmethod
+    def restored(cls, entry: OutboxEntry, answer: asyncio.Future[CryptoprotoError | None]) -> Self:
+        """The message of *entry*, which an earlier process left without an outcome."""
+        pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
+        message = decode_client_message(entry.payload)
+        order = None
+        if isinstance(message, CancelOrder):
+            pending.order_id = message.order_id
+        elif isinstance(message, PlaceOrder):
+            order = Order.of(message, created_ns=entry.created_ns)
+        return cls(pending, entry.payload, answer, order=order, key=entry.key, caller_left=True)
 
     def report(self, error: CryptoprotoError | None) -> OutcomeReport:
         """The report of its outcome, for readers of :meth:`cryptoproto.Client.reports`."""

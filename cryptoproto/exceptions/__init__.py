@@ -30,6 +30,7 @@
     │   ├── ServerRestart         1012
     │   ├── HeartbeatTimeout
     │   ├── HistoryRewound                    the exchange knows less than this client
+    │   ├── HistoryTruncated                  the gateway's stream begins after this strategy's position
     │   └── SlowConsumer
     ├── RequestError                          one call ended without its reply
     │   ├── RequestTimeout (TimeoutError)
@@ -45,6 +46,8 @@
     ├── StoreError (OSError)                  a client's store cannot be read or written
     ├── CredentialsRefused                    our own gateway refuses a request with this HTTP status
     ├── StompError                            the gateway answered with a STOMP ERROR frame
+    ├── GatewayError                          the NATS gateway cannot be used
+    │   └── OwnershipLost                     this process does not own the exchange session any more
     └── LicensingError                        there is no license, or it cannot be acquired or kept
         ├── LicenseRefused                    the license manager refused the request
         │   ├── NoAgreement
@@ -98,6 +101,7 @@ from .connection import (
     UnsupportedMessageType,
     UnsupportedVersion,
 )
+from .gateway import GatewayError, HistoryTruncated, OwnershipLost
 from .licensing import (
     InvalidToken,
     LicenseDatabaseError,
@@ -141,9 +145,11 @@ __all__ = [
     "CryptoprotoError",
     "DecodeError",
     "DuplicateClientOrderId",
+    "GatewayError",
     "HandshakeError",
     "HeartbeatTimeout",
     "HistoryRewound",
+    "HistoryTruncated",
     "IdentityInUse",
     "InsufficientFundsError",
     "InvalidKey",
@@ -167,6 +173,7 @@ __all__ = [
     "OrderNotOpen",
     "OrderRejected",
     "OutcomeUnknown",
+    "OwnershipLost",
     "PasswordRequired",
     "ProtocolError",
     "RateLimited",

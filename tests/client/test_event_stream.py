@@ -67,7 +67,7 @@ class Setting:
         self.link = Link()
         entry = OrderEntry(self.link, self.account, self.store, Reports(self.store), metrics, None)
         self.delivery = EventDelivery(self.link, self.account, entry, self.store, self.waits, handler, max_queue)
-        if attended:
+        if attended and handler is None:
             self.stream = self.delivery.stream()
 
     def put(self, *transaction_ids: int | None) -> None:

@@ -326,8 +326,11 @@ def check_history(folder: Path, truth: Truth) -> int:
     return through
 
 
-def check_outcomes(story: Story, truth: Truth) -> None:
-    """What was told of each message is true, and something was told of each."""
+def check_outcomes(story: Story, truth: Truth, *, is_shared: bool = False) -> None:
+    """What was told of each message is true, and something was told of each.
+
+    Behind a session that is shared, cancels of orders that are not open do not reach the exchange.
+    """
     accepted = [message.client_order_id for message in truth.told(BuyOrderPlaced)]
     assert len(set(accepted)) == len(accepted), "an order was accepted twice"
     assert {("place", number) for number in accepted} <= set(story.asked)
@@ -349,11 +352,14 @@ def check_outcomes(story: Story, truth: Truth) -> None:
         # An order of which all is traded is not open, and not replaced: nothing is sent.
         | {message.order_id for message in truth.told(OrderClosed) if ("cancel", message.order_id) not in sent},
     }
+    if is_shared:
+        true["cancel", "OrderNotOpen"] = closed_orders(truth)
     for asked, verdicts in story.verdicts.items():
         kind, number = asked
         if kind == "cancel_all":
             continue
-        (verdict,) = verdicts  # told once
+        assert len(verdicts) == 1, f"told more than once: {asked} {verdicts}"
+        (verdict,) = verdicts
         if verdict == "RequestNotSent":
             assert asked not in (received or ())
             assert kind == "cancel" or number not in accepted
@@ -367,6 +373,12 @@ def check_outcomes(story: Story, truth: Truth) -> None:
         assert asked not in (received or ()), f"{asked} was never about to leave"
     check_cancel_all(story, truth.received)
     check_replaced(story, truth)
+
+
+def closed_orders(truth: Truth) -> set[int]:
+    """The orders that were filled or cancelled."""
+    inline = {message.order_id for message in truth.told(BuyOrderPlaced) if message.closed_inline}
+    return inline | {message.order_id for message in truth.told(OrderCancelled | OrderClosed)}
 
 
 def check_replaced(story: Story, truth: Truth) -> None:

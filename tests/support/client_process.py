@@ -93,6 +93,9 @@ def number_of(entry: OutboxEntry) -> int | None:
 
 
 class Victim:
+    cancels_all = 0.1
+    cancels = 0.5
+
     def __init__(self, folder: str, mode: str, seed: int) -> None:
         self.log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.choice = random.Random(seed)
@@ -123,6 +126,10 @@ class Victim:
             resend=resend,
             **link,
         )
+        await self.use(client, last)
+
+    async def use(self, client: Any, last: int) -> None:
+        """Trade, or with *last* handle events up to that one."""
         self.store.last = last
         reports = client.reports()
         events = client.events()
@@ -143,7 +150,7 @@ class Victim:
                     await self.now_and_then()
         self.say("ended")
 
-    async def finish(self, client: cp.Client) -> None:
+    async def finish(self, client: Any) -> None:
         """End when all that there will be is done with."""
         if (self.store.position or 0) < self.store.last:
             await self.store.is_done.wait()
@@ -173,7 +180,7 @@ class Victim:
                 verdict = "done" if report.error is None else type(report.error).__name__
                 self.say("reported", report.kind.value, number, verdict)
 
-    async def trade(self, client: cp.Client) -> None:
+    async def trade(self, client: Any) -> None:
         while True:
             number = self.ids.next()
             is_rich = self.choice.random() < 0.15
@@ -190,19 +197,20 @@ class Victim:
                     time_in_force=self.choice.choice((cp.TimeInForce.GTC, cp.TimeInForce.GTC, cp.TimeInForce.IOC)),
                     client_order_id=number,
                     timeout=self.choice.choice(TIMEOUTS),
+                    wait=True,
                 ),
             )
             if order is None:
                 continue
-            if self.choice.random() < 0.1:
+            if self.choice.random() < self.cancels_all:
                 await self.ask("cancel_all", None, client.cancel_all(timeout=self.choice.choice(TIMEOUTS)))
             elif self.choice.random() < 0.3 and not order.is_closed:
                 await self.replace(client, order)
-            elif self.choice.random() < 0.5:
+            elif self.choice.random() < self.cancels:
                 timeout = self.choice.choice(TIMEOUTS)
-                await self.ask("cancel", order.order_id, client.cancel(order, timeout=timeout))
+                await self.ask("cancel", order.order_id, client.cancel(order, timeout=timeout, wait=True))
 
-    async def replace(self, client: cp.Client, order: cp.Order) -> None:
+    async def replace(self, client: Any, order: cp.Order) -> None:
         """A cancel and an order, in the log as two calls."""
         number, old = self.ids.next(), order.order_id
         self.say("replacing", old, number)
@@ -215,6 +223,7 @@ class Victim:
                 price=self.choice.randint(90, 110),
                 client_order_id=number,
                 timeout=self.choice.choice(TIMEOUTS),
+                wait=True,
             )
         except cp.ReplaceIncomplete as error:
             placed = type(error.__cause__).__name__

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import cryptoproto as cp
-from cryptoproto import sync
+from cryptoproto import gateway, sync
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "reference.md"
 
@@ -49,6 +49,8 @@ def page() -> str:
     parts = [_HEAD, *(_table(title, rows) for title, rows in rooms.items())]
     rows = [(f"`sync.{name}`", described(sync, name)[1]) for name in sync.__all__]
     parts.append(_table("Without `await`: `cryptoproto.sync`", rows))
+    rows = [(f"`gateway.{name}`", described(gateway, name)[1]) for name in gateway.__all__]
+    parts.append(_table("One session for many machines: `cryptoproto.gateway`", rows))
     return "\n".join(parts)
 
 

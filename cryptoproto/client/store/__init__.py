@@ -5,11 +5,20 @@ from __future__ import annotations
 import os
 
 from ...exceptions import ConfigurationError
-from .interface import OutboxEntry, OutboxKind, RecordingStore, Store
+from .interface import OutboxEntry, OutboxKind, RecordingStore, ReservingStore, Store
 from .memory import MemoryStore
 from .sqlite import SqliteStore
 
-__all__ = ["MemoryStore", "OutboxEntry", "OutboxKind", "RecordingStore", "SqliteStore", "Store", "open_store"]
+__all__ = [
+    "MemoryStore",
+    "OutboxEntry",
+    "OutboxKind",
+    "RecordingStore",
+    "ReservingStore",
+    "SqliteStore",
+    "Store",
+    "open_store",
+]
 
 
 def open_store(store: str | os.PathLike[str] | Store | None) -> Store:

@@ -11,7 +11,7 @@ from ...connection.event import Event
 from ...history import History
 from ...messages import AsDict, Balance
 
-__all__ = ["OutboxEntry", "OutboxKind", "RecordingStore", "Store"]
+__all__ = ["OutboxEntry", "OutboxKind", "RecordingStore", "ReservingStore", "Store"]
 
 OutboxKind: TypeAlias = Literal["place", "cancel", "cancel_all"]
 """What an unconfirmed message asks the exchange to do."""
@@ -100,6 +100,26 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Flush and release everything. Idempotent. The store can be opened again."""
+
+
+@runtime_checkable
+class ReservingStore(Store, Protocol):
+    """A store that cannot make an entry durable without waiting: :meth:`Store.put` only confirms what it reserved."""
+
+    async def reserve(self, entry: OutboxEntry) -> None:
+        """Make *entry* durable; it is about to be put, with this sequence, unless another message takes the sequence.
+
+        An entry of the same message that was reserved before is replaced.
+
+        Raises:
+            CryptoprotoError: the message must not be sent.
+        """
+
+    async def connected(self, last_sequence: int) -> None:
+        """A new connection was opened, and nothing was sent on it: the exchange has seen everything up to a sequence.
+
+        So what was reserved with a later one was not received. That can be seen only now: requests take the next ones.
+        """
 
 
 @runtime_checkable

@@ -1,0 +1,59 @@
+"""A NATS server, an exchange and gateways as processes, for the gateway's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import cryptoproto as cp
+
+from .processes import running
+
+__all__ = ["PROCESS", "Desk"]
+
+PROCESS: Final = "benchmarks.machinery.desk_process"
+
+
+class Desk:
+    """The addresses, and a folder with the keys of alice, whose session is shared, and bob."""
+
+    def __init__(self, folder: Path, nats_url: str, url: str, stack: ExitStack) -> None:
+        self.folder = folder
+        self.nats_url = nats_url
+        self.url = url
+        self._stack = stack
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[Desk]:
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="cryptoproto-bench-")))
+            for client_id in ("alice", "bob"):
+                key = cp.PrivateKey.generate()
+                key.save(folder / f"{client_id}.pem")
+                key.public_key.save(folder / f"{client_id}.pub")
+            nats = stack.enter_context(running(PROCESS, "nats"))
+            exchange = stack.enter_context(running(PROCESS, "exchange", str(folder)))
+            yield cls(folder, nats["url"], exchange["url"], stack)
+
+    def gateway(self) -> int:
+        """Start a gateway; returns its process id."""
+        arguments = ("gateway", str(self.folder), self.nats_url, self.url)
+        pid: int = self._stack.enter_context(running(PROCESS, *arguments))["pid"]
+        return pid
+
+    def place_orders(self, count: int) -> None:
+        """Place *count* orders as alice, over a connection of her own."""
+        with running(PROCESS, "orders", self.url, str(self.folder), str(count)):
+            pass
+
+    def identity(self, client_id: str) -> dict[str, Any]:
+        """The options of a client."""
+        return {
+            "client_id": client_id,
+            "private_key": cp.PrivateKey.load(self.folder / f"{client_id}.pem"),
+            "server_key": cp.PublicKey.load(self.folder / "exchange.pub"),
+        }

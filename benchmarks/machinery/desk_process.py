@@ -1,0 +1,129 @@
+"""The processes of the gateway's rows; each prints one line of JSON and ends when its standard input is closed.
+
+``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… exchange FOLDER`` runs an
+exchange with the keys of alice and bob in FOLDER. ``… gateway FOLDER NATS URL`` runs a gateway, which also echoes on
+the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as alice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
+
+import cryptoproto as cp
+from cryptoproto.exchange import Exchange
+from cryptoproto.gateway import Gateway
+
+from .runtime import run
+
+__all__ = ["main"]
+
+_FUNDS = {"USD": "1000000000", "BTC": "1000000"}
+
+
+def _nats() -> None:
+    with tempfile.TemporaryDirectory(prefix="cryptoproto-bench-") as folder:
+        ports = Path(folder) / "ports"
+        ports.mkdir()
+        program = Path(sys.executable).parent / "nats-server"
+        arguments = [str(program), "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", folder, "--ports_file_dir", str(ports)]
+        with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as server:
+            try:
+                while not (url := _url_in(ports)):
+                    time.sleep(0.01)
+                _print({"url": url})
+                sys.stdin.read()
+            finally:
+                server.kill()
+
+
+def _url_in(ports: Path) -> str:
+    for file in ports.iterdir():
+        try:
+            url: str = json.loads(file.read_text())["nats"][0]
+        except (ValueError, KeyError):
+            continue
+        return url
+    return ""
+
+
+async def _exchange(folder: str) -> None:
+    async with Exchange(max_open_orders=5_000) as exchange:
+        for client_id in ("alice", "bob"):
+            exchange.register(client_id, cp.PublicKey.load(f"{folder}/{client_id}.pub"), balances=_FUNDS)
+        exchange.public_key.save(f"{folder}/exchange.pub")
+        _print({"url": exchange.url})
+        await _until_closed()
+
+
+async def _gateway(folder: str, nats_url: str, url: str) -> None:
+    async with Gateway(nats_url, url=url, **_identity(folder)) as gateway:
+        _print({"pid": os.getpid()})
+        nc = Nats()
+        await nc.connect(nats_url)
+
+        async def echo(message: Msg) -> None:
+            await nc.publish(message.reply, message.data)
+
+        await nc.subscribe("echo", cb=echo)
+        await _until_closed()
+        await nc.close()
+        del gateway
+
+
+async def _orders(url: str, folder: str, count: str) -> None:
+    """Orders that take nothing and do not rest: two events each."""
+    async with cp.connect(url, **_identity(folder)) as connection:
+        for number in range(1, int(count) + 1):
+            await connection.send(
+                cp.PlaceBuyIoCOrder(trade_pair="BTC_USD", amount="0.01", price="100", client_order_id=number)
+            )
+        await connection.request(cp.UserBalanceRequest(), timeout=120)
+    _print({"placed": int(count)})
+    await _until_closed()
+
+
+def _identity(folder: str) -> dict[str, Any]:
+    return {
+        "client_id": "alice",
+        "private_key": cp.PrivateKey.load(f"{folder}/alice.pem"),
+        "server_key": cp.PublicKey.load(f"{folder}/exchange.pub"),
+    }
+
+
+async def _until_closed() -> None:
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+def _print(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+_COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+    "exchange": _exchange,
+    "gateway": _gateway,
+    "orders": _orders,
+}
+
+
+def main() -> None:
+    """Run one of the processes."""
+    if sys.argv[1] == "nats":
+        _nats()
+        return
+    run(_COMMANDS[sys.argv[1]](*sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+"""What operators do with a gateway: its status, a handover, and the kill switch and limits of strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from ..exceptions import ConfigurationError
+from .exit_codes import ExitCode
+from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, Strategy, room, trusted
+from .options import Json, Timeout, run
+from .output import console, note, print_json, short, table
+
+if TYPE_CHECKING:
+    from ..gateway import GatewayStatus, Operator, StrategyLimits
+
+__all__ = ["handover", "kill", "limits", "revive", "status"]
+
+
+def _ask(
+    operate: Callable[[Operator], Awaitable[int]],
+    nats: str,
+    client_id: str,
+    prefix: str,
+    timeout: float,
+    nkey: Path | None,
+    nats_ca: Path | None,
+) -> None:
+    operator = room().Operator(nats, client_id, prefix=prefix, timeout=timeout, nkey_seed=nkey, tls=trusted(nats_ca))
+
+    async def main() -> int:
+        async with operator:
+            return await operate(operator)
+
+    run(main())
+
+
+def status(
+    client_id: SessionOf,
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    timeout: Timeout = 5.0,
+    json: Json = False,
+) -> None:
+    """Show who owns the session, the state of its link, and all strategies with their limits.
+
+    Exits with code 3 if nobody owns the session.
+
+    Example: [bold]cryptoproto gateway status --client-id alice[/]
+    """
+
+    async def operate(operator: Operator) -> int:
+        found = await operator.status()
+        if json:
+            print_json(msgspec.to_builtins(found))
+        else:
+            _show(found)
+        return ExitCode.SUCCESS
+
+    _ask(operate, nats, client_id, prefix, timeout, nkey, nats_ca)
+
+
+def handover(
+    client_id: SessionOf,
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    timeout: Timeout = 5.0,
+) -> None:
+    """Let the owner close its session, and a standby follow at once.
+
+    Without a standby, the same gateway takes the session up again.
+
+    Example: [bold]cryptoproto gateway handover --client-id alice[/]
+    """
+
+    async def operate(operator: Operator) -> int:
+        await operator.handover()
+        note("the owner hands the session over; see: cryptoproto gateway status")
+        return ExitCode.SUCCESS
+
+    _ask(operate, nats, client_id, prefix, timeout, nkey, nats_ca)
+
+
+def kill(
+    strategy: Strategy,
+    client_id: SessionOf,
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    timeout: Timeout = 10.0,
+    json: Json = False,
+) -> None:
+    """Refuse the orders of a strategy from here on, and cancel those that are open.
+
+    Exits with code 1 if an order may still be open; the owner cancels it as soon as it can.
+
+    Example: [bold]cryptoproto gateway kill mm1 --client-id alice[/]
+    """
+
+    async def operate(operator: Operator) -> int:
+        reply = await operator.kill(strategy)
+        if json:
+            print_json({"strategy": strategy, "cancelled": reply.cancelled, "not_cancelled": reply.not_cancelled})
+        else:
+            console.print(f"{strategy} is killed; {reply.cancelled} orders cancelled")
+            if reply.not_cancelled:
+                console.print(f"[bold red]{reply.not_cancelled} orders may still be open[/]")
+        return ExitCode.FAILED if reply.not_cancelled else ExitCode.SUCCESS
+
+    _ask(operate, nats, client_id, prefix, timeout, nkey, nats_ca)
+
+
+def revive(
+    strategy: Strategy,
+    client_id: SessionOf,
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    timeout: Timeout = 5.0,
+) -> None:
+    """Accept the orders of a killed strategy again.
+
+    Example: [bold]cryptoproto gateway revive mm1 --client-id alice[/]
+    """
+
+    async def operate(operator: Operator) -> int:
+        await operator.revive(strategy)
+        note(f"{strategy} may place orders again")
+        return ExitCode.SUCCESS
+
+    _ask(operate, nats, client_id, prefix, timeout, nkey, nats_ca)
+
+
+def limits(
+    strategy: Strategy,
+    client_id: SessionOf,
+    max_orders_per_second: Annotated[int | None, typer.Option(help="Orders within one second.")] = None,
+    max_open_orders: Annotated[int | None, typer.Option(help="Orders that have not ended.")] = None,
+    max_open_value: Annotated[
+        list[str], typer.Option(help="Value of all open orders: currency=amount. Repeat for more.")
+    ] = [],  # noqa: B006 - typer reads defaults and never changes them
+    price_band: Annotated[str | None, typer.Option(help="Distance from the mid of the book: 0.05 is 5 %.")] = None,
+    remove: Annotated[list[str], typer.Option(help="Remove a limit, like max_open_orders. Repeat for more.")] = [],  # noqa: B006
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    timeout: Timeout = 5.0,
+    json: Json = False,
+) -> None:
+    """Change the limits of a strategy, and show all of them. Those that are not named stay.
+
+    The strategy need not have run yet. Limits hold at once, and for later owners.
+
+    Example: [bold]cryptoproto gateway limits mm1 --client-id alice --max-open-orders 20 --max-open-value USD=100000[/]
+    """
+    values: dict[str, str] = {}
+    for each in max_open_value:
+        currency, equals, amount = each.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--max-open-value {each!r} must be currency=amount, like USD=100000")
+        values[currency] = amount
+    changes: dict[str, Any] = {name.replace("-", "_"): None for name in remove}
+    given = {
+        "max_orders_per_second": max_orders_per_second,
+        "max_open_orders": max_open_orders,
+        "max_open_value": values or None,
+        "price_band": price_band,
+    }
+    changes |= {name: value for name, value in given.items() if value is not None}
+
+    async def operate(operator: Operator) -> int:
+        now = await operator.set_limits(strategy, **changes)
+        if json:
+            print_json({"strategy": strategy, "limits": now.as_dict()})
+        else:
+            console.print(f"{strategy}: {_in_words(now)}")
+        return ExitCode.SUCCESS
+
+    _ask(operate, nats, client_id, prefix, timeout, nkey, nats_ca)
+
+
+def _show(found: GatewayStatus) -> None:
+    console.print(f"[bold]client id[/]   {found.client_id}")
+    console.print(f"[bold]owner[/]       {found.owner}, fence {found.fence}, for {found.owned_s:.0f} s")
+    colour = "green" if found.state == "live" else "red"
+    console.print(f"[bold]link[/]        [{colour}]{found.state}[/]: {found.reason}")
+    console.print(
+        f"[bold]events[/]      position {found.position}, lag {found.lag}, {found.published} published by this owner"
+    )
+    console.print(f"[bold]commands[/]    {found.unanswered} without an outcome")
+    shown = table("Strategies", "name", "number", "state", "open orders", "limits", right=("number", "open orders"))
+    for name, each in found.strategies.items():
+        state = "[red]killed[/]" if each.is_killed else "[green]active[/]"
+        shown.add_row(name, str(each.number), state, str(each.open_orders), _in_words(each.limits))
+    console.print(shown)
+
+
+def _in_words(limits: StrategyLimits) -> str:
+    parts = []
+    if limits.max_orders_per_second is not None:
+        parts.append(f"{limits.max_orders_per_second} orders per second")
+    if limits.max_open_orders is not None:
+        parts.append(f"{limits.max_open_orders} open orders")
+    parts += [f"open value {short(most)} {currency}" for currency, most in limits.max_open_value.items()]
+    if limits.price_band is not None:
+        parts.append(f"price band {short(limits.price_band)}")
+    return ", ".join(parts) or "no limits"

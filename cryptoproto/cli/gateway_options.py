@@ -1,0 +1,52 @@
+"""The options that the ``gateway`` commands have in common."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from ..exceptions import ConfigurationError
+
+__all__ = ["NATS", "Nats", "NatsCa", "Nkey", "Prefix", "SessionOf", "Strategy", "room", "trusted"]
+
+Nats: TypeAlias = Annotated[
+    str, typer.Option("--nats", envvar="CRYPTOPROTO_NATS", help="NATS server, or several, separated by commas.")
+]
+Nkey: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--nkey", envvar="CRYPTOPROTO_NKEY", help="File with your nkey seed, if NATS asks for one."),
+]
+NatsCa: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--nats-ca", envvar="CRYPTOPROTO_NATS_CA", help="Certificates (PEM) to trust instead of the system's."
+    ),
+]
+Prefix: TypeAlias = Annotated[str, typer.Option("--prefix", help="First token of all NATS subjects.")]
+SessionOf: TypeAlias = Annotated[
+    str, typer.Option("--client-id", envvar="CRYPTOPROTO_CLIENT_ID", help="The client id whose session is shared.")
+]
+Strategy: TypeAlias = Annotated[str, typer.Argument(help="Name of the strategy.")]
+NATS = "nats://127.0.0.1:4222"
+
+
+def room() -> Any:
+    """The room ``gateway``, which needs an extra."""
+    try:
+        from .. import gateway
+    except ImportError as error:
+        raise ConfigurationError(str(error)) from None
+    return gateway
+
+
+def trusted(path: Path | None) -> ssl.SSLContext | None:
+    """The TLS context for the certificates in a file."""
+    if path is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: the certificates cannot be read: {error.strerror or error}") from error

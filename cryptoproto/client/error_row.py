@@ -1,0 +1,84 @@
+"""Errors of calls as plain values, to be stored or sent to another process."""
+
+from __future__ import annotations
+
+from typing import Final, Self
+
+import msgspec
+
+from ..exceptions import (
+    ClientClosed,
+    ConfigurationError,
+    ConnectionClosed,
+    CryptoprotoError,
+    GatewayError,
+    InsufficientFundsError,
+    OrderInvalid,
+    OrderNotOpen,
+    OrderRejected,
+    OutcomeUnknown,
+    RequestNotSent,
+    RequestTimeout,
+    ServerError,
+)
+from ..wire import server_error
+
+__all__ = ["ErrorRow"]
+
+_TYPES: Final[dict[str, type[CryptoprotoError]]] = {
+    each.__name__: each
+    for each in (
+        ClientClosed,
+        ConfigurationError,
+        GatewayError,
+        OrderInvalid,
+        OrderNotOpen,
+        OrderRejected,
+        OutcomeUnknown,
+        RequestNotSent,
+        RequestTimeout,
+    )
+}
+
+
+class ErrorRow(msgspec.Struct, omit_defaults=True):
+    """What is needed to raise an error again: its type, text, and attributes. Without an error, *error* is ``None``."""
+
+    error: str | None = None
+    text: str = ""
+    error_type: int = 0
+    currency: str = ""
+    order_id: int | None = None
+    sent: bool | None = None
+
+    @classmethod
+    def of(cls, error: CryptoprotoError | None) -> Self:
+        """The row of *error*."""
+        row = cls()
+        if isinstance(error, ServerError):
+            row.error, row.error_type, row.text = "ServerError", error.error_type, error.text
+        elif isinstance(error, InsufficientFundsError):
+            row.error, row.currency, row.order_id = "InsufficientFundsError", error.currency, error.order_id
+        elif isinstance(error, ConnectionClosed):
+            row.error, row.text = "ConnectionClosed", str(error)
+        elif error is not None:
+            row.error, row.text = type(error).__name__, str(error)
+        if error is not None:
+            row.sent = error.sent
+        return row
+
+    def restored(self) -> CryptoprotoError | None:
+        """The error; a CryptoprotoError if its type is not one of those that calls raise."""
+        error: CryptoprotoError
+        if self.error is None:
+            return None
+        if self.error == "ServerError":
+            error = server_error(self.error_type, self.text)
+        elif self.error == "InsufficientFundsError":
+            error = InsufficientFundsError(self.currency, self.order_id)
+        elif self.error == "ConnectionClosed":
+            error = ConnectionClosed(None, self.text)
+        else:
+            error = _TYPES.get(self.error, CryptoprotoError)(self.text)
+        error.sent = self.sent
+        return error

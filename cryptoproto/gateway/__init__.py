@@ -1,0 +1,24 @@
+"""One exchange session for many machines, shared over NATS JetStream, with hot standbys."""
+
+from __future__ import annotations
+
+try:
+    import nats  # noqa: F401
+except ImportError as _missing:
+    raise ImportError("cryptoproto.gateway needs nats-py: pip install 'cryptoproto[gateway]'") from _missing
+
+from .gateway import Gateway
+from .operations import GatewayStatus, OperationReply, Operator, StrategyStatus
+from .strategy import GatewayClient, GatewayMarketData
+from .strategy_limits import StrategyLimits
+
+__all__ = [
+    "Gateway",
+    "GatewayClient",
+    "GatewayMarketData",
+    "GatewayStatus",
+    "OperationReply",
+    "Operator",
+    "StrategyLimits",
+    "StrategyStatus",
+]

@@ -1,0 +1,129 @@
+"""Connections to NATS that come back by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl as ssl_module
+from typing import Any, Final
+
+import nats.errors
+import nkeys
+from nats.aio.client import Client as Nats
+
+from ..arguments import redacted
+from ..exceptions import ConfigurationError, GatewayError
+from ..private_file import read_private
+
+__all__ = ["close_nats", "end_tasks", "flush_nats", "open_nats"]
+
+logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
+
+_OPEN_S: Final = 10.0
+_RECONNECT_S: Final = 0.2
+_CANCELS: Final = 5
+_CANCEL_AGAIN_S: Final = 1.0
+
+
+async def open_nats(
+    nc: Nats,
+    address: str,
+    name: str,
+    *,
+    inbox: str,
+    nkey_seed: str | os.PathLike[str] | None = None,
+    tls: ssl_module.SSLContext | None = None,
+) -> None:
+    """Connect *nc*.
+
+    Args:
+        nc: a new connection.
+        address: of a server, or of several, separated by commas.
+        name: shown by the server to its operators.
+        inbox: the prefix of the subjects on which this process receives replies.
+        nkey_seed: the path of the file with the nkey seed of this user.
+        tls: for servers that ask for TLS with certificates that the system does not trust.
+
+    Raises:
+        GatewayError: nobody answers at *address*, or it refuses this user.
+        ConfigurationError: the file with the seed cannot be used.
+    """
+    seed = None if nkey_seed is None else _seed(nkey_seed)
+    is_open = False
+
+    async def on_error(error: Any) -> None:
+        """What goes wrong in the background; those who wait for an answer get an error of their own."""
+        logger.debug("NATS: %s", error)
+        if not is_open and "authorization" in str(error).lower():
+            raise _Refused(str(error))  # out of connect(), which would try again without end
+
+    try:
+        async with asyncio.timeout(_OPEN_S):
+            await nc.connect(
+                servers=[each.strip() for each in address.split(",")],
+                name=name,
+                inbox_prefix=inbox,
+                nkeys_seed_str=seed,
+                tls=tls,
+                connect_timeout=2,
+                max_reconnect_attempts=-1,  # without end
+                reconnect_time_wait=_RECONNECT_S,  # type: ignore[arg-type]  # seconds, which may be a fraction
+                error_cb=on_error,
+            )
+    except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
+        await close_nats(nc)
+        reason = error or "nobody answers"
+        advice = "is nkey_seed right?" if isinstance(error, _Refused) else "is nats-server running?"
+        raise GatewayError(f"NATS at {redacted(address)} cannot be used: {reason}; {advice}") from error
+    is_open = True
+
+
+async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel *tasks* until they have ended: requests of nats-py lose a cancellation that comes with the answer."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
+
+
+async def flush_nats(nc: Nats) -> None:
+    """Wait until the server has processed everything so far, such as subscriptions.
+
+    The ping of nats-py overtakes what waits to be written; a second one, after the answer to the first, does not.
+    """
+    await nc.flush()
+    await nc.flush()
+
+
+async def close_nats(nc: Nats) -> None:
+    """Close *nc*, and end its attempts to reconnect: nats-py cancels them once, and they may go on."""
+    try:
+        await nc.close()
+    except OSError:  # the connection has just been lost, and close() of nats-py stops half-way
+        nc._pending, nc._pending_data_size, nc._status = [], 0, Nats.DISCONNECTED
+        await nc.close()
+    attempt: asyncio.Task[None] | None = nc._reconnection_task
+    for _ in range(_CANCELS):
+        if attempt is not None and not attempt.done():
+            attempt.cancel()
+            await asyncio.wait([attempt], timeout=_RECONNECT_S)
+
+
+class _Refused(nats.errors.Error):
+    """The server does not know this user."""
+
+
+def _seed(path: str | os.PathLike[str]) -> str:
+    try:
+        data = read_private(path, what="nkey seed")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{os.fspath(path)}: there is no such nkey seed; cryptoproto gateway config writes it"
+        ) from None
+    try:
+        text = data.decode("ascii").strip()
+        nkeys.from_seed(text.encode()).wipe()
+    except (nkeys.NkeysError, ValueError):
+        raise ConfigurationError(f"{os.fspath(path)}: this is not an nkey seed") from None
+    return text

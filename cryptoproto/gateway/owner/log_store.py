@@ -1,0 +1,269 @@
+"""The owner's store: its outbox is the command log, and its position is the end of the event stream."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from ...client.error_row import ErrorRow
+from ...client.store import OutboxEntry
+from ...exceptions import CryptoprotoError, OwnershipLost, RequestNotSent
+from ..command_log import CommandLog
+from ..records import Answered, Connected, Intent, Placed, encode_record
+from ..streams import StreamWriter
+from .command import CURRENT, Command
+
+__all__ = ["LogStore"]
+
+_DELETE_AFTER: Final = 1_000
+"""How many outcomes are forgotten before their records are deleted together."""
+
+
+class _Slot(msgspec.Struct, eq=False):
+    """The place of an outcome in the log, in the order in which outcomes became known."""
+
+    record: Answered | None = None
+
+
+class _OrderOf(msgspec.Struct):
+    """The part of a late report that says which order it is about."""
+
+    client_order_id: int | None = None
+
+
+class LogStore:
+    """A :class:`~cryptoproto.client.store.ReservingStore` in the command log.
+
+    An outcome is written before the events that it follows from are published (:meth:`flushed`). So if this process
+    dies in between, the next owner receives these events again and comes to the same outcome. For the same reason,
+    outcomes are written in the order of the events: an owner takes no outcome from events up to ``settled_through``.
+
+    Args:
+        writer: of the command log.
+        log: what the log says, up to the writer's last message.
+        position: the last transaction in the event stream; ``None`` if it is empty.
+        holds: whether this process owns the session at this moment.
+        purge: deletes the records of the log before a number.
+        clock: seconds; the clock of deadlines.
+
+    Attributes:
+        position: see :attr:`Store.position <cryptoproto.Store.position>`.
+        settled_through: see :attr:`Store.settled_through <cryptoproto.Store.settled_through>`.
+    """
+
+    commit_every = 1024
+
+    def __init__(
+        self,
+        writer: StreamWriter,
+        log: CommandLog,
+        position: int | None,
+        holds: Callable[[], bool],
+        purge: Callable[[int], Awaitable[None]],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.position: int | None = position
+        self.settled_through: int = log.settled_through
+        self._writer = writer
+        self._log = log
+        self._holds = holds
+        self._purge = purge
+        self._clock = clock
+        self._last_key = 0
+        self._commands: dict[int, Command] = {}  # without an outcome, by key
+        self._settled: dict[int, tuple[int, _Slot]] = {}  # settled, but the answer was not given to the log yet
+        self._waiting: deque[_Slot] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        self._error: OwnershipLost | None = None
+
+    def open(self, client_id: str, server_fingerprint: str) -> None:
+        """Nothing to do: the names of the streams contain the client id."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether this process owns the session at this moment."""
+        return self._holds()
+
+    def outbox(self) -> list[OutboxEntry]:
+        """See :meth:`Store.outbox <cryptoproto.Store.outbox>`: the commands that the exchange may have received."""
+        entries = []
+        for intent, entry in self._log.outbox():
+            command = Command(intent.command, intent.strategy)
+            if self._log.is_unsent(intent.command):
+                self.answer(command, RequestNotSent("the owner was lost before the exchange received it"))
+            else:
+                entry.key = self._add(command)
+                entries.append(entry)
+        return entries
+
+    def watch(self, handling: Callable[[], int | None]) -> None:
+        """Nothing to do: nobody changes tables together with the position."""
+
+    def advance(self, transaction_id: int) -> None:
+        """See :meth:`Store.advance <cryptoproto.Store.advance>`; it is publishing that makes it durable."""
+        if self.position is None or transaction_id > self.position:
+            self.position = transaction_id
+
+    async def reserve(self, entry: OutboxEntry) -> None:
+        """Write down that the command of this task is about to be sent with the sequence of *entry*.
+
+        Raises:
+            RequestNotSent: this process is not the owner any more.
+        """
+        command = CURRENT.get()
+        intent = Intent(
+            command=command.id,
+            strategy=command.strategy,
+            kind=entry.kind,
+            payload=msgspec.Raw(entry.payload),
+            sequence=entry.sequence or 0,
+            created_ns=entry.created_ns,
+            client_order_id=entry.client_order_id,
+        )
+        try:
+            number = await self._writer.append([encode_record(intent)])
+        except OwnershipLost as error:
+            raise RequestNotSent(f"{error}; the next owner takes commands") from error
+        self._log.apply(intent, number)
+
+    async def connected(self, last_sequence: int) -> None:
+        """See :meth:`ReservingStore.connected <cryptoproto.client.store.ReservingStore.connected>`.
+
+        Raises:
+            OwnershipLost: it cannot be written.
+        """
+        record = Connected(last_sequence)
+        number = await self._writer.append([encode_record(record)])
+        self._log.apply(record, number)
+
+    def put(self, entry: OutboxEntry) -> int:
+        """The message is sent now.
+
+        Raises:
+            RequestNotSent: this process is not the owner any more, or the strategy was killed.
+        """
+        if not self._holds():
+            raise RequestNotSent("this gateway is not the owner any more; the next owner takes commands")
+        command = CURRENT.get()
+        if command.is_refused():
+            raise RequestNotSent(f"strategy {command.strategy} was killed by an operator")
+        entry.key = command.key = self._add(command)
+        return entry.key
+
+    def _add(self, command: Command) -> int:
+        self._last_key += 1
+        self._commands[self._last_key] = command
+        return self._last_key
+
+    def remove(self, key: int, settled_through: int) -> None:
+        """See :meth:`Store.remove <cryptoproto.Store.remove>`; :meth:`answer` follows."""
+        self.settled_through = max(self.settled_through, settled_through)
+        if self._commands.pop(key, None) is not None:
+            slot = _Slot()
+            self._settled[key] = settled_through, slot
+            self._waiting.append(slot)
+
+    def is_settled(self, command: Command) -> bool:
+        """Whether the outcome of *command* is known and has to be given to :meth:`answer`."""
+        return command.key in self._settled
+
+    def answer(self, command: Command, error: CryptoprotoError | None, placed: Placed | None = None) -> None:
+        """Give the outcome of *command*, which this process has called the client for, to the log."""
+        through, slot = self._settled.pop(-1 if command.key is None else command.key, (-1, None))
+        self._write_soon(self._answered(command, ErrorRow.of(error), through, placed=placed), slot)
+
+    def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
+        """See :meth:`Store.put_late_report <cryptoproto.Store.put_late_report>`: nobody waits for this outcome."""
+        self._last_key += 1
+        command = None if key is None else self._commands.pop(key, None)
+        self.settled_through = max(self.settled_through, settled_through)
+        if command is not None:
+            outcome = msgspec.json.decode(report, type=ErrorRow)
+            number = msgspec.json.decode(report, type=_OrderOf).client_order_id
+            self._write_soon(self._answered(command, outcome, settled_through, number), None)
+        return self._last_key
+
+    def _answered(
+        self, command: Command, outcome: ErrorRow, through: int, number: int | None = None, placed: Placed | None = None
+    ) -> Answered:
+        return Answered(
+            command=command.id,
+            strategy=command.strategy,
+            outcome=outcome,
+            client_order_id=number,
+            placed=placed,
+            settled_through=through,
+            fence=self._log.fence,
+            at=self._clock(),
+        )
+
+    def late_reports(self) -> list[tuple[int, bytes]]:
+        """None: strategies ask for the outcomes of their commands."""
+        return []
+
+    def remove_late_report(self, key: int) -> None:
+        """Nothing to do."""
+
+    def flush(self) -> None:
+        """Nothing to do: see :meth:`flushed`."""
+
+    def close(self) -> None:
+        """Nothing to do: what is on its way arrives, or the next owner comes to the same outcome."""
+
+    async def flushed(self) -> None:
+        """Wait until every outcome that is known is in the log.
+
+        Raises:
+            OwnershipLost: it cannot be written.
+        """
+        while self._error is None and (self._waiting or self._task is not None):
+            self._changed.clear()
+            await self._changed.wait()
+        if self._error is not None:
+            raise OwnershipLost(str(self._error))
+
+    def _write_soon(self, record: Answered, slot: _Slot | None) -> None:
+        """Write *record* together with all others that come until the write before is acknowledged.
+
+        It counts at once: if it cannot be written, this ownership ends.
+        """
+        self._log.apply(record, self._writer.last)
+        if slot is None:
+            slot = _Slot()
+            self._waiting.append(slot)
+        slot.record = record
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._write_waiting())
+
+    async def _write_waiting(self) -> None:
+        try:
+            while records := self._next_records():
+                await self._writer.append([encode_record(record) for record in records])
+                if self._log.forgotten >= _DELETE_AFTER:
+                    await self._delete_forgotten()
+        except OwnershipLost as error:
+            self._error = error
+        finally:
+            self._task = None
+            self._changed.set()
+
+    def _next_records(self) -> list[Answered]:
+        """What can be written: up to the first outcome that is known but was not given to the log yet."""
+        records = []
+        while self._waiting and (record := self._waiting[0].record) is not None:
+            records.append(record)
+            self._waiting.popleft()
+        return records
+
+    async def _delete_forgotten(self) -> None:
+        """Delete the records of outcomes that are forgotten; what still counts of them is appended first."""
+        checkpoint = self._log.checkpoint()
+        number = await self._writer.append([encode_record(checkpoint)])
+        self._log.apply(checkpoint, number)
+        await self._purge(self._log.first_needed)

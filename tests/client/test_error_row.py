@@ -1,0 +1,50 @@
+"""Errors as plain values."""
+
+from __future__ import annotations
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.client.error_row import ErrorRow
+from cryptoproto.exceptions import GatewayError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        cp.RequestNotSent("not connected"),
+        cp.OutcomeUnknown("no answer"),
+        cp.OrderInvalid("too many digits"),
+        cp.OrderNotOpen("order 3 is not open"),
+        cp.ClientClosed("closed"),
+        cp.RequestTimeout("no response"),
+        cp.ConfigurationError("no"),
+        GatewayError("NATS is gone"),
+        cp.InvalidPayload(2, "amount is missing"),
+        cp.InsufficientFundsError("USD", 7),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_survives(error: cp.CryptoprotoError) -> None:
+    error.sent = True
+    restored = ErrorRow.of(error).restored()
+    assert restored is not None
+    assert (type(restored), str(restored), restored.sent) == (type(error), str(error), True)
+    assert vars(restored) == vars(error)
+
+
+def test_the_end_of_a_connection_keeps_its_words() -> None:
+    restored = ErrorRow.of(cp.ServerRestart(1012, "back soon")).restored()
+    assert isinstance(restored, cp.ConnectionClosed)
+    assert "back soon" in str(restored)
+
+
+def test_no_error_stays_none() -> None:
+    assert ErrorRow.of(None) == ErrorRow()
+    assert ErrorRow().restored() is None
+
+
+def test_an_error_of_a_later_version_is_any_error() -> None:
+    restored = ErrorRow("SomethingNew", "what happened").restored()
+    assert type(restored) is cp.CryptoprotoError
+    assert str(restored) == "what happened"

@@ -1,0 +1,42 @@
+"""A NATS server, an exchange, and a gateway between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.exchange import Exchange
+from cryptoproto.gateway import Gateway
+from tests.support.nats_server import NatsServer, nats_server
+
+
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[NatsServer]:
+    with nats_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def exchange(keys: dict[str, cp.PrivateKey]) -> AsyncIterator[Exchange]:
+    async with Exchange(private_key=keys["exchange"]) as exchange:
+        for client_id in ("alice", "bob"):
+            exchange.register(client_id, keys[client_id].public_key, balances={"USD": "1000000", "BTC": "10"})
+        yield exchange
+
+
+@pytest.fixture
+async def gateway(nats: NatsServer, exchange: Exchange, keys: dict[str, cp.PrivateKey]) -> AsyncIterator[Gateway]:
+    """The owner."""
+    async with Gateway(
+        nats.url,
+        url=exchange.url,
+        client_id="alice",
+        private_key=keys["alice"],
+        server_key=exchange.public_key,
+        backoff=cp.Backoff(initial=0.01, cap=0.05),
+    ) as gateway:
+        await gateway.wait_owner()
+        yield gateway

@@ -1,0 +1,102 @@
+"""Events go to the stream in order, after the outcomes that they tell of; the client and the stream are lists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import nats.errors
+import pytest
+
+import cryptoproto as cp
+from cryptoproto.exceptions import OwnershipLost
+from cryptoproto.gateway.event_codec import previous_of, transaction_of
+from cryptoproto.gateway.names import Names
+from cryptoproto.gateway.owner import event_publisher
+from cryptoproto.gateway.owner.event_publisher import EventPublisher
+
+
+class World:
+    """A client, a log and a stream; ``steps`` is what happened, in order."""
+
+    def __init__(self, ids: Sequence[int | None], *, ends: bool = False) -> None:
+        self.position = 5
+        self.steps: list[Any] = []
+        self.error: Exception | None = None
+        self.broadcast_fails = False
+        self._ids = ids
+        self._ends = ends
+        fake: Any = self
+        self.publisher = EventPublisher(fake, Names("alice"), fake, fake, fake)
+
+    async def events(self) -> AsyncIterator[cp.Event]:
+        for number in self._ids:
+            yield cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}")
+        if not self._ends:
+            await asyncio.Event().wait()
+
+    async def flushed(self) -> None:
+        self.steps.append("flushed")
+
+    async def append(self, messages: list[bytes], ids: list[str]) -> None:
+        if self.error is not None:
+            raise self.error
+        assert ids == [str(transaction_of(message)) for message in messages]
+        self.steps.append([(previous_of(message), transaction_of(message)) for message in messages])
+
+    async def publish(self, subject: str, _data: bytes) -> None:
+        if self.broadcast_fails:
+            raise nats.errors.ConnectionClosedError
+        self.steps.append(subject)
+
+    async def run_until(self, published: int) -> None:
+        running = asyncio.ensure_future(self.publisher.run())
+        async with asyncio.timeout(10):
+            while self.publisher.published < published and not running.done():  # noqa: ASYNC110 - nobody says when
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def test_outcomes_are_in_the_log_before_the_events() -> None:
+    world = World([7, 9])
+    await world.run_until(2)
+    assert world.steps == ["flushed", [(5, 7), (7, 9)]]
+    assert world.publisher.position == 9
+
+
+async def test_a_broadcast_is_passed_on_and_not_kept() -> None:
+    world = World([None, 7])
+    await world.run_until(1)
+    assert world.steps == ["cryptoproto.alice.broadcast", "flushed", [(5, 7)]]
+
+
+async def test_a_broadcast_that_cannot_be_sent_stops_nothing() -> None:
+    world = World([None, 7])
+    world.broadcast_fails = True
+    await world.run_until(1)
+    assert world.steps == ["flushed", [(5, 7)]]
+
+
+async def test_events_are_published_in_groups_of_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_publisher, "_BATCH", 2)
+    world = World([6, 7, 8, 9, 10])
+    await world.run_until(5)
+    groups = [step for step in world.steps if step != "flushed"]
+    assert [len(group) for group in groups] == [2, 2, 1]
+    assert [pair for group in groups for pair in group] == [(5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
+
+
+async def test_somebody_else_publishes() -> None:
+    world = World([7])
+    world.error = OwnershipLost("another process has written")
+    with pytest.raises(OwnershipLost):
+        await world.publisher.run()
+    assert (world.publisher.published, world.publisher.position) == (0, 5)
+
+
+async def test_it_ends_with_the_client() -> None:
+    world = World([], ends=True)
+    await world.publisher.run()
+    assert world.steps == []

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from nats.aio.client import Client as Nats
+from nats.js import JetStreamContext
+from nats.js.api import StreamConfig
+
+from cryptoproto.exceptions import GatewayError, OwnershipLost
+from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.streams import (
+    StreamWriter,
+    ensure_stream,
+    first_since,
+    last_message,
+    last_number,
+    purge_before,
+    read_stream,
+)
+from tests.support.nats_server import NatsServer
+
+STREAM = "s"
+SUBJECT = "s.messages"
+
+
+@pytest.fixture
+async def nc(nats: NatsServer) -> AsyncIterator[Nats]:
+    nc = Nats()
+    await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
+    yield nc
+    await close_nats(nc)
+
+
+@pytest.fixture
+async def js(nc: Nats) -> JetStreamContext:
+    js = nc.jetstream(timeout=2)
+    await ensure_stream(js, StreamConfig(name=STREAM, subjects=[SUBJECT]))
+    return js
+
+
+async def test_messages_are_appended_in_order(js: JetStreamContext, nc: Nats) -> None:
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    assert await last_message(js, STREAM, SUBJECT) is None
+    assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
+    first, second = await asyncio.gather(writer.append([b"a", b"b"], ["1", "2"]), writer.append([b"c"]))
+    assert (first, second, writer.last) == (1, 3, 3)
+    assert [(each.number, each.data) async for each in read_stream(js, STREAM, SUBJECT)] == [
+        (1, b"a"), (2, b"b"), (3, b"c"),
+    ]  # fmt: skip
+    assert await last_message(js, STREAM, SUBJECT) == (3, b"c")
+    await writer.close()
+
+
+async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: Nats) -> None:
+    old, new = StreamWriter(nc, SUBJECT, 0, 2), StreamWriter(nc, SUBJECT, 0, 2)
+    failing = asyncio.ensure_future(old.wait_failed())
+    await new.append([b"new"])
+    with pytest.raises(OwnershipLost, match="another process has written"):
+        await old.append([b"old"])
+    with pytest.raises(OwnershipLost):
+        await old.append([b"again"])
+    with pytest.raises(OwnershipLost):
+        await failing
+    assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"new"]
+
+
+async def test_a_message_that_is_ignored_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    await writer.append([b"a"], ["1"])
+    with pytest.raises(OwnershipLost, match="ids are known"):
+        await writer.append([b"b"], ["1"])
+
+
+async def test_a_message_that_no_stream_takes_ends_the_writer(nc: Nats, nats: NatsServer) -> None:
+    writer = StreamWriter(nc, "nobody.listens", 0, 2)
+    with pytest.raises(OwnershipLost, match="no stream takes it"):
+        await writer.append([b"a"])
+
+
+async def test_a_message_that_is_too_large_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
+    js_config = (await js.stream_info(STREAM)).config
+    js_config.max_msg_size = 10
+    await js.update_stream(js_config)
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    with pytest.raises(OwnershipLost, match="NATS refused a message"):
+        await writer.append([b"a" * 100])
+
+
+async def test_a_message_without_an_acknowledgement_ends_the_writer(
+    js: JetStreamContext, nc: Nats, nats: NatsServer
+) -> None:
+    writer = StreamWriter(nc, SUBJECT, 0, 0.2)
+    nats.kill()
+    with pytest.raises(OwnershipLost, match="did not acknowledge"):
+        await writer.append([b"a"])
+
+
+async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: Nats) -> None:
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    leaving = asyncio.ensure_future(writer.append([b"a"]))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await writer.append([b"b"]) == 2
+    await writer.close()
+
+
+async def test_old_messages_are_deleted(js: JetStreamContext, nc: Nats) -> None:
+    await StreamWriter(nc, SUBJECT, 0, 2).append([b"a", b"b", b"c"])
+    await purge_before(js, STREAM, 0)
+    assert [each.number async for each in read_stream(js, STREAM, SUBJECT)] == [1, 2, 3]
+    await purge_before(js, STREAM, 3)
+    assert [each.number async for each in read_stream(js, STREAM, SUBJECT)] == [3]
+    await js.purge_stream(STREAM)
+    assert await last_number(js, STREAM) == 3
+    assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
+
+
+async def test_the_first_message_since_a_time(js: JetStreamContext, nc: Nats) -> None:
+    await StreamWriter(nc, SUBJECT, 0, 2).append([b"a", b"b", b"c"])
+    now = datetime.now(UTC)
+    assert await first_since(js, STREAM, now - timedelta(hours=1)) == 1
+    assert await first_since(js, STREAM, now + timedelta(hours=1)) == 3
+    second = (await js.get_msg(STREAM, 2)).time
+    assert second is not None
+    assert await first_since(js, STREAM, second) == 2
+
+
+async def test_deleting_without_nats_is_tried_again_later(js: JetStreamContext, nc: Nats, nats: NatsServer) -> None:
+    nats.kill()
+    await purge_before(js, STREAM, 5)
+
+
+async def test_a_stream_that_cannot_be_made(js: JetStreamContext, nc: Nats) -> None:
+    with pytest.raises(GatewayError, match="the stream other cannot be used"):
+        await ensure_stream(js, StreamConfig(name="other", subjects=[SUBJECT]))
+    await ensure_stream(js, StreamConfig(name=STREAM, subjects=["else"]))  # left as it is
+    assert (await js.stream_info(STREAM)).config.subjects == [SUBJECT]

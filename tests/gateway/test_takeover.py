@@ -1,0 +1,68 @@
+"""Owners that are lost in every way, with strategies that are killed meanwhile: every outcome is the true one.
+
+By default one kill and one stop. ``TAKEOVERS=100`` runs each way a hundred times; ``SEED`` repeats a run. The hosts
+are processes on loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+
+import cryptoproto as cp
+from tests.support.client_log import scratch_folder
+from tests.support.nats_server import nats_cluster, nats_server
+from tests.support.takeovers import Desk
+
+TAKEOVERS = int(os.environ.get("TAKEOVERS", "0"))
+WAYS = ["killed", "stopped", "cut from NATS", "cut from the exchange"]
+PLANS = {how: [how] * TAKEOVERS for how in WAYS} if TAKEOVERS else {"killed and stopped": ["killed", "stopped"]}
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+@pytest.fixture
+def choice(request: pytest.FixtureRequest) -> random.Random:
+    seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().getrandbits(32)
+    print(f"SEED={seed} {request.node.name}")  # noqa: T201 - shown when the test fails
+    return random.Random(seed)
+
+
+@pytest.mark.parametrize("plan", list(PLANS))
+async def test_every_outcome_is_true_after_each_takeover(
+    plan: str, keys: dict[str, cp.PrivateKey], choice: random.Random
+) -> None:
+    ways = PLANS[plan]
+    with scratch_folder() as folder, nats_server(folder) as nats:
+        async with Desk.of(folder, [nats], keys, choice) as desk:
+            for how in ways:
+                await desk.trade()
+                await desk.take_over(how)
+            await desk.trade()
+            await desk.finish()
+            count = await desk.check()
+    print(dict(count))  # noqa: T201 - shown when the test fails
+    assert count["fences"] > len(ways)
+    assert count["accepted"] > 0
+
+
+@pytest.mark.skipif(not TAKEOVERS, reason="a cluster of three takes up to half a minute: set TAKEOVERS to run it")
+async def test_every_outcome_is_true_while_one_nats_node_of_three_is_killed_after_the_other(
+    keys: dict[str, cp.PrivateKey], choice: random.Random
+) -> None:
+    with scratch_folder() as folder, nats_cluster(folder) as nodes:
+        async with Desk.of(folder, nodes, keys, choice) as desk:
+            for turn in range(TAKEOVERS):
+                if turn:
+                    await desk.until_replicated(nodes)
+                node = choice.choice(nodes)
+                await desk.trade()
+                node.kill()
+                await desk.trade()
+                node.start()
+            await desk.finish()
+            count = await desk.check()
+    print(dict(count))  # noqa: T201 - shown when the test fails
+    assert count["accepted"] > 0
