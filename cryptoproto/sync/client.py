@@ -247,6 +247,11 @@ class Client(FromProfile):
         return [] if self._started is None else [Order(self._thread, order) for order in self._started.left_open]
 
     @property
+    def received_position(self) -> int:
+        """The last transaction that :attr:`orders` and :attr:`known_balances` include; -1 before the first."""
+        return self._now(lambda: self._client().received_position)
+
+    @property
     def known_balances(self) -> dict[str, Balance]:
         """The balances as of the last event, without asking the exchange."""
         client = self._client()
