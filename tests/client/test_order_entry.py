@@ -732,6 +732,35 @@ async def test_a_connection_that_ends_while_it_sends_leaves_the_outcome_to_the_n
     assert desk.entry.unanswered == 1
 
 
+class Reserving(cp.MemoryStore):
+    """A store that writes entries down before they are sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reserved: list[int | None] = []
+
+    async def reserve(self, entry: OutboxEntry) -> None:
+        self.reserved.append(entry.sequence)
+
+    async def connected(self, last_sequence: int) -> None: ...
+
+
+@virtual
+async def test_a_message_waits_for_another_turn_if_the_connection_is_not_free_once_it_is_written_down() -> None:
+    store = Reserving()
+    desk = Desk(store)
+    turns = iter([True, True, False])  # before it is written down, and after
+    desk.connection.is_free_for = lambda _: next(turns, True)  # type: ignore[method-assign]
+
+    async def answer() -> None:
+        asyncio.get_running_loop().call_soon(desk.told, 1, cp.OrderNotFound(7))
+
+    desk.connection.on_send = answer
+    with pytest.raises(cp.OrderNotOpen):
+        await desk.entry.submit(desk.submission(), wait=True)
+    assert store.reserved == [1, 1]
+
+
 @virtual
 async def test_what_the_connection_cannot_carry_is_not_sent() -> None:
     for order_rate in (None, 10.0):
