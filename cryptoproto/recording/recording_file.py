@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Self
 from zlib import crc32
@@ -72,18 +73,16 @@ class RecordingReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: str = os.fspath(path)
         self._codec = Codec()
-        try:
-            self._file: BinaryIO = open(self.path, "rb")  # noqa: SIM115 - closed by close()
-        except OSError as error:
-            raise ConfigurationError(f"{self.path}: the recording cannot be read: {error.strerror}") from None
         self.torn: Damage | None = None
         self._known: dict[int, Decimals] = {}
-        try:
+        with ExitStack() as opened:
+            try:
+                self._file: BinaryIO = opened.enter_context(open(self.path, "rb"))
+            except OSError as error:
+                raise ConfigurationError(f"{self.path}: the recording cannot be read: {error.strerror}") from None
             self.header: Header = _read_header(self._file, self.path)
-        except BaseException:
-            self._file.close()
-            raise
-        self._start = self._file.tell()
+            self._start = self._file.tell()
+            opened.pop_all()
 
     def blocks(self, *, since_us: int | None = None) -> Iterator[BlockRead | Damage]:
         """All blocks, with damage in between. The file stays open until :meth:`close`.
@@ -213,31 +212,27 @@ class RecordingWriter:
     def __init__(self, path: str | os.PathLike[str], header: Header) -> None:
         self.path: str = os.fspath(Path(path).resolve())
         self._codec = Codec()
-        self._lock: FileLock | None = None
-        self._file: BinaryIO | None = None
         self.size: int = 0
         self.number: int = 0
         self.last_us: int = 0
-        try:
-            self._lock = FileLock(self.path)
-            # Also one of length 0 is new: its creator was killed before it wrote the header.
-            if os.path.exists(self.path) and os.path.getsize(self.path):
-                self._continue(header)
-            self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
-            self._lock.follow()
-            if self._file.tell() != self.size:
-                self._file.truncate(self.size)
-            if not self.size:
-                self._write(file_head(header))
-        except FileInUse as error:
-            self.close()
-            raise ConfigurationError(f"{self.path}: {error.user} is recording to this file") from None
-        except OSError as error:
-            self.close()
-            raise self._failed(error) from error
-        except BaseException:
-            self.close()
-            raise
+        with ExitStack() as opened:
+            try:
+                lock = FileLock(self.path)
+                opened.callback(lock.release)
+                # A file of length 0 is new, too: its creator was killed before it wrote the header.
+                if os.path.exists(self.path) and os.path.getsize(self.path):
+                    self._continue(header)
+                self._file: BinaryIO = opened.enter_context(open(self.path, "ab", buffering=0))
+                lock.follow()
+                if self._file.tell() != self.size:
+                    self._file.truncate(self.size)
+                if not self.size:
+                    self._write(file_head(header))
+            except FileInUse as error:
+                raise ConfigurationError(f"{self.path}: {error.user} is recording to this file") from None
+            except OSError as error:
+                raise self._failed(error) from error
+            self._opened = opened.pop_all()
 
     def append(self, block: Block, *, entries: int, first_us: int, last_us: int, flags: int) -> None:
         """Write *block* and wait until it is on disk.
@@ -257,15 +252,10 @@ class RecordingWriter:
 
     def close(self) -> None:
         """Close the file. Idempotent."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self._opened.close()
 
     def _write(self, raw: bytes) -> None:
-        if self._file is None:
+        if self._file.closed:
             raise ConfigurationError(f"{self.path}: the recording is closed")
         view = memoryview(raw)
         while view:
@@ -278,7 +268,7 @@ class RecordingWriter:
             reader = RecordingReader(self.path)
         except RecordingError as error:
             if isinstance(error.__cause__, HeaderCut):  # its creator was killed
-                logger.warning("%s: begun anew, because it was cut off within its header", self.path)
+                logger.warning("%s: started over, because the file ended within its header", self.path)
                 return
             raise RecordingError(self.path, f"{error.text}; nothing was changed") from None
         with reader:
