@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from time import time_ns
 from types import MappingProxyType, TracebackType
@@ -37,11 +38,11 @@ class FeedObserver(Protocol):
         """The feed entered a state. Books are stale unless it is LIVE."""
 
 
-class Feed:
-    """The face of a feed: books, last trades, states, and an iteration over the updates.
+class Feed(ABC):
+    """What all feeds have in common: books, last trades, states, and an iteration over the updates.
 
-    :class:`~cryptoproto.MarketData` fills it from an exchange, :class:`~cryptoproto.Replay` from a recording, so that a
-    bot cannot tell one from the other. Not to be created directly.
+    :class:`~cryptoproto.MarketData` receives the updates from an exchange, :class:`~cryptoproto.Replay` reads them from
+    a recording. A bot that takes a ``Feed`` works with both.
 
     Args:
         name: where the updates come from, for logs.
@@ -235,17 +236,17 @@ class Feed:
 
     # Starting and closing
 
+    @abstractmethod
     def start(self) -> None:
         """Start the feed; ``async with`` does this.
 
         Raises:
             ConfigurationError: the feed was started before.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Close the feed. Idempotent."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         self.start()
