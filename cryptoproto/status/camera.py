@@ -35,7 +35,7 @@ class Camera:
             return None
         if self._next is None:
             self._next = self._loop.create_future()
-            self._timer = self._loop.call_at(max(self._earliest, self._loop.time()), self._take)
+            self._timer = self._loop.call_at(max(self._earliest, self._loop.time()), self._take, self._next)
         return await asyncio.shield(self._next)
 
     def close(self) -> None:
@@ -46,11 +46,9 @@ class Camera:
         if self._next is not None and not self._next.done():
             self._next.set_result(None)
 
-    def _take(self) -> None:
-        waiting, self._next, self._timer = self._next, None, None
+    def _take(self, waiting: asyncio.Future[Snapshot | None]) -> None:
+        self._next = self._timer = None
         self._earliest = self._loop.time() + self._interval_s
-        if waiting is None:  # pragma: no cover - the timer is set together with the future
-            return
         try:
             waiting.set_result(self._look())
         except Exception as error:  # noqa: BLE001 - raised by everybody who waits for it

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from ..client import Client, Order, OrderStatus, StateChange
-from ..market_data import MarketData
+from ..market_data import Feed
 from ..messages import OwnTrade
 from ..version import __version__
 from .latencies import latency_rows
@@ -38,7 +38,7 @@ class Observer:
     def __init__(
         self,
         client: Client,
-        feed: MarketData | None = None,
+        feed: Feed | None = None,
         *,
         allow_cancel: bool = False,
         clock: Callable[[], float] = time.time,

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from ..client import Order
-from ..market_data import MarketData, OrderBook
+from ..market_data import Feed, OrderBook
 from ..messages import EXACT, Balance, OwnTrade, Side
 from .plain_rows import Row, digits
 
@@ -80,7 +80,7 @@ def position_rows(
     orders: Iterable[Order],
     fills: Mapping[str, FillTotals],
     balances: Mapping[str, Balance],
-    feed: MarketData | None,
+    feed: Feed | None,
 ) -> list[Row]:
     """One row for each pair with open orders, fills, or a book of *feed* in which the client could trade what it holds.
 

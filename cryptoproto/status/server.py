@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from ..client import Client
 from ..exceptions import ConfigurationError
-from ..market_data import MarketData
+from ..market_data import Feed
 from .access import Access
 from .camera import Camera
 from .cancel_all import CancelAll
@@ -60,7 +60,7 @@ async def serve_status(
     port: int = 0,
     token: str | None = None,
     *,
-    feed: MarketData | None = None,
+    feed: Feed | None = None,
     allow_cancel: bool = False,
 ) -> AsyncIterator[StatusServer]:
     """Serve the status of *client* while the block runs.
