@@ -30,7 +30,7 @@ class Candle(AsDict, msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         trade_pair: the pair.
-        start: the begin of the interval, in UTC.
+        start: the start of the interval, in UTC.
         end: its end, which belongs to the next one.
         open: the price of the first trade.
         high: the highest price.
@@ -150,9 +150,7 @@ class CandleBuilder:
         while current.start_ms < start_ms:
             if current.trades or self._fill:
                 done.append(self._candle(pair, current))
-                following = current.start_ms + self._length_ms
-            else:
-                following = start_ms
+            following = current.start_ms + self._length_ms if self._fill else start_ms
             current = self._open[pair] = _Open(following, current.close, has_gap=self._gap)
         return done
 
@@ -181,6 +179,7 @@ def candles(
     *,
     trade_pair: str | None = None,
     fill: bool = True,
+    skip_damaged: bool = False,
 ) -> Iterator[Candle]: ...
 
 
@@ -196,6 +195,7 @@ def candles(
     *,
     trade_pair: str | None = None,
     fill: bool = True,
+    skip_damaged: bool = False,
 ) -> Iterator[Candle] | AsyncIterator[Candle]:
     """The candles of recorded or live trades.
 
@@ -210,6 +210,7 @@ def candles(
         interval: their length: ``"30s"``, ``"1m"``, ``"4h"``, ``"1d"``.
         trade_pair: only this pair; ``None`` = all.
         fill: whether there are candles for intervals without trades.
+        skip_damaged: leave damaged parts of a recording out; their candles have ``has_gap``.
 
     Returns:
         An iterator; an asynchronous one for a feed. The last candle of each pair may be incomplete.
@@ -220,7 +221,7 @@ def candles(
     """
     builder = CandleBuilder(interval, fill=fill)
     if isinstance(trades, str | os.PathLike):
-        return _of_trades(builder, recording_trades(trades, trade_pair=trade_pair), None)
+        return _of_trades(builder, recording_trades(trades, trade_pair=trade_pair, skip_damaged=skip_damaged), None)
     if isinstance(trades, Iterable):
         return _of_trades(builder, trades, trade_pair)
     if isinstance(trades, AsyncIterable):
@@ -233,6 +234,7 @@ def _of_trades(
 ) -> Iterator[Candle]:
     for trade in trades:
         if isinstance(trade, Interruption):
+            yield from builder.advance(trade.start_us // 1000)
             builder.interrupt()
             yield from builder.advance(trade.end_us // 1000)
             builder.resume()

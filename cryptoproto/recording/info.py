@@ -21,7 +21,7 @@ class Gap(msgspec.Struct, frozen=True):
     """A time in which updates may be missing.
 
     Attributes:
-        start: its begin.
+        start: its start.
         end: its end; ``None`` if the recording ends with it.
         reason: why.
     """
@@ -88,11 +88,12 @@ def recording_info(path: str | os.PathLike[str]) -> RecordingInfo:
         ConfigurationError: the file is not a recording, or was written by a newer version.
         RecordingError: its header is damaged, or it cannot be read.
     """
-    tally, pairs, gaps = Tally(), set[str](), _Gaps()
+    tally, pairs = Tally(), set[str]()
     damages: list[Damage] = []
     blocks = 0
     start: datetime | None = None
     with RecordingReader(path) as reader:
+        gaps = _Gaps(_moment(reader.header.created_us))
         for read in reader.blocks():
             if isinstance(read, Damage):
                 damages.append(read)
@@ -100,6 +101,7 @@ def recording_info(path: str | os.PathLike[str]) -> RecordingInfo:
                 continue
             blocks += 1
             start = start or _moment(read.head.first_us)
+            gaps.intact(read.head.first_us)
             block = reader.block(read)
             count_updates(block, tally, pairs)
             for at_us, state in states_of(block):
@@ -125,18 +127,25 @@ def recording_info(path: str | os.PathLike[str]) -> RecordingInfo:
 class _Gaps:
     """Follows the states of a recording."""
 
-    def __init__(self) -> None:
+    def __init__(self, created: datetime) -> None:
         self.is_complete = False
-        self.last = _EPOCH
+        self.last = created
         self._gaps: list[Gap] = []
         self._open: tuple[datetime, str] | None = None
         self._begun = False
+        self._is_damaged = False
 
     def now(self, at_us: int) -> None:
         self.last = _moment(at_us)
 
     def damaged(self, text: str) -> None:
-        self._open = self._open or (self.last, text)
+        if self._open is None:
+            self._open = (self.last, text)
+            self._is_damaged = True
+
+    def intact(self, at_us: int) -> None:
+        if self._is_damaged:
+            self._close(_moment(at_us))
 
     def state(self, at_us: int, state: StateRecord) -> None:
         self.is_complete = state.kind == "end"
@@ -159,6 +168,7 @@ class _Gaps:
         if self._open is not None:
             self._gaps.append(Gap(self._open[0], end, self._open[1]))
             self._open = None
+            self._is_damaged = False
 
 
 def _moment(at_us: int) -> datetime:

@@ -18,7 +18,7 @@ _LIVE = "live"
 
 
 class Interruption(msgspec.Struct, frozen=True):
-    """Nothing was recorded for a time, microseconds since 1970."""
+    """Trades may be missing between these times, microseconds since 1970."""
 
     start_us: int
     end_us: int
@@ -32,29 +32,32 @@ def recording_trades(
     Args:
         path: the file.
         trade_pair: only this pair; ``None`` = all.
-        skip_damaged: whether damage is an interruption, and not an error.
+        skip_damaged: whether damage is an interruption instead of an error.
 
     Raises:
         ConfigurationError: the file is not a recording.
         RecordingError: it is damaged.
     """
     with RecordingReader(path) as reader:
-        last_us = 0
+        is_live = True
+        last_us: int | None = None
         lost_us: int | None = None
         for read in reader.blocks():
             if isinstance(read, Damage):
                 if not skip_damaged:
-                    raise RecordingError(reader.path, f"{read.text} (at byte {read.offset})")
-                yield Interruption(last_us, last_us)
+                    raise RecordingError(
+                        reader.path, f"{read.text} (at byte {read.offset}); skip_damaged=True leaves it out"
+                    )
+                is_live, lost_us = True, lost_us or last_us
                 continue
             for at_us, entry in reader.entries(read):
                 if isinstance(entry, StateRecord):
                     is_live = entry.state == _LIVE
-                    if (not is_live or entry.kind == "begin") and lost_us is None and last_us:
-                        lost_us = last_us
-                    if is_live and lost_us is not None:
-                        yield Interruption(lost_us, at_us)
-                        lost_us = None
-                elif isinstance(entry, AnonymousTrade) and trade_pair in (None, entry.trade_pair):
+                    if not is_live or entry.kind == "begin":
+                        lost_us = lost_us or last_us
+                if is_live and lost_us is not None:
+                    yield Interruption(lost_us, at_us)
+                    lost_us = None
+                if isinstance(entry, AnonymousTrade) and trade_pair in (None, entry.trade_pair):
                     yield entry
                 last_us = at_us

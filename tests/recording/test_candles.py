@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 import cryptoproto as cp
 from cryptoproto.recording.block import StateRecord
 from cryptoproto.recording.candles import CandleBuilder
-from tests.support.recordings import CONNECTED, START_US, PushFeed, write_recording
+from cryptoproto.recording.format import MARKER
+from tests.support.recordings import CONNECTED, START_US, PushFeed, changed, write_recording
 from tests.support.scripted_feed import book, disabled
 
 MIDNIGHT = 1_699_920_000  # 2023-11-14 in UTC
@@ -121,6 +123,31 @@ def test_a_recording_with_an_interruption(tmp_path: Path) -> None:
     assert [each.has_gap for each in found] == [True, True, True, False]
     assert [each.trades for each in found] == [1, 0, 1, 1]
     assert list(cp.candles(str(path), "1m", trade_pair="ETH_USD")) == []
+
+
+def test_candles_before_an_interruption_have_no_gap(tmp_path: Path) -> None:
+    offset = START_US // 1_000_000 - MIDNIGHT
+    path = write_recording(
+        tmp_path / "a.rec",
+        [(0, CONNECTED), (1000, traded(offset + 1, "100")), (130_000, disabled("BTC_USD"))],
+        [(190_000, CONNECTED), (250_000, traded(offset + 250, "90"))],
+    )
+    assert [(each.has_gap, each.trades) for each in cp.candles(path, "1m")] == [
+        (False, 1), (False, 0), (True, 0), (True, 0), (False, 1),
+    ]  # fmt: skip
+
+
+def test_a_damaged_recording(tmp_path: Path) -> None:
+    offset = START_US // 1_000_000 - MIDNIGHT
+    blocks = [[(1000 * second, traded(offset + second, "100"))] for second in (1, 70, 190)]
+    path = write_recording(tmp_path / "a.rec", [(0, CONNECTED)], *blocks)
+    _, _, third, _ = (found.start() for found in re.finditer(MARKER, path.read_bytes()))
+    changed(path, third + 60)
+    with pytest.raises(cp.RecordingError, match=r"block 2 is damaged .*; skip_damaged=True leaves it out"):
+        list(cp.candles(path, "1m"))
+    assert [(each.has_gap, each.trades) for each in cp.candles(path, "1m", skip_damaged=True)] == [
+        (True, 1), (True, 0), (True, 0), (True, 1),
+    ]  # fmt: skip
 
 
 # Live

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -82,8 +83,15 @@ def test_damage_is_listed_with_its_place(path: Path) -> None:
     (damage,) = found.damages
     assert (damage.offset, damage.text) == (start, "block 0 is damaged")
     assert found.tally.updates == 2
-    assert found.gaps[0].reason == "block 0 is damaged"
+    assert found.gaps == [Gap(at(0), at(900), "block 0 is damaged")]
     assert orjson.loads(orjson.dumps(found.as_dict()))["damages"][0]["offset"] == start
+
+
+def test_a_gap_by_damage_ends_with_the_next_block(tmp_path: Path) -> None:
+    path = write_recording(tmp_path / "a.rec", FIRST[:3], [(150, trade(3))], [(160, trade(4))])
+    _, second, _ = (found.start() for found in re.finditer(MARKER, path.read_bytes()))
+    changed(path, second + 60)
+    assert recording_info(path).gaps == [Gap(at(100), at(160), "block 1 is damaged")]
 
 
 def test_an_unfinished_block_is_listed(path: Path) -> None:

@@ -40,6 +40,10 @@ def test_damage(tmp_path: Path) -> None:
     path = write_recording(tmp_path / "a.rec", [(0, CONNECTED), (0, trade(1))], [(10, trade(2))], [(20, trade(3))])
     second = path.read_bytes().index(MARKER, path.read_bytes().index(MARKER) + 1)
     changed(path, second + 60)
-    with pytest.raises(cp.RecordingError, match=rf"block 1 is damaged \(at byte {second}\)"):
+    with pytest.raises(cp.RecordingError, match=rf"block 1 is damaged \(at byte {second}\); skip_damaged=True"):
         list(recording_trades(path))
-    assert list(recording_trades(path, skip_damaged=True)) == [trade(1), Interruption(START_US, START_US), trade(3)]
+    assert list(recording_trades(path, skip_damaged=True)) == [
+        trade(1),
+        Interruption(START_US, START_US + 20_000),
+        trade(3),
+    ]
