@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import quote
 
@@ -20,7 +19,9 @@ from .observer import Observer
 
 try:
     import uvicorn
+    from starlette.types import ASGIApp
 
+    from ..transport.embedded_server import EmbeddedServer, listening_socket
     from .application import application
 except ModuleNotFoundError as _error:
     raise ConfigurationError(f"{_error.name} is not installed: pip install 'cryptoproto[status]'") from _error
@@ -91,7 +92,8 @@ async def serve_status(
         raise ConfigurationError(f"the status of a {type(client).__name__} cannot be shown; pass a cryptoproto.Client")
     loop = asyncio.get_running_loop()
     access = Access(token)
-    with _listening(port) as listener:
+    _check_port(port)
+    with listening_socket(_HOST, port) as listener:
         number = listener.getsockname()[1]
         observer = Observer(client, feed, allow_cancel=allow_cancel)
         camera = Camera(observer.look, _INTERVAL_S)
@@ -103,20 +105,7 @@ async def serve_status(
             cookie=f"cryptoproto_status_{number}",  # cookies are not separated by port
             cancel_all=CancelAll(client, loop.time) if allow_cancel else None,
         )
-        server = _Uvicorn(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                ws="none",
-                log_config=None,
-                log_level="warning",
-                access_log=False,  # addresses have the token in them
-                server_header=False,
-                proxy_headers=False,
-                limit_concurrency=_MOST_CONNECTIONS,
-                timeout_graceful_shutdown=_SHUTDOWN_S,
-            )
-        )
+        server = EmbeddedServer(_config(app))
         states = asyncio.create_task(_note_states(client, observer), name="cryptoproto-status-states")
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="cryptoproto-status")
         try:
@@ -130,37 +119,26 @@ async def serve_status(
     serving.result()
 
 
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,  # addresses have the token in them
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
+    )
+
+
 async def _note_states(client: Client, observer: Observer) -> None:
     async for change in client.states():
         observer.note_state(change)
 
 
-class _Uvicorn(uvicorn.Server):
-    """Sets an event when it listens, and does not touch the signal handlers of the process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listening(port: int) -> socket.socket:
+def _check_port(port: int) -> None:
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
         raise ConfigurationError(f"port={port!r} must be a whole number from 0 to 65535")
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((_HOST, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"cannot listen on {_HOST} port {port}: {error.strerror}; choose another port, or 0 for any free one"
-        ) from error
-    return listener

@@ -49,7 +49,7 @@ async def test_a_port_that_is_none(client: cp.Client, port: object) -> None:
 async def test_a_port_that_is_taken(client: cp.Client) -> None:
     async with serve_status(client) as status:
         port = urlsplit(status.url).port or 0
-        with pytest.raises(cp.ConfigurationError, match=f"127.0.0.1 port {port}: .*choose another port"):
+        with pytest.raises(cp.ConfigurationError, match=f"127.0.0.1 port {port}: .*choose another one"):
             async with serve_status(client, port=port):
                 pass
 

@@ -23,6 +23,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...exceptions import ConfigurationError
 from ...messages import MALFORMED
+from ...transport.embedded_server import EmbeddedServer
 from .gatekeeper import Gatekeeper
 from .middleware import ApiKeysMiddleware
 from .stomp_broker import StompBroker
@@ -120,15 +121,10 @@ async def _explain(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.detail, "error_description": error.detail}, status_code=error.status_code)
 
 
-class _Server(uvicorn.Server):
+class _Server(EmbeddedServer):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self.ready = asyncio.Event()
         self.ending = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.ready.set()
 
     async def main_loop(self) -> None:
         """Wait for the end. Uvicorn's own loop checks for it ten times a second."""
@@ -148,11 +144,6 @@ class _Server(uvicorn.Server):
         while closing & connections:  # noqa: ASYNC110 - the event loop calls connection_lost() in a moment
             await asyncio.sleep(0)
         await super().shutdown(sockets=sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """Leave the signals to the process: this server is only a part of it."""
-        yield
 
 
 @contextlib.asynccontextmanager
@@ -193,7 +184,7 @@ async def running(
     server = _Server(config)
     with socket.create_server((host, port)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        ready = asyncio.create_task(server.ready.wait())
+        ready = asyncio.create_task(server.listening.wait())
         try:
             await asyncio.wait([serving, ready], return_when=asyncio.FIRST_COMPLETED)
             if serving.done():

@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
@@ -29,6 +29,7 @@ except ModuleNotFoundError as _error:
         name=_error.name,
     ) from None
 
+from ...transport.embedded_server import EmbeddedServer, listening_socket
 from ..request.endpoint import CONTENT_TYPE, REQUEST_PATH
 from ..request.refusal import Refusal
 from .reply import LARGEST_BODY, Reply, RequestHandler
@@ -156,22 +157,6 @@ def _response(reply: Reply) -> Response:
     return Response(reply.body, reply.status, media_type="application/json", headers=headers)
 
 
-class _Uvicorn(uvicorn.Server):
-    """Sets an event when it listens, and does not touch the signal handlers of the process."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class ManagerServer:
     """Serves a manager on a socket, as an async context manager. ``url`` is its address while it runs.
 
@@ -219,12 +204,12 @@ class ManagerServer:
                 else f"cannot be read: {error.strerror}"
             )
             raise ConfigurationError(f"certificate {files}: {reason}") from error
-        self._server = _Uvicorn(config)
+        self._server = EmbeddedServer(config)
         self._task: asyncio.Task[None] | None = None
         self.url: str = ""
 
     async def __aenter__(self) -> Self:
-        listener = _listen(self._host, self._port)
+        listener = listening_socket(self._host, self._port)
         name, number = listener.getsockname()[:2]
         self.url = f"{self._scheme}://{f'[{name}]' if ':' in name else name}:{number}"
         self._task = asyncio.create_task(self._serve(listener), name="license-server")
@@ -254,17 +239,3 @@ class ManagerServer:
     async def _serve(self, listener: socket.socket) -> None:
         with listener:
             await self._server.serve(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    # Name the protocol: asyncio switches off Nagle's algorithm only on sockets that do.
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(
-            f"{host}:{port}: cannot listen on this address: {error.strerror}; choose another host or port"
-        ) from error
-    return listener

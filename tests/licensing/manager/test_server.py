@@ -107,7 +107,7 @@ async def test_requests_that_wait_together_share_a_commit(
 async def test_an_address_in_use_is_an_error(live: LicenseManager) -> None:
     async with live.serving() as server:
         port = int(server.url.rsplit(":", 1)[1])
-        with pytest.raises(cp.ConfigurationError, match="in use"):
+        with pytest.raises(cp.ConfigurationError, match="another program uses this port"):
             await live.serving(port=port).__aenter__()
     with pytest.raises(cp.ConfigurationError, match="65535"):
         live.serving(port=70_000)
