@@ -50,18 +50,27 @@ def backtest_command(
         check_report()  # first: a backtest may take an hour
         if not html.parent.is_dir():
             raise ConfigurationError(f"--html {html}: there is no folder {html.parent}")
+        if html.is_dir():
+            raise ConfigurationError(f"--html {html}: this is a folder; give the name of a file in it")
     result = backtest(
         recording, _load(bot), balances=dict(map(_amount, balance)), quote=quote, pairs=pair, maker_fee=maker_fee,
         taker_fee=taker_fee, latency=latency, skip_damaged=skip_damaged,
     )  # fmt: skip
-    if html is not None:
-        html.write_text(report(result, f"{bot} on {recording.name}"), encoding="utf-8")
     if json:
         print_json(result.as_dict())
     else:
         _show(result)
-        if html is not None:
+    if html is not None:  # last: if the file cannot be written, the result is not lost
+        _write_report(html, report(result, f"{bot} on {recording.name}"))
+        if not json:
             note(f"The report is in {html}.")
+
+
+def _write_report(html: Path, page: str) -> None:
+    try:
+        html.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"--html {html}: the report cannot be written: {error.strerror}") from None
 
 
 def _amount(text: str) -> tuple[str, str]:

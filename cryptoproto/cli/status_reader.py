@@ -20,6 +20,8 @@ __all__ = ["StatusReader"]
 
 _SECTIONS: Final = (
     "state",
+    "reason",
+    "states",
     "client_id",
     "at",
     "balances",

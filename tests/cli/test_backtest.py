@@ -77,6 +77,7 @@ def test_what_is_no_bot(desk: Shell, bot: str, words: str) -> None:
         (["--balance", "USD"], "write it like --balance USD=100000"),
         (["--balance", "USD=much"], "'much' is not a decimal number"),
         (["--balance", "USD=1", "--html", "no/such/r.html"], "there is no folder no/such"),
+        (["--balance", "USD=1", "--html", "."], "--html .: this is a folder"),
         (["--balance", "USD=1", "--maker-fee", "2"], "maker_fee"),
     ],
 )
@@ -85,6 +86,16 @@ def test_wrong_options(desk: Shell, arguments: list[str], words: str) -> None:
     assert done.code == 2
     assert words in " ".join(done.err.split())
     assert desk("backtest", "a.rec", "bot.py:main").code == 2
+
+
+def test_a_report_that_cannot_be_written_does_not_lose_the_result(desk: Shell) -> None:
+    (desk.folder / "bot.py").write_text(
+        "from pathlib import Path\n\nasync def main(client, feed):\n    Path('r.html').mkdir()\n"
+    )
+    done = desk("backtest", "a.rec", "bot.py:main", "--balance", "USD=1000", "--html", "r.html", "--json")
+    assert done.code == 2
+    assert done.lines[0]["fills"] == 0
+    assert "--html r.html: the report cannot be written: Is a directory" in done.err
 
 
 def test_another_file(desk: Shell, tmp_path: Path) -> None:

@@ -8,12 +8,14 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 import pytest
 
 import cryptoproto as cp
 from cryptoproto.cli import status_reader as module
 from cryptoproto.cli.status_reader import StatusReader
 from cryptoproto.status import serve_status
+from tests.support.status_samples import status_of
 
 
 @asynccontextmanager
@@ -94,6 +96,15 @@ async def test_a_bot_that_is_busy() -> None:
 async def test_something_else_answers(answer: bytes, error: type[Exception], message: str) -> None:
     async with answering(answer) as url, StatusReader(url) as reader:
         with pytest.raises(error, match=message):
+            await reader.read()
+
+
+@pytest.mark.parametrize("missing", ["reason", "states", "open_orders"])
+async def test_a_status_without_what_the_screen_shows(missing: str) -> None:
+    status = status_of()
+    del status[missing]
+    async with answering(http("200 OK", orjson.dumps(status))) as url, StatusReader(url) as reader:
+        with pytest.raises(cp.DecodeError, match="something other than the status of a bot"):
             await reader.read()
 
 
