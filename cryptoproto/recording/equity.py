@@ -64,17 +64,17 @@ class EquityCurve:
         self._peak: Decimal | None = None
         self._interval_us = _INTERVAL_US
         self._start_us: int | None = None
-        self._last_us = 0
+        self._last_us = market.time_ns() // 1000
         self._next_us = 0
 
     @property
     def start(self) -> datetime:
-        """The time of the first update."""
-        return _moment(self._start_us or 0)
+        """The time of the first update; without any, that of the feed at first."""
+        return _moment(self._last_us if self._start_us is None else self._start_us)
 
     @property
     def end(self) -> datetime:
-        """The time of the last update."""
+        """The time of the last update; see :attr:`start`."""
         return _moment(self._last_us)
 
     def on_update(self, update: MarketUpdate) -> None:

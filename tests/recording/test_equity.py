@@ -102,7 +102,7 @@ def test_without_a_price_there_is_no_equity() -> None:
     feed = Timed()
     made = curve(feed, Account(BTC=1))
     assert made.finish() == []
-    assert made.start == made.end == datetime(1970, 1, 1, tzinfo=UTC)
+    assert made.start == made.end == START
     feed.push(trade(1))
     assert values(made) == [(0, None, 0), (0, None, 0)]
 
