@@ -57,7 +57,8 @@ def record_command(
                     note(f"Recording {', '.join(pairs or ['all pairs'])} to {to}. Press Ctrl-C to stop.")
                     await _until_the_end(recorder, seconds)
             finally:
-                _show_end(recorder, json=json)
+                if recorder.size:  # otherwise the file was not opened, which the error says
+                    _show_end(recorder, json=json)
         return ExitCode.SUCCESS
 
     run(main())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Self
 from zlib import crc32
@@ -217,10 +217,13 @@ class RecordingWriter:
         self.last_us: int = 0
         with ExitStack() as opened:
             try:
+                if self._exists():
+                    # Before the lock, which would leave a file beside one that is not ours.
+                    with suppress(RecordingError), RecordingReader(self.path):
+                        pass
                 lock = FileLock(self.path)
                 opened.callback(lock.release)
-                # A file of length 0 is new, too: its creator was killed before it wrote the header.
-                if os.path.exists(self.path) and os.path.getsize(self.path):
+                if self._exists():
                     self._continue(header)
                 self._file: BinaryIO = opened.enter_context(open(self.path, "ab", buffering=0))
                 lock.follow()
@@ -253,6 +256,10 @@ class RecordingWriter:
     def close(self) -> None:
         """Close the file. Idempotent."""
         self._opened.close()
+
+    def _exists(self) -> bool:
+        """Whether there is something to continue. A file of length 0 is new: its creator was killed."""
+        return os.path.exists(self.path) and os.path.getsize(self.path) > 0
 
     def _write(self, raw: bytes) -> None:
         if self._file.closed:

@@ -39,6 +39,7 @@ def test_it_records_for_a_time(traded: Shell) -> None:
     assert recording_info(traded.folder / "a.rec").tally.updates == 4
     other = traded("record", "ETH_USD", "--to", "a.rec", "--for", "1s")
     assert other.code == 2
+    assert "nothing was recorded" not in other.err
     assert "a recording of BTC_USD, not of ETH_USD" in other.err
 
 

@@ -171,6 +171,7 @@ def test_other_files_are_left_alone(tmp_path: Path) -> None:
         with pytest.raises(cp.ConfigurationError, match=r"notes\.txt: not a recording"):
             use(notes)
     assert notes.read_text() == "buy milk\n"
+    assert list(tmp_path.iterdir()) == [notes], "no lock beside it"
     with pytest.raises(cp.ConfigurationError, match="cannot be read: No such file"):
         RecordingReader(tmp_path / "none.rec")
     with pytest.raises(cp.ConfigurationError, match="cannot be read: Is a directory"):
