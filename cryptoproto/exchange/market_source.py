@@ -1,4 +1,4 @@
-"""The market that an exchange with ``feed=`` lets its clients trade with, and what the exchange hears of it."""
+"""The market that clients of an exchange with ``feed=`` trade with, and how the exchange observes it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MarketSource(Protocol):
 
     @property
     def pairs(self) -> frozenset[str] | None:
-        """The pairs that it has; ``None``: they show as they come."""
+        """The pairs that it has; ``None`` if they are not known beforehand."""
 
     def attach(self, observer: MarketObserver, /) -> None:
         """Call *observer* with all that happens."""

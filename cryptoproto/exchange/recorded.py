@@ -1,4 +1,4 @@
-"""Matching against a market that is only watched: clients trade with its volume, and it takes no notice of them.
+"""Matching against a market that is only observed: clients trade with its volume, and do not change it.
 
 The rules, with their reasons, are in ``docs/recording.md``.
 """
@@ -25,7 +25,7 @@ _EXACT: Final = Context(prec=200, Emin=-999, Emax=999, traps=[InvalidOperation, 
 
 
 class RecordedLevel(NamedTuple):
-    """A price level, in units of 1e-8, and what is still to be had of it."""
+    """A price level, in units of 1e-8, and how much of it is still available."""
 
     price: int
     available: int
@@ -34,8 +34,8 @@ class RecordedLevel(NamedTuple):
 class RecordedSide:
     """All buy orders of a recorded book, or all sell orders, and how much of each level clients have taken.
 
-    A recorded level keeps its volume although a client has traded with it. What was taken is therefore remembered, and
-    forgotten when the level changes: from then on, the recording tells again what is there.
+    A recorded level keeps its volume although a client has traded with it. What was taken is therefore remembered until
+    the recorded volume of the level changes; from then on, only the recorded volume counts.
     """
 
     __slots__ = ("_buy", "_taken", "volumes")

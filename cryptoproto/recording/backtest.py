@@ -1,7 +1,7 @@
 """Runs a bot on a recording: the same bot code, a real client, and an exchange whose market is the recording.
 
-Everything happens on virtual time, so a day takes minutes, and twice the same backtest gives the same events byte for
-byte.
+Everything happens in virtual time, so a day takes minutes. Running the same backtest twice gives the same events, byte
+for byte.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def speed(self) -> float:
-        """How many seconds of the recording took one second."""
+        """Seconds of the recording for each second of real time."""
         return (self.end - self.start).total_seconds() / self.elapsed_s
 
     def as_dict(self) -> dict[str, Any]:
@@ -128,8 +128,8 @@ def backtest(
     """Run *bot* on a recording, as fast as the machine can. Not to be called from a coroutine.
 
     The bot gets a connected :class:`~cryptoproto.Client` and a started :class:`~cryptoproto.Feed`. Time in its event
-    loop is that of the recording: ``asyncio.sleep(60)`` is a minute of it. ``feed.time_ns()`` is the time of the day.
-    Threads and real connections of the bot see no time pass. How orders are filled: ``docs/recording.md``.
+    loop is that of the recording: ``asyncio.sleep(60)`` is a minute of it. ``feed.time_ns()`` is the recorded time.
+    No time passes for threads and real connections of the bot. How orders are filled: ``docs/recording.md``.
 
     Args:
         recording: the file.
@@ -171,7 +171,7 @@ class _Run:
     ) -> None:
         self._replay = replay
         self._key = PrivateKey.generate()
-        # Neither the exchange nor the bot leads to the replay, and with it to what is still to come.
+        # Neither the exchange nor the bot has a reference to the replay, so a bot cannot look ahead.
         self._clock = RecordedClock(replay.time_ns())
         self._market = MirrorFeed(replay.source, pairs=replay.pairs, max_queue=1, clock=self._clock)
         self._exchange = Exchange(feed=self._market, maker_fee=maker_fee, taker_fee=taker_fee)

@@ -124,7 +124,7 @@ def apply_changes(
             if index == len(levels) - 1 and shown is not None:
                 shown[level[0]] = level[1]
             else:
-                shown = None  # the order of a dict is that of its insertions, so it is made anew
+                shown = None  # the order of a dict is that of its insertions, so it is built again
         else:
             raise DecodeError(f"there is no change {code} of a side with {len(levels)} levels")
     return dict(levels) if shown is None else shown

@@ -30,7 +30,7 @@ class Numbers(msgspec.Struct, array_like=True, gc=False, frozen=True):
         exponents: the exponent of all values, or that of each.
         step: what all values are multiples of, in units of the lowest exponent.
         values: the values in steps.
-        texts: the values as text, in place of *values*, if one of them does not fit into 64 bits.
+        texts: the values as text, instead of *values*, if one of them does not fit into 64 bits.
     """
 
     exponents: int | list[int] = 0

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 VERSION: Final = 1
-_MAGIC: Final = b"\x8bCPREC\r\n\x1a\n"  # as PNG's: shows at once that a transfer has changed line ends
+_MAGIC: Final = b"\x8bCPREC\r\n\x1a\n"  # as PNG's: a transfer that changed line ends shows at once
 _FILE_HEAD: Final = struct.Struct(">10sHII")
 FILE_HEAD_BYTES: Final = _FILE_HEAD.size
 _LARGEST_HEADER: Final = 1 << 20
@@ -209,5 +209,5 @@ class Codec:
         except (self._error, *MALFORMED) as error:
             raise DecodeError(str(error)) from None
         if len(block.order) != head.entries:
-            raise DecodeError(f"it has {len(block.order)} entries in place of {head.entries}")
+            raise DecodeError(f"it has {len(block.order)} entries instead of {head.entries}")
         return block

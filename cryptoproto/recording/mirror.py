@@ -1,4 +1,4 @@
-"""A feed that repeats what another has delivered, and holds nothing of what that has yet to deliver."""
+"""A feed that repeats what another feed has delivered, and has no access to what comes later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["MirrorFeed", "Mirrors"]
 
 
 class MirrorFeed(Feed):
-    """What a bot gets in a backtest. It does not know the feed that it repeats, so a bot cannot look ahead.
+    """The feed of a bot in a backtest. It has no reference to the feed that it repeats, so a bot cannot look ahead.
 
     Args:
         source: where the updates come from, for logs.
@@ -25,7 +25,7 @@ class MirrorFeed(Feed):
     def __init__(
         self, source: str, *, pairs: frozenset[str] | None, max_queue: int = 10_000, clock: Callable[[], int]
     ) -> None:
-        begin_ns = clock()  # a float of all seconds since 1970 would not tell microseconds
+        begin_ns = clock()  # seconds since 1970 as a float would lose digits
         super().__init__(source, pairs=pairs, max_queue=max_queue, time=lambda: (clock() - begin_ns) / 1e9)
         self._clock = clock
 
@@ -62,7 +62,7 @@ class MirrorFeed(Feed):
 
 
 class Mirrors:
-    """Passes on to mirrors, in their order, what a feed delivers. A mirror does not lead back to it.
+    """Passes on what a feed delivers to mirrors, in their order. A mirror has no reference to the feed.
 
     Args:
         feed: the feed to attach this observer to.

@@ -8,7 +8,7 @@ __all__ = ["RecordedClock"]
 
 
 class RecordedClock:
-    """Unix time in nanoseconds, from the time of a recording on as the event loop has it.
+    """Unix time in nanoseconds: begins with a recording, and passes as the clock of the event loop does.
 
     Args:
         start_ns: the time until :meth:`begin`.

@@ -162,7 +162,7 @@ class Recorder:
             # In a thread, because the disk may be slow.
             await asyncio.shield(asyncio.get_running_loop().run_in_executor(thread, writer.close))
             thread.shutdown()
-            await asyncio.sleep(0)  # what the last block has to report
+            await asyncio.sleep(0)  # lets _on_written() run for the last block
             if not over.done():
                 over.set_result(None)
         await self.wait_closed()
@@ -290,7 +290,7 @@ class Recorder:
         if self._over is not None and not self._over.done():
             logger.error("%s", error)
             self._over.set_exception(error)
-            self._over.exception()  # it is logged; whoever waits gets it as well
+            self._over.exception()  # marks it as retrieved: it is logged, even if nobody waits
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

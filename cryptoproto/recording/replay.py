@@ -57,7 +57,7 @@ def replay(
 
 
 class Replay(Feed):
-    """The updates and states of a recording, at the distances in time at which they were received.
+    """The updates and states of a recording, as far apart as they were received.
 
     The iteration ends with the recording, and so do the states. Damage ends it with a
     :class:`~cryptoproto.RecordingError`, unless *skip_damaged*: then it counts as a disconnect. So does a pause
@@ -119,7 +119,7 @@ class Replay(Feed):
         return self.time_ns() / 1e9
 
     def _seconds(self) -> float:
-        """Seconds for the age of books; a float of all seconds since 1970 would not tell microseconds."""
+        """Seconds for the age of books, not counted from 1970, where a float would lose digits."""
         return (self.time_ns() - self._header.created_us * 1000) / 1e9
 
     # Iterating

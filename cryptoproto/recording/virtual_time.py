@@ -1,8 +1,8 @@
 """An event loop on virtual time: its clock jumps to the next timer when there is nothing else to do.
 
-Whatever waits for a time, heartbeats and deadlines included, takes no time, and the order of what happens does not
-depend on how fast the machine is. Only for what happens in the loop itself, and in threads that it waits for with
-``run_in_executor()``: other threads and processes would see no time pass.
+Sleeps, heartbeats and deadlines take no real time, and the order of events does not depend on the speed of the machine.
+It works for code in the loop itself, and in threads that it waits for with ``run_in_executor()``; for other threads and
+processes, no time passes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Ts = TypeVarTuple("Ts")
 
 
 class _Selector(selectors.DefaultSelector):
-    """Advances the clock in place of waiting."""
+    """Advances the clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop for :class:`asyncio.Runner`: ``asyncio.Runner(loop_factory=VirtualLoop)``.
 
-    Its time starts at 0. A task that waits for what can never happen raises RuntimeError in place of waiting for ever.
+    Its time starts at 0. If all tasks wait and no timer is set, it raises RuntimeError instead of waiting for ever.
     """
 
     def __init__(self) -> None:

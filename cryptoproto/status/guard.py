@@ -1,4 +1,4 @@
-"""Stands before the pages: refuses what another site or another user may have sent, and adds security headers."""
+"""Refuses requests that another site or another user may have sent, and adds security headers to all answers."""
 
 from __future__ import annotations
 

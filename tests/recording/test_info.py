@@ -110,5 +110,5 @@ def test_a_block_that_no_recorder_wrote(path: Path) -> None:
     writer = RecordingWriter(path, Header("ws://localhost", None, 0))
     writer.append(Block([1], [0], [], [], []), entries=7, first_us=0, last_us=0, flags=0)
     writer.close()
-    with pytest.raises(cp.RecordingError, match=r"block 2 at byte .* is damaged: it has 1 entries in place of 7"):
+    with pytest.raises(cp.RecordingError, match=r"block 2 at byte .* is damaged: it has 1 entries instead of 7"):
         recording_info(path)

@@ -209,7 +209,7 @@ async def test_a_bot_that_says_nothing(desk: Desk, monkeypatch: pytest.MonkeyPat
         await page.goto(status.url)
         await expect(page.locator("#state")).to_have_text("live")
         await page.clock.fast_forward(12_000)
-        await expect(page.locator("#banner")).to_contain_text("Nothing heard from the bot for 1")
+        await expect(page.locator("#banner")).to_contain_text("Nothing received from the bot for 1")
         await expect(page.locator("#updated")).to_contain_text("s ago")
         await desk.client.place("BTC_USD", "buy", amount="2", price="15000")
         await page.clock.run_for(1000)

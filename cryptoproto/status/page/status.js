@@ -192,7 +192,7 @@ function tick() {
   const silent = heardAt === null ? null : (Date.now() - heardAt) / 1000;
   find("updated").textContent = silent === null ? "–" : silent < 5 ? "up to date" : `${Math.round(silent)} s ago`;
   if (silent !== null && silent > SILENT_S && source.readyState === EventSource.OPEN)
-    lost(`Nothing heard from the bot for ${Math.round(silent)} s: it is busy or stopped. The figures are old.`);
+    lost(`Nothing received from the bot for ${Math.round(silent)} s: it is busy or stopped. The figures are old.`);
   const until = find("banner").dataset.until;
   if (until && Date.now() > Number(until)) { delete find("banner").dataset.until; banner(""); }
 }
