@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .columns import COLUMNS
 from .export import write_csv
-from .frames import COLUMNS
 from .history import History, HistoryTable
 from .holds import paid
 from .pnl import CostMethod, HasMid, Prices, ProfitAndLoss

@@ -8,12 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
+from .. import frames
 from ..exceptions import ConfigurationError
 from ..messages import EXACT, OrderAmountChanged, OwnTrade
-from . import frames
+from .columns import COLUMNS, typed_columns
 from .export import new_file, write_csv
 from .fills import trade_record, with_fees
-from .frames import COLUMNS
 from .funds import balance_records
 from .orders import order_records
 from .pnl import CostMethod, Prices, ProfitAndLoss, profit_and_loss
@@ -164,7 +164,8 @@ class History:
             ConfigurationError: there is no such table or library, or the library is not installed.
             StoreError: the file cannot be read.
         """
-        return frames.to_frame(table, self.records(table, trade_pair, since, until), library, exact=exact)
+        records = self.records(table, trade_pair, since, until)
+        return frames.to_frame(typed_columns(table), records, library, exact=exact)
 
     def to_parquet(
         self,
@@ -186,7 +187,7 @@ class History:
         """
         records = self.records(table, trade_pair, since, until)
         with new_file(path, self.path) as part:
-            return frames.write_parquet(table, records, part)
+            return frames.write_parquet(typed_columns(table), records, part)
 
     def to_csv(
         self,

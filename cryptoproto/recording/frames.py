@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from decimal import Decimal
+from itertools import chain, islice
 from typing import Any, Final, Literal
 
-from ..exceptions import ConfigurationError
+from .. import frames
 from ..messages import AnonymousTrade
 from .candles import Candle
 
 __all__ = ["to_frame"]
 
-_CANDLE: Final = Candle.__struct_fields__
-_TRADE: Final = ("trade_pair", "current_order_id", "amount", "price", "maker_buy", "at")
+_CANDLE: Final[frames.Columns] = {
+    "trade_pair": str,
+    **dict.fromkeys(("start", "end"), datetime),
+    **dict.fromkeys(("open", "high", "low", "close", "volume", "buy_volume", "turnover"), Decimal),
+    "trades": int,
+    "has_gap": bool,
+}
+_TRADE: Final[frames.Columns] = {
+    "trade_pair": str,
+    "current_order_id": int,
+    **dict.fromkeys(("amount", "price"), Decimal),
+    "maker_buy": bool,
+    "at": datetime,
+}
 
 
 def to_frame(
@@ -30,25 +43,13 @@ def to_frame(
     Args:
         rows: candles or trades; not both.
         library: which library.
-        exact: numbers are exact: ``decimal.Decimal`` objects in pandas, ``Decimal(38, 18)`` in polars. Otherwise they
-            are 64-bit floats, which are faster.
+        exact: numbers are exact, with 18 digits after the point: ``decimal.Decimal`` objects in pandas,
+            ``Decimal(38, 18)`` in polars. Otherwise they are 64-bit floats, which are faster.
 
     Raises:
-        ConfigurationError: there is no such library, or it is not installed.
+        ConfigurationError: there is no such library, it is not installed, or a number does not fit.
     """
-    if library not in ("pandas", "polars"):
-        raise ConfigurationError(f'library={library!r:.40} must be "pandas" or "polars"')
-    try:
-        frames: Any = importlib.import_module(library)
-    except ImportError:
-        raise ConfigurationError(f"{library} is not installed: pip install 'cryptoproto[frames]'") from None
-    kept = list(rows)
-    names = _TRADE if kept and isinstance(kept[0], AnonymousTrade) else _CANDLE
-    columns = {name: [getattr(row, name) for row in kept] for name in names}
-    numbers = [name for name, values in columns.items() if values and isinstance(values[0], Decimal)]
-    if not exact:
-        columns |= {name: list(map(float, columns[name])) for name in numbers}
-    if library == "pandas":
-        return frames.DataFrame(columns)
-    kinds = {name: frames.Decimal(38, 18) for name in numbers if exact}
-    return frames.DataFrame(columns, schema_overrides=kinds)
+    given: Iterator[Any] = iter(rows)
+    first = list(islice(given, 1))
+    columns = _TRADE if first and isinstance(first[0], AnonymousTrade) else _CANDLE
+    return frames.to_frame(columns, chain(first, given), library, exact=exact)

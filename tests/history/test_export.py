@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.history.columns import COLUMNS
 from cryptoproto.history.export import new_file, write_csv
-from cryptoproto.history.frames import COLUMNS
 from tests.support.histories import Writer, placed, trade
 from tests.support.naive_ledger import trade_of
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.history import History
-from cryptoproto.history.frames import COLUMNS, to_frame
+from cryptoproto.history.columns import COLUMNS
 from tests.support.histories import Writer, balance, changed, placed, trade
 
 pandas: Any = pytest.importorskip("pandas")
@@ -82,12 +80,3 @@ def test_what_cannot_be(filled: History, writer: Writer, tmp_path: Path) -> None
     with pytest.raises(cp.ConfigurationError, match=r"does not fit into a decimal with 20 digits.*use exact=False"):
         filled.to_frame("trades")
     assert len(filled.to_frame("trades", exact=False)) == 3
-
-
-@pytest.mark.parametrize("missing", ["pyarrow", "pandas", "polars"])
-def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
-    monkeypatch.setitem(sys.modules, missing, None)
-    library = "polars" if missing == "polars" else "pandas"
-    with pytest.raises(cp.ConfigurationError, match=rf"{missing} is not installed: pip install .*frames"):
-        to_frame("trades", [], library, exact=True)
-    assert importlib.import_module("cryptoproto.history")

@@ -50,6 +50,16 @@ def test_no_rows(library: Any) -> None:
     assert list(to_frame([], library).columns) == list(cp.Candle.__struct_fields__)
 
 
+def test_no_rows_have_the_same_types() -> None:
+    assert to_frame([], "polars").schema == to_frame(CANDLES, "polars").schema
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_number_that_does_not_fit(library: Any) -> None:
+    with pytest.raises(cp.ConfigurationError, match="does not fit"):
+        to_frame([trade(1, "0." + 18 * "0" + "1")], library)
+
+
 def test_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(cp.ConfigurationError, match='"pandas" or "polars"'):
         to_frame(CANDLES, "numpy")  # type: ignore[arg-type]

@@ -5,37 +5,32 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
 
-from ..exceptions import ConfigurationError
-from ..messages import plain_values
-from .records import BalanceRecord, OrderChange, OrderRecord, TradeRecord
+from .exceptions import ConfigurationError
+from .messages import plain_values
 
-__all__ = ["COLUMNS", "to_frame", "write_parquet"]
+__all__ = ["Columns", "to_frame", "write_parquet"]
+
+Columns: TypeAlias = Mapping[str, type]
+"""The attributes of records that become columns, with their types: datetime, Decimal, int, bool or str.
+
+Values may be ``None``; those of text may be whatever ``as_dict()`` writes as text.
+"""
 
 _ROWS: Final = 10_000
 """How many records become a table at a time."""
-_TIMES: Final = frozenset(("time", "sent_at", "began_at", "ended_at"))
-_INTEGERS: Final = frozenset(("transaction_id", "order_id", "client_order_id", "ttl"))
-_TEXTS: Final = frozenset(
-    ("trade_pair", "side", "fee_currency", "time_in_force", "status", "what", "currency", "reason")
-)
-COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "trades": TradeRecord.__struct_fields__,
-    "orders": tuple(name for name in OrderRecord.__struct_fields__ if name != "changes"),
-    "order_changes": OrderChange.__struct_fields__,
-    "balances": BalanceRecord.__struct_fields__,
-}
-"""The columns of each kind of table."""
 
 
-def to_frame(kind: str, records: Iterable[Any], library: str, *, exact: bool) -> Any:
+def to_frame(columns: Columns, records: Iterable[Any], library: str, *, exact: bool) -> Any:
     """A ``pandas.DataFrame`` or ``polars.DataFrame`` of *records*.
 
     Args:
-        kind: a key of ``COLUMNS``.
-        records: what *kind* says.
+        columns: the columns of the frame.
+        records: one for each row.
         library: ``"pandas"`` or ``"polars"``.
         exact: decimals, with 18 digits after the point: ``decimal.Decimal`` objects in pandas, ``Decimal(38, 18)`` in
             polars. Otherwise 64-bit floats.
@@ -46,7 +41,7 @@ def to_frame(kind: str, records: Iterable[Any], library: str, *, exact: bool) ->
     if library not in ("pandas", "polars"):
         raise ConfigurationError(f'library={library!r:.40} must be "pandas" or "polars"')
     arrow, frames = _imported("pyarrow"), _imported(library)
-    schema = _schema(arrow, kind, exact=exact)
+    schema = _schema(arrow, columns, exact=exact)
     table = arrow.Table.from_batches(_batches(arrow, schema, records), schema)
     if library == "polars":
         return frames.from_arrow(table)
@@ -54,7 +49,7 @@ def to_frame(kind: str, records: Iterable[Any], library: str, *, exact: bool) ->
     return table.to_pandas(types_mapper={arrow.int64(): frames.Int64Dtype()}.get)
 
 
-def write_parquet(kind: str, records: Iterable[Any], path: str | os.PathLike[str]) -> int:
+def write_parquet(columns: Columns, records: Iterable[Any], path: str | os.PathLike[str]) -> int:
     """Write *records* into a new Parquet file; returns how many there were. Numbers are decimals, as in ``to_frame``.
 
     Raises:
@@ -62,7 +57,7 @@ def write_parquet(kind: str, records: Iterable[Any], path: str | os.PathLike[str
         OSError: the file cannot be written.
     """
     arrow, parquet = _imported("pyarrow"), _imported("pyarrow.parquet")
-    schema = _schema(arrow, kind, exact=True)
+    schema = _schema(arrow, columns, exact=True)
     count = 0
     with parquet.ParquetWriter(os.fspath(path), schema) as writer:
         for batch in _batches(arrow, schema, records):
@@ -79,19 +74,15 @@ def _imported(name: str) -> Any:
         raise ConfigurationError(f"{package} is not installed: pip install 'cryptoproto[frames]'") from error
 
 
-def _schema(arrow: Any, kind: str, *, exact: bool) -> Any:
-    def type_of(name: str) -> Any:
-        if name in _TIMES:
-            return arrow.timestamp("us", tz="UTC")
-        if name in _INTEGERS:
-            return arrow.int64()
-        if name in _TEXTS:
-            return arrow.string()
-        if name == "maker":
-            return arrow.bool_()
-        return arrow.decimal128(38, 18) if exact else arrow.float64()
-
-    return arrow.schema([(name, type_of(name)) for name in COLUMNS[kind]])
+def _schema(arrow: Any, columns: Columns, *, exact: bool) -> Any:
+    types = {
+        datetime: arrow.timestamp("us", tz="UTC"),
+        Decimal: arrow.decimal128(38, 18) if exact else arrow.float64(),
+        int: arrow.int64(),
+        bool: arrow.bool_(),
+        str: arrow.string(),
+    }
+    return arrow.schema([(name, types[kind]) for name, kind in columns.items()])
 
 
 def _batches(arrow: Any, schema: Any, records: Iterable[Any]) -> Iterator[Any]:
