@@ -34,7 +34,7 @@ async def test_the_report_of_an_outcome() -> None:
 )
 async def test_a_damaged_entry_of_the_outbox_is_named(kind: Any, payload: bytes) -> None:
     entry = cp.OutboxEntry(kind=kind, payload=payload, created_ns=1, key=3)
-    with pytest.raises(cp.StoreError, match="message 3 in the client's store cannot be read: .*; restore a backup"):
+    with pytest.raises(cp.StoreError, match=r"message 3 in the client's store cannot be read: .*; restore a backup"):
         Submission.restored(entry, answer())
 
 
