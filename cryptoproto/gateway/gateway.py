@@ -212,7 +212,7 @@ class Gateway:
         except (nats.errors.Error, TimeoutError) as error:
             await close_nats(nc)
             raise GatewayError(
-                f"NATS at {redacted(self._settings.nats_url)} refuses what a gateway needs: {error or 'no answer'}"
+                f"NATS at {redacted(self._settings.nats_url)} refuses what a gateway needs: {str(error) or 'no answer'}"
             ) from error
         except GatewayError:
             await close_nats(nc)
@@ -324,7 +324,7 @@ class Gateway:
             except (GatewayError, nats.errors.Error, TimeoutError) as error:
                 if keeping.done():
                     raise
-                logger.warning("not the owner any more: %s", error or "NATS did not answer")
+                logger.warning("not the owner any more: %s", str(error) or "NATS did not answer")
             finally:
                 self._ownership = None
             keeper.give_up()

@@ -110,7 +110,7 @@ async def open_nats(
             )
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         await close_nats(nc)
-        reason = error or "nobody answers"
+        reason = str(error) or "nobody answers"
         advice = "is nkey_seed right?" if isinstance(error, _Refused) else "is nats-server running?"
         raise GatewayError(f"NATS at {redacted(address)} cannot be used: {reason}; {advice}") from error
     is_open = True
