@@ -25,7 +25,8 @@ async def test_several_addresses(nats: NatsServer) -> None:
 
 async def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_connection, "_OPEN_S", 0.3)
-    with pytest.raises(cp.GatewayError, match=r"nats://\*\*\*@127\.0\.0\.1:1 cannot be used: nobody answers; is nats-server running"):
+    words = r"nats://\*\*\*@127\.0\.0\.1:1 cannot be used: nobody answers; is nats-server running"
+    with pytest.raises(cp.GatewayError, match=words):
         await open_nats(Nats(), "nats://user:secret@127.0.0.1:1", "test", inbox="_INBOX.test")
 
 
