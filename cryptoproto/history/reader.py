@@ -220,9 +220,18 @@ class Reader:
     def _entries(self, text: str) -> list[Entry]:
         try:
             rows = _ROWS.decode(text)
-            return [Entry(row.transaction_id, _time_us(row), row.message) for row in rows]
-        except (*MALFORMED, ValueError) as error:
+        except MALFORMED as error:
             raise self._damaged(error) from None
+        return [Entry(row.transaction_id, self._time_us(row), row.message) for row in rows]
+
+    def _time_us(self, row: _Row) -> int:
+        if row.time_us is not None:
+            return row.time_us
+        message = row.message
+        if isinstance(message, InsufficientFunds):  # its time is in its row
+            raise self._damaged(f"transaction {row.transaction_id} has no time")
+        seconds, fraction = message.time
+        return seconds * 1_000_000 + fraction
 
     def _message(self, text: str) -> PlaceOrder:
         try:
@@ -235,13 +244,3 @@ class Reader:
 
     def _damaged(self, what: object) -> StoreError:
         return StoreError(f"the history in {self.path} is damaged: {what}; restore a backup")
-
-
-def _time_us(row: _Row) -> int:
-    if row.time_us is not None:
-        return row.time_us
-    message = row.message
-    if isinstance(message, InsufficientFunds):  # its time is in its row
-        raise ValueError(f"transaction {row.transaction_id} has no time")
-    seconds, fraction = message.time
-    return seconds * 1_000_000 + fraction
