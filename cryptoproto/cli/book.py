@@ -46,9 +46,9 @@ def book(
 
     Example: [bold]cryptoproto book BTC_USD --url ws://127.0.0.1:8401 --once[/]
     """
-    settings = resolved(profile, market_data_url=url, transport=transport, insecure=insecure or None)
+    settings = resolved(profile, market_data_url=url, transport=transport, insecure=insecure)
     if not profile and settings.missing("market_data_url"):
-        settings = resolved(None, market_data_url=_DEFAULT_URL, transport=transport, insecure=insecure or None)
+        settings = resolved(None, market_data_url=_DEFAULT_URL, transport=transport, insecure=insecure)
     address = address_of(settings, "market_data_url")
 
     async def main() -> int:

@@ -295,7 +295,11 @@ def _percentile(values: Sequence[float], percent: int) -> float:
 
 
 def _shown(values: Sequence[float], percent: int) -> str:
-    return f"{_percentile(values, percent) * 1000:.2f}" if values else "–"
+    """Milliseconds with three digits, so that the table fits a terminal of 80 columns."""
+    if not values:
+        return "–"
+    milliseconds = _percentile(values, percent) * 1000
+    return f"{milliseconds:.2f}" if milliseconds < 10 else f"{milliseconds:.1f}"
 
 
 def _milliseconds(values: Sequence[float]) -> float | None:

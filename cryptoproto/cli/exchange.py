@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -28,6 +28,26 @@ __all__ = ["exchange"]
 logger: logging.Logger = logging.getLogger("cryptoproto")
 
 _TERMINATED = 128 + signal.SIGTERM
+_Clients: TypeAlias = Annotated[
+    list[str], typer.Option("--client", help="A client that may connect: name=public-key-file. Repeat for more.")
+]
+_Balances: TypeAlias = Annotated[
+    list[str], typer.Option("--balance", help="Opening balance: name:currency=amount. Repeat for more.")
+]
+_Key: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        help="The exchange's private key; created if it does not exist, with a .pub beside it.",
+        show_default="exchange.pem",
+    ),
+]
+_Journal: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="File that stores everything, including the exchange's key; a .pub is written beside it."),
+]
+_Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
+_Port: TypeAlias = Annotated[int, typer.Option(help="Port for clients, 0 = any.")]
+_MarketDataPort: TypeAlias = Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")]
 _TlsCert: TypeAlias = Annotated[
     Path | None, typer.Option(help="Certificate chain (PEM): listen with TLS. Clients on other machines need it.")
 ]
@@ -46,48 +66,40 @@ _Instruments: TypeAlias = Annotated[
         show_default="those of the journal",
     ),
 ]
+_RateLimit: TypeAlias = Annotated[
+    float | None,
+    typer.Option(help="Messages and requests per second for each client; above it throttling, then code 4009."),
+]
+_MaxOpenOrders: TypeAlias = Annotated[
+    int | None, typer.Option(help="Open orders that a client may have.", show_default="1000")
+]
+_MakerFee: TypeAlias = Annotated[
+    str | None, typer.Option(help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.")
+]
+_TakerFee: TypeAlias = Annotated[
+    str | None, typer.Option(help="Fee of an incoming order, as a fraction of what it receives.")
+]
+_Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Also log every message of clients.")]
 
 
 def exchange(
-    client: Annotated[
-        list[str], typer.Option("--client", help="A client that may connect: name=public-key-file. Repeat for more.")
-    ] = [],  # noqa: B006 - typer reads defaults and never changes them
-    balance: Annotated[
-        list[str], typer.Option("--balance", help="Opening balance: name:currency=amount. Repeat for more.")
-    ] = [],  # noqa: B006
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            help="The exchange's private key; created if it does not exist, with a .pub beside it.",
-            show_default="exchange.pem",
-        ),
-    ] = None,
-    journal: Annotated[
-        Path | None,
-        typer.Option(help="File that stores everything, including the exchange's key; a .pub is written beside it."),
-    ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port for clients, 0 = any.")] = 8400,
-    market_data_port: Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")] = 8401,
+    client: _Clients = [],  # noqa: B006 - typer reads defaults and never changes them
+    balance: _Balances = [],  # noqa: B006
+    key: _Key = None,
+    journal: _Journal = None,
+    host: _Host = "127.0.0.1",
+    port: _Port = 8400,
+    market_data_port: _MarketDataPort = 8401,
     tls_cert: _TlsCert = None,
     tls_key: _TlsKey = None,
     pair: _Pairs = None,
     instrument: _Instruments = None,
-    rate_limit: Annotated[
-        float | None,
-        typer.Option(help="Messages and requests per second for each client; above it throttling, then code 4009."),
-    ] = None,
-    max_open_orders: Annotated[
-        int | None, typer.Option(help="Open orders that a client may have.", show_default="1000")
-    ] = None,
-    maker_fee: Annotated[
-        str | None, typer.Option(help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.")
-    ] = None,
-    taker_fee: Annotated[
-        str | None, typer.Option(help="Fee of an incoming order, as a fraction of what it receives.")
-    ] = None,
+    rate_limit: _RateLimit = None,
+    max_open_orders: _MaxOpenOrders = None,
+    maker_fee: _MakerFee = None,
+    taker_fee: _TakerFee = None,
     transport: TransportName = "auto",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also log every message of clients.")] = False,
+    verbose: _Verbose = False,
     json: Json = False,
 ) -> None:
     """Run an exchange until Ctrl-C or SIGTERM.
@@ -102,7 +114,6 @@ def exchange(
     public_keys = {name: PublicKey.load(path) for name, path in clients.items()}
     fees = _fraction(maker_fee, "--maker-fee"), _fraction(taker_fee, "--taker-fee")
     balances = _balances(balance, clients, pair or DEFAULT_PAIRS, fees)
-    tls = _tls(tls_cert, tls_key)
     if key is None and journal is None:
         key = Path("exchange.pem")
     new_key = None if key is None or key.exists() else PrivateKey.generate()
@@ -118,33 +129,48 @@ def exchange(
         maker_fee=fees[0],
         taker_fee=fees[1],
         transport=transport,
-        ssl=tls,
+        ssl=_tls(tls_cert, tls_key),
         max_open_orders=max_open_orders,
     )
-
     public_file = (key or journal or Path("exchange.pem")).with_suffix(".pub")
-    kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
 
-    async def main() -> int:
-        terminated = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
-        async with made:
-            if new_key is not None and key is not None:
-                new_key.save(key)
-                note(f"created a key for this exchange: {key}")
-            _write_public_key(made.public_key, public_file)
-            for name, public_key in public_keys.items():
-                made.register(name, public_key, balances.get(name))
-            _show(made, public_file, kept, json=json)
-            await _until_the_end(made, terminated)
-            await made.close(CloseCode.SERVER_RESTART, "the exchange was stopped; it may be back soon")
-        return _TERMINATED
+    def begin() -> None:
+        if new_key is not None and key is not None:
+            new_key.save(key)
+            note(f"created a key for this exchange: {key}")
+        _write_public_key(made.public_key, public_file)
+        for name, public_key in public_keys.items():
+            made.register(name, public_key, balances.get(name))
+        _show(made, public_file, journal, json=json)
 
     with _log_to_standard_error(verbose=verbose):
-        run(main())
+        run(_serve(made, begin))
 
 
-def _show(made: Exchange, public_file: Path, kept: str, *, json: bool) -> None:
+async def _serve(made: Exchange, begin: Callable[[], None]) -> int:
+    """Run the exchange until SIGTERM; *begin* is called when it listens.
+
+    Raises:
+        JournalError: the journal cannot be written.
+    """
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    async with made:
+        begin()
+        failed = asyncio.create_task(made.wait_closed())
+        stopped = asyncio.create_task(terminated.wait())
+        try:
+            await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if failed.done():
+                failed.result()
+        finally:
+            failed.cancel()
+            stopped.cancel()
+        await made.close(CloseCode.SERVER_RESTART, "the exchange was stopped; it may be back soon")
+    return _TERMINATED
+
+
+def _show(made: Exchange, public_file: Path, journal: Path | None, *, json: bool) -> None:
     if json:
         print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
         return
@@ -152,24 +178,8 @@ def _show(made: Exchange, public_file: Path, kept: str, *, json: bool) -> None:
     console.print(f"[bold]market data[/]  {made.market_data_url}")
     console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
     console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
+    kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
     note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
-
-
-async def _until_the_end(made: Exchange, terminated: asyncio.Event) -> None:
-    """Wait for SIGTERM.
-
-    Raises:
-        JournalError: the journal cannot be written.
-    """
-    failed = asyncio.create_task(made.wait_closed())
-    stopped = asyncio.create_task(terminated.wait())
-    try:
-        await asyncio.wait((failed, stopped), return_when=asyncio.FIRST_COMPLETED)
-        if failed.done():
-            failed.result()
-    finally:
-        failed.cancel()
-        stopped.cancel()
 
 
 def _split(text: str, separator: str, option: str, example: str) -> tuple[str, str]:

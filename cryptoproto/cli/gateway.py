@@ -77,7 +77,7 @@ def serve(
     """
     settings = resolved(
         profile, url=url, client_id=client_id, key=key, server_key=server_key, protocol=protocol, transport=transport,
-        insecure=insecure or None, market_data_url=market_data,
+        insecure=insecure, market_data_url=market_data,
     )  # fmt: skip
     address = address_of(settings, "url", "client_id", "key", "server_key")
     # A gateway that was stopped still has the lock on the client id, and a standby here must be able to follow it.

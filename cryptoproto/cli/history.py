@@ -159,6 +159,7 @@ def pnl(
 
     Example: [bold]cryptoproto history pnl alice.db --price BTC_USD=15000 --method fifo[/]
     """
+    _check_one_form(csv=csv, json=json)
     history = _opened(file, store, profile)
     prices: dict[str, Any] = dict(_prices(price))
     if book:
@@ -217,8 +218,7 @@ def _export(
     last: int,
     json: bool,
 ) -> None:
-    if sum((csv is not None, parquet is not None, json)) > 1:
-        raise ConfigurationError("choose one of --csv, --parquet and --json")
+    _check_one_form(csv=csv, parquet=parquet, json=json)
     if parquet is not None:
         count = history.to_parquet(name, parquet, trade_pair=only, since=since, until=until)
         note(f"{count:,} rows written to {escape(str(parquet))}")
@@ -236,6 +236,13 @@ def _export(
             newest.append(record)
             count += 1
         _show(name, f"{name.replace('_', ' ')} (times in UTC)", _SHOWN[name], newest, count)
+
+
+def _check_one_form(**given: Path | bool | None) -> None:
+    """Check that the output has one form at most, and do not ignore the others."""
+    if sum(value not in (None, False) for value in given.values()) > 1:
+        *names, last = (f"--{name}" for name in given)
+        raise ConfigurationError(f"choose one of {', '.join(names)} and {last}")
 
 
 def _write_csv(path: Path, history: History, columns: Sequence[str], records: Iterable[Any]) -> None:

@@ -116,7 +116,7 @@ def connecting(
         server_key=server_key,
         protocol=protocol,
         transport=transport,
-        insecure=insecure or None,
+        insecure=insecure,
     )
     address = address_of(settings, "url", "client_id", "key", "server_key")
     _check_server_key(settings.values["server_key"])
@@ -128,7 +128,9 @@ def connecting(
 
 
 def resolved(profile: str | None, **options: object) -> Profile:
-    """The profile of that name, or what the environment says, with the *options* that are not None over it.
+    """The profile of that name, or what the environment says, with the *options* that are given over it.
+
+    An option counts as not given if it is ``None``, false or empty.
 
     Raises:
         ConfigurationError: a file, a variable or an option cannot be used.

@@ -165,9 +165,7 @@ def show(name: Name, config: Config = None, json: Json = False) -> None:
 @profile_app.command("check")
 def check(
     name: Name,
-    clock: Annotated[
-        bool, typer.Option(help="Measure the difference of the clocks by cancelling order 0, which does not exist.")
-    ] = True,
+    clock: Annotated[bool, typer.Option(help="Measure how far the clock here is from that of the exchange.")] = True,
     take_over: TakeOver = False,
     timeout: Timeout = 10.0,
     config: Config = None,
@@ -175,7 +173,8 @@ def check(
 ) -> None:
     """Connect with a profile, and show versions, fingerprints, times, and whether market data and store can be used.
 
-    The exit code is that of the first failure.
+    To compare the clocks, it cancels order 0, which does not exist. The answer stays in your history at the exchange;
+    --no-clock avoids it. The exit code is that of the first failure.
 
     Example: [bold]cryptoproto profile check paper[/]
     """

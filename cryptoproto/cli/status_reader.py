@@ -97,7 +97,7 @@ class StatusReader:
                 f"{self.address} did not answer within {self._timeout:g} s; is the bot busy?"
             ) from None
         except httpx.HTTPError as error:
-            raise ConnectError(None, f"cannot reach {self.address}: {error or type(error).__name__}") from error
+            raise ConnectError(None, f"cannot reach {self.address}: {str(error) or type(error).__name__}") from error
         if answer.status_code == 401:
             raise ConfigurationError(
                 f"the token is not valid at {self.address}; if the bot was restarted, use the address that it printed"

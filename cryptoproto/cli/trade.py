@@ -169,7 +169,7 @@ def _place_command(side: str) -> None:
             insecure=insecure,
             take_over=take_over,
         )
-        settings = resolved(profile, transport=transport, insecure=insecure or None)
+        settings = resolved(profile, transport=transport, insecure=insecure)
         run(_place(link, OrderCheck(settings, message, timeout), message, timeout, json))
 
     place.__doc__ = f"""Place a {side} order and wait until the exchange has accepted or refused it.

@@ -7,7 +7,7 @@ from typing import Self
 
 import msgspec
 
-from ..exceptions import CryptoprotoError
+from ..exceptions import CryptoprotoError, StoreError
 from ..messages import CancelOrder, PlaceOrder, decode_client_message
 from .account import Order
 from .outcomes import Kind, Pending
@@ -44,14 +44,24 @@ class Submission(msgspec.Struct, eq=False):
 
     @classmethod
     def restored(cls, entry: OutboxEntry, answer: asyncio.Future[CryptoprotoError | None]) -> Self:
-        """The message of *entry*, which an earlier process left without an outcome."""
-        pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
-        message = decode_client_message(entry.payload)
+        """The message of *entry*, which an earlier process left without an outcome.
+
+        Raises:
+            StoreError: it is damaged, or was written by a later version of this package.
+        """
         order = None
-        if isinstance(message, CancelOrder):
-            pending.order_id = message.order_id
-        elif isinstance(message, PlaceOrder):
-            order = Order.of(message, created_ns=entry.created_ns)
+        try:
+            pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
+            message = decode_client_message(entry.payload)
+            if isinstance(message, CancelOrder):
+                pending.order_id = message.order_id
+            elif isinstance(message, PlaceOrder):
+                order = Order.of(message, created_ns=entry.created_ns)
+        except ValueError as error:  # DecodeError and OrderInvalid among them
+            raise StoreError(
+                f"message {entry.key} in the client's store cannot be read: {error}; restore a backup of the store, "
+                f"or use the version of this package that wrote it"
+            ) from None
         return cls(pending, entry.payload, answer, order=order, key=entry.key, caller_left=True)
 
     def report(self, error: CryptoprotoError | None) -> OutcomeReport:

@@ -34,7 +34,7 @@ from ..reconnect import Backoff
 from .lease import Lease
 from .lease_keeper import LeaseKeeper
 from .names import GATEWAY, PREFIX, Names, inbox_of
-from .nats_connection import close_nats, end_tasks, open_nats
+from .nats_connection import NatsConnection, close_nats, open_nats
 from .owner.feed_publisher import FeedPublisher
 from .owner.ownership import Ownership
 from .settings import GatewaySettings
@@ -195,7 +195,7 @@ class Gateway:
         Raises:
             GatewayError: NATS cannot be used.
         """
-        self._nc = nc = Nats()
+        self._nc = nc = NatsConnection()
         await open_nats(
             nc,
             self._settings.nats_url,
@@ -212,7 +212,7 @@ class Gateway:
         except (nats.errors.Error, TimeoutError) as error:
             await close_nats(nc)
             raise GatewayError(
-                f"NATS at {redacted(self._settings.nats_url)} refuses what a gateway needs: {error or 'no answer'}"
+                f"NATS at {redacted(self._settings.nats_url)} refuses what a gateway needs: {str(error) or 'no answer'}"
             ) from error
         except GatewayError:
             await close_nats(nc)
@@ -234,7 +234,8 @@ class Gateway:
     async def close(self, timeout: float = 5.0) -> None:
         """Close the session with the exchange, give the lease up, and leave NATS. A standby follows at once."""
         if self._feeding is not None:
-            await end_tasks(self._feeding)
+            self._feeding.cancel()
+            await asyncio.wait([self._feeding])
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -289,7 +290,8 @@ class Gateway:
                 try:
                     await self._take_turns(nc, js, strategies, keeper, keeping)
                 finally:
-                    await end_tasks(keeping)
+                    keeping.cancel()
+                    await asyncio.wait([keeping])
                 # No other gateway has taken the session over: leave it, and the lease, to others for a while.
                 await keeper.release(self._settings.lease_s)
                 await asyncio.sleep(_TAKEN_OVER_PAUSE_S)
@@ -322,7 +324,7 @@ class Gateway:
             except (GatewayError, nats.errors.Error, TimeoutError) as error:
                 if keeping.done():
                     raise
-                logger.warning("not the owner any more: %s", error or "NATS did not answer")
+                logger.warning("not the owner any more: %s", str(error) or "NATS did not answer")
             finally:
                 self._ownership = None
             keeper.give_up()

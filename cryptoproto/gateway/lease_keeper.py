@@ -177,7 +177,7 @@ class LeaseKeeper:
         except nats.errors.ConnectionClosedError as error:
             raise GatewayError("the connection to NATS has ended for good: it refuses this user") from error
         except (TimeoutError, nats.errors.Error) as error:
-            logger.debug("the lease: %s", error or "no answer from NATS")
+            logger.debug("the lease: %s", str(error) or "no answer from NATS")
             self._lease.on_no_answer(self._clock())
             await asyncio.sleep(_PAUSE_S)
             return None

@@ -6,24 +6,61 @@ import asyncio
 import logging
 import os
 import ssl as ssl_module
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
 
 import nats.errors
 import nkeys
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 
 from ..arguments import redacted
 from ..exceptions import ConfigurationError, GatewayError
 from ..private_file import read_private
 
-__all__ = ["close_nats", "end_tasks", "flush_nats", "open_nats"]
+__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats"]
+
+T = TypeVar("T")
 
 logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
 
 _OPEN_S: Final = 10.0
 _RECONNECT_S: Final = 0.2
 _CANCELS: Final = 5
-_CANCEL_AGAIN_S: Final = 1.0
+
+
+async def cancellable(call: Coroutine[Any, Any, T]) -> T:
+    """The result of *call*, a call of nats-py; cancelling always works.
+
+    nats-py waits with :func:`asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes together with
+    the answer. A task that was to end would go on, and whoever waits for its end would wait forever.
+    """
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait((task,))
+    except asyncio.CancelledError:
+        task.cancel()
+        task.add_done_callback(_retrieve)
+        raise
+    return task.result()
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Look at how *task* has ended; nobody waits for it any more."""
+    if not task.cancelled():
+        task.exception()
+
+
+class NatsConnection(Nats):
+    """A connection whose questions can be cancelled at any moment; JetStream and its buckets ask through it, too."""
+
+    async def request(self, *args: Any, **kwargs: Any) -> Msg:
+        """See :meth:`nats.aio.client.Client.request`."""
+        return await cancellable(super().request(*args, **kwargs))
+
+    async def flush(self, timeout: int = 10) -> None:
+        """See :meth:`nats.aio.client.Client.flush`."""
+        await cancellable(super().flush(timeout))
 
 
 async def open_nats(
@@ -73,18 +110,10 @@ async def open_nats(
             )
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         await close_nats(nc)
-        reason = error or "nobody answers"
+        reason = str(error) or "nobody answers"
         advice = "is nkey_seed right?" if isinstance(error, _Refused) else "is nats-server running?"
         raise GatewayError(f"NATS at {redacted(address)} cannot be used: {reason}; {advice}") from error
     is_open = True
-
-
-async def end_tasks(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel *tasks* until they have ended: requests of nats-py lose a cancellation that comes with the answer."""
-    while left := [task for task in tasks if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
 
 
 async def flush_nats(nc: Nats) -> None:

@@ -9,12 +9,11 @@ from typing import Any, Self
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client as Nats
 
 from ..client.error_row import ErrorRow
 from ..exceptions import GatewayError
 from .names import OPERATOR, PREFIX, Names, check_strategy, inbox_of
-from .nats_connection import close_nats, open_nats
+from .nats_connection import NatsConnection, close_nats, open_nats
 from .strategy_limits import StrategyLimits
 
 __all__ = ["GatewayStatus", "OperationReply", "OperationRequest", "Operator", "StrategyStatus"]
@@ -113,7 +112,7 @@ class Operator:
         self._timeout = timeout
         self._nkey_seed = nkey_seed
         self._tls = tls
-        self._nc = Nats()
+        self._nc = NatsConnection()
 
     async def __aenter__(self) -> Self:
         await open_nats(

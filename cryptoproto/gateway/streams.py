@@ -17,6 +17,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, RetentionPolicy, StorageType, StreamConfig
 
 from ..exceptions import GatewayError, OwnershipLost
+from .nats_connection import cancellable
 
 __all__ = [
     "Stored",
@@ -266,7 +267,7 @@ async def read_stream(js: JetStreamContext, stream: str, subject: str) -> AsyncI
     consumer = await js.pull_subscribe(subject, stream=stream, config=config)
     try:
         while True:
-            for message in await consumer.fetch(_FETCH, timeout=_FETCH_TIMEOUT_S):
+            for message in await cancellable(consumer.fetch(_FETCH, timeout=_FETCH_TIMEOUT_S)):
                 number = message.metadata.sequence.stream
                 yield Stored(number, message.data)
                 if number >= state.last_seq:

@@ -199,7 +199,8 @@ class History:
         until: When | None = None,
     ) -> int:
         """Write a table into a CSV file, as :meth:`to_parquet`. It needs no extra."""
-        return self.write_csv(path, COLUMNS[table], self.records(table, trade_pair, since, until))
+        records = self.records(table, trade_pair, since, until)
+        return self.write_csv(path, COLUMNS[table], records)
 
     def write_csv(self, path: str | os.PathLike[str], columns: Sequence[str], records: Iterable[Any]) -> int:
         """Write these columns of *records* into a CSV file, for example of the values of :meth:`pnl`."""

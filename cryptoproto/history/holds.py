@@ -21,6 +21,6 @@ def paid(trade: OwnTrade) -> tuple[str, Decimal]:
     "Numbers").
     """
     base, _, quote = trade.trade_pair.partition("_")
-    if trade.maker == trade.maker_buy:  # the client was the buyer
+    if trade.bought:
         return quote, _down_to(_multiply(trade.price, trade.amount), _STEP)
     return base, trade.amount

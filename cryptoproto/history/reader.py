@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ..exceptions import ConfigurationError, StoreError
+from ..exceptions import ConfigurationError, DecodeError, StoreError
 from ..messages import (
     MALFORMED,
     BuyOrderAmountChanged,
@@ -220,19 +220,27 @@ class Reader:
     def _entries(self, text: str) -> list[Entry]:
         try:
             rows = _ROWS.decode(text)
-            return [Entry(row.transaction_id, _time_us(row), row.message) for row in rows]
-        except (*MALFORMED, AttributeError) as error:
-            raise StoreError(f"the history in {self.path} is damaged: {error}; restore a backup") from None
+        except MALFORMED as error:
+            raise self._damaged(error) from None
+        return [Entry(row.transaction_id, self._time_us(row), row.message) for row in rows]
+
+    def _time_us(self, row: _Row) -> int:
+        if row.time_us is not None:
+            return row.time_us
+        message = row.message
+        if isinstance(message, InsufficientFunds):  # its time is in its row
+            raise self._damaged(f"transaction {row.transaction_id} has no time")
+        seconds, fraction = message.time
+        return seconds * 1_000_000 + fraction
 
     def _message(self, text: str) -> PlaceOrder:
-        message = decode_client_message(text.encode())
+        try:
+            message = decode_client_message(text.encode())
+        except DecodeError as error:
+            raise self._damaged(error) from None
         if not isinstance(message, PlaceOrder):
-            raise StoreError(f"the history in {self.path} is damaged: {text:.60} places no order; restore a backup")
+            raise self._damaged(f"{text:.60} places no order")
         return message
 
-
-def _time_us(row: _Row) -> int:
-    if row.time_us is not None:
-        return row.time_us
-    seconds, fraction = row.message.time  # type: ignore[union-attr]  # a message without a time has one in its row
-    return seconds * 1_000_000 + fraction
+    def _damaged(self, what: object) -> StoreError:
+        return StoreError(f"the history in {self.path} is damaged: {what}; restore a backup")

@@ -152,6 +152,7 @@ def test_a_mean_price_is_shown_with_eight_decimals_and_written_with_all(shell: S
         (("trades", "old.db"), "old.db has no history; to keep one, pass store=SqliteStore(path, history=True), or"),
         (("trades", "alice.db", "--since", "yesterday"), "since='yesterday' is not a time"),
         (("trades", "alice.db", "--json", "--csv", "-"), "choose one of --csv, --parquet and --json"),
+        (("pnl", "alice.db", "--json", "--csv", "-"), "choose one of --csv and --json"),
         (("trades", "alice.db", "--csv", "alice.db"), "alice.db is the store itself; choose another file"),
         (("pnl", "alice.db", "--price", "BTC_USD"), "--price BTC_USD: write it like BTC_USD=15000"),
         (("pnl", "alice.db", "--price", "BTC_USD=x"), "the price of BTC_USD='x' is not a decimal number"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
+
+import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.outcomes import Kind, Pending
@@ -19,6 +22,20 @@ async def test_the_report_of_an_outcome() -> None:
     assert place.report(error) == cp.OutcomeReport(Kind.PLACE, 5, None, error)
     cancel = Submission(Pending(kind=Kind.CANCEL, order_id=7), b"{}", answer())
     assert cancel.report(None) == cp.OutcomeReport(Kind.CANCEL, None, 7, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload"),
+    [
+        ("other", b'{"@type":"CancelAllOrders"}'),
+        ("place", b'{"@type":"PlaceBuy'),
+        ("place", b'{"@type":"PlaceBuyLimitOrder","trade_pair":"BTC_USD","amount":"-1","price":"1","ttl":0}'),
+    ],
+)
+async def test_a_damaged_entry_of_the_outbox_is_named(kind: Any, payload: bytes) -> None:
+    entry = cp.OutboxEntry(kind=kind, payload=payload, created_ns=1, key=3)
+    with pytest.raises(cp.StoreError, match=r"message 3 in the client's store cannot be read: .*; restore a backup"):
+        Submission.restored(entry, answer())
 
 
 async def test_two_submissions_of_the_same_content_are_two() -> None:

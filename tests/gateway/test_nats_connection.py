@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from nats.errors import Error
 
 import cryptoproto as cp
 from cryptoproto.gateway import nats_connection
-from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.nats_connection import NatsConnection, cancellable, close_nats, open_nats
 from tests.support.nats_server import NatsServer
 
 
@@ -24,7 +25,8 @@ async def test_several_addresses(nats: NatsServer) -> None:
 
 async def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_connection, "_OPEN_S", 0.3)
-    with pytest.raises(cp.GatewayError, match=r"nats://\*\*\*@127\.0\.0\.1:1 cannot be used.*is nats-server running"):
+    words = r"nats://\*\*\*@127\.0\.0\.1:1 cannot be used: nobody answers; is nats-server running"
+    with pytest.raises(cp.GatewayError, match=words):
         await open_nats(Nats(), "nats://user:secret@127.0.0.1:1", "test", inbox="_INBOX.test")
 
 
@@ -55,3 +57,43 @@ async def test_closing_without_a_server_leaves_nothing(nats: NatsServer) -> None
     with pytest.raises(Error):
         await nc.request("nobody", timeout=0.1)
     await close_nats(nc)
+
+
+@pytest.mark.parametrize("call", ["request", "flush"])
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
+    call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nats-py waits: before Python 3.12, wait_for() returns the answer and forgets the cancellation."""
+    answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def ask(*_: object, **__: object) -> None:
+        await asyncio.wait_for(answer, 5)
+
+    monkeypatch.setattr(Nats, call, ask)
+    nc = NatsConnection()
+    asking = asyncio.ensure_future(nc.request("subject") if call == "request" else nc.flush())
+    for _ in range(3):
+        await asyncio.sleep(0)  # it waits now
+    answer.set_result(None)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)
+
+
+async def test_an_error_after_a_cancellation_is_nobodys() -> None:
+    failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def ask() -> None:
+        try:
+            await failing
+        except asyncio.CancelledError:
+            raise Error("too late") from None
+
+    asking = asyncio.ensure_future(cancellable(ask()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)

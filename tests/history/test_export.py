@@ -6,6 +6,7 @@ import csv
 import io
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,12 @@ def test_a_table_into_a_file(writer: Writer, tmp_path: Path) -> None:
     assert history.to_csv("trades", tmp_path / "out.csv", trade_pair="ETH_USD") == 0
     assert (tmp_path / "out.csv").read_text() == ",".join(COLUMNS["trades"]) + "\n"
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_table_that_does_not_exist(writer: Writer, tmp_path: Path) -> None:
+    unknown: Any = "fills"
+    with pytest.raises(cp.ConfigurationError, match="there is no table 'fills'; choose one of trades, orders"):
+        cp.History(writer.store.path).to_csv(unknown, tmp_path / "out.csv")
 
 
 def test_the_store_is_never_overwritten(writer: Writer, tmp_path: Path) -> None:

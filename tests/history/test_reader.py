@@ -84,5 +84,14 @@ def test_a_row_without_a_time(writer: Writer) -> None:
     with writer.store.transaction() as db:
         db.execute("""UPDATE cryptoproto_history_group SET events =
             '[[1,{"@type":"InsufficientFunds","order_id":1,"currency":"USD"}]]'""")
-    with pytest.raises(cp.StoreError, match="is damaged"):
+    with pytest.raises(cp.StoreError, match=r"is damaged: transaction 1 has no time; restore a backup"):
         list(writer.reader.groups())
+
+
+@pytest.mark.parametrize("message", ['{"@type":"PlaceB', '{"@type":"CancelAllOrders"}', '{"@type":"Unheard"}'])
+def test_a_sent_order_that_is_damaged(writer: Writer, message: str) -> None:
+    writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "100"), settled_by=1)
+    with writer.store.transaction() as db:
+        db.execute("UPDATE cryptoproto_history_order SET message = ?", (message,))
+    with pytest.raises(cp.StoreError, match=r"the history in .*alice\.db is damaged: .*; restore a backup"):
+        writer.reader.settled_orders(0, 1)

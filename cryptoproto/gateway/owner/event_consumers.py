@@ -58,7 +58,7 @@ class EventConsumers:
                 if found.truncated_at is None:
                     await self._create(call.deliver, strategy, found.number)
             except (nats.errors.Error, TimeoutError) as error:
-                raise GatewayError(f"the event stream cannot be read: {error or 'no answer from NATS'}") from error
+                raise GatewayError(f"the event stream cannot be read: {str(error) or 'no answer from NATS'}") from error
         return found
 
     async def _create(self, deliver: str, strategy: str, number: int) -> None:

@@ -20,7 +20,7 @@ from ..calls import OwnerState, encode
 from ..command_log import CommandLog
 from ..event_codec import transaction_of
 from ..names import Names
-from ..nats_connection import end_tasks, flush_nats
+from ..nats_connection import flush_nats
 from ..operations import GatewayStatus
 from ..records import Takeover, decode_record, encode_record
 from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
@@ -182,7 +182,7 @@ class Ownership:
                 task.cancel()
             await client.close(_CLOSE_S)
             await operations.close()
-            await end_tasks(*tasks)
+            await asyncio.wait(tasks)
             await service.close()
             await log_writer.close()
             await events.close()

@@ -70,7 +70,9 @@ class Strategies:
             self._known, self._revision = {}, 0
             return
         except (nats.errors.Error, TimeoutError) as error:
-            raise GatewayError(f"the list of strategies cannot be read: {error or 'no answer from NATS'}") from error
+            raise GatewayError(
+                f"the list of strategies cannot be read: {str(error) or 'no answer from NATS'}"
+            ) from error
         try:
             self._known = msgspec.json.decode(entry.value or b"", type=dict[str, Strategy])
         except msgspec.DecodeError as error:
@@ -118,7 +120,7 @@ class Strategies:
                 continue
             except (nats.errors.Error, TimeoutError) as error:
                 raise GatewayError(
-                    f"the list of strategies cannot be written: {error or 'no answer from NATS'}"
+                    f"the list of strategies cannot be written: {str(error) or 'no answer from NATS'}"
                 ) from error
             self._known, self._revision = known, revision
             return known

@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Final, Self
 
 import msgspec
-from nats.aio.client import Client as Nats
 
 from ...client import Order, OrderTable, StateChange, Store
 from ...client.event_stream import EventDelivery, EventStream
@@ -43,7 +42,7 @@ from ...messages import encode as encode_message
 from ...reconnect import Subscription
 from ..calls import Ask, encode
 from ..names import PREFIX, Names, check_strategy, inbox_of
-from ..nats_connection import close_nats, open_nats
+from ..nats_connection import NatsConnection, close_nats, open_nats
 from ..strategy_ids import strategy_ids, strategy_number
 from .account import StrategyAccount
 from .catch_up import CatchUp
@@ -121,7 +120,7 @@ class GatewayClient:
         self._checks = OrderChecks.of(instruments, limits, self._tables.account.orders)
         self._reports = Reports(self._store)
         self._metrics = Metrics()
-        self._nc = Nats()
+        self._nc = NatsConnection()
         self._link = GatewayLink(self._nc, names, strategy)
         self._commands = Commands(self._link, self._tables.account, self._store, self._reports)
         self._reader = EventReader(self._nc, names.events_stream, self._link.open_events, self._receive)

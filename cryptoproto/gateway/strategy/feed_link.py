@@ -81,7 +81,7 @@ class FeedOpener:
         try:
             return (await self._nc.request(self._request, what, timeout=_REQUEST_S)).data
         except (nats.errors.Error, TimeoutError) as error:
-            raise ConnectError(None, f"no gateway publishes market data: {error or 'no answer'}") from error
+            raise ConnectError(None, f"no gateway publishes market data: {str(error) or 'no answer'}") from error
 
 
 class _FeedLink:

@@ -245,7 +245,7 @@ class GatewayLink:
         except nats.errors.NoRespondersError:
             raise not_sent("no gateway owns the session at the moment") from None
         except (nats.errors.Error, TimeoutError) as error:
-            raise _no_reply(f"the gateway did not answer: {error or 'no reply before the deadline'}") from error
+            raise _no_reply(f"the gateway did not answer: {str(error) or 'no reply before the deadline'}") from error
         finally:
             request.cancel()
         try:

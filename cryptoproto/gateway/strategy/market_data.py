@@ -8,15 +8,13 @@ import ssl as ssl_module
 from collections.abc import Iterable
 from typing import Final
 
-from nats.aio.client import Client as Nats
-
 from ...arguments import redacted
 from ...exceptions import ConnectError, GatewayError
 from ...market_data import MarketData
 from ...reconnect import Backoff
 from ...transport import Listener, OpenOptions, Transport
 from ..names import PREFIX, Names, check_strategy, inbox_of
-from ..nats_connection import close_nats, open_nats
+from ..nats_connection import NatsConnection, close_nats, open_nats
 from .feed_link import FeedOpener
 
 __all__ = ["GatewayMarketData"]
@@ -81,7 +79,7 @@ class GatewayMarketData(MarketData):
         self._strategy = check_strategy(strategy)
         self._nkey_seed = nkey_seed
         self._nats_tls = tls
-        self._nc = Nats()
+        self._nc = NatsConnection()
         self._opener = FeedOpener(self._nc, names, strategy, kept)
 
     @property

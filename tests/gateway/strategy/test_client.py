@@ -36,6 +36,7 @@ async def test_orders_carry_the_number_of_the_strategy(gateway: Gateway, nats: N
         await orders[0].wait_closed(10)
         assert two.orders.open == [orders[1]]
         assert repr(two).startswith("<GatewayClient alice/two: live, position ")
+        await two.open_orders()  # the cancel reaches each strategy at a time of its own
         assert two.known_balances["USD"].on_hold == Decimal(1)
 
 
