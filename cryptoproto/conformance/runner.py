@@ -18,8 +18,7 @@ from .playing_client import PlayingClient
 from .playing_exchange import PlayingExchange
 from .script import Script, Step
 from .seen import Seen
-from .stage import Skipped, Stage
-from .values import Bindings
+from .stage import RunOptions, Skipped, Stage
 
 __all__ = ["Outcome", "Result", "run_script"]
 
@@ -86,12 +85,10 @@ async def run_script(
         first_fresh: the number that ``@0`` stands for; each run needs 100 numbers that were not used before.
         on_seen: called with everything that is received; what it returns is compared.
     """
-    bindings = Bindings(first_fresh)
-    stage: Stage
-    if isinstance(peer, ClientUnderTest):
-        stage = PlayingExchange(peer, protocol, bindings, timeout=timeout, on_seen=on_seen)
-    else:
-        stage = PlayingClient(peer, protocol, bindings, timeout=timeout, on_seen=on_seen)
+    options = RunOptions(protocol, timeout, first_fresh, on_seen)
+    stage: Stage[Any] = (
+        PlayingExchange(peer, options) if isinstance(peer, ClientUnderTest) else PlayingClient(peer, options)
+    )
     run = _Run(script, stage)
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -108,7 +105,7 @@ class _Run:
         line: of the step that is taken.
     """
 
-    def __init__(self, script: Script, stage: Stage) -> None:
+    def __init__(self, script: Script, stage: Stage[Any]) -> None:
         self.line = 0
         self._script = script
         self._stage = stage
