@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from ..exceptions import CryptoprotoError
+from ..exceptions import ConfigurationError, CryptoprotoError
 from ..wire import Protocol
 from .ends import End
 from .matching import match
@@ -147,14 +148,30 @@ class _Run:
             self._stage.end(step).transport.pause_reading()
         elif step.verb == "read":
             self._stage.end(step).transport.resume_reading()
-        elif step.verb == "send":
-            times = step.settings.get("times")
-            for _ in range(1 if times is None else int(self._stage.bindings.resolve(times))):
-                self._stage.send(step)
         else:
-            expected = await self._stage.open(step) if step.verb != "do" else await self._stage.do(step)
-            for each in expected:
+            for each in await self._act(step):
                 await self._take(each)
+
+    async def _act(self, step: Step) -> Sequence[Step]:
+        """Send, open a connection, or have an action taken; returns the steps to take afterwards.
+
+        Raises:
+            ConfigurationError: a value of the script cannot be used.
+        """
+        stage = self._stage
+        try:
+            if step.verb == "do":
+                return await stage.do(step)
+            if step.verb != "send":
+                return await stage.open(step)
+            times = step.settings.get("times")
+            for _ in range(1 if times is None else int(stage.bindings.resolve(times))):
+                stage.send(step)
+        except CryptoprotoError:
+            raise
+        except (TypeError, ValueError, OverflowError, struct.error) as error:
+            raise ConfigurationError(f"{step.text}: a value cannot be used: {error}") from None
+        return ()
 
     async def _expect(self, step: Step, end: End) -> None:
         timeout = self._stage.timeout
