@@ -167,7 +167,8 @@ def client(
                 server = await serve(arrivals.make_listener, host, port, max_message_bytes=2**24)
             except OSError as error:
                 raise ConfigurationError(f"cannot listen on {url}: {error.strerror or error}") from None
-            address = f"ws://{host}:{server.sockets[0].getsockname()[1]}"
+            name = f"[{host}]" if ":" in host else host
+            address = f"ws://{name}:{server.sockets[0].getsockname()[1]}"
             connect = {
                 "url": address,
                 "private_key": str(folder / "client.pem"),

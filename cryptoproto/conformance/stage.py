@@ -20,7 +20,7 @@ from .values import Bindings
 
 __all__ = ["RunOptions", "Skipped", "Stage"]
 
-EndT = TypeVar("EndT", bound=End)
+_EndT = TypeVar("_EndT", bound=End)
 
 _LONGEST_TRANSCRIPT: Final = 2_000
 
@@ -45,7 +45,7 @@ class RunOptions(msgspec.Struct, frozen=True):
     on_seen: Callable[[Seen], Seen]
 
 
-class Stage(ABC, Generic[EndT]):
+class Stage(ABC, Generic[_EndT]):
     """The state of a script that runs.
 
     Args:
@@ -63,7 +63,7 @@ class Stage(ABC, Generic[EndT]):
         self.protocol = options.protocol
         self.timeout = options.timeout
         self.transcript: list[str] = []
-        self.ends: dict[str, EndT] = {}
+        self.ends: dict[str, _EndT] = {}
         self._control = control
         self._on_seen = options.on_seen
         self._loop = asyncio.get_running_loop()
@@ -74,7 +74,7 @@ class Stage(ABC, Generic[EndT]):
         if len(self.transcript) < _LONGEST_TRANSCRIPT:
             self.transcript.append(sketch(text))
 
-    def add(self, name: str, end: EndT) -> None:
+    def add(self, name: str, end: _EndT) -> None:
         """A connection under its name; what it receives goes to the transcript."""
 
         def on_seen(seen: Seen) -> Seen:
@@ -86,10 +86,10 @@ class Stage(ABC, Generic[EndT]):
         self.ends[name] = end
 
     @abstractmethod
-    def end(self, step: Step) -> EndT:
+    def end(self, step: Step) -> _EndT:
         """The connection that *step* is about."""
 
-    def named(self, name: str) -> EndT:
+    def named(self, name: str) -> _EndT:
         """The connection of a name.
 
         Raises:
@@ -110,7 +110,7 @@ class Stage(ABC, Generic[EndT]):
             self.send_frame(step, end)
 
     @abstractmethod
-    def send_frame(self, step: Step, end: EndT) -> None:
+    def send_frame(self, step: Step, end: _EndT) -> None:
         """Send the frame of *step* over *end*."""
 
     @abstractmethod
