@@ -60,8 +60,8 @@ class Stage(ABC, Generic[_EndT]):
 
     def __init__(self, control: Control, options: RunOptions) -> None:
         self.bindings: Bindings = Bindings(options.first_fresh)
-        self.protocol = options.protocol
-        self.timeout = options.timeout
+        self.protocol: Protocol = options.protocol
+        self.timeout: float = options.timeout
         self.transcript: list[str] = []
         self.ends: dict[str, _EndT] = {}
         self._control = control
