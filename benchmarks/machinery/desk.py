@@ -46,7 +46,7 @@ class Desk:
         return pid
 
     def place_orders(self, count: int) -> None:
-        """Place *count* orders as alice, over a connection of her own."""
+        """Place *count* orders as alice, over a separate connection."""
         with running(PROCESS, "orders", self.url, str(self.folder), str(count)):
             pass
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
@@ -34,28 +35,26 @@ _FUNDS = {"USD": "1000000000", "BTC": "1000000"}
 
 def _nats() -> None:
     with tempfile.TemporaryDirectory(prefix="cryptoproto-bench-") as folder:
-        ports = Path(folder) / "ports"
-        ports.mkdir()
         program = Path(sys.executable).parent / "nats-server"
-        arguments = [str(program), "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", folder, "--ports_file_dir", str(ports)]
-        with subprocess.Popen(arguments, stderr=subprocess.DEVNULL) as server:
+        arguments = [str(program), "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", folder]
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as server:
             try:
-                while not (url := _url_in(ports)):
-                    time.sleep(0.01)
-                _print({"url": url})
+                assert server.stderr is not None
+                _print({"url": f"nats://{_listening_address(server.stderr)}"})
+                threading.Thread(target=server.stderr.read, daemon=True).start()  # or the pipe would fill up
                 sys.stdin.read()
             finally:
                 server.kill()
 
 
-def _url_in(ports: Path) -> str:
-    for file in ports.iterdir():
-        try:
-            url: str = json.loads(file.read_text())["nats"][0]
-        except (ValueError, KeyError):
-            continue
-        return url
-    return ""
+def _listening_address(log: IO[str]) -> str:
+    """The host and port that nats-server listens on, once it says so."""
+    said = []
+    for line in log:
+        said.append(line)
+        if found := re.search(r"Listening for client connections on (\S+)", line):
+            return found[1]
+    raise RuntimeError(f"nats-server ended: {''.join(said)}")
 
 
 async def _exchange(folder: str) -> None:
@@ -68,7 +67,7 @@ async def _exchange(folder: str) -> None:
 
 
 async def _gateway(folder: str, nats_url: str, url: str) -> None:
-    async with Gateway(nats_url, url=url, **_identity(folder)) as gateway:
+    async with Gateway(nats_url, url=url, **_identity(folder)):
         _print({"pid": os.getpid()})
         nc = Nats()
         await nc.connect(nats_url)
@@ -79,7 +78,6 @@ async def _gateway(folder: str, nats_url: str, url: str) -> None:
         await nc.subscribe("echo", cb=echo)
         await _until_closed()
         await nc.close()
-        del gateway
 
 
 async def _orders(url: str, folder: str, count: str) -> None:

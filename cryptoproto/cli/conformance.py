@@ -56,7 +56,8 @@ app: typer.Typer = typer.Typer(
 )
 
 Only: TypeAlias = Annotated[
-    list[str], typer.Option("--only", help="Run scripts whose name matches, like 'exchange/replay/*'. Repeat for more.")
+    list[str] | None,
+    typer.Option("--only", help="Run scripts whose name matches, like 'exchange/replay/*'. Repeat for more."),
 ]
 Folder: TypeAlias = Annotated[
     Path | None, typer.Option("--scripts", help="Folder of your own scripts.", show_default="those of the package")
@@ -98,7 +99,7 @@ def exchange(
     market_data_url: Annotated[str, typer.Option("--market-data-url", help="Address of the market data.")] = "",
     control: Operator = None,
     protocol: Forms = "both",
-    only: Only = [],  # noqa: B006 - typer reads defaults and never changes them
+    only: Only = None,
     scripts: Folder = None,
     html: Page = None,
     timeout: Patience = 5.0,
@@ -115,7 +116,7 @@ def exchange(
     """
     for address in (url, *([market_data_url] if market_data_url else [])):
         check_address(address, insecure=insecure)
-    chosen = load_scripts(scripts or SCRIPTS, peer="exchange", only=only)
+    chosen = load_scripts(scripts or SCRIPTS, peer="exchange", only=only or ())
     public_key, clients = PublicKey.load(server_key), _clients(client)
 
     async def main() -> int:
@@ -140,7 +141,7 @@ def client(
         typer.Option("--keys", help="Folder for client.pem and exchange.pub.", show_default="a temporary one"),
     ] = None,
     protocol: Forms = "both",
-    only: Only = [],  # noqa: B006
+    only: Only = None,
     scripts: Folder = None,
     html: Page = None,
     timeout: Patience = 5.0,
@@ -153,7 +154,7 @@ def client(
 
     Example: [bold]cryptoproto conformance client ws://127.0.0.1:0 --control "cryptoproto conformance driver"[/]
     """
-    chosen = load_scripts(scripts or SCRIPTS, peer="client", only=only)
+    chosen = load_scripts(scripts or SCRIPTS, peer="client", only=only or ())
     host, port = _listening_address(url)
     shown = Console(stderr=True, highlight=False) if control == "-" else console
 
@@ -166,7 +167,8 @@ def client(
                 server = await serve(arrivals.make_listener, host, port, max_message_bytes=2**24)
             except OSError as error:
                 raise ConfigurationError(f"cannot listen on {url}: {error.strerror or error}") from None
-            address = f"ws://{host}:{server.sockets[0].getsockname()[1]}"
+            name = f"[{host}]" if ":" in host else host
+            address = f"ws://{name}:{server.sockets[0].getsockname()[1]}"
             connect = {
                 "url": address,
                 "private_key": str(folder / "client.pem"),

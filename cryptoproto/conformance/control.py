@@ -67,6 +67,7 @@ class StreamControl:
         self._reader = reader
         self._write = write
         self._answers: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._unanswered = 0
         self._reports: asyncio.Queue[Seen] = asyncio.Queue(_MOST_REPORTS)
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
@@ -74,8 +75,9 @@ class StreamControl:
         """See :class:`Control`."""
         try:
             self._write(msgspec.json.encode(dict(action)) + b"\n")
+            self._unanswered += 1
             async with asyncio.timeout(_ANSWER_S):
-                answer = await self._answers.get()
+                answer = await self._answer()
         except TimeoutError:
             raise ConfigurationError(f"the control program did not answer {action['do']} in {_ANSWER_S:g} s") from None
         except ConnectionError as error:
@@ -90,6 +92,14 @@ class StreamControl:
         raise ConfigurationError(
             f"the control program cannot {action['do']}: {sketch(str(answer.get('error', answer)))}"
         )
+
+    async def _answer(self) -> dict[str, Any] | None:
+        """The answer to the newest action. Those before it come first, if they were given up after a timeout."""
+        while True:
+            answer = await self._answers.get()
+            self._unanswered -= 1
+            if answer is None or not self._unanswered:
+                return answer
 
     async def report(self, timeout: float) -> Seen | None:
         """See :class:`Control`."""
@@ -148,7 +158,7 @@ async def run_command(command: str) -> AsyncIterator[StreamControl]:
         process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, limit=_LONGEST_LINE)
     except (OSError, ValueError, IndexError, TypeError) as error:
         raise ConfigurationError(f"--control {command}: cannot be started: {error}") from None
-    if process.stdin is None or process.stdout is None:  # pragma: no cover - for the type checker
+    if process.stdin is None or process.stdout is None:  # pragma: no cover - they are pipes, as asked for
         raise RuntimeError("the pipes that were asked for are not there")
     control = StreamControl(process.stdout, process.stdin.write)
     try:

@@ -20,6 +20,7 @@ _TYPE: Final = re.compile(r"[A-Z][A-Za-z]+", re.ASCII)
 _END: Final = re.compile(r"[a-z]\w*", re.ASCII)
 _ARROWS: Final[dict[str, Verb]] = {">": "send", "<": "expect", "<<": "await"}
 _HEADERS: Final = ("Title", "Checks", "Peer", "Protocol", "Strict")
+_PEERS: Final[tuple[Peer, ...]] = get_args(Peer)
 
 _PAYLOADS: Final = {"message", "request", "event", "response", "broadcast", "market"}
 """The kinds of frames that carry JSON."""
@@ -104,9 +105,9 @@ def _with_header(headers: dict[str, str], steps: tuple[Step, ...], name: str) ->
 
 
 def _peer(text: str) -> Peer:
-    for peer in get_args(Peer):
+    for peer in _PEERS:
         if text == peer:
-            return peer  # type: ignore[no-any-return]
+            return peer
     raise ValueError(f"Peer: {text} is neither client nor exchange")
 
 
@@ -192,11 +193,13 @@ def _frame(number: int, shown: str, verb: Verb, end: str, words: list[str], peer
     if kind == "nothing":
         if verb != "expect":
             raise ValueError(f"{shown}: write < nothing")
-        return Step(number, shown, verb, end, kind, arguments=(_seconds(words[1:] if words[:1] == ["for"] else words),))
+        return Step(number, shown, verb, end, kind, arguments=(_seconds(words),))
     name = words.pop(0) if kind in _PAYLOADS and words and (_TYPE.fullmatch(words[0]) or words[0] == "payload") else ""
     arguments, fields, settings = _values(words)
     if kind in _PAYLOADS and verb == "send" and not name:
         raise ValueError(f"{shown}: the name of the message is missing")
+    if kind in ("text", "error") and verb == "send" and not arguments:
+        raise ValueError(f"{shown}: what is sent is missing")
     return Step(number, shown, verb, end, kind, name, arguments, fields, settings)
 
 
@@ -208,9 +211,7 @@ def _driven(number: int, shown: str, verb: str, words: list[str], peer: Peer) ->
         raise ValueError(f"{shown}: expected one of {', '.join(sorted(known))}")
     kind = words.pop(0)
     if kind == "nothing":
-        return Step(
-            number, shown, "report", kind=kind, arguments=(_seconds(words[1:] if words[:1] == ["for"] else words),)
-        )
+        return Step(number, shown, "report", kind=kind, arguments=(_seconds(words),))
     name = words.pop(0) if words and _TYPE.fullmatch(words[0]) else ""
     arguments, fields, settings = _values(words)
     return Step(number, shown, "do" if verb == "do" else "report", "", kind, name, arguments, fields, settings)
@@ -246,7 +247,9 @@ def _setting(text: str) -> tuple[str, Value | None]:
 
 
 def _seconds(words: list[str]) -> Value:
-    """``5 s``; a second if nothing is said."""
+    """``5 s`` or ``for 5 s``; a second if nothing is said."""
+    if words[:1] == ["for"]:
+        words = words[1:]
     if not words:
         return parse_value("1")
     if len(words) != 2 or words[1] != "s" or not re.fullmatch(r"\d+(\.\d+)?", words[0]):

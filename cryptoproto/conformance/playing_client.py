@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ..exceptions import ConfigurationError
@@ -10,12 +10,10 @@ from ..transport import OpenOptions
 from ..wire import ClientFrameType, Protocol
 from .client_end import ClientEnd
 from .ends import End, MarketEnd
-from .matching import payload, raw_bytes, settings
+from .matching import payload, settings
 from .peers import ExchangeUnderTest
 from .script import Step
-from .seen import Seen
-from .stage import Skipped, Stage
-from .values import Bindings
+from .stage import RunOptions, Skipped, Stage
 
 __all__ = ["PlayingClient"]
 
@@ -24,27 +22,16 @@ _SYNC: Final = 2**62
 _DEFAULT_CLIENT: Final = "alice"
 
 
-class PlayingClient(Stage):
+class PlayingClient(Stage[End]):
     """See the module.
 
     Args:
         peer: the exchange.
-        protocol: the form of the frames.
-        bindings: the variables.
-        timeout: seconds to wait for what is expected.
-        on_seen: called with everything that is received.
+        options: how the script is run.
     """
 
-    def __init__(
-        self,
-        peer: ExchangeUnderTest,
-        protocol: Protocol,
-        bindings: Bindings,
-        *,
-        timeout: float,
-        on_seen: Callable[[Seen], Seen],
-    ) -> None:
-        super().__init__(peer.control, protocol, bindings, timeout=timeout, on_seen=on_seen)
+    def __init__(self, peer: ExchangeUnderTest, options: RunOptions) -> None:
+        super().__init__(peer.control, options)
         self._peer = peer
         self._was_operated = False
 
@@ -101,15 +88,8 @@ class PlayingClient(Stage):
         if seen is None or seen.kind != "response" or seen.numbers.get("request") != _SYNC:
             raise ConfigurationError(f"{step.text}: expected the response to a first request, got {seen or 'nothing'}")
 
-    def send(self, step: Step) -> None:
+    def send_frame(self, step: Step, end: End) -> None:
         """See :class:`Stage`."""
-        end = self.end(step)
-        if step.kind == "raw":
-            end.transport.send(raw_bytes(step, self.bindings))
-            return
-        if step.kind == "text":
-            end.transport.send_text(str(self.bindings.resolve(step.arguments[0])))
-            return
         if not isinstance(end, ClientEnd):
             raise ConfigurationError(f"{step.text}: readers of market data send nothing but raw and text")
         self.bindings.bind("next", end.next_sequence)

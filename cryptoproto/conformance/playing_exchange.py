@@ -3,44 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ..exceptions import ConfigurationError
-from ..wire import Protocol
-from .ends import End
 from .exchange_end import ExchangeEnd
-from .matching import message, payload, raw_bytes, settings
+from .matching import message, payload, settings
 from .peers import ClientUnderTest
 from .script import Step
-from .seen import Seen
-from .stage import Stage
-from .values import Bindings
+from .stage import RunOptions, Stage
 
 __all__ = ["PlayingExchange"]
 
 
-class PlayingExchange(Stage):
+class PlayingExchange(Stage[ExchangeEnd]):
     """See the module.
 
     Args:
         peer: the client.
-        protocol: the form of the frames.
-        bindings: the variables.
-        timeout: seconds to wait for what is expected.
-        on_seen: called with everything that is received.
+        options: how the script is run.
     """
 
-    def __init__(
-        self,
-        peer: ClientUnderTest,
-        protocol: Protocol,
-        bindings: Bindings,
-        *,
-        timeout: float,
-        on_seen: Callable[[Seen], Seen],
-    ) -> None:
-        super().__init__(peer.control, protocol, bindings, timeout=timeout, on_seen=on_seen)
+    def __init__(self, peer: ClientUnderTest, options: RunOptions) -> None:
+        super().__init__(peer.control, options)
         self._peer = peer
         self._arrived: asyncio.Queue[ExchangeEnd] = asyncio.Queue()
         peer.arrivals.make_end = self._make_end
@@ -53,10 +38,7 @@ class PlayingExchange(Stage):
 
     def end(self, step: Step) -> ExchangeEnd:
         """See :class:`Stage`: the newest connection if none is named."""
-        end: End = self.named(step.end or next(reversed(self.ends), ""))
-        if not isinstance(end, ExchangeEnd):  # pragma: no cover - for the type checker
-            raise ConfigurationError(f"{step.text}: this is not a connection of the client")
-        return end
+        return self.named(step.end or next(reversed(self.ends), ""))
 
     async def open(self, step: Step) -> Sequence[Step]:
         """See :class:`Stage`: wait for the client; ``accept`` is short for the handshake."""
@@ -78,17 +60,12 @@ class PlayingExchange(Stage):
             Step(line, f"{text} (report connected)", "report", kind="connected"),
         )
 
-    def send(self, step: Step) -> None:
+    def send_frame(self, step: Step, end: ExchangeEnd) -> None:
         """See :class:`Stage`."""
-        end = self.end(step)
         chosen = settings(step, self.bindings)
         fields = {name: self.bindings.resolve(value) for name, value in step.fields.items()}
         if step.kind == "hello":
             end.send_hello(fields, chosen)
-        elif step.kind == "raw":
-            end.transport.send(raw_bytes(step, self.bindings))
-        elif step.kind == "text":
-            end.transport.send_text(str(self.bindings.resolve(step.arguments[0])))
         elif step.kind == "error":
             error_type, text = (*(self.bindings.resolve(each) for each in step.arguments), "")[:2]
             end.send_error(error_type, str(text), chosen)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from ..exceptions import CryptoprotoError
+from ..exceptions import ConfigurationError, CryptoprotoError
 from ..wire import Protocol
 from .ends import End
 from .matching import match
@@ -18,8 +19,7 @@ from .playing_client import PlayingClient
 from .playing_exchange import PlayingExchange
 from .script import Script, Step
 from .seen import Seen
-from .stage import Skipped, Stage
-from .values import Bindings
+from .stage import RunOptions, Skipped, Stage
 
 __all__ = ["Outcome", "Result", "run_script"]
 
@@ -86,12 +86,10 @@ async def run_script(
         first_fresh: the number that ``@0`` stands for; each run needs 100 numbers that were not used before.
         on_seen: called with everything that is received; what it returns is compared.
     """
-    bindings = Bindings(first_fresh)
-    stage: Stage
-    if isinstance(peer, ClientUnderTest):
-        stage = PlayingExchange(peer, protocol, bindings, timeout=timeout, on_seen=on_seen)
-    else:
-        stage = PlayingClient(peer, protocol, bindings, timeout=timeout, on_seen=on_seen)
+    options = RunOptions(protocol, timeout, first_fresh, on_seen)
+    stage: Stage[Any] = (
+        PlayingExchange(peer, options) if isinstance(peer, ClientUnderTest) else PlayingClient(peer, options)
+    )
     run = _Run(script, stage)
     loop = asyncio.get_running_loop()
     started = loop.time()
@@ -108,7 +106,7 @@ class _Run:
         line: of the step that is taken.
     """
 
-    def __init__(self, script: Script, stage: Stage) -> None:
+    def __init__(self, script: Script, stage: Stage[Any]) -> None:
         self.line = 0
         self._script = script
         self._stage = stage
@@ -150,14 +148,30 @@ class _Run:
             self._stage.end(step).transport.pause_reading()
         elif step.verb == "read":
             self._stage.end(step).transport.resume_reading()
-        elif step.verb == "send":
-            times = step.settings.get("times")
-            for _ in range(1 if times is None else int(self._stage.bindings.resolve(times))):
-                self._stage.send(step)
         else:
-            expected = await self._stage.open(step) if step.verb != "do" else await self._stage.do(step)
-            for each in expected:
+            for each in await self._act(step):
                 await self._take(each)
+
+    async def _act(self, step: Step) -> Sequence[Step]:
+        """Send, open a connection, or have an action taken; returns the steps to take afterwards.
+
+        Raises:
+            ConfigurationError: a value of the script cannot be used.
+        """
+        stage = self._stage
+        try:
+            if step.verb == "do":
+                return await stage.do(step)
+            if step.verb != "send":
+                return await stage.open(step)
+            times = step.settings.get("times")
+            for _ in range(1 if times is None else int(stage.bindings.resolve(times))):
+                stage.send(step)
+        except CryptoprotoError:
+            raise
+        except (TypeError, ValueError, OverflowError, struct.error) as error:
+            raise ConfigurationError(f"{step.text}: a value cannot be used: {error}") from None
+        return ()
 
     async def _expect(self, step: Step, end: End) -> None:
         timeout = self._stage.timeout

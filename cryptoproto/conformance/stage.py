@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
 
 from ..exceptions import ConfigurationError
 from ..wire import Protocol
 from .control import Control
 from .ends import End
+from .matching import raw_bytes
 from .script import Step
 from .seen import Seen, sketch
 from .values import Bindings
 
-__all__ = ["Skipped", "Stage"]
+__all__ = ["RunOptions", "Skipped", "Stage"]
+
+_EndT = TypeVar("_EndT", bound=End)
 
 _LONGEST_TRANSCRIPT: Final = 2_000
 
@@ -24,15 +29,28 @@ class Skipped(Exception):
     """The script cannot be run against this peer."""
 
 
-class Stage(ABC):
+class RunOptions(msgspec.Struct, frozen=True):
+    """How a script is run.
+
+    Attributes:
+        protocol: the form of the frames.
+        timeout: seconds to wait for each thing that the script expects.
+        first_fresh: the number that ``@0`` stands for.
+        on_seen: called with everything that is received; what it returns is compared.
+    """
+
+    protocol: Protocol
+    timeout: float
+    first_fresh: int
+    on_seen: Callable[[Seen], Seen]
+
+
+class Stage(ABC, Generic[_EndT]):
     """The state of a script that runs.
 
     Args:
         control: takes actions.
-        protocol: the form of the frames.
-        bindings: the variables.
-        timeout: seconds to wait for what is expected.
-        on_seen: called with everything that is received.
+        options: how the script is run.
 
     Attributes:
         bindings: the variables; the runner replaces them after each match.
@@ -40,22 +58,14 @@ class Stage(ABC):
         ends: the connections by name.
     """
 
-    def __init__(
-        self,
-        control: Control,
-        protocol: Protocol,
-        bindings: Bindings,
-        *,
-        timeout: float,
-        on_seen: Callable[[Seen], Seen],
-    ) -> None:
-        self.bindings: Bindings = bindings
-        self.protocol = protocol
-        self.timeout = timeout
+    def __init__(self, control: Control, options: RunOptions) -> None:
+        self.bindings: Bindings = Bindings(options.first_fresh)
+        self.protocol: Protocol = options.protocol
+        self.timeout: float = options.timeout
         self.transcript: list[str] = []
-        self.ends: dict[str, End] = {}
+        self.ends: dict[str, _EndT] = {}
         self._control = control
-        self._on_seen = on_seen
+        self._on_seen = options.on_seen
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
 
@@ -64,7 +74,7 @@ class Stage(ABC):
         if len(self.transcript) < _LONGEST_TRANSCRIPT:
             self.transcript.append(sketch(text))
 
-    def add(self, name: str, end: End) -> None:
+    def add(self, name: str, end: _EndT) -> None:
         """A connection under its name; what it receives goes to the transcript."""
 
         def on_seen(seen: Seen) -> Seen:
@@ -76,10 +86,10 @@ class Stage(ABC):
         self.ends[name] = end
 
     @abstractmethod
-    def end(self, step: Step) -> End:
+    def end(self, step: Step) -> _EndT:
         """The connection that *step* is about."""
 
-    def named(self, name: str) -> End:
+    def named(self, name: str) -> _EndT:
         """The connection of a name.
 
         Raises:
@@ -89,9 +99,19 @@ class Stage(ABC):
             raise ConfigurationError(f"there is no connection {name or 'yet'}")
         return self.ends[name]
 
-    @abstractmethod
     def send(self, step: Step) -> None:
-        """Send the frame of *step*."""
+        """Send what *step* says."""
+        end = self.end(step)
+        if step.kind == "raw":
+            end.transport.send(raw_bytes(step, self.bindings))
+        elif step.kind == "text":
+            end.transport.send_text(str(self.bindings.resolve(step.arguments[0])))
+        else:
+            self.send_frame(step, end)
+
+    @abstractmethod
+    def send_frame(self, step: Step, end: _EndT) -> None:
+        """Send the frame of *step* over *end*."""
 
     @abstractmethod
     async def open(self, step: Step) -> Sequence[Step]:

@@ -130,6 +130,13 @@ def test_an_address_that_cannot_be_listened_on(url: str) -> None:
     assert "the address to listen on looks like ws://127.0.0.1:8500" in result.err
 
 
+def test_an_ipv6_address() -> None:
+    command = ("conformance", "client", "ws://[::1]:0", "--control", DRIVER, "--only", "client/sequences/first")
+    result = run(*command, "--protocol", "v5")
+    assert result.code == 0, result.out + result.err
+    assert "listening on ws://[::1]:" in result.err
+
+
 def test_an_address_in_use(exchange: Exchange) -> None:
     result = run("conformance", "client", exchange.url, "--control", DRIVER)
     assert result.code == 2

@@ -77,6 +77,19 @@ async def test_a_program_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -
     await program.control.close()
 
 
+async def test_an_answer_that_comes_too_late_is_not_that_to_the_next_action(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptoproto.conformance.control._ANSWER_S", 0.0)
+    program = Program()
+    for _ in range(2):
+        with pytest.raises(cp.ConfigurationError, match="did not answer connect"):
+            await program.control.do({"do": "connect"})
+    monkeypatch.setattr("cryptoproto.conformance.control._ANSWER_S", 30.0)
+    for line in ('{"ok": true}', '{"error": "late"}', '{"unsupported": "no such feature"}'):
+        program.say(line)
+    assert await program.control.do({"do": "reset"}) == "no such feature"
+    await program.control.close()
+
+
 async def test_a_program_whose_pipe_is_gone() -> None:
     def gone(line: bytes) -> None:
         raise BrokenPipeError("gone")

@@ -65,6 +65,7 @@ def test_by_default_a_script_is_strict_and_runs_in_both_forms() -> None:
         ("< nothing for ever", "is not a time"),
         ("wait a while", "is not a time"),
         ("> request", "the name of the message is missing"),
+        ("> text", "what is sent is missing"),
         ('> CancelAllOrders text="open', "not closed"),
         ("> CancelAllOrders [sequence", "not closed"),
         ("> CancelAllOrders [colour green]", r"\[colour green\] is not known"),

@@ -101,3 +101,28 @@ def test_a_transcript_is_bounded(keys: Keys, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("cryptoproto.conformance.stage._LONGEST_TRANSCRIPT", 5)
     result = run("connect alice\n> CancelOrder order_id=5 [times 9]\n<< event OrderNotFound order_id=6", keys)
     assert len(result.transcript) == 5
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "> event OrderNotFound order_id=7 [transaction abc]",
+        "> event OrderNotFound order_id=7 [transaction 99999999999999999999]",
+        "> event OrderNotFound order_id=7 [flip byte 1.5]",
+        "> event OrderNotFound order_id=7 [times x]",
+        "> error abc",
+        "> throttling level=x",
+        "> hello last_sequence=x",
+        "> raw zeros=x",
+    ],
+)
+def test_a_value_that_cannot_be_sent(step: str, keys: Keys) -> None:
+    result = run(f"do connect\naccept\n{step}\nreport nothing", keys, peer="client")
+    assert result.outcome is Outcome.FAILED
+    assert result.line == 8
+    assert result.reason.startswith(f"{step}: a value cannot be used: ")
+
+
+def test_a_value_that_cannot_be_used_to_connect(keys: Keys) -> None:
+    result = run("connect alice resume=x\n< close", keys)
+    assert result.reason.startswith("connect alice resume=x: a value cannot be used: ")
