@@ -114,7 +114,7 @@ def test_a_payload_that_no_recorder_wrote_is_refused(monkeypatch: pytest.MonkeyP
         strange = compress(content)
         with pytest.raises(cp.DecodeError):
             Codec().decode(head_of(strange), strange)
-    with pytest.raises(cp.DecodeError, match="1 entries in place of 2"):
+    with pytest.raises(cp.DecodeError, match="1 entries instead of 2"):
         Codec().decode(head_of(payload, 2), payload)
     monkeypatch.setattr(recording_format, "_LARGEST_BLOCK", 10)
     with pytest.raises(cp.DecodeError, match="too large"):

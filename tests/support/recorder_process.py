@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import sys
 import time
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import cryptoproto as cp
 from cryptoproto.recording import recording_file
@@ -28,6 +28,12 @@ class SlowFile:
     def write(self, data: memoryview) -> int:
         time.sleep(0.0002)
         return self._file.write(data[:16])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
