@@ -57,6 +57,7 @@ class GatewayLink:
         self._fence = 0
         self._offset = 0.0  # what to add to this machine's clock for a time of the owner's that is not too late
         self._owner: OwnerState | None = None
+        self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when it is not followed
         self._heard_at = 0.0
         self._subscription: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -106,6 +107,8 @@ class GatewayLink:
         if (current.state, current.reason) != (change.state, change.reason) and not self.states.ended:
             logger.info("%s: %s", change.state.value, change.reason)
             self.states.publish(change, last=change.state is State.CLOSED)
+            if change.state is State.CLOSED:
+                self._leave()
 
     def enter_live(self, fence: int) -> None:
         """Everything is known from the owner with *fence*; ignored if it is not the owner any more."""
@@ -115,9 +118,15 @@ class GatewayLink:
     def lose(self, fence: int, reason: str) -> None:
         """The owner with *fence* does not answer any more."""
         if fence == self._fence:
-            self._fence, self._owner = 0, None
+            self._leave()
             self.enter(StateChange(State.WAITING, reason))
             self.states.notify()
+
+    def _leave(self) -> None:
+        """Follow nobody, and end the calls to the owner that was followed."""
+        self._fence, self._owner = 0, None
+        if not self._left.done():
+            self._left.set_result(None)
 
     # The owner
 
@@ -136,9 +145,9 @@ class GatewayLink:
             self.spoke.set()
 
     def _see(self, state: OwnerState) -> None:
-        if state.fence != self._fence:
-            self._fence = 0  # its clock is not known yet: _follow() asks for it
-            self._owner = None
+        if state.fence != self._fence:  # its clock is not known yet: _follow() asks for it
+            if self._fence:
+                self.lose(self._fence, "another gateway has become the owner")
             self.states.notify()
             return
         was_live, self._owner = self._is_owner_live(), state
@@ -154,7 +163,8 @@ class GatewayLink:
             if self._fence and time.monotonic() - self._heard_at < _SILENCE_S:
                 await self._pause(_SILENCE_S / 3)
                 continue
-            self._fence, self._owner = 0, None
+            if self._fence:
+                self.lose(self._fence, "the owner has fallen silent")
             error = await self._hello()
             if error is not None:
                 self.enter(StateChange(State.WAITING, str(error), error=error))
@@ -190,7 +200,7 @@ class GatewayLink:
         # The owner's clock has gone on since it wrote this, so times derived from it are never too late.
         self._offset = reply.clock - time.monotonic()
         self._number, self._fence, self._heard_at = welcome.number, reply.fence, asked_at
-        self._owner = None
+        self._left = asyncio.get_running_loop().create_future()
         self._see(welcome.owner)
         return None
 
@@ -208,11 +218,14 @@ class GatewayLink:
             RequestNotSent: there is no owner, or its link is down.
         """
         while self.state.state is not State.LIVE:
+            current = self.state
             await asyncio.sleep(0)  # other tasks have to run even if a caller retries in a loop
             if self.states.ended:
                 raise self.closed()
             if not wait:
                 raise not_sent(f"not connected: {self.state.reason}", cause=self.state.error)
+            if self.state is not current:
+                continue  # it has changed meanwhile, perhaps for the last time before the deadline
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self.states.changed()
@@ -231,14 +244,13 @@ class GatewayLink:
             RequestNotSent: nobody received it.
             OutcomeUnknown: it was sent and there is no reply.
         """
+        if fence != self._fence:
+            raise not_sent("the owner has changed")
         timeout = max(deadline - time.monotonic(), 0.0) + _GRACE_S
         request = asyncio.ensure_future(self._nc.request(self._subject, payload, timeout=timeout))
         request.add_done_callback(_retrieve)
         try:
-            while not request.done() and self._fence == fence and not self.states.ended:
-                changed = asyncio.ensure_future(self.states.changed())
-                await asyncio.wait((request, changed), return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+            await asyncio.wait((request, self._left), return_when=asyncio.FIRST_COMPLETED)
             if not request.done():
                 raise _no_reply("the owner has changed")
             message = request.result()
