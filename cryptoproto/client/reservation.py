@@ -45,6 +45,7 @@ class Reservations:
                 if sequence == reserved:
                     yield True
                     return
+                connection.sign_ahead(submission.payload)  # both take a while, and neither needs the other
                 try:
                     await self._store.reserve(_entry(submission, sequence))
                 except CryptoprotoError:

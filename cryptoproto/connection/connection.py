@@ -140,6 +140,11 @@ class Connection:
         """The sequence of the next message."""
         return self._session.next_sequence
 
+    def sign_ahead(self, payload: bytes) -> None:
+        """Begin to sign *payload* with :attr:`next_sequence`, which saves :meth:`send_encoded` the wait for that."""
+        if self._pump.signer is not None:
+            self._pump.signer.sign_ahead(self._session.next_draft(payload))
+
     async def send_encoded(self, payload: bytes) -> int:
         """Send *payload* with :attr:`next_sequence`; see :meth:`send`. Nothing is awaited before it is queued."""
         pump = self._pump

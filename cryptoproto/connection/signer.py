@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from ..exceptions import CryptoprotoError
 from ..wire import ClientFrameType, Draft
@@ -28,7 +29,17 @@ class Signer:
         last_request_id: the id of the last request that was sent, 0 before the first.
     """
 
-    __slots__ = ("_dispatch", "_executor", "_fail", "_loop", "_sign", "_waiters", "last_request_id")
+    __slots__ = (
+        "_ahead",
+        "_dispatch",
+        "_executor",
+        "_fail",
+        "_loop",
+        "_queued",
+        "_sign",
+        "_waiters",
+        "last_request_id",
+    )
 
     def __init__(
         self,
@@ -43,11 +54,18 @@ class Signer:
         self._dispatch = dispatch
         self._fail = fail
         self._waiters: dict[int, asyncio.Future[None]] = {}
+        self._queued = 0  # drafts that were put and not dispatched yet
+        self._ahead: tuple[Draft, Future[bytes]] | None = None
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cryptoproto-signer")
 
     def put(self, draft: Draft) -> None:
         """Queue a draft. It is sent even if the caller is cancelled."""
+        self._queued += 1
         self._executor.submit(self._work, draft)
+
+    def sign_ahead(self, draft: Draft) -> None:
+        """Sign a message that is probably put next. One that is put instead is signed as ever."""
+        self._ahead = draft, self._executor.submit(self._sign, draft)
 
     async def put_and_wait(self, draft: Draft) -> None:
         """Queue a message and wait until it is sent. If cancelled, it is sent all the same.
@@ -55,9 +73,18 @@ class Signer:
         Raises:
             CryptoprotoError: what :meth:`end` was given.
         """
+        ahead, self._ahead = self._ahead, None
+        signature = ahead[1] if ahead is not None and ahead[0] == draft and not self._queued else None
+        if signature is not None and signature.done() and signature.exception() is None:
+            self._dispatch(draft, signature.result())
+            return
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters[draft.number] = waiter
-        self.put(draft)
+        if signature is None:
+            self.put(draft)
+        else:
+            self._queued += 1
+            signature.add_done_callback(partial(self._on_signed, draft))
         try:
             await waiter
         finally:
@@ -78,6 +105,16 @@ class Signer:
         else:
             self._post(self._done, draft, signature)
 
+    def _on_signed(self, draft: Draft, signature: Future[bytes]) -> None:
+        """A signature that was begun ahead is there; called in the thread."""
+        if signature.cancelled():
+            return
+        error = signature.exception()
+        if error is not None:
+            self._post(self._fail, error)
+        else:
+            self._post(self._done, draft, signature.result())
+
     def _post(self, callback: Callable[..., None], *args: object) -> None:
         try:
             self._loop.call_soon_threadsafe(callback, *args)
@@ -85,6 +122,7 @@ class Signer:
             self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _done(self, draft: Draft, signature: bytes) -> None:
+        self._queued -= 1
         self._dispatch(draft, signature)
         if draft.kind == ClientFrameType.RPC_REQUEST:
             self.last_request_id = draft.number

@@ -155,9 +155,13 @@ class ClientSession:
 
     def draft_message(self, payload: bytes) -> Draft:
         """Assign the next sequence to the JSON *payload*. It must then be sent: the server accepts no gaps."""
-        sequence = self.next_sequence
-        self.next_sequence = sequence + 1
-        return Draft(_MESSAGE, sequence, payload)
+        draft = self.next_draft(payload)
+        self.next_sequence = draft.number + 1
+        return draft
+
+    def next_draft(self, payload: bytes) -> Draft:
+        """What :meth:`draft_message` would return for *payload*; assigns nothing."""
+        return Draft(_MESSAGE, self.next_sequence, payload)
 
     def draft_request(self, payload: bytes) -> Draft:
         """Assign a request id to the JSON *payload*."""

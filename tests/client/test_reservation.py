@@ -23,10 +23,14 @@ class Connection:
         self.last_sequence = 4
         self.ended: list[cp.CryptoprotoError] = []
         self.asked: list[object] = []
+        self.signed: list[tuple[int, bytes]] = []
         self.answers = asyncio.Event()
 
     def is_free_for(self, _payload: bytes) -> bool:
         return self.is_free
+
+    def sign_ahead(self, payload: bytes) -> None:
+        self.signed.append((self.next_sequence, payload))
 
     def give_up(self, error: cp.CryptoprotoError) -> None:
         self.ended.append(error)
@@ -87,6 +91,7 @@ async def test_another_message_has_taken_the_sequence_meanwhile() -> None:
     world.store.on_reserve = take
     assert await world.hold()
     assert world.store.reserved == [5, 6]
+    assert world.fake.signed == [(5, b"{}"), (6, b"{}")]
 
 
 @pytest.mark.parametrize("what", ["is_open", "is_free"])

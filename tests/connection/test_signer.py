@@ -184,3 +184,112 @@ async def test_the_end_passes_over_a_wait_that_was_cancelled_in_the_same_turn(
         results = await asyncio.gather(*sends, return_exceptions=True)
         assert [type(result) for result in results] == [asyncio.CancelledError, cp.SlowConsumer]
         slow_key.allow()
+
+
+PAYLOAD = b'{"@type":"CancelAllOrders"}'
+
+
+async def test_a_message_that_was_signed_ahead_leaves_at_once(
+    script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    async with script.connect(alice_key) as connection:
+        signer = connection._pump.signer
+        assert signer is not None
+        connection.sign_ahead(PAYLOAD)
+        assert connection.next_sequence == 1, "nothing is assigned yet"
+        slow_key.allow()
+        assert signer._ahead is not None
+        await asyncio.wrap_future(signer._ahead[1])
+        assert await connection.send_encoded(PAYLOAD) == 1
+        assert len(slow_key.threads) == 2, "the handshake and the message"
+        await script.peer.until(lambda: script.peer.sequences == [1])
+
+
+async def test_a_message_that_is_still_being_signed_keeps_its_place(
+    script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    async with script.connect(alice_key) as connection:
+        script.peer.auto_reply = True
+        connection.sign_ahead(PAYLOAD)
+        calls: list[asyncio.Task[Any]] = [
+            asyncio.create_task(connection.send_encoded(PAYLOAD)),
+            asyncio.create_task(connection.request(BALANCE)),
+            asyncio.create_task(connection.send_encoded(PAYLOAD)),
+        ]
+        await settle()
+        slow_key.allow(3)
+        await asyncio.gather(*calls)
+        assert script.peer.sequences == [1, 2]
+        assert len(slow_key.threads) == 4
+
+
+async def test_another_message_than_the_one_that_was_signed_ahead(
+    script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    async with script.connect(alice_key) as connection:
+        connection.sign_ahead(b"{}")
+        slow_key.allow(2)
+        assert await connection.send(CANCEL_ALL) == 1
+        await script.peer.until(lambda: script.peer.sequences == [1])
+
+
+async def test_a_message_does_not_pass_what_waits_to_be_signed(
+    script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    async with script.connect(alice_key) as connection:
+        script.peer.auto_reply = True
+        asking = asyncio.create_task(connection.request(BALANCE))
+        await settle()
+        connection.sign_ahead(PAYLOAD)
+        sending = asyncio.create_task(connection.send_encoded(PAYLOAD))
+        await settle()
+        slow_key.allow(3)
+        await asyncio.gather(asking, sending)
+        assert (len(script.peer.requests), script.peer.sequences) == (1, [1])
+
+
+@pytest.mark.parametrize("is_over", [True, False], ids=["before it is sent", "while it is awaited"])
+async def test_a_key_that_cannot_sign_ahead_ends_the_connection(
+    is_over: bool, script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    async with script.connect(alice_key) as connection:
+        slow_key.fail = True
+        connection.sign_ahead(PAYLOAD)
+        signer = connection._pump.signer
+        assert signer is not None
+        if is_over:
+            slow_key.allow(2)
+            assert signer._ahead is not None
+            await asyncio.gather(asyncio.wrap_future(signer._ahead[1]), return_exceptions=True)
+        sending = asyncio.create_task(connection.send_encoded(PAYLOAD))
+        await settle()
+        slow_key.allow(2)
+        with pytest.raises(cp.ConnectionClosed, match="could not be signed"):
+            await sending
+
+
+async def test_closing_while_a_message_is_to_be_signed_ahead(
+    script: Script, alice_key: cp.PrivateKey, slow_key: SlowKey
+) -> None:
+    connection = await script.connect(alice_key)
+    first = asyncio.create_task(connection.send(CANCEL_ALL))  # the thread stands in its signature
+    await settle()
+    signer = connection._pump.signer
+    assert signer is not None
+    signer._queued = 0  # as after a frame that was dispatched
+    connection.sign_ahead(PAYLOAD)
+    second = asyncio.create_task(connection.send_encoded(PAYLOAD))
+    await settle()
+    await connection.close()
+    for error in await asyncio.gather(first, second, return_exceptions=True):
+        assert isinstance(error, cp.ConnectionClosed)
+    slow_key.allow(3)
+    await settle()
+    assert script.peer.messages == []
+
+
+async def test_without_signatures_nothing_is_signed_ahead(script: Script, alice_key: cp.PrivateKey) -> None:
+    async with script.connect(alice_key, protocol=cp.Protocol.V5) as connection:
+        connection.sign_ahead(PAYLOAD)
+        assert await connection.send_encoded(PAYLOAD) == 1
+        await script.peer.until(lambda: script.peer.sequences == [1])

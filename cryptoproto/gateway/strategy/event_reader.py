@@ -16,7 +16,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from ...connection import Event
 from ...exceptions import CryptoprotoError, DecodeError, HistoryTruncated, OrderInvalid, SlowConsumer, StoreError
 from ..calls import EventsFrom
-from ..event_codec import decode_event
+from ..event_codec import decode_events
 
 __all__ = ["EventReader"]
 
@@ -183,11 +183,11 @@ class EventReader:
             self.read_again(f"message {self._next_number} is missing")
             return
         try:
-            event = decode_event(message.data, time.time_ns())
-            await self._wait_turn(event.transaction_id or 0)
-            if self._is_stopped():
-                return
-            if self.position is None or (event.transaction_id or 0) > self.position:
+            after = -1 if self.position is None else self.position
+            for event in decode_events(message.data, time.time_ns(), after):
+                await self._wait_turn(event.transaction_id or 0)
+                if self._is_stopped():
+                    return
                 self._receive(event)
                 self.position = event.transaction_id
                 if self._limit is not None:

@@ -14,10 +14,11 @@ from nats.aio.msg import Msg
 
 from ...client.link import not_sent
 from ...client.states import State, StateChange
-from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError, OutcomeUnknown
+from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError
 from ...reconnect import StateStream
 from ..calls import EventsFrom, Hello, OpenEvents, OwnerState, Reply, Welcome, encode
 from ..names import Names
+from .call_table import CallTable
 
 __all__ = ["GatewayLink"]
 
@@ -53,11 +54,11 @@ class GatewayLink:
         self._nc = nc
         self._names = names
         self._subject = names.command(strategy)
+        self._calls = CallTable(nc, self._subject)
         self._number = 0
         self._fence = 0
         self._offset = 0.0  # what to add to this machine's clock for a time of the owner's that is not too late
         self._owner: OwnerState | None = None
-        self._left: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # done when it is not followed
         self._heard_at = 0.0
         self._subscription: Any = None
         self._task: asyncio.Task[None] | None = None
@@ -86,6 +87,7 @@ class GatewayLink:
 
     async def start(self) -> None:
         """Begin to follow."""
+        await self._calls.start()
         self._subscription = await self._nc.subscribe(self._names.state, cb=self._on_state)
         self._task = asyncio.ensure_future(self._follow())
 
@@ -96,6 +98,7 @@ class GatewayLink:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+            await self._calls.close()
             try:
                 await self._subscription.unsubscribe()
             except nats.errors.Error as error:
@@ -125,8 +128,7 @@ class GatewayLink:
     def _leave(self) -> None:
         """Follow nobody, and end the calls to the owner that was followed."""
         self._fence, self._owner = 0, None
-        if not self._left.done():
-            self._left.set_result(None)
+        self._calls.end("the owner has changed")
 
     # The owner
 
@@ -200,7 +202,6 @@ class GatewayLink:
         # The owner's clock has gone on since it wrote this, so times derived from it are never too late.
         self._offset = reply.clock - time.monotonic()
         self._number, self._fence, self._heard_at = welcome.number, reply.fence, asked_at
-        self._left = asyncio.get_running_loop().create_future()
         self._see(welcome.owner)
         return None
 
@@ -246,22 +247,9 @@ class GatewayLink:
         """
         if fence != self._fence:
             raise not_sent("the owner has changed")
-        timeout = max(deadline - time.monotonic(), 0.0) + _GRACE_S
-        request = asyncio.ensure_future(self._nc.request(self._subject, payload, timeout=timeout))
-        request.add_done_callback(_retrieve)
+        data = await self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S)
         try:
-            await asyncio.wait((request, self._left), return_when=asyncio.FIRST_COMPLETED)
-            if not request.done():
-                raise _no_reply("the owner has changed")
-            message = request.result()
-        except nats.errors.NoRespondersError:
-            raise not_sent("no gateway owns the session at the moment") from None
-        except (nats.errors.Error, TimeoutError) as error:
-            raise _no_reply(f"the gateway did not answer: {str(error) or 'no reply before the deadline'}") from error
-        finally:
-            request.cancel()
-        try:
-            return msgspec.json.decode(message.data, type=Reply)
+            return msgspec.json.decode(data, type=Reply)
         except msgspec.DecodeError as error:
             raise DecodeError(f"the reply of the gateway cannot be read: {error}") from error
 
@@ -282,15 +270,3 @@ class GatewayLink:
     def closed(self) -> ClientClosed:
         """The error of a call on a client that is closed."""
         return ClientClosed(f"the client is closed: {self.state.reason}; a retry cannot succeed")
-
-
-def _retrieve(request: asyncio.Future[Msg]) -> None:
-    """Look at how *request* has ended, also if nobody waits for it any more."""
-    if not request.cancelled():
-        request.exception()
-
-
-def _no_reply(reason: str) -> OutcomeUnknown:
-    error = OutcomeUnknown(reason)
-    error.sent = True
-    return error

@@ -15,7 +15,7 @@ from nats.js.api import StreamConfig
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError
 from cryptoproto.gateway.calls import EventsFrom, OpenEvents
-from cryptoproto.gateway.event_codec import encode_event
+from cryptoproto.gateway.event_codec import encode_events
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.owner.event_consumers import EventConsumers
 from tests.support.nats_server import nats_server
@@ -33,7 +33,7 @@ async def nc(tmp_path: Path) -> AsyncIterator[Nats]:
         await js.add_stream(StreamConfig(name=NAMES.events_stream, subjects=[NAMES.events], max_msgs=len(TRANSACTIONS)))
         for previous, number in pairwise((-1, 1, *TRANSACTIONS)):
             event = cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}")
-            await js.publish(NAMES.events, encode_event(event, previous))
+            await js.publish(NAMES.events, encode_events([event], previous))
         yield nc
         await nc.close()
 

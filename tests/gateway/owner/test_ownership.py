@@ -55,7 +55,7 @@ async def test_two_writers_of_the_log_and_the_events(
     fence = gateway.fence
     async with GatewayClient(nats.url, client_id="alice", strategy="one") as client:
         await client.place("BTC_USD", "buy", amount="0.1", price="100", wait=True)
-        await client._nc.jetstream().publish("cryptoproto.alice.log", b'{"type":"connected","last_sequence":0}')
+        await client._nc.jetstream().publish("cryptoproto.alice.log", b'[{"type":"connected","last_sequence":0}]')
         with pytest.raises(cp.RequestError):
             await client.place("BTC_USD", "buy", amount="0.1", price="100", timeout=0.2)
         await gateway.wait_lost()
@@ -76,7 +76,7 @@ async def test_a_log_of_a_newer_version_is_left_alone(
     async with member(nats, exchange, keys["alice"]) as gateway:
         await gateway.wait_owner()
     async with GatewayClient(nats.url, client_id="alice", strategy="one") as client:
-        await client._nc.jetstream().publish("cryptoproto.alice.log", b'{"type":"something new"}')
+        await client._nc.jetstream().publish("cryptoproto.alice.log", b'[{"type":"something new"}]')
     async with member(nats, exchange, keys["alice"]) as gateway:
-        with pytest.raises(cp.DecodeError, match="not a record"):
+        with pytest.raises(cp.DecodeError, match="without records"):
             await gateway.wait_closed()

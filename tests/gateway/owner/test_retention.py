@@ -16,7 +16,9 @@ async def test_the_last_event_is_never_deleted(nats: NatsServer) -> None:
     await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
     js = nc.jetstream(timeout=2)
     await ensure_stream(js, StreamConfig(name="s", subjects=["s"]))
-    await StreamWriter(nc, "s", 0, 2).append([b"a", b"b", b"c"])
+    writer = StreamWriter(nc, "s", 0, 2)
+    for message in (b"a", b"b", b"c"):
+        await writer.append(message)
     keeping = asyncio.ensure_future(keep_events(js, "s", 0.1))
     async with asyncio.timeout(20):
         while (await js.stream_info("s")).state.first_seq != 3:

@@ -12,7 +12,7 @@ from nats.js.api import StreamConfig
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError, HistoryTruncated
 from cryptoproto.gateway.calls import EventsFrom, OpenEvents
-from cryptoproto.gateway.event_codec import encode_event
+from cryptoproto.gateway.event_codec import encode_events
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.nats_connection import close_nats, open_nats
 from cryptoproto.gateway.owner.event_consumers import EventConsumers
@@ -52,8 +52,13 @@ class World:
     async def publish(self, *ids: int) -> None:
         for number in ids:
             event = cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}")
-            await self.js.publish(NAMES.events, encode_event(event, self._last))
+            await self.js.publish(NAMES.events, encode_events([event], self._last))
             self._last = number
+
+    async def publish_together(self, *ids: int) -> None:
+        events = [cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}") for number in ids]
+        await self.js.publish(NAMES.events, encode_events(events, self._last))
+        self._last = ids[-1]
 
     async def until(self, *ids: int) -> None:
         async with asyncio.timeout(10):
@@ -181,6 +186,25 @@ async def test_tables_are_compared_between_two_events(world: World) -> None:
     assert world.seen == [3]
     world.reader.release()
     await world.until(3, 4)
+
+
+async def test_a_message_with_several_events(world: World) -> None:
+    """The position may be between two of them, where tables are compared, too."""
+    await world.publish_together(3, 4, 5, 6)
+    await world.reader.start(3)
+    world.reader.hold()
+    await world.reader.reach(5)
+    assert world.seen == [4, 5]
+    world.reader.release()
+    await world.until(4, 5, 6)
+
+
+async def test_an_event_in_the_middle_of_a_message_could_not_be_stored(world: World) -> None:
+    world.refused = [cp.StoreError("the disk is full")]
+    await world.reader.start(None)
+    await world.publish_together(3, 4)
+    await world.until(3, 4)
+    assert world.seen == [3, 4]
 
 
 async def test_a_position_that_is_not_kept_any_more(world: World) -> None:
