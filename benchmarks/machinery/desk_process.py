@@ -2,7 +2,9 @@
 
 ``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… exchange FOLDER`` runs an
 exchange with the keys of alice and bob in FOLDER. ``… gateway FOLDER NATS URL`` runs a gateway, which also echoes on
-the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as alice.
+the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as alice. ``… strategies NATS
+COUNT`` runs strategies that only listen. ``… reader NATS NAME COUNT`` runs one that reads COUNT events, and then prints
+when it received the last one.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,7 +27,7 @@ from nats.aio.msg import Msg
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
-from cryptoproto.gateway import Gateway
+from cryptoproto.gateway import Gateway, GatewayClient
 
 from .runtime import run
 
@@ -92,6 +95,27 @@ async def _orders(url: str, folder: str, count: str) -> None:
     await _until_closed()
 
 
+async def _strategies(nats_url: str, count: str) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(int(count)):
+            client = GatewayClient(nats_url, client_id="alice", strategy=f"listener-{number}")
+            await stack.enter_async_context(client)
+        _print({"strategies": int(count)})
+        await _until_closed()
+
+
+async def _reader(nats_url: str, name: str, count: str) -> None:
+    async with GatewayClient(nats_url, client_id="alice", strategy=name, sees_all=True) as client:
+        _print({"strategy": name})
+        left = int(count)
+        async for event in client.events():
+            left -= event.transaction_id is not None
+            if not left:
+                _print({"last_ns": event.received_ns})
+                break
+        await _until_closed()
+
+
 def _identity(folder: str) -> dict[str, Any]:
     return {
         "client_id": "alice",
@@ -112,6 +136,8 @@ _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "exchange": _exchange,
     "gateway": _gateway,
     "orders": _orders,
+    "reader": _reader,
+    "strategies": _strategies,
 }
 
 

@@ -148,10 +148,10 @@ async def _tell(gateway: Gateway, client_id: str, *, json: bool) -> None:
 def config(
     folder: Annotated[Path, typer.Argument(help="Where to write the configuration and the keys.")],
     client_id: SessionOf,
-    strategy: Annotated[list[str], typer.Option(help="A strategy that may trade. Repeat for more.")] = [],  # noqa: B006
+    strategy: Annotated[list[str] | None, typer.Option(help="A strategy that may trade. Repeat for more.")] = None,
     server: Annotated[
-        list[str], typer.Option(help="Host name of a server of a cluster of three or five. Repeat for each.")
-    ] = [],  # noqa: B006
+        list[str] | None, typer.Option(help="Host name of a server of a cluster of three or five. Repeat for each.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 4222,
     store: Annotated[str, typer.Option(help="Folder of the server for its streams.")] = "jetstream",
@@ -176,10 +176,10 @@ def config(
     from ..gateway.server_config import Listening, write_server_config
 
     listening = Listening(
-        host=host, port=port, store=store, servers=tuple(server),
+        host=host, port=port, store=store, servers=tuple(server or ()),
         tls_cert=tls_cert, tls_key=tls_key, tls_ca=tls_ca, insecure=insecure,
     )  # fmt: skip
-    files = write_server_config(folder, Names(client_id, prefix), strategy, listening)
+    files = write_server_config(folder, Names(client_id, prefix), strategy or [], listening)
     if json:
         print_json(
             {

@@ -295,9 +295,9 @@ class Gateway:
                 # No other gateway has taken the session over: leave it, and the lease, to others for a while.
                 await keeper.release(self._settings.lease_s)
                 await asyncio.sleep(_TAKEN_OVER_PAUSE_S)
-        except Exception:
+        except Exception:  # whatever it was, a standby must not have to wait; wait_closed() raises it
             logger.exception("the gateway of %s has ended", self._client_id)
-            await keeper.release(self._settings.lease_s)  # nobody would follow as long as this process renews it
+            await keeper.release(self._settings.lease_s)
             raise
         finally:
             self._changed.set()

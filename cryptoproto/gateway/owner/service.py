@@ -243,9 +243,9 @@ class CommandService:
         self._running[command] = future
         try:
             reply = await self._first(call, strategy, remaining)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: repetitions that wait must end with the first
             future.set_exception(error)
-            future.exception()
+            future.exception()  # there may be none
             raise
         finally:
             del self._running[command]
