@@ -18,7 +18,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, GatewayError
 from ..private_file import read_private
 
-__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats"]
+__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats", "unsubscribe"]
 
 T = TypeVar("T")
 
@@ -123,6 +123,15 @@ async def flush_nats(nc: Nats) -> None:
     """
     await nc.flush()
     await nc.flush()
+
+
+async def unsubscribe(subscription: Any) -> None:
+    """End *subscription*, if it is one; if the connection is closed, it has ended already."""
+    if subscription is not None:
+        try:
+            await subscription.unsubscribe()
+        except nats.errors.Error as error:
+            logger.debug("unsubscribing: %s", error)
 
 
 async def close_nats(nc: Nats) -> None:

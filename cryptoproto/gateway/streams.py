@@ -17,7 +17,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, RetentionPolicy, StorageType, StreamConfig
 
 from ..exceptions import GatewayError, OwnershipLost
-from .nats_connection import cancellable
+from .nats_connection import cancellable, unsubscribe
 
 __all__ = [
     "Stored",
@@ -145,11 +145,7 @@ class StreamWriter:
     async def close(self) -> None:
         """Wait until every message is acknowledged or refused."""
         await self._all_settled.wait()
-        if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+        await unsubscribe(self._subscription)
 
     async def _on_ack(self, message: Msg) -> None:
         number = int(message.subject.rpartition(".")[2])

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any, Final, NamedTuple
 
 import nats.errors
@@ -16,10 +15,9 @@ from nats.js.api import Header
 
 from ...client.link import not_sent
 from ...exceptions import OutcomeUnknown
+from ..nats_connection import unsubscribe
 
 __all__ = ["CallTable"]
-
-logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
 
 _NO_RESPONDERS: Final = "503"
 
@@ -53,11 +51,7 @@ class CallTable:
 
     async def close(self) -> None:
         """Take no more replies."""
-        if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+        await unsubscribe(self._subscription)
 
     async def call(self, payload: bytes, timeout: float) -> bytes:
         """Send *payload* and wait for the reply. Cancelling ends only the wait.

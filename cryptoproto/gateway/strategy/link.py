@@ -18,6 +18,7 @@ from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayEr
 from ...reconnect import StateStream
 from ..calls import EventsFrom, Hello, OpenEvents, OwnerState, Reply, Welcome, encode
 from ..names import Names
+from ..nats_connection import unsubscribe
 from .call_table import CallTable
 
 __all__ = ["GatewayLink"]
@@ -99,10 +100,7 @@ class GatewayLink:
             await asyncio.wait([self._task])
             self._task = None
             await self._calls.close()
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+            await unsubscribe(self._subscription)
 
     def enter(self, change: StateChange) -> None:
         """Enter a state. CLOSED is the last one."""
