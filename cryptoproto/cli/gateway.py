@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +32,7 @@ from .options import (
 from .output import console, note, print_json
 
 if TYPE_CHECKING:
-    from ..gateway import Gateway
+    from ..gateway import Gateway, GatewayFeed
 
 __all__ = ["app"]
 
@@ -63,6 +64,9 @@ def serve(
         str | None,
         typer.Option("--market-data", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Market data to publish, if any."),
     ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish/--no-publish", help="Publish the market data, or leave that to gateway feed.")
+    ] = True,
     metrics_port: Annotated[int | None, typer.Option(help="Serve metrics for Prometheus on this port.")] = None,
     protocol: ProtocolName = None,
     transport: TransportOverride = None,
@@ -90,6 +94,7 @@ def serve(
         keep_events_s=None if keep_days is None else keep_days * 86_400,
         order_rate=order_rate,
         market_data_url=settings.values.get("market_data_url"),
+        publish_market_data=publish,
         prefix=prefix,
         nkey_seed=nkey,
         nats_tls=trusted(nats_ca),
@@ -98,27 +103,83 @@ def serve(
 
 
 async def _serve(gateway: Gateway, client_id: str, metrics_port: int | None, *, json: bool) -> int:
-    terminated = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     async with gateway:
         with ExitStack() as stack:
             if metrics_port is not None:
                 stack.enter_context(_metrics(gateway, client_id, metrics_port))
-            tasks = [
-                asyncio.ensure_future(_tell(gateway, client_id, json=json)),
-                asyncio.ensure_future(gateway.wait_closed()),
-                asyncio.ensure_future(terminated.wait()),
-            ]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-            for task in tasks:
-                if not task.cancelled():
-                    task.result()
+            return await _until_terminated(_tell(gateway, client_id, json=json), gateway.wait_closed())
+
+
+async def _until_terminated(*work: Coroutine[Any, Any, None]) -> int:
+    """Do *work* until one part has ended, or until SIGTERM; raises its error."""
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(each) for each in (*work, terminated.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
     return ExitCode.TERMINATED
+
+
+@app.command()
+def feed(
+    client_id: SessionOf,
+    market_data: Annotated[
+        str, typer.Option("--market-data", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Market data to publish.")
+    ],
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    lease: Annotated[float, typer.Option(min=0.5, help="Seconds of silence until a standby takes over.")] = 2.0,
+    replicas: Annotated[int, typer.Option(min=1, max=5, help="On how many NATS servers the lease is kept.")] = 1,
+    insecure: Insecure = False,
+    json: Json = False,
+) -> None:
+    """Publish market data for strategies instead of the owner, or stand by to do so, until Ctrl-C or SIGTERM.
+
+    Start it on several machines, and gateways with --no-publish.
+
+    Example: [bold]cryptoproto gateway feed --client-id alice --market-data wss://marketdata.example.com[/]
+    """
+    publisher = room().GatewayFeed(
+        nats,
+        market_data_url=market_data,
+        client_id=client_id,
+        lease_s=lease,
+        replicas=replicas,
+        insecure=bool(insecure),
+        prefix=prefix,
+        nkey_seed=nkey,
+        nats_tls=trusted(nats_ca),
+    )
+    run(_serve_feed(publisher, client_id, json=json))
+
+
+async def _serve_feed(publisher: GatewayFeed, client_id: str, *, json: bool) -> int:
+    async with publisher:
+        return await _until_terminated(_tell_feed(publisher, client_id, json=json), publisher.wait_closed())
+
+
+async def _tell_feed(publisher: GatewayFeed, client_id: str, *, json: bool) -> None:
+    """Print whenever this process begins to publish, or stops."""
+    while True:
+        if json:
+            print_json({"event": "standby"})
+        else:
+            console.print(f"standing by for the market data of {client_id}")
+        await publisher.wait_publishing()
+        if json:
+            print_json({"event": "publishing", "fence": publisher.fence})
+        else:
+            console.print(f"[bold green]publishing[/] the market data of {client_id}, fence {publisher.fence}")
+        await publisher.wait_lost()
 
 
 def _metrics(gateway: Gateway, client_id: str, port: int) -> Any:

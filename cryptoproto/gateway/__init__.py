@@ -7,6 +7,7 @@ try:
 except ImportError as _missing:
     raise ImportError("cryptoproto.gateway needs nats-py: pip install 'cryptoproto[gateway]'") from _missing
 
+from .feed import GatewayFeed
 from .gateway import Gateway
 from .operations import GatewayStatus, OperationReply, Operator, StrategyStatus
 from .strategy import GatewayClient, GatewayMarketData
@@ -15,6 +16,7 @@ from .strategy_limits import StrategyLimits
 __all__ = [
     "Gateway",
     "GatewayClient",
+    "GatewayFeed",
     "GatewayMarketData",
     "GatewayStatus",
     "OperationReply",

@@ -11,6 +11,8 @@ from typing import Final, TypeVar
 import msgspec
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError
@@ -80,8 +82,7 @@ class LeaseKeeper:
                 await self._read()
             else:
                 await self._write(step)
-            self._changed.set()
-            self._changed.clear()
+            self._notify()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but go on at once if there is something to look at."""
@@ -91,6 +92,14 @@ class LeaseKeeper:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+    async def follow_writes(self, nc: Nats, subject: str) -> None:
+        """Look at the entry whenever something is written on *subject*."""
+
+        async def on_written(_: Msg) -> None:
+            self.look()
+
+        await nc.subscribe(subject, cb=on_written)
 
     def look(self) -> None:
         """Somebody has written the entry: read it now, instead of a tenth of the lease later."""
@@ -117,7 +126,7 @@ class LeaseKeeper:
         Returns false if NATS did not confirm it within *timeout* seconds; a standby then waits for the whole lease.
         """
         self._lease.release(self._clock())
-        self._changed.set()
+        self._notify()
         try:
             async with asyncio.timeout(timeout):
                 while self._lease.is_releasing:
@@ -134,6 +143,10 @@ class LeaseKeeper:
         """Own nothing from this moment on; :meth:`run` lets the others know."""
         self._lease.release(self._clock())
         self._awake.set()
+        self._notify()
+
+    def _notify(self) -> None:
+        """Wake those who wait now; an event that stays set would have later ones wait in a loop that lets nobody run."""
         self._changed.set()
         self._changed.clear()
 

@@ -15,6 +15,7 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, RetentionPolicy, StorageType, StreamConfig
+from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError, OwnershipLost
 from .nats_connection import cancellable, unsubscribe
@@ -22,6 +23,7 @@ from .nats_connection import cancellable, unsubscribe
 __all__ = [
     "Stored",
     "StreamWriter",
+    "ensure_bucket",
     "ensure_stream",
     "first_since",
     "last_message",
@@ -198,6 +200,18 @@ async def ensure_stream(js: JetStreamContext, config: StreamConfig) -> None:
             await js.add_stream(config)
     except nats.js.errors.APIError as error:
         raise GatewayError(f"the stream {config.name} cannot be used: {error.description}") from error
+
+
+async def ensure_bucket(js: JetStreamContext, name: str, replicas: int) -> KeyValue:
+    """The key-value bucket *name*, made if there is none of its name.
+
+    Raises:
+        nats.errors.Error, TimeoutError: NATS refuses it, or does not answer.
+    """
+    try:
+        return await js.key_value(name)
+    except nats.js.errors.BucketNotFoundError:
+        return await js.create_key_value(bucket=name, history=1, replicas=replicas)
 
 
 async def last_message(js: JetStreamContext, stream: str, subject: str) -> Stored | None:

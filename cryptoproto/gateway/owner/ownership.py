@@ -118,11 +118,6 @@ class Ownership:
         )
 
     @property
-    def strategies(self) -> Strategies:
-        """The strategies, with their numbers and limits."""
-        return self._strategies
-
-    @property
     def state(self) -> OwnerState:
         """What the link is doing."""
         client, publisher = self._client, self._publisher
