@@ -65,7 +65,7 @@ class Gateway:
         lease_s: for how long an owner may be silent before a standby takes over; the same for all gateways.
         replicas: on how many NATS servers the streams are kept, when they are created.
         keep_events_s: for how long events are kept for strategies; ``None`` = forever.
-        keep_events: how many of them; ``None`` = all.
+        keep_events: how many of them at least; ``None`` = all.
         order_rate: orders and cancels per second of all strategies together, ``None`` = no limit.
         backoff: how long to wait between attempts to connect to the exchange.
         market_data_url: the exchange's market data, for strategies and for price bands; ``None`` = none.

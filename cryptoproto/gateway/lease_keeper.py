@@ -146,7 +146,7 @@ class LeaseKeeper:
         self._notify()
 
     def _notify(self) -> None:
-        """Wake those who wait now; an event that stays set would have later ones wait in a loop that lets nobody run."""
+        """Wake those who wait now. If the event stayed set, a later wait would be a loop in which nobody else runs."""
         self._changed.set()
         self._changed.clear()
 

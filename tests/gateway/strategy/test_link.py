@@ -206,3 +206,13 @@ async def test_a_call_ends_when_the_client_is_closed(owner: ScriptedOwner, link:
             await waiting
         with pytest.raises(cp.ClientClosed, match="closed by this end"):
             await link.live_by(time.monotonic() + 60, wait=True)
+
+
+async def test_the_connection_to_nats_has_ended_for_good(owner: ScriptedOwner, link: GatewayLink) -> None:
+    await live(link)
+    await close_nats(link._nc)
+    link.lose(1, "a test says so")
+    change = await until(link, cp.State.CLOSED, "it refuses this user")
+    assert isinstance(change.error, GatewayError)
+    link.enter(cp.StateChange(cp.State.LIVE, "too late"))
+    assert link.state.state is cp.State.CLOSED
