@@ -351,7 +351,7 @@ class Gateway:
             strategies,
             fence,
             self._member,
-            lambda: keeper.holds,
+            lambda: keeper.fence == fence,  # not a later ownership of this process
             self._settings.lease_s / 3,
             open_client,
             self._book,

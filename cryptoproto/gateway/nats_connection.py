@@ -18,7 +18,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, GatewayError
 from ..private_file import read_private
 
-__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats", "unsubscribe"]
+__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats", "to_the_end", "unsubscribe"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,23 @@ async def cancellable(call: Coroutine[Any, Any, T]) -> T:
         task.add_done_callback(_retrieve)
         raise
     return task.result()
+
+
+async def to_the_end(call: Coroutine[Any, Any, None]) -> None:
+    """Do all of *call*, however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
+
+    For what ends an ownership: the lease may end while that is going on, and half of an ownership would go on answering.
+    """
+    task = asyncio.ensure_future(call)
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            is_cancelled = True
+    task.result()
+    if is_cancelled:
+        raise asyncio.CancelledError
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -126,7 +126,10 @@ class StreamWriter:
         if self._subscription is None:
             async with self._lock:
                 if self._subscription is None:
-                    self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+                    try:
+                        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+                    except nats.errors.Error as error:
+                        raise OwnershipLost(f"nothing can be written to {self._subject}: {error}") from error
         self._check()
         number = self._last = self._last + 1
         headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}

@@ -327,3 +327,21 @@ async def test_books_for_price_bands_that_end(
     feed: Any = Ending()
     await gateway_module._follow(feed)
     assert "orders with a price band are refused" in caplog.text
+
+
+async def test_an_ownership_that_has_ended_is_not_taken_up_by_the_next_one_of_the_same_process(
+    nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey
+) -> None:
+    """Otherwise what is left of it would answer, and could send, while the process owns the session again."""
+    async with gateway(nats, exchange, alice_key) as owner, Operator(nats.url, "alice") as operator:
+        await owner.wait_owner()
+        first, fence = owner._ownership, owner.fence
+        assert first is not None
+        assert first._holds()
+        losing = asyncio.ensure_future(owner.wait_lost())
+        await operator.handover()
+        async with asyncio.timeout(20):
+            await losing
+            await owner.wait_owner()
+        assert owner.fence > fence
+        assert not first._holds()

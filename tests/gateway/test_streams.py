@@ -98,6 +98,8 @@ async def test_a_message_that_cannot_be_sent_ends_the_writer(js: JetStreamContex
         await writer.append(b"x" * (nc.max_payload + 1))
     await close_nats(nc)
     await writer.close()
+    with pytest.raises(OwnershipLost, match="nothing can be written"):
+        await StreamWriter(nc, SUBJECT, 0, 2).append(b"a")
 
 
 async def test_a_message_that_no_stream_takes_ends_the_writer(nc: Nats, nats: NatsServer) -> None:

@@ -55,6 +55,7 @@ class OutcomeWriter:
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._error: OwnershipLost | None = None
+        self._is_closed = False
 
     def reserve(self) -> Slot:
         """An outcome is known; :meth:`put` follows. Those that become known later are written after it."""
@@ -67,7 +68,7 @@ class OutcomeWriter:
         self._log.apply(record, self._writer.last)
         slot.record = record
         self._changed.set()
-        if self._writing is None and self._timer is None:
+        if self._writing is None and self._timer is None and not self._is_closed:
             self._timer = self._loop.call_later(GATHER_S, self._write)
 
     async def write_with(self, intent: Intent) -> int:
@@ -95,7 +96,8 @@ class OutcomeWriter:
             raise OwnershipLost(str(self._error))
 
     def close(self) -> None:
-        """Write nothing more by itself; the next owner comes to the same outcomes."""
+        """Write nothing more by itself; the next owner comes to the same outcomes. :meth:`flushed` still does."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
 
@@ -123,7 +125,7 @@ class OutcomeWriter:
         error = None if task.cancelled() else task.exception()
         if isinstance(error, OwnershipLost):
             self._error = error
-        else:
+        elif not self._is_closed:
             self._write()
         self._changed.set()
 

@@ -20,7 +20,7 @@ from ..calls import OwnerState, encode
 from ..command_log import CommandLog
 from ..event_codec import last_of
 from ..names import Names
-from ..nats_connection import flush_nats
+from ..nats_connection import flush_nats, to_the_end
 from ..operations import GatewayStatus
 from ..records import Takeover, decode_records, encode_records
 from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
@@ -175,12 +175,16 @@ class Ownership:
             self.is_serving = False
             for task in tasks:
                 task.cancel()
-            await client.close(_CLOSE_S)
-            await operations.close()
-            await asyncio.wait(tasks)
-            await service.close()
-            await log_writer.close()
-            await events.close()
+
+            async def leave() -> None:
+                await client.close(_CLOSE_S)
+                await operations.close()
+                await asyncio.wait(tasks)
+                await service.close()
+                await log_writer.close()
+                await events.close()
+
+            await to_the_end(leave())
         end = client.state
         if end.state is State.CLOSED and end.error is not None:  # the task that raises it may have been too late
             raise end.error

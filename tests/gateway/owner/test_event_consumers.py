@@ -86,6 +86,17 @@ async def test_a_strategy_has_a_bounded_number_of_consumers(nc: Nats) -> None:
     assert (await nc.jetstream().stream_info(NAMES.events_stream)).state.consumer_count == 9
 
 
+async def test_a_consumer_that_the_server_has_forgotten_is_no_error(nc: Nats) -> None:
+    js = nc.jetstream()
+    consumers = EventConsumers(js, NAMES)
+    for _ in range(8):
+        await consumers.open(OpenEvents(1, "_INBOX.mm1.x"), "mm1")
+    for consumer in await js.consumers_info(NAMES.events_stream):
+        await js.delete_consumer(NAMES.events_stream, consumer.name or "")
+    await consumers.open(OpenEvents(1, "_INBOX.mm1.x"), "mm1")
+    assert (await js.stream_info(NAMES.events_stream)).state.consumer_count == 1
+
+
 async def test_a_stream_that_cannot_be_read(nc: Nats) -> None:
     await nc.jetstream().delete_stream(NAMES.events_stream)
     with pytest.raises(GatewayError, match="the event stream cannot be read"):

@@ -140,6 +140,22 @@ async def test_what_cannot_be_written_ends_the_ownership() -> None:
         await world.outcomes.flushed()
 
 
+async def test_what_comes_while_the_last_message_is_on_its_way_is_not_written_by_itself() -> None:
+    world = World()
+    world.goes_on.clear()
+    world.put("a")
+    writing = asyncio.ensure_future(world.outcomes.write_with(intent("b")))
+    await world.until(1)
+    world.put("c")
+    world.outcomes.close()
+    world.goes_on.set()
+    await writing
+    await asyncio.sleep(0)
+    assert world.messages == [["a", "b"]]
+    await world.outcomes.flushed()
+    assert world.messages == [["a", "b"], ["c"]]
+
+
 async def test_nothing_is_written_by_itself_after_the_end() -> None:
     world = World()
     world.put("a")
