@@ -48,7 +48,7 @@ async def cancellable(call: Coroutine[Any, Any, T]) -> T:
 async def to_the_end(call: Coroutine[Any, Any, None]) -> None:
     """Do all of *call*, however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
 
-    For what ends an ownership: the lease may end while that is going on, and half of an ownership would go on answering.
+    For what ends an ownership: the lease may end meanwhile, and half of an ownership would go on answering.
     """
     task = asyncio.ensure_future(call)
     is_cancelled = False
