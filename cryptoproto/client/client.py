@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -10,7 +9,6 @@ from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
-from ..exceptions import CryptoprotoError
 from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
@@ -19,12 +17,14 @@ from .account import Account, Order, OrderTable
 from .cancel_on_exit import CancelOnExit
 from .event_stream import EventDelivery, EventStream
 from .gauges import gauges
+from .lifecycle import CLOSE_TIMEOUT_S, Lifecycle
 from .link import Link
 from .metrics import Metrics, MetricsSnapshot
 from .order_calls import OrderCalls
 from .order_checks import OrderChecks
 from .order_entry import OrderEntry
 from .overrides import FromProfile
+from .placing import Placing
 from .questions import Questions
 from .reconnector import Reconnector
 from .replace import Replacer
@@ -90,6 +90,7 @@ class Client(FromProfile):
         self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
         orders, entry = self._account.orders, self._order_entry
         self._calls = OrderCalls(self._link, orders, entry, resend=resend == "once", order_ids=order_ids)
+        self._placing = Placing(entry, self._calls, self._checks)
         self._replacer = Replacer(self._link, orders, entry, self._calls, self._checks)
         self._questions = Questions(self._link, self._account, self._metrics, chosen.request_timeout, entry.reserved)
         self._events = EventDelivery(
@@ -105,6 +106,9 @@ class Client(FromProfile):
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
         self._cancel_on_exit = CancelOnExit(orders, entry, self._calls, self._reconnector, enabled=cancel_on_exit)
+        self._lifecycle = Lifecycle(
+            chosen, self._store, self._reports, entry, self._events, self._reconnector, self._cancel_on_exit
+        )
 
     # Start and end
 
@@ -116,25 +120,9 @@ class Client(FromProfile):
             IdentityInUse: ``exclusive=True``, and another process of this machine uses the client id.
             ConfigurationError, StoreError: the store cannot be used, or a row of it cannot be read.
         """
-        self._store.open(self._options.client_id, self._options.server_key.fingerprint)
-        self._store.watch(self._events.handling)
-        try:
-            self._order_entry.restore()
-            self._reports.restore()
-            self._reconnector.start()
-        except CryptoprotoError:
-            self._store.close()
-            raise
-        try:
-            await self._reconnector.settled()
-        except asyncio.CancelledError:
-            await self.close(0)
-            raise
-        if self._reconnector.error is not None:
-            await self.close()
-            raise self._reconnector.error
+        await self._lifecycle.start()
 
-    async def close(self, timeout: float = 5.0) -> None:
+    async def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """End the connection and every task, within *timeout* seconds; then close the store. Idempotent.
 
         Calls that wait for an outcome end with ClientClosed or OutcomeUnknown. The next client takes up what is in the
@@ -144,16 +132,7 @@ class Client(FromProfile):
         earlier processes with this client id. If there is no connection, the client tries to get one within *timeout*.
         What could not be cancelled is logged as a warning and in :attr:`left_open`; it raises nothing.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        try:
-            await self._cancel_on_exit.cancel(timeout)
-        finally:
-            await self._reconnector.close(max(deadline - loop.time(), 0.0))
-            self._order_entry.close()
-            self._events.end()
-            self._cancel_on_exit.finish()
-            self._store.close()
+        await self._lifecycle.close(timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -208,16 +187,10 @@ class Client(FromProfile):
             OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
                 outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
-        order, submission = self._calls.draft(
+        return await self._placing.place(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
-            client_order_id=client_order_id, timeout=timeout, resend=resend,
+            client_order_id=client_order_id, timeout=timeout, wait=wait, resend=resend,
         )  # fmt: skip
-        if self._checks is None:
-            await self._order_entry.submit(submission, wait=wait)
-        else:
-            with self._checks.admit(order):
-                await self._order_entry.submit(submission, wait=wait)
-        return order
 
     async def replace(
         self,

@@ -35,6 +35,7 @@ from .reports import Reports
 from .reservation import Reservations
 from .store import OutboxEntry, Store
 from .submission import SendAgain, Submission
+from .turn import turn
 
 __all__ = ["OrderEntry"]
 
@@ -134,7 +135,7 @@ class OrderEntry:
                 if connection is not None and connection.is_free_for(submission.payload):
                     await self._send(connection, submission)
                 while pending.sequence is None:
-                    connection = await self._turn(submission, wait=wait)
+                    connection = await turn(self._link, self.rate_limiter, submission, wait=wait)
                     if connection is not None and self.reserved.are_needed:
                         async with self.reserved.hold(connection, submission) as is_free:
                             if is_free:
@@ -152,23 +153,6 @@ class OrderEntry:
                 self._not_sent(submission, error)
                 raise
             # It was handed over and the connection ended: the next connection shows whether the exchange received it.
-
-    async def _turn(self, submission: Submission, *, wait: bool) -> Connection | None:
-        """A connection that takes the message now; ``None`` if the connection ended while it had to wait."""
-        urgent = submission.pending.kind is not Kind.PLACE
-        connection = self._link.live() or await self._link.wait_live(wait=wait)
-        if self.rate_limiter.is_limited:
-            await self.rate_limiter.turn(urgent=urgent)
-        try:
-            if not connection.is_free_for(submission.payload):
-                await connection.wait_turn(urgent=urgent)
-        except CryptoprotoError as error:
-            if connection.is_open:  # it is the message that cannot be sent
-                raise
-            if not wait:
-                raise not_sent(f"the connection ended: {error}", cause=error) from error
-            return None
-        return connection
 
     async def _send(self, connection: Connection, submission: Submission) -> None:
         """Remember the message under its sequence, then send it. Nothing is awaited in between."""
