@@ -40,6 +40,7 @@ from .connection import (
     ConnectOptions,
     ConnectOverrides,
     Event,
+    PreparedMessage,
     Throttle,
     connect,
 )
@@ -305,6 +306,7 @@ __all__ = [
     "PlaceSellFoKOrder",
     "PlaceSellIoCOrder",
     "PlaceSellLimitOrder",
+    "PreparedMessage",
     "Prices",
     "PrivateKey",
     "Profile",

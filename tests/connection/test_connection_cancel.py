@@ -114,8 +114,11 @@ async def live(script: Script, key: cp.PrivateKey, protocol: cp.Protocol, **opti
 
 
 @moments
-async def test_send(script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool) -> None:
-    """Held by throttling, signed, and kept waiting by the network."""
+async def test_send(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held by throttling, signed in a thread, and kept waiting by the network."""
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)
 
     async def attempt(step: int) -> bool:
         async with live(script, alice_key, protocol) as (connection, peer):
@@ -157,8 +160,10 @@ def release(peer: Peer) -> None:
 
 @moments
 async def test_sends_beside_a_cancelled_one(
-    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)  # sign in threads
+
     async def attempt(step: int) -> bool:
         async with live(script, alice_key, protocol) as (connection, peer):
             await throttled(connection, peer)
