@@ -11,6 +11,7 @@ from ..messages import (
     AmountLike,
     CancelAllOrders,
     CancelOrder,
+    PlaceOrder,
     Side,
     TimeInForce,
     check_id,
@@ -88,14 +89,24 @@ class OrderCalls:
         Raises:
             OrderInvalid: the order can never be valid.
         """
-        number = self._next_id() if client_order_id is None else client_order_id
+        number = self.number(client_order_id)
         message = place_message(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )
+        return self.draft_of(message, encode(message), timeout, resend)
+
+    def number(self, client_order_id: int | None) -> int:
+        """The client order id of an order: the given one, or the next."""
+        return self._next_id() if client_order_id is None else client_order_id
+
+    def draft_of(
+        self, message: PlaceOrder, payload: bytes, timeout: float, resend: str | None
+    ) -> tuple[Order, Submission]:
+        """As :meth:`draft`, for an order whose message exists already; *payload* is its JSON."""
         order = Order.of(message)
         return order, Submission(
-            Pending(kind=Kind.PLACE, client_order_id=number),
-            encode(message),
+            Pending(kind=Kind.PLACE, client_order_id=message.client_order_id),
+            payload,
             self._loop.create_future(),
             order=order,
             deadline=self._loop.time() + timeout,

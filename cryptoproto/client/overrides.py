@@ -27,6 +27,7 @@ class _OwnArguments(TypedDict, total=False):
     limits: OrderLimits | None
     cancel_on_exit: bool
     order_ids: Callable[[], int] | None
+    keep_cancels_ready: int
 
 
 class ClientOverrides(ConnectOverrides, _OwnArguments, total=False):
