@@ -19,6 +19,8 @@ __all__ = ["SignAhead"]
 _MESSAGE: Final = int(ClientFrameType.MESSAGE)
 _LOOK_AHEAD: Final = 8
 """For how many sequences after the next one signatures are made."""
+_TOGETHER: Final = 8
+"""How many spare messages are signed together."""
 
 
 class _Ahead(msgspec.Struct, eq=False):
@@ -96,13 +98,16 @@ class SignAhead:
         message = self._messages.get(payload)
         return None if message is None else message.bodies.get(sequence)
 
-    def next_draft(self, sequence: int) -> Draft | None:
-        """What to sign next, if *sequence* is the next one; ``None`` if there is nothing to do.
+    def next_drafts(self, sequence: int) -> list[Draft]:
+        """What to sign next, if *sequence* is the next one; empty if there is nothing to do.
 
-        The caller signs it and calls :meth:`store`.
+        The caller signs each draft and calls :meth:`store`, or else :meth:`give_back`. Spare messages come several at a
+        time, because to hand one to a thread takes the event loop as long as to hand over eight. One that a caller
+        prepared comes alone, so that it is ready as soon as possible.
         """
+        drafts: list[Draft] = []
         if not self._messages:
-            return None
+            return drafts
         if sequence != self._sequence:
             self._sequence = sequence
             self._plan = None
@@ -111,10 +116,20 @@ class SignAhead:
                 message.started = {n for n in message.started if n >= sequence}
         if self._plan is None:
             self._plan = self._drafts(sequence)
-        draft = next(self._plan, None)
-        if draft is not None:
-            self._messages[draft.payload].started.add(draft.number)
-        return draft
+        for draft in self._plan:
+            message = self._messages[draft.payload]
+            message.started.add(draft.number)
+            drafts.append(draft)
+            if message.claims or len(drafts) == _TOGETHER:
+                break
+        return drafts
+
+    def give_back(self, draft: Draft) -> None:
+        """A draft was not signed: it is to be signed later."""
+        message = self._messages.get(draft.payload)
+        if message is not None:
+            message.started.discard(draft.number)
+            self._plan = None
 
     def store(self, draft: Draft, body: bytes) -> None:
         """Keep the signed body of a draft. It is dropped if the message was removed or its sequence was used."""

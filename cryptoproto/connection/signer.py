@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -224,25 +224,36 @@ class Signer:
         # One frame more for each thread, so that none waits for the event loop. Not all of them: the first turn of a
         # burst would take long, and each frame that a thread has is a job to switch to the interpreter for.
         while self._unsigned and self._running < 2 * self._threads:
-            frame = self._unsigned.popleft()
-            self._submit(frame.draft, self._on_signed, frame)
+            self._running += 1
+            self._executor.submit(self._sign, self._unsigned.popleft())
         while not self._unsigned and self._running < self._threads and self._error is None:
-            draft = self._ahead.next_draft(self._session.next_sequence)
-            if draft is None:
+            drafts = self._ahead.next_drafts(self._session.next_sequence)
+            if not drafts:
                 break
-            self._submit(draft, self._on_signed_ahead, draft)
+            self._running += 1
+            self._executor.submit(self._sign_ahead, drafts)
 
-    def _submit(self, draft: Draft, done: Callable[[Any, bytes], None], what: _Frame | Draft) -> None:
-        self._running += 1
-        self._executor.submit(self._work, draft, done, what)
-
-    def _work(self, draft: Draft, done: Callable[[Any, bytes], None], what: _Frame | Draft) -> None:
+    def _sign(self, frame: _Frame) -> None:
+        """Sign a frame; runs in a thread, as :meth:`_sign_ahead`."""
         try:
-            body = self._session.signed_body(draft)
+            body = self._session.signed_body(frame.draft)
         except BaseException as error:  # noqa: BLE001 - passed to the event loop, whatever it is
             self._post(self._fail, error)
         else:
-            self._post(done, what, body)
+            self._post(self._on_signed, frame, body)
+
+    def _sign_ahead(self, drafts: list[Draft]) -> None:
+        session = self._session
+        signed: list[tuple[Draft, bytes | None]] = []
+        try:
+            for draft in drafts:
+                # Perhaps the sequence has been used meanwhile, or a frame waits for a thread.
+                is_wanted = draft.number >= session.next_sequence and not self._unsigned
+                signed.append((draft, session.signed_body(draft) if is_wanted else None))
+        except BaseException as error:  # noqa: BLE001 - passed to the event loop, whatever it is
+            self._post(self._fail, error)
+        else:
+            self._post(self._on_signed_ahead, signed)
 
     def _post(self, callback: Callable[..., None], *args: object) -> None:
         try:
@@ -256,9 +267,13 @@ class Signer:
         self._send_signed()
         self._fill()
 
-    def _on_signed_ahead(self, draft: Draft, body: bytes) -> None:
+    def _on_signed_ahead(self, signed: list[tuple[Draft, bytes | None]]) -> None:
         self._running -= 1
-        self._ahead.store(draft, body)
+        for draft, body in signed:
+            if body is None:
+                self._ahead.give_back(draft)
+            else:
+                self._ahead.store(draft, body)
         self._report_progress()
         self._fill()
 

@@ -207,3 +207,5 @@ async def test_a_message_that_a_caller_keeps_signed(
         assert await connection.send_encoded(payload) == 1
         connection.release(payload, spare=True)
         assert connection.is_signed(payload) is (protocol is cp.Protocol.V5)
+    connection.keep_signed(payload)  # nothing is signed for a connection that has ended
+    assert connection.is_signed(payload) is (protocol is cp.Protocol.V5)

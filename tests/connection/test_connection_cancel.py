@@ -14,6 +14,7 @@ from cryptoproto.exchange import Exchange
 from cryptoproto.transport import TransportKind
 from tests.support.peer import Peer, Script, settle
 from tests.support.stepping import CancelAt
+from tests.support.virtual_time import jump
 
 BALANCE = cp.UserBalanceRequest()
 CANCEL_ALL = cp.CancelAllOrders()
@@ -144,13 +145,6 @@ async def throttled(connection: cp.Connection, peer: Peer) -> None:
     peer.throttle(1000 * HOLD_S)
     await settle()
     assert connection.hold > 0
-
-
-def jump(seconds: float) -> None:
-    """Set the loop's clock forward."""
-    loop = asyncio.get_running_loop()
-    time = loop.time
-    loop.time = lambda: time() + seconds  # type: ignore[method-assign]
 
 
 def release(peer: Peer) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import cryptoproto as cp
 from tests.support.peer import Script, settle
+from tests.support.virtual_time import jump
 
 BOTH = pytest.mark.parametrize("protocol", list(cp.Protocol))
 CANCEL_ALL = cp.CancelAllOrders()
@@ -170,10 +171,10 @@ async def test_a_message_that_is_sent_otherwise_uses_the_signature(
 
 @BOTH
 async def test_throttling_holds_it(script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol) -> None:
-    async with script.connect(alice_key, protocol=protocol, throttle=lambda *_: 0.05) as connection:
+    async with script.connect(alice_key, protocol=protocol) as connection:
         prepared, urgent = await connection.prepare(cancel(7)), await connection.prepare(cancel(8))
         third = await connection.prepare(cancel(9))
-        script.peer.throttle(50)
+        script.peer.throttle(5000)
         await settle()
         held = asyncio.create_task(third.send())
         await settle()
@@ -181,6 +182,7 @@ async def test_throttling_holds_it(script: Script, alice_key: cp.PrivateKey, pro
         sends = asyncio.gather(prepared.send(), urgent.send(urgent=True))
         await settle()
         assert script.peer.messages == []
+        jump(5)
         assert list(await sends) == [2, 1]
         assert held.cancelled()
         assert await third.send() == 3, "it stays prepared where its send was cancelled before it was sent"
@@ -188,11 +190,14 @@ async def test_throttling_holds_it(script: Script, alice_key: cp.PrivateKey, pro
 
 
 async def test_two_sends_of_one_message_while_throttling_holds_it(script: Script, alice_key: cp.PrivateKey) -> None:
-    async with script.connect(alice_key, throttle=lambda *_: 0.05) as connection:
+    async with script.connect(alice_key) as connection:
         prepared = await connection.prepare(cancel(7))
-        script.peer.throttle(50)
+        script.peer.throttle(5000)
         await settle()
-        first, second = await asyncio.gather(prepared.send(), prepared.send(), return_exceptions=True)
+        sends = asyncio.gather(prepared.send(), prepared.send(), return_exceptions=True)
+        await settle()
+        jump(5)
+        first, second = await sends
         assert first == 1
         assert isinstance(second, cp.OrderInvalid)
         await script.peer.until(lambda: sent(script) == [(1, 7)])
@@ -247,6 +252,16 @@ async def test_preparing_ends_with_the_connection(script: Script, alice_key: cp.
         assert [type(error) for error in errors] == [cp.ServerRestart] * 2
 
 
+async def test_a_key_that_cannot_sign_ends_the_connection(
+    script: Script, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with script.connect(alice_key) as connection:
+        monkeypatch.setattr(cp.PrivateKey, "sign", None)
+        with pytest.raises(cp.ConnectionClosed, match="could not be signed") as caught:
+            await connection.prepare(CANCEL_ALL)
+        assert isinstance(caught.value.__cause__, TypeError)
+
+
 async def test_cancelling_leaves_nothing_prepared(script: Script, alice_key: cp.PrivateKey, stuck: Stuck) -> None:
     async with script.connect(alice_key) as connection:
         call = asyncio.create_task(connection.prepare(cancel(1)))
@@ -270,3 +285,33 @@ async def test_a_message_that_can_never_be_sent_is_refused(script: Script, alice
             await connection.prepare({"@type": "CancelAllOrders", "padding": "x" * 4096})
         with pytest.raises(cp.OrderInvalid):
             await connection.prepare(cp.CancelOrder(2**63))
+
+
+async def test_threads_turn_to_what_is_being_sent(
+    script: Script, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread has several messages to sign ahead, and a frame comes: it is next."""
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)
+    signed: list[bytes] = []
+    reached, allowed = threading.Event(), threading.Event()
+    sign = cp.PrivateKey.sign
+
+    def held(key: cp.PrivateKey, data: bytes) -> bytes:
+        if b"CancelOrder" in data:
+            signed.append(data[:8])
+            reached.set()
+            assert allowed.wait(20)
+        return sign(key, data)
+
+    monkeypatch.setattr(cp.PrivateKey, "sign", held)
+    async with script.connect(alice_key, signer_threads=1) as connection:
+        for number in range(5):
+            connection.keep_signed(b'{"@type":"CancelOrder","order_id":%d}' % number, spare=True)
+        await settle()
+        assert await asyncio.to_thread(reached.wait, 20)
+        sends = [asyncio.create_task(connection.send(CANCEL_ALL)) for _ in range(3)]
+        await settle()
+        allowed.set()
+        assert await asyncio.gather(*sends) == [1, 2, 3]
+        await connection.wait_signed(b'{"@type":"CancelOrder","order_id":0}')
+        assert [int.from_bytes(each) for each in signed] == [1] + [4] * 5

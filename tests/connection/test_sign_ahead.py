@@ -8,10 +8,11 @@ from cryptoproto.connection.sign_ahead import SignAhead
 def planned(ahead: SignAhead, sequence: int) -> list[tuple[bytes, int]]:
     """Everything that is to be signed while *sequence* is the next one, in that order."""
     found = []
-    while (draft := ahead.next_draft(sequence)) is not None:
-        assert draft.kind == 1
-        found.append((draft.payload, draft.number))
-        ahead.store(draft, b"signed " + draft.payload + b"%d" % draft.number)
+    while drafts := ahead.next_drafts(sequence):
+        for draft in drafts:
+            assert draft.kind == 1
+            found.append((draft.payload, draft.number))
+            ahead.store(draft, b"signed " + draft.payload + b"%d" % draft.number)
     return found
 
 
@@ -81,9 +82,7 @@ def test_signatures_that_come_too_late_are_dropped() -> None:
     ahead = SignAhead()
     ahead.add(b"a")
     ahead.add(b"b")
-    first, second = ahead.next_draft(1), ahead.next_draft(1)
-    assert first is not None
-    assert second is not None
+    (first,), (second,) = ahead.next_drafts(1), ahead.next_drafts(1)
     ahead.remove(b"a")
     ahead.store(first, b"removed")
     assert ahead.body(b"a", 1) is None
@@ -95,7 +94,7 @@ def test_signatures_that_come_too_late_are_dropped() -> None:
 def test_what_is_being_signed_is_not_planned_again() -> None:
     ahead = SignAhead()
     ahead.add(b"a")
-    assert ahead.next_draft(1) is not None
+    assert len(ahead.next_drafts(1)) == 1
     ahead.add(b"b")
     assert planned(ahead, 1) == [(b"b", 1), (b"b", 2)]
 
@@ -107,3 +106,25 @@ def test_not_all_are_signed_for_sequences_far_ahead() -> None:
     drafts = planned(ahead, 1)
     assert len(drafts) == 50 + 8
     assert max(number for _, number in drafts) == 9
+
+
+def test_spare_messages_are_signed_together() -> None:
+    ahead = SignAhead()
+    ahead.add(b"a")
+    ahead.add(b"b")
+    for number in range(11):
+        ahead.add(b"%d" % number, spare=True)
+    assert [len(ahead.next_drafts(1)) for _ in range(6)] == [1, 1, 8, 4, 0, 0]
+
+
+def test_what_was_given_back_is_signed_later() -> None:
+    ahead = SignAhead()
+    for payload in (b"1", b"2"):
+        ahead.add(payload, spare=True)
+    second, first = ahead.next_drafts(1)
+    ahead.store(second, b"signed")
+    ahead.give_back(first)
+    assert planned(ahead, 1) == [(b"1", 1)]
+    ahead.remove(b"1", spare=True)
+    ahead.give_back(first)
+    assert planned(ahead, 1) == []
