@@ -55,6 +55,10 @@ def rows(effort: Effort) -> list[Row]:
     ]
 
 
+def _signed_link(server: Responder, threads: int) -> cp.connect:
+    return connect_to(server.url, server.directory, protocol=cp.Protocol.SIGNED, signer_threads=threads)
+
+
 def _row(name: str, title: str, ours: list[float], other: list[float], *, at_most: float) -> Row:
     return Row.from_pairs(name, title, list(zip(ours, other, strict=True)), unit="us", at_most=at_most)
 
@@ -64,7 +68,7 @@ async def _singles(effort: Effort, server: Responder) -> dict[str, list[float]]:
     count = effort.scaled(200)
     medians: dict[str, list[float]] = {}
     async with (
-        connect_to(server.url, server.directory, protocol=cp.Protocol.SIGNED) as signed,
+        _signed_link(server, 2) as signed,
         connect_to(server.url, server.directory) as plain,
     ):
         key = cp.PrivateKey.load(server.directory / "client.pem")
@@ -104,14 +108,13 @@ async def _bursts(effort: Effort, server: Responder, threads: int) -> list[Pair]
     """Milliseconds of a burst of orders, and of as many bare signatures."""
     pairs: list[Pair] = []
     key = cp.PrivateKey.load(server.directory / "client.pem")
-    options: dict[str, Any] = {"protocol": cp.Protocol.SIGNED, "signer_threads": threads}
     with ThreadPoolExecutor(threads) as pool:
 
         async def bare() -> None:
             work = [pool.submit(_sign, key, _BURST // threads) for _ in range(threads)]
             await asyncio.gather(*map(asyncio.wrap_future, work))
 
-        async with connect_to(server.url, server.directory, **options) as connection:
+        async with _signed_link(server, threads) as connection:
 
             async def orders() -> None:
                 await _burst(connection, _BURST // threads * threads)
@@ -140,8 +143,7 @@ async def _stall(effort: Effort, server: Responder, threads: int) -> float:
     Other programs on the same cores hold an idle loop up for longer, so the CPU time of its thread is measured.
     """
     longest: list[float] = []
-    options: dict[str, Any] = {"protocol": cp.Protocol.SIGNED, "signer_threads": threads}
-    async with connect_to(server.url, server.directory, **options) as connection:
+    async with _signed_link(server, threads) as connection:
         for _ in range(effort.rounds + 1):
             orders = asyncio.ensure_future(_burst(connection, _QUEUED))
             await asyncio.sleep(0)  # the burst is made in this turn
