@@ -47,8 +47,8 @@ def rows(effort: Effort) -> list[Row]:
     together = f"{_BURST} signed orders at once with {threads} threads, against bare signatures in as many threads"
     held_up = f"CPU time of the longest turn of the event loop while {_QUEUED} signed orders are queued"
     return [
-        _row("prepared-v5", "a prepared signed order, against one of V5", prepared, plain, at_most=3.0),
         _row("prepared", "a prepared signed order, against the RSA signature", prepared, rsa_cpu, at_most=0.25),
+        _row("prepared-v5", "a prepared signed order, against one of V5", prepared, plain, at_most=3.0),
         _row("prepared-not", "a signed order not prepared, against the RSA signature", signed, rsa, at_most=1.25),
         Row.from_pairs("prepared-not-burst", together, burst, unit="ms"),
         Row.absolute("prepared-not-stall", held_up, stall, unit="ms", below=1.0),

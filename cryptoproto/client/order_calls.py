@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import structs
+
 from ..exceptions import OrderInvalid, OrderNotOpen, OrderRejected
 from ..messages import (
     AmountLike,
     CancelAllOrders,
     CancelOrder,
-    PlaceOrder,
     Side,
     TimeInForce,
     check_id,
@@ -89,28 +90,28 @@ class OrderCalls:
         Raises:
             OrderInvalid: the order can never be valid.
         """
-        number = self.number(client_order_id)
+        number = self._next_id() if client_order_id is None else client_order_id
         message = place_message(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
         )
-        return self.draft_of(message, encode(message), timeout, resend)
-
-    def number(self, client_order_id: int | None) -> int:
-        """The client order id of an order: the given one, or the next."""
-        return self._next_id() if client_order_id is None else client_order_id
-
-    def draft_of(
-        self, message: PlaceOrder, payload: bytes, timeout: float, resend: str | None
-    ) -> tuple[Order, Submission]:
-        """As :meth:`draft`, for an order whose message exists already; *payload* is its JSON."""
         order = Order.of(message)
         return order, Submission(
-            Pending(kind=Kind.PLACE, client_order_id=message.client_order_id),
-            payload,
+            Pending(kind=Kind.PLACE, client_order_id=number),
+            encode(message),
             self._loop.create_future(),
             order=order,
             deadline=self._loop.time() + timeout,
             resend=self._resend if resend is None else resend == "once",
+        )
+
+    def renewed(self, submission: Submission, timeout: float, resend: str | None) -> Submission:
+        """The message of an order that was drafted a while ago and kept signed, to be sent from now on."""
+        return structs.replace(
+            submission,
+            answer=self._loop.create_future(),
+            deadline=self._loop.time() + timeout,
+            resend=self._resend if resend is None else resend == "once",
+            is_prepared=True,
         )
 
     def draft_cancel(self, order_id: int, timeout: float) -> Submission:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..exceptions import OrderInvalid
-from ..messages import AmountLike, PlaceOrder, Side, TimeInForce, encode, place_message
+from ..messages import AmountLike, Side, TimeInForce
 from .account import Order, OrderTable
 from .link import Link
 from .order_calls import OrderCalls, Sender
@@ -29,11 +29,12 @@ class PreparedOrder:
         client_order_id: the client order id that it will have.
     """
 
-    def __init__(self, placing: Placing, message: PlaceOrder, payload: bytes, client_order_id: int) -> None:
-        self.client_order_id = client_order_id
+    def __init__(self, placing: Placing, order: Order, submission: Submission) -> None:
+        self.client_order_id: int | None = order.client_order_id
         self._placing = placing
-        self._message = message
-        self._payload = payload
+        self._order = order
+        self._submission = submission
+        self._payload = submission.payload
         self._over: str | None = None
 
     @property
@@ -73,13 +74,13 @@ class PreparedOrder:
         """
         self._check()
         self._over = "placed"  # a second call must not send it again
-        order, submission = self._placing.draft(self._message, self._payload, timeout, resend)
+        submission = self._placing.renewed(self._submission, timeout, resend)
         try:
-            await self._placing.submit(order, submission, wait)
+            await self._placing.submit(self._order, submission, wait)
         finally:
             if submission.is_prepared:  # it was not sent
                 self._over = None
-        return order
+        return self._order
 
     def discard(self) -> None:
         """Forget it; nothing was sent or stored. Does nothing if it was placed or discarded."""
@@ -142,7 +143,10 @@ class Placing:
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
             client_order_id=client_order_id, timeout=timeout, resend=resend,
         )  # fmt: skip
-        await self.submit(order, submission, wait)
+        if self._checks is None:  # as submit(), without its call
+            await self._order_entry.submit(submission, wait=wait)
+        else:
+            await self.submit(order, submission, wait)
         return order
 
     async def prepare(
@@ -159,16 +163,15 @@ class Placing:
         """The order, once it is signed for the next sequence."""
         if self._link.state.state is State.CLOSED:
             raise self._link.closed()
-        number = self._calls.number(client_order_id)
-        message = place_message(
-            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl, client_order_id=number
-        )
-        order, payload = Order.of(message), encode(message)
+        order, submission = self._calls.draft(
+            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
+            client_order_id=client_order_id, timeout=0.0, resend=None,
+        )  # fmt: skip
         self._orders.check_unused(order)
         if self._checks is not None:
             self._checks.check(order)
-        self.ready.add(payload)
-        prepared = PreparedOrder(self, message, payload, number)
+        self.ready.add(submission.payload)
+        prepared = PreparedOrder(self, order, submission)
         try:
             await prepared.wait_ready()
         except BaseException:
@@ -178,13 +181,9 @@ class Placing:
 
     # What a prepared order needs
 
-    def draft(
-        self, message: PlaceOrder, payload: bytes, timeout: float, resend: str | None
-    ) -> tuple[Order, Submission]:
-        """A prepared order that is about to be placed, and its message."""
-        order, submission = self._calls.draft_of(message, payload, timeout, resend)
-        submission.is_prepared = True
-        return order, submission
+    def renewed(self, submission: Submission, timeout: float, resend: str | None) -> Submission:
+        """The message of a prepared order that is about to be placed."""
+        return self._calls.renewed(submission, timeout, resend)
 
     async def submit(self, order: Order, submission: Submission, wait: bool) -> None:
         """Check an order, send it and wait for its outcome."""

@@ -53,7 +53,7 @@ class PreparedOrder:
         self._order = order
 
     @property
-    def client_order_id(self) -> int:
+    def client_order_id(self) -> int | None:
         """The client order id that it will have."""
         return self._order.client_order_id
 
