@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 import threading
 from typing import Any
 
@@ -315,3 +317,58 @@ async def test_threads_turn_to_what_is_being_sent(
         assert await asyncio.gather(*sends) == [1, 2, 3]
         await connection.wait_signed(b'{"@type":"CancelOrder","order_id":0}')
         assert [int.from_bytes(each) for each in signed] == [1] + [4] * 5
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(8))
+async def test_any_mixture_leaves_without_a_gap(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several callers send, ask, prepare, discard and are cancelled; the peer checks each sequence and signature."""
+    choice = random.Random(seed)
+    if seed % 2:
+        monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)
+    numbers = itertools.count(1)
+    wanted: dict[int, int] = {}
+    maybe: set[int] = set()
+
+    async def send(number: int, call: Any) -> None:
+        task = asyncio.create_task(call)
+        if choice.random() < 0.1:
+            maybe.add(number)
+            for _ in range(choice.randint(0, 3)):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        else:
+            wanted[number] = await task
+
+    async def caller() -> None:
+        for _ in range(12):
+            number = next(numbers)
+            dice = choice.random()
+            if dice < 0.3:
+                await send(number, connection.send(cancel(number)))
+            elif dice < 0.45:
+                await connection.request(cp.UserBalanceRequest())
+            else:
+                prepared = await connection.prepare(cancel(number))
+                if choice.random() < 0.5:
+                    await prepared.wait_ready()
+                if choice.random() < 0.2:
+                    prepared.discard()
+                else:
+                    await send(number, prepared.send())
+
+    async with script.connect(alice_key, protocol=protocol, signer_threads=choice.randint(1, 3)) as connection:
+        script.peer.auto_reply = True
+        for number in range(choice.randint(0, 4)):
+            connection.keep_signed(b'{"@type":"CancelOrder","order_id":%d}' % number, spare=True)
+        await asyncio.gather(*(caller() for _ in range(5)))
+        last = await connection.send(CANCEL_ALL)
+        await script.peer.until(lambda: script.peer.sequences[-1:] == [last])
+    assert script.peer.sequences == list(range(1, last + 1))
+    received = {payload["order_id"]: sequence for sequence, payload in script.peer.messages if "order_id" in payload}
+    assert len(received) == last - 1, "each once"
+    assert wanted.items() <= received.items()
+    assert received.keys() - wanted.keys() <= maybe
