@@ -64,10 +64,11 @@ async def test_two_writers_of_the_log_and_the_events(
     fence = gateway.fence
     async with GatewayClient(nats.url, client_id="alice", strategy="one") as client:
         await client.place("BTC_USD", "buy", amount="0.1", price="100", wait=True)
+        losing = asyncio.ensure_future(gateway.wait_lost())  # before it is lost: it is soon taken up again
         await client._nc.jetstream().publish("cryptoproto.alice.log", b'[{"type":"connected","last_sequence":0}]')
         with pytest.raises(cp.RequestError):
             await client.place("BTC_USD", "buy", amount="0.1", price="100", timeout=0.2)
-        await gateway.wait_lost()
+        await losing
         await client.place("BTC_USD", "buy", amount="0.1", price="100", wait=True)
         assert gateway.fence > fence
 
