@@ -358,7 +358,7 @@ class Gateway:
             self._settings.keep_events_s,
         )
         self._session = session = asyncio.ensure_future(ownership.run(self._changed.set))
-        await _first_of(keeping, session, asyncio.ensure_future(keeper.wait_lost()))
+        await _first_of(keeping, session, asyncio.ensure_future(keeper.wait_lost(fence)))
         raise OwnershipLost("handed over" if session.done() and not session.cancelled() else "the lease has ended")
 
 

@@ -111,9 +111,13 @@ class LeaseKeeper:
         while not self.holds:
             await self._changed.wait()
 
-    async def wait_lost(self) -> None:
-        """Wait until this member is not the owner, also if NATS does not answer."""
-        while self.holds:
+    async def wait_lost(self, fence: int | None = None) -> None:
+        """Wait until the ownership with *fence*, or the present one, is over, also if NATS does not answer.
+
+        It is over, too, if this member has become the owner again meanwhile, with another fence.
+        """
+        fence = self.fence if fence is None else fence
+        while fence and self.fence == fence:
             try:
                 async with asyncio.timeout(max(self._lease.held_until - self._clock(), 0.001)):
                     await self._changed.wait()

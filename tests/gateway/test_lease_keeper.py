@@ -129,3 +129,19 @@ async def test_a_write_of_somebody_else_is_looked_at_at_once(bucket: KeyValue, n
     async with asyncio.timeout(20):
         await two.wait_held()
     await ended(second)
+
+
+async def test_an_ownership_is_over_if_the_same_member_follows(bucket: KeyValue) -> None:
+    """It may have become the owner again before anybody looked."""
+    one = keeper(bucket, "one")
+    task = asyncio.ensure_future(one.run())
+    await one.wait_held()
+    fence = one.fence
+    losing = asyncio.ensure_future(one.wait_lost())
+    await asyncio.sleep(0)
+    one._lease._fence = fence + 1  # lost, and taken again, in one step
+    async with asyncio.timeout(10):
+        await losing
+        await one.wait_lost(fence)
+        await one.wait_lost(0)
+    await ended(task)
