@@ -150,6 +150,8 @@ class ClientLink:
                 self._pause()
             return
         self._handle(data)
+        if not more:
+            self.outbound.pump()
         if self._is_blocked():
             self._pause()
 
@@ -354,6 +356,7 @@ class ClientLink:
         """Close the link with a WebSocket close code and a reason."""
         if not self._closing:
             self._closing = True
+            self.outbound.pump()
             self.outbound.stop()
             self._farewell = (code, reason)
             if self.record is None:
