@@ -115,6 +115,7 @@ typecheck-public: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.exchange
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.apikeys
 	$(BIN)/python -m benchmarks.licensing

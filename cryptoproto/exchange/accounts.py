@@ -15,6 +15,7 @@ import msgspec
 from ..instruments import split_pair
 from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
+from .id_set import IdSet
 from .units import UNIT, Refusal, exact, from_units
 
 __all__ = ["Account", "Accounts", "Funds", "Order", "Pair"]
@@ -98,7 +99,7 @@ class Account:
         self.client_id: str = client_id
         self.funds: dict[str, Funds] = {}
         self.orders: dict[int, Order] = {}
-        self.client_order_ids: set[int] = set()
+        self.client_order_ids: IdSet = IdSet()
 
     def available(self, currency: str) -> int:
         """The available balance of *currency*."""

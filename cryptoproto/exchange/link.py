@@ -142,7 +142,7 @@ class ClientLink:
         if self._closing or self._deaf:
             return
         self._heartbeat.heard = True
-        if self._unhandled or self._is_blocked():
+        if self._paused or self._unhandled:  # it is paused whenever it is blocked
             self._unhandled.push(data, len(data))
             if self._unhandled.size > _MAX_UNHANDLED + self._host.options.max_message_size:
                 self.close(CloseCode.POLICY_VIOLATION, "more was sent than can be handled")

@@ -280,7 +280,7 @@ class Matching:
         if fee:
             self._accounts.collect(pair.base if buy else pair.quote, fee)
         if buy:
-            # The rest needs a smaller hold after a fill below the limit, or where a rounded sum exceeded its rounded parts.
+            # The rest needs a smaller hold after a fill below the limit, or where a rounded sum exceeded its parts.
             price = order.price
             spare = price * (left + units) // UNIT - quote - price * left // UNIT
             if spare:
