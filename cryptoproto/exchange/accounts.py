@@ -138,7 +138,11 @@ class Account:
         The available balance of the first does not change, so there is no event for it.
         """
         self.funds[sold].on_hold -= paid
-        return self.change(bought, received, "trade", time)
+        funds = self.funds.get(bought)
+        if funds is None:
+            funds = self.funds[bought] = Funds()
+        funds.available = left = funds.available + received
+        return Private(self.client_id, SetBalance(bought, exact(left), from_units(received), "trade", time))
 
     def change(self, currency: str, units: int, reason: str, time: Time) -> Private:
         """Add *units* to the available balance; negative units are taken from it."""

@@ -52,7 +52,7 @@ class Level:
         self.volume += order.amount
 
     def remove(self, order: Order) -> None:
-        """Take *order* out; its volume is no longer counted already."""
+        """Take *order* out; the caller has subtracted its volume."""
         older, newer = order.older, order.newer
         if older is None:
             self.oldest = newer

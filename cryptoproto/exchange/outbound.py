@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..exceptions import JournalError
@@ -161,7 +161,7 @@ class Outbound:
             if self._cursor < record.first:
                 self._catch_up(record)
                 return
-            self._send_next(record)
+            self._send_next(record, transport, record.end)
         logger.info("client %s refused, error %d: %s", refused.client_id, refused.error_type, refused.text)
         self.send(self._session.error(refused.error_type, refused.text))
         self._close(CloseCode.POLICY_VIOLATION, "see the error frame")
@@ -196,32 +196,30 @@ class Outbound:
             return
         stop = min(record.end, self._cursor + _BATCH)
         while self._cursor < stop and transport.writable:
-            if self._responses:  # each has its place between two events
-                self._send_next(record)
-            else:
-                self._send_together(record, transport, stop)
+            self._send_next(record, transport, stop)
         if self._cursor < record.end and transport.writable and self._next_pump is None:
             self._next_pump = self._loop.call_soon(self.pump)
 
-    def _send_together(self, record: ClientRecord, transport: Transport, stop: int) -> None:
+    def _send_next(self, record: ClientRecord, transport: Transport, stop: int) -> None:
         """Send events up to the place *stop*, as many as one write takes."""
         start = self._cursor - record.first
-        together = record.history[start : min(stop - record.first, start + _TOGETHER)]
-        self._cursor += len(together)
-        self._position = together[-1].transaction_id
+        transactions = record.history[start : min(stop - record.first, start + _TOGETHER)]
+        self._cursor += len(transactions)
+        self._send_transactions(transport, transactions)
+
+    def _send_transactions(self, transport: Transport, transactions: Sequence[Transaction]) -> None:
+        if self._stopped or not transactions:
+            return
         seal = self._session.transaction
-        transport.send_many([seal(each.transaction_id, each.timestamp, each.payload) for each in together])
-        self._sent(transport)
-
-    def _send_next(self, record: ClientRecord) -> None:
-        transaction = record.history[self._cursor - record.first]
-        self._cursor += 1
-        self._send_transaction(transaction)
-
-    def _send_transaction(self, transaction: Transaction) -> None:
-        self._position = transaction.transaction_id
-        self.send(self._session.transaction(transaction.transaction_id, transaction.timestamp, transaction.payload))
-        self._send_responses()
+        if not self._responses:
+            self._position = transactions[-1].transaction_id
+            transport.send_many([seal(each.transaction_id, each.timestamp, each.payload) for each in transactions])
+            self._sent(transport)
+            return
+        for each in transactions:
+            self._position = each.transaction_id
+            self.send(seal(each.transaction_id, each.timestamp, each.payload))
+            self._send_responses()  # each has its place between two events
 
     def _send_responses(self) -> None:
         """Send the responses that wait for no event."""
@@ -247,8 +245,7 @@ class Outbound:
         ledger, transport = self._ledger, self._transport
         try:
             while self._cursor < record.first and ledger is not None and transport is not None and not self._stopped:
-                for transaction in await ledger.read(record, self._position, _BATCH):
-                    self._send_transaction(transaction)
+                self._send_transactions(transport, await ledger.read(record, self._position, _BATCH))
                 self._cursor = record.after(self._position)
                 await transport.drain()
         except JournalError as error:

@@ -5,8 +5,9 @@ Both directions use their own decimal context: the global context is neither rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from ..exceptions import ConfigurationError, CryptoprotoError
@@ -83,10 +84,8 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     return units
 
 
-def exact(units: int) -> Decimal:
-    """*units* of 1e-8 as a Decimal with exactly eight decimals."""
-    return _multiply(units, _STEP)
-
+exact: Final[Callable[[int], Decimal]] = partial(_multiply, _STEP)
+"""Units of 1e-8 as a Decimal with exactly eight decimals."""
 
 from_units: Final = lru_cache(_REMEMBERED)(exact)
 """The same for prices, amounts and fees, which repeat: looking one up is faster. Balances hardly ever do."""
