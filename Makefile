@@ -125,6 +125,7 @@ bench-check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.exchange
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.apikeys
 	$(BIN)/python -m benchmarks.licensing

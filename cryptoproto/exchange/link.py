@@ -142,7 +142,7 @@ class ClientLink:
         if self._closing or self._deaf:
             return
         self._heartbeat.heard = True
-        if self._unhandled or self._is_blocked():
+        if self._paused or self._unhandled:  # it is paused whenever it is blocked
             self._unhandled.push(data, len(data))
             if self._unhandled.size > _MAX_UNHANDLED + self._host.options.max_message_size:
                 self.close(CloseCode.POLICY_VIOLATION, "more was sent than can be handled")
@@ -150,6 +150,8 @@ class ClientLink:
                 self._pause()
             return
         self._handle(data)
+        if not more:
+            self.outbound.pump()
         if self._is_blocked():
             self._pause()
 
@@ -354,6 +356,7 @@ class ClientLink:
         """Close the link with a WebSocket close code and a reason."""
         if not self._closing:
             self._closing = True
+            self.outbound.pump()
             self.outbound.stop()
             self._farewell = (code, reason)
             if self.record is None:

@@ -379,7 +379,7 @@ class Exchange:
     def _on_private(self, record: ClientRecord) -> None:
         link = self.links.by_client.get(record.client_id)
         if link is not None:
-            link.outbound.pump()
+            link.outbound.pump_soon()
         if self._endpoints.is_listening:
             self._feed.books_changed()
             if self._expiry.handle is None:
