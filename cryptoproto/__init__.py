@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         Throttle,
         connect,
     )
+    from .event_loop import run
     from .exceptions import (
         ClientClosed,
         ConcurrentConnection,
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
         UnsupportedMessageType,
         UnsupportedVersion,
     )
+    from .garbage_collection import tuned_gc
     from .history import (
         BalanceRecord,
         CostMethod,
@@ -375,6 +377,8 @@ __all__ = [
     "fetch_instruments",
     "record",
     "replay",
+    "run",
+    "tuned_gc",
 ]
 
 

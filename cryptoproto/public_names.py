@@ -18,6 +18,7 @@ _NAMES: Final = {
     "client.metrics": "HistogramSnapshot Throttling",
     "client.store": "OutboxEntry OutboxKind",
     "connection": "ConnectArguments ConnectCall Connection ConnectOptions ConnectOverrides Event Throttle connect",
+    "event_loop": "run",
     "exceptions": (
         "ClientClosed ConcurrentConnection ConfigurationError ConnectError ConnectionClosed "
         "CredentialsRefused CryptoprotoError DecodeError DuplicateClientOrderId GatewayError HandshakeError "
@@ -28,6 +29,7 @@ _NAMES: Final = {
         "RequestTimeout ServerError ServerRestart SlowConsumer StompError StoreError TradesDisabled "
         "UnknownServerError UnsupportedMessageType UnsupportedVersion"
     ),
+    "garbage_collection": "tuned_gc",
     "history": (
         "BalanceRecord CostMethod HasMid History HistoryTable OrderChange OrderRecord Prices ProfitAndLoss "
         "RecordedStatus TradeRecord When"

@@ -29,6 +29,7 @@ class Responder:
         self.directory = directory
         self.url = f"ws://127.0.0.1:{ports['exchange']}/"
         self.echo_url = f"ws://127.0.0.1:{ports['echo']}/"
+        self.plain_port = ports["plain"]
         self.uvloop = uvloop
 
 
