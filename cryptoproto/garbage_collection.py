@@ -28,8 +28,8 @@ def tuned_gc() -> Iterator[None]:
 
     What exists at the beginning is collected once, and then left alone (:func:`gc.freeze`): modules, tables, whatever
     the program has loaded. So enter the block when everything is set up. What is made later is collected as before
-    while it is young, and a hundred times less often once it is old: a cycle that lived long keeps its memory longer. At the
-    end, everything is as it was before.
+    while it is young, and a hundred times less often once it is old: a cycle that lived long keeps its memory longer.
+    At the end, everything is as it was before.
 
     It is a setting of the process. It holds for all threads and event loops, and blocks must not overlap.
     """

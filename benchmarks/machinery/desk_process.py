@@ -1,8 +1,8 @@
 """The processes of the gateway's rows; each prints one line of JSON and ends when its standard input is closed.
 
 ``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… gateway FOLDER NATS URL`` runs a
-gateway, which also echoes on
-the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as alice.
+gateway, which also echoes on the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT
+orders as alice.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ It knows four requests. ``PrepareStream`` prepares the frames of a number of eve
 of orders from placement to end; of the kind ``standing``, of orders that stay open), ``StartStream`` sends them,
 ``StartTicks`` sends events at a steady rate (see ``metronome``), and ``UserBalanceRequest`` is answered with a balance.
 Stream frames are written in large pieces, so only the client limits the speed. Of a balance request only the id is
-read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client. At the third
-port, ticks come without WebSocket and encryption.
+read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client. At the
+third port, ticks come without WebSocket and encryption.
 """
 
 from __future__ import annotations
