@@ -4,11 +4,11 @@
 line of JSON, and ends when its standard input is closed.
 
 It knows four requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
-of orders from placement to end; of the kind ``standing``, of orders that stay open), ``StartStream`` sends them,
-``StartTicks`` sends events at a steady rate (see ``metronome``), and ``UserBalanceRequest`` is answered with a balance.
-Stream frames are written in large pieces, so only the client limits the speed. Of a balance request only the id is
-read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client. At the
-third port, ticks come without WebSocket and encryption.
+of orders from placement to end; of the kind ``standing``, of orders that stay open; or of a ``size`` in bytes),
+``StartStream`` sends them, ``StartTicks`` sends events at a steady rate (see ``metronome``), and ``UserBalanceRequest``
+is answered with a balance. Stream frames are written in large pieces, so only the client limits the speed. Of a balance
+request only the id is read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly
+the client. At the third port, ticks come without WebSocket and encryption.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from .samples import (
     TIMESTAMP,
     event_json,
     order_event_json,
+    sized_event_json,
     standing_order_json,
 )
 
@@ -111,6 +112,8 @@ class Seat(WSListener):
         command = json.loads(payload)
         if command["@type"] == "PrepareStream":
             make = _MAKERS[command.get("kind", "fills")]
+            if "size" in command:
+                make = partial(sized_event_json, command["size"])
             pieces = self._pieces(command["count"], make)
             self._stream = pieces if command["as_it_goes"] else list(pieces)
         elif command["@type"] == "StartTicks":
