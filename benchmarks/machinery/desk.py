@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import cryptoproto as cp
 
-from .exchange_process import EXCHANGE
-from .processes import running
+from .processes import EXCHANGE, running
 
 __all__ = ["PROCESS", "Desk"]
 

@@ -16,9 +16,8 @@ from cryptoproto.exchange import Exchange
 
 from .runtime import run
 
-__all__ = ["EXCHANGE", "main"]
+__all__ = ["main"]
 
-EXCHANGE: Final = "benchmarks.machinery.exchange_process"
 _FUNDS: Final = {"USD": "1000000000", "BTC": "1000000"}
 
 

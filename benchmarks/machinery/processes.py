@@ -16,9 +16,10 @@ import cryptoproto as cp
 
 from . import samples
 
-__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
+__all__ = ["EXCHANGE", "ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
 
 ROOT = Path(__file__).parents[2]
+EXCHANGE = "benchmarks.machinery.exchange_process"
 _TIMEOUT_S = 600
 
 

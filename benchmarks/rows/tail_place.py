@@ -11,10 +11,9 @@ from typing import Final
 import cryptoproto as cp
 
 from ..machinery.effort import Effort
-from ..machinery.exchange_process import EXCHANGE
 from ..machinery.journals import journal_folder
 from ..machinery.measure import Pair
-from ..machinery.processes import running
+from ..machinery.processes import EXCHANGE, running
 from ..machinery.report import Row
 from ..machinery.runtime import run
 
