@@ -28,7 +28,7 @@ def test_the_list_has_all_commands_in_the_order_of_the_table() -> None:
 
 
 def test_a_misspelled_command_gets_a_suggestion() -> None:
-    wrong = run("histry")
+    wrong = run("histori")
     assert wrong.code == 2
     assert "Did you mean 'history'?" in wrong.err
 
