@@ -28,9 +28,9 @@ def test_the_list_has_all_commands_in_the_order_of_the_table() -> None:
 
 
 def test_a_misspelled_command_gets_a_suggestion() -> None:
-    wrong = run("histori")
+    wrong = run("ordr")
     assert wrong.code == 2
-    assert "Did you mean 'history'?" in wrong.err
+    assert "Did you mean 'order'" in wrong.err
 
 
 def test_the_list_imports_no_command_and_nothing_that_only_commands_need() -> None:
