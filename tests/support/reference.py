@@ -36,6 +36,8 @@ _ROOMS: Final = {
     "wire": "Protocol",
     "transport": "Transports",
     "recording": "Recordings",
+    "event_loop": "Running",
+    "garbage_collection": "Running",
     "version": "Version",
 }
 
