@@ -40,13 +40,20 @@ _ROOMS: Final = {
 }
 
 
+def rooms() -> dict[str, list[str]]:
+    """The public names of `cryptoproto`, by the title of their room."""
+    names: dict[str, list[str]] = {title: [] for title in _ROOMS.values()}
+    for name in cp.__all__:
+        module, _ = described(cp, name)
+        names[_ROOMS[module.split(".")[1]]].append(name)
+    return names
+
+
 def page() -> str:
     """The whole page."""
-    rooms: dict[str, list[tuple[str, str]]] = {title: [] for title in _ROOMS.values()}
-    for name in cp.__all__:
-        module, summary = described(cp, name)
-        rooms[_ROOMS[module.split(".")[1]]].append((f"`{name}`", summary))
-    parts = [_HEAD, *(_table(title, rows) for title, rows in rooms.items())]
+    parts = [_HEAD]
+    for title, names in rooms().items():
+        parts.append(_table(title, [(f"`{name}`", described(cp, name)[1]) for name in names]))
     rows = [(f"`sync.{name}`", described(sync, name)[1]) for name in sync.__all__]
     parts.append(_table("Without `await`: `cryptoproto.sync`", rows))
     rows = [(f"`gateway.{name}`", described(gateway, name)[1]) for name in gateway.__all__]
