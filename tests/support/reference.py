@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -49,14 +50,14 @@ def rooms() -> dict[str, list[str]]:
     return names
 
 
-def page() -> str:
-    """The whole page."""
+def page(shown: Callable[[str], str] = lambda name: f"`{name}`") -> str:
+    """The whole page; *shown* returns how a name is written."""
     parts = [_HEAD]
     for title, names in rooms().items():
-        parts.append(_table(title, [(f"`{name}`", described(cp, name)[1]) for name in names]))
-    rows = [(f"`sync.{name}`", described(sync, name)[1]) for name in sync.__all__]
+        parts.append(_table(title, [(shown(name), described(cp, name)[1]) for name in names]))
+    rows = [(shown(f"sync.{name}"), described(sync, name)[1]) for name in sync.__all__]
     parts.append(_table("Without `await`: `cryptoproto.sync`", rows))
-    rows = [(f"`gateway.{name}`", described(gateway, name)[1]) for name in gateway.__all__]
+    rows = [(shown(f"gateway.{name}"), described(gateway, name)[1]) for name in gateway.__all__]
     parts.append(_table("One session for many machines: `cryptoproto.gateway`", rows))
     return "\n".join(parts)
 

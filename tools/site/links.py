@@ -26,12 +26,14 @@ class _Page(HTMLParser):
         self.links: list[str] = []
         self.loaded: list[str] = []
         self.text: list[str] = []
+        self.asks_github = False
         self._code = 0
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.anchors |= {value for name in ("id", "name") if (value := values.get(name))}
+        self.asks_github |= values.get("data-md-component") == "source"
         self._code += tag in {"code", "pre", "script", "style"}
         for name, value in attrs:
             if not value:
@@ -56,6 +58,8 @@ def problems(site: Path) -> Iterator[str]:
         if path.name == "404.html":  # served at any address, so its links are absolute
             continue
         name = path.relative_to(site).as_posix()
+        if page.asks_github:
+            yield f"{name}: asks api.github.com for the repository"
         for link in [*page.links, *page.loaded]:
             if found := _dead(link, path, site, pages):
                 yield f"{name}: {found}"

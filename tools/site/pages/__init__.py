@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.support import reference
+
 from . import api, close_codes, commands, configuration, messages, metrics, notebooks, options
 
 __all__ = ["generated"]
@@ -13,6 +15,7 @@ def generated() -> dict[str, str]:
         api.pages()
         | notebooks.pages()
         | {
+            "reference.md": reference.page(lambda name: f"[`{name}`][cryptoproto.{name}]"),
             "reference/messages.md": messages.page(),
             "reference/close-codes.md": close_codes.page(),
             "reference/options.md": options.page(),

@@ -5,12 +5,21 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Sequence
+from typing import Final
 
 from tests.support.reference import rooms
 
 from ..public_names import MODULES
 
 __all__ = ["pages", "slug"]
+
+_FIRST: Final = frozenset({
+    "ApiKeyAuth", "ApiKeysMiddleware", "Client", "Connection", "CryptoprotoError", "Exchange", "Gateway", "GatewayClient",
+    "History", "Instrument", "LicenseAgent", "LicenseManager", "MarketData", "OrderLimits", "PrivateKey", "Profile",
+    "Protocol", "PublicKey", "Quotes", "SessionAuth", "StompConnection", "backtest", "connect", "record", "replay",
+    "serve_metrics", "serve_status",
+})  # fmt: skip
+"""What people look for first; the rest of a page is in the order of the alphabet."""
 
 
 def pages() -> dict[str, str]:
@@ -32,6 +41,8 @@ def slug(title: str) -> str:
 
 
 def _page(title: str, module: str, names: Sequence[str], imported: str) -> str:
-    names = sorted(names, key=str.lower)
-    blocks = [f"# {title}\n", f"```py\n{imported}\n```\n", *(f"::: {module}.{name}\n" for name in names)]
+    names = sorted(names, key=lambda name: (name not in _FIRST, name.lower()))
+    # All messages and errors have the members of their base class, which are shown there.
+    options = "    options:\n      inherited_members: false\n" if title in {"Messages", "Errors"} else ""
+    blocks = [f"# {title}\n", f"```py\n{imported}\n```\n", *(f"::: {module}.{name}\n{options}" for name in names)]
     return "\n".join(blocks)

@@ -9,18 +9,19 @@ from typing import Any, Final
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.gateway import Gateway, GatewayClient
+from cryptoproto.market_data.link import FeedOptions
 from cryptoproto.status import serve_status
 
 from ..markdown import arguments, heading, table
 
-__all__ = ["page"]
+__all__ = ["TAKERS", "defaults", "page"]
 
 _HEAD: Final = """\
 # Options
 
 All options of the classes that you make, with their defaults. The API pages have the same with all methods.
 """
-_TAKERS: Final[tuple[tuple[str, Any, str], ...]] = (
+TAKERS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("connect()", cp.connect, "cryptoproto.connect"),
     ("Client", cp.Client, "cryptoproto.Client"),
     ("MarketData", cp.MarketData, "cryptoproto.MarketData"),
@@ -35,26 +36,28 @@ _TAKERS: Final[tuple[tuple[str, Any, str], ...]] = (
     ("serve_status()", serve_status, "cryptoproto.status.serve_status"),
 )
 
+_PASSED_ON: Final[dict[Any, tuple[type, ...]]] = {cp.connect: (cp.ConnectOptions,), cp.MarketData: (FeedOptions,)}
+
 
 def page() -> str:
     """The page."""
     parts = [_HEAD]
-    for title, taker, name in _TAKERS:
+    for title, taker, name in TAKERS:
         parts += [heading(2, title), f"[`{title}`][{name}]"]
         parts.append(table(["option", "default", "what it does"], _rows(taker)))
     return "\n\n".join(parts) + "\n"
 
 
 def _rows(taker: Any) -> Iterator[list[str]]:
-    meanings, defaults = arguments(taker), _defaults(taker)
+    meanings, found = arguments(taker), defaults(taker)
     for name, meaning in meanings.items():
-        yield [f"`{name}`", defaults.get(name, ""), meaning]
+        yield [f"`{name}`", found.get(name, ""), meaning]
 
 
-def _defaults(taker: Any) -> dict[str, str]:
-    """The default of each option, as text; those of a connection are those of ConnectOptions."""
+def defaults(taker: Any) -> dict[str, str]:
+    """The default of each option, as text; those that are passed on are those of the struct that takes them."""
     found: dict[str, str] = {}
-    for one in (cp.ConnectOptions, taker) if taker is cp.connect else (taker,):
+    for one in (*_PASSED_ON.get(taker, ()), taker):
         for name, parameter in inspect.signature(one).parameters.items():
             if parameter.kind in {parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL}:
                 continue
