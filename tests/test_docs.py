@@ -1,7 +1,7 @@
 """The code on the pages runs as it stands there, and links lead somewhere.
 
 A block of Python without a title is a program: it runs alone, in a new process. A block with a title says in it what it
-needs, and a test of its own runs it with that.
+needs, and another test runs it with that.
 """
 
 from __future__ import annotations
@@ -82,6 +82,14 @@ def test_each_fence_is_read() -> None:
     for page in PAGES:
         fences = re.findall(r"^ *```", page.read_text(), re.MULTILINE)
         assert len(fences) == 2 * len(blocks(page)), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_lists_and_tables_look_the_same_on_the_site(page: Path) -> None:
+    """The Markdown of the site wants a blank line before a list or table, and four spaces before a list in a list."""
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^ {1,3}(?:[-*]|\d+\.) .*", text, re.MULTILINE) == []
+    assert re.findall(r"^(?![-*|\d ]).+\n(?:(?:[-*]|\d+\.) |\|).*", text, re.MULTILINE) == []
 
 
 def test_what_is_guaranteed_is_said_in_three_sentences() -> None:

@@ -146,6 +146,6 @@ def test_the_unit_of_systemd_is_one_that_the_page_explains() -> None:
     page = (ROOT / "docs/how-to/deploy.md").read_text()
     unit = (ROOT / "deploy/bot.service").read_text()
     assert "(../../deploy/bot.service)" in page
-    for line in ("/run/credentials/bot.service/key.pem", "/var/lib/bot"):
-        assert line in page
-        assert line in unit
+    for path in ("/run/bot/key.pem", "/var/lib/bot", "/etc/bot", "/opt/bot/venv"):
+        assert path in page
+        assert path in unit

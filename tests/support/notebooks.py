@@ -24,7 +24,7 @@ EXAMPLES: Final = _ROOT / "examples"
 
 
 def executed(path: Path) -> Any:
-    """The notebook with what its cells show now. It runs in its folder."""
+    """Run a notebook in its folder; the notebook with what its cells have shown."""
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
     for cell in notebook.cells:
