@@ -38,6 +38,7 @@ class Desk:
         self.output = ""
         self._ports = {str(number): _free_port() for number in (8400, 8401, 8500)}
         self._terminals: dict[str, asyncio.subprocess.Process] = {}
+        self._commands: dict[str, str] = {}
         for name, module in (("cryptoproto", ["-m", "cryptoproto"]), ("python", [])):
             shim = folder / "bin" / name
             shim.parent.mkdir(exist_ok=True)
@@ -55,6 +56,7 @@ class Desk:
         elif block.title:
             if "cryptoproto exchange" in code:
                 code = f"{code.rstrip()} --port {self._ports['8400']} --market-data-port {self._ports['8401']}"
+            self._commands[block.title] = f"exec {code}"
             self._terminals[block.title] = await self._start(f"exec {code}")
         else:
             process = await self._start(code)
@@ -72,6 +74,11 @@ class Desk:
                 assert line, seen
                 seen += line
         return seen
+
+    async def start_again(self, terminal: str) -> None:
+        """Press Ctrl-C, and start the same command."""
+        await self.end(terminal, signal.SIGINT)
+        self._terminals[terminal] = await self._start(self._commands[terminal])
 
     async def end(self, terminal: str, number: signal.Signals) -> None:
         process = self._terminals.pop(terminal)
@@ -121,6 +128,7 @@ AFTER = (
 
 async def test_the_tutorial_works_from_top_to_bottom(tmp_path: Path) -> None:
     desk, expected = Desk(tmp_path), list(AFTER)
+    trade = next(block for block in blocks(PAGE) if "order buy" in block.code)
     async with desk.open():
         for block in blocks(PAGE):
             if block.code.startswith(BEFORE_IT) or block.title == NEEDS_AN_EXCHANGE:
@@ -130,6 +138,10 @@ async def test_the_tutorial_works_from_top_to_bottom(tmp_path: Path) -> None:
                 _, terminal, text = expected.pop(0)
                 if terminal:
                     await desk.until(terminal, text)
+        await desk.start_again("terminal 1")  # "the bot reconnects by itself"
+        await desk.until("terminal 1", "Press Ctrl-C")
+        await desk.do(trade)
+        await desk.until("terminal 2", "traded 0.10000000 at 15010.00000000")
     assert expected == []
     assert "1 passed" in desk.output
     assert re.search(r"BTC_USD +2 +-0\.2 +15010", desk.output), desk.output
