@@ -149,3 +149,12 @@ def test_the_unit_of_systemd_is_one_that_the_page_explains() -> None:
     for path in ("/run/bot/key.pem", "/var/lib/bot", "/etc/bot", "/opt/bot/venv"):
         assert path in page
         assert path in unit
+
+
+def test_the_example_of_a_command_can_be_copied_alone() -> None:
+    page = commands.page()
+    assert "```sh\ncryptoproto keygen alice.pem\n```\n\nwrites alice.pem and alice.pub\n" in page
+    assert "```sh\ncryptoproto order buy BTC_USD 0.5 15000 --time-in-force ioc\n```" in page
+    for example in re.findall(r"```sh\n(.*?)\n```", page, re.DOTALL):
+        assert example.startswith(("cryptoproto ", "pip ")), example
+        assert "\n" not in example

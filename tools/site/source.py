@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from .code_names import linked
+
 __all__ = ["collect", "rewritten"]
 
 _LINK: Final = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
@@ -40,7 +42,8 @@ def collect(root: Path, folder: Path, generated: Mapping[str, str]) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.suffix == ".md":
             text = (root / source).read_text(encoding="utf-8")
-            target.write_text(rewritten(text, source, places, repository(root)), encoding="utf-8")
+            text = rewritten(text, source, places, repository(root))
+            target.write_text(text if source == "CHANGELOG.md" else linked(text), encoding="utf-8")
         else:
             shutil.copyfile(root / source, target)
     for place, text in generated.items():

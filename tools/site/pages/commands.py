@@ -99,17 +99,21 @@ def _default(param: Any) -> str:
     return f"`{getattr(default, 'value', default)}`"
 
 
-def _paragraphs(text: str) -> list[str]:
-    return [_paragraph(part) for part in inspect.cleandoc(_plain(text)).split("\n\n") if part.strip()]
+def _paragraphs(text: str) -> Iterator[str]:
+    for part in inspect.cleandoc(text).split("\n\n"):
+        example = re.fullmatch(r"Example:\s+(.*)", part.strip(), re.DOTALL)
+        if example:
+            yield from _example(" ".join(example[1].split()))
+        elif part.strip():
+            yield _plain(part)
 
 
-def _paragraph(text: str) -> str:
-    """A paragraph of help. Examples are commands that begin a line."""
-    found = re.fullmatch(r"(Examples?|For example):?\s+(.*)", text.strip(), re.DOTALL)
-    if not found:
-        return text
-    lines = re.sub(r"\s*\n\s*(?!\s|cryptoproto |\$|#)", " ", found[2])
-    return f"```text\n{inspect.cleandoc(lines)}\n```"
+def _example(text: str) -> Iterator[str]:
+    """A command as a block that can be copied, and what is said behind it. The command is bold, or all of *text*."""
+    command, bold_ends, rest = text.removeprefix("[bold]").partition("[/]")
+    yield f"```sh\n{_plain(command)}\n```"
+    if bold_ends and rest.strip():
+        yield _plain(rest.strip())
 
 
 def _plain(text: str) -> str:
