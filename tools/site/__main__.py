@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from .links import problems
+from . import links, navigation
 from .pages import generated
 from .source import collect
 
@@ -16,11 +16,12 @@ ROOT: Final = Path(__file__).parents[2]
 
 def main() -> int:
     """Build and check the site."""
-    collect(ROOT, ROOT / "build" / "site-source", generated())
+    source = ROOT / "build" / "site-source"
+    collect(ROOT, source, generated())
     built = subprocess.run([sys.executable, "-m", "zensical", "build", "--clean", "--strict"], cwd=ROOT, check=False)
     if built.returncode:
         return built.returncode
-    found = list(problems(ROOT / "build" / "site"))
+    found = [*navigation.problems(ROOT / "zensical.toml", source), *links.problems(ROOT / "build" / "site")]
     for problem in found:
         print(problem, file=sys.stderr)
     return 1 if found else 0
