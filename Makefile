@@ -111,7 +111,7 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The site needs no server: open build/site/index.html, or run python -m http.server --directory build/site for the search.
+# To look at it: python -m http.server --directory build/site
 docs: $(READY)
 	$(BIN)/python -m tools.site
 

@@ -127,7 +127,7 @@ def test_every_error_is_on_its_page_once_with_what_to_do() -> None:
 def test_every_extra_is_explained() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     explained = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/start/install.md").read_text(), re.MULTILINE))
-    assert extras.keys() - explained <= {"all", "bench", "dev", "docs", "fuzz"}
+    assert extras.keys() - explained <= {"all", "bench", "dev", "docs", "fuzz", "release"}
     assert explained <= extras.keys()
 
 
