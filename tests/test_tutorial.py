@@ -68,7 +68,7 @@ class Desk:
         """Read what a terminal prints up to a line with *text*, and return all of it."""
         stream, seen = self._terminals[terminal].stdout, ""
         assert stream is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while text not in seen:
                 line = (await stream.readline()).decode()
                 assert line, seen
