@@ -107,14 +107,14 @@ class Account:
         return funds.available if funds else 0
 
     def volumes(self, pair: Pair, *, buy: bool) -> dict[int, int]:
-        """The volume of its own open orders on one side of a pair, by price."""
+        """The volume of the client's open orders on one side of a pair, by price."""
         volumes: dict[int, int] = {}
         for order in self.orders.values():
             if order.buy is buy and order.pair is pair:
                 volumes[order.price] = volumes.get(order.price, 0) + order.amount
         return volumes
 
-    # Each method builds its event itself: they are called for every order, and a call costs as much as an event.
+    # Each method builds its event itself: every order calls them, and one more call would cost as much as the event.
 
     def hold(self, currency: str, units: int, time: Time) -> Private | None:
         """Put *units* of the available balance on hold; ``None``, and nothing has changed, if it is too small."""

@@ -24,7 +24,7 @@ _TOGETHER: Final = 64  # trades in one write
 class MarketFeed:
     """Publishes the books that changed, each at most once in *interval* seconds, and every trade.
 
-    The trades of one turn of the event loop are encoded once and sent to each reader with one write.
+    Each is encoded once for all readers, and many trades of one turn of the event loop are sent with one write.
 
     A book is published once everything that it shows is durable.
 
@@ -58,11 +58,11 @@ class MarketFeed:
         """The listener of a new reader."""
         return _MarketLink(self)
 
-    def publish(self, message: Message) -> None:
-        """Send a trade or a broadcast to all readers."""
+    def publish(self, message: Message, *, together: bool = False) -> None:
+        """Send a trade or a broadcast to all readers, now or *together* with others of this turn of the event loop."""
         if self._readers:
             self._trades.append(market_frame(encode(message)))
-            if len(self._trades) >= _TOGETHER:
+            if not together or len(self._trades) >= _TOGETHER:
                 self._send_trades()
             elif self._end_of_turn is None:
                 self._end_of_turn = asyncio.get_running_loop().call_soon(self._send_trades)

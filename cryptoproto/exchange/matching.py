@@ -260,7 +260,7 @@ class Matching:
         out.append(Public(trade))
 
     def _settle(self, order: Order, fill: Fill, fee_rate: int, out: list[Output]) -> None:
-        """Move the money of one side of *fill*, which its amount does not contain any more."""
+        """Move the money of one side of *fill*; the order's amount is what is left after it."""
         account, pair, buy, left = order.account, order.pair, order.buy, order.amount
         units, quote, time, maker_buy = fill.units, fill.quote, fill.time, fill.maker_buy
         client_id, order_id, client_order_id = account.client_id, order.order_id, order.client_order_id
@@ -273,10 +273,10 @@ class Matching:
         kind = BuyOrderAmountChanged if buy else SellOrderAmountChanged
         changed = kind(order_id, pair.name, time, client_order_id, amount=from_units(left), fee=from_units(fee))
         out.append(Private(client_id, changed))
-        if not buy:
-            out.append(account.exchange(pair.base, units, pair.quote, quote - fee, time))
-        else:
+        if buy:
             out.append(account.exchange(pair.quote, quote, pair.base, units - fee, time))
+        else:
+            out.append(account.exchange(pair.base, units, pair.quote, quote - fee, time))
         if fee:
             self._accounts.collect(pair.base if buy else pair.quote, fee)
         if buy:

@@ -76,11 +76,9 @@ async def test_a_slow_reader_of_market_data_is_disconnected(keys: dict[str, cp.P
         link = ends[1]._transport
         link.hold_writes = True
         exchange._feed.publish(message)
-        exchange._feed._send_trades()
         before = len(link.sent)
         for _ in range(9_000):
             exchange._feed.publish(message)
-        exchange._feed._send_trades()
         assert len(link.sent) == before, "what was not read waits"
         link.hold_writes = False
         while ends[1]._waiting:  # noqa: ASYNC110 - it drains in its own task
@@ -88,11 +86,9 @@ async def test_a_slow_reader_of_market_data_is_disconnected(keys: dict[str, cp.P
         assert len(link.sent) == before + 9_000, "and comes when it is"
         link.hold_writes = True
         exchange._feed.publish(message)
-        exchange._feed._send_trades()
         size = len(link.sent[-1])
         for _ in range(2**20 // size):
             exchange._feed.publish(message)
-        exchange._feed._send_trades()
         assert ends[1]._waiting.size <= 2**20
         assert not slow.closed.done()
         exchange._feed.publish(message)
@@ -131,7 +127,6 @@ async def test_a_slow_reader_gets_only_the_newest_of_each_book(keys: dict[str, c
         link = ends[0]._transport
         link.hold_writes = True
         exchange._feed.publish(cp.TradesEnabledOnPairs(trade_pairs=["BTC_USD"]))
-        exchange._feed._send_trades()
         before = len(link.sent)
         for number in range(100):
             exchange._feed._send_books({"BTC_USD": b"book %d" % number, "ETH_USD": b"other %d" % number})
@@ -199,22 +194,25 @@ async def test_the_trades_of_one_turn_are_sent_with_one_write_and_before_what_co
         async with RawClient.over(memory_opener(feed.make_listener)) as reader:
             read_market_hello(await reader.message())
             await received(reader, 1 + len(floor.exchange.venue.engine.trade_pairs))
-            for each in trades[:70]:
-                feed.publish(each)
+            for each in trades[:69]:
+                feed.publish(each, together=True)
             assert writes == [64], "the turn has not ended"
-            assert await received(reader, 70) == [encode(each) for each in trades[:70]]
-            assert writes == [64, 6]
-            feed.publish(trades[70])
+            assert await received(reader, 69) == [encode(each) for each in trades[:69]]
+            assert writes == [64, 5]
+            feed.publish(trades[69])
+            assert writes == [64, 5, 1]
+            assert await received(reader, 1) == [encode(trades[69])]
+            feed.publish(trades[70], together=True)
             feed._send_books({"BTC_USD": market_frame(b"{}")})
             assert await received(reader, 2) == [encode(trades[70]), b"{}"]
-            feed.publish(trades[71])
+            feed.publish(trades[71], together=True)
             async with RawClient.over(memory_opener(feed.make_listener)) as late:
                 read_market_hello(await late.message())
                 await received(late, 1 + len(floor.exchange.venue.engine.trade_pairs))
-                feed.publish(trades[72])
+                feed.publish(trades[72], together=True)
                 assert await received(late, 1) == [encode(trades[72])], "not the trade before it joined"
             assert await received(reader, 2) == [encode(trades[71]), encode(trades[72])]
-            feed.publish(trades[73])
+            feed.publish(trades[73], together=True)
             closing = asyncio.create_task(feed.close(1001, "enough"))
             assert await received(reader, 1) == [encode(trades[73])]
             await closing

@@ -135,6 +135,11 @@ async def test_the_events_of_one_turn_are_sent_with_one_write_and_before_all_tha
         async def received(count: int) -> list[type]:
             return [type(session.receive(await client.message())) for _ in range(count)]
 
+        exchange.deposit("alice", "USD", "1")
+        assert writes == [2], "nothing else is expected"
+        assert await received(2) == 2 * [TransactionFrame]
+        writes.clear()
+        exchange.links.expect_more(True)
         for _ in range(3):
             exchange.deposit("alice", "USD", "1")
         assert writes == [], "the turn has not ended"
@@ -165,11 +170,44 @@ async def test_a_long_turn_is_sent_in_parts(keys: dict[str, cp.PrivateKey]) -> N
         (link,) = exchange.links
         assert isinstance(link._transport, MemoryLink)
         before = len(link._transport.sent)
+        exchange.links.expect_more(True)
         for _ in range(31):
             exchange.deposit("alice", "USD", "1")
         assert len(link._transport.sent) == before
         exchange.deposit("alice", "USD", "1")
         assert len(link._transport.sent) == before + 64
+
+
+async def test_what_one_read_brings_is_answered_together(
+    keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key, {"USD": "1000"})
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange.links
+        assert isinstance(link._transport, MemoryLink)
+        writes: list[int] = []
+        monkeypatch.setattr(link._transport, "send_many", lambda messages: writes.append(len(messages)))
+        order = encode(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1"))
+
+        def arrive(*more: bool) -> None:
+            for each in more:
+                link.on_message(session.seal(session.draft_message(order)), each)
+
+        arrive(True, True, False)
+        assert writes == [6], "before the turn has ended"
+        arrive(False)
+        assert writes == [6, 2]
+        arrive(True)
+        assert writes == [6, 2]
+        assert exchange.links.more_expected
+        await settle()
+        assert writes == [6, 2, 2], "the rest of the read was no message"
+        link.close(1001, "enough")
+        arrive(True)
+        assert not exchange.links.more_expected
 
 
 async def test_nothing_is_sent_before_the_handshake_or_after_the_end(keys: dict[str, cp.PrivateKey]) -> None:
