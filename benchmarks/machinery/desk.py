@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import cryptoproto as cp
 
-from .processes import printing, running
+from .processes import EXCHANGE, printing, running
 
 __all__ = ["PROCESS", "Desk", "processor_seconds"]
 
@@ -37,7 +37,7 @@ class Desk:
                 key.save(folder / f"{client_id}.pem")
                 key.public_key.save(folder / f"{client_id}.pub")
             nats = stack.enter_context(running(PROCESS, "nats"))
-            exchange = stack.enter_context(running(PROCESS, "exchange", str(folder)))
+            exchange = stack.enter_context(running(EXCHANGE, str(folder)))
             yield cls(folder, nats["url"], exchange["url"], stack)
 
     def gateway(self) -> int:

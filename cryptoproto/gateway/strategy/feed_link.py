@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import nats.errors
@@ -214,6 +214,9 @@ class _FeedLink:
     # See :class:`~cryptoproto.transport.Transport`; market data is read only
 
     def send(self, data: bytes) -> None:
+        """Does nothing."""
+
+    def send_many(self, messages: Sequence[bytes]) -> None:
         """Does nothing."""
 
     def send_text(self, text: str) -> None:
