@@ -301,6 +301,7 @@ IMPORTED_TESTS: Final[dict[str, str]] = {}
 UNTESTED_BY_NAME: Final = {
     "cryptoproto/__main__.py": "tests/cli/test_app.py starts it as a process",
     "cryptoproto/version.py": "a constant",
+    "cryptoproto/client/event_ends.py": "types",
     "cryptoproto/cli/gateway_options.py": "tests/cli/test_gateway.py and tests/cli/test_gateway_operations.py use them",
     "cryptoproto/gateway/owner/feed_publisher.py": "tests/gateway/strategy/test_market_data.py has both ends",
     "cryptoproto/gateway/settings.py": "a struct",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import cryptoproto as cp
 
@@ -11,7 +12,13 @@ from .samples import CLIENT_ID
 __all__ = ["connect_to"]
 
 
-def connect_to(url: str, directory: Path, *, request_timeout: float = 10.0) -> cp.connect:
+def connect_to(
+    url: str,
+    directory: Path,
+    *,
+    request_timeout: float = 10.0,
+    transport: Literal["picows", "websockets"] = "picows",
+) -> cp.connect:
     """A connection of our client, with the keys in *directory*."""
     return cp.connect(
         url,
@@ -19,6 +26,6 @@ def connect_to(url: str, directory: Path, *, request_timeout: float = 10.0) -> c
         private_key=cp.PrivateKey.load(directory / "client.pem"),
         server_key=cp.PublicKey.load(directory / "server.pub"),
         protocol=cp.Protocol.V5,
-        transport="picows",
+        transport=transport,
         request_timeout=request_timeout,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
-from ..connection import ConnectArguments, ConnectOptions
+from ..connection import ConnectArguments, ConnectOptions, Event
 from ..exceptions import CryptoprotoError
 from ..history import History
 from ..instruments import Instrument, OrderLimits
@@ -17,7 +17,7 @@ from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable
 from .cancel_on_exit import CancelOnExit
-from .event_stream import EventDelivery, EventStream
+from .event_stream import EventDelivery
 from .gauges import gauges
 from .link import Link
 from .metrics import Metrics, MetricsSnapshot
@@ -26,6 +26,7 @@ from .order_checks import OrderChecks
 from .order_entry import OrderEntry
 from .overrides import FromProfile
 from .questions import Questions
+from .readers import EventStream
 from .reconnector import Reconnector
 from .replace import Replacer
 from .reports import Reports, ReportStream
@@ -92,15 +93,8 @@ class Client(FromProfile):
         self._calls = OrderCalls(self._link, orders, entry, resend=resend == "once", order_ids=order_ids)
         self._replacer = Replacer(self._link, orders, entry, self._calls, self._checks)
         self._questions = Questions(self._link, self._account, self._metrics, chosen.request_timeout, entry.reserved)
-        self._events = EventDelivery(
-            self._link,
-            self._account,
-            self._order_entry,
-            self._store,
-            self._metrics.receive_to_dispatch,
-            self._options.on_event,
-            self._options.max_queue,
-        )
+        waits, on_event = self._metrics.receive_to_dispatch, chosen.on_event
+        self._events = EventDelivery(self._link, self._account, entry, self._store, waits, on_event, chosen.max_queue)
         self._reconnector = Reconnector(
             self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
         )
@@ -378,6 +372,13 @@ class Client(FromProfile):
         :meth:`close` ends the iteration; if anything else closes the client, the iteration raises it.
         """
         return self._events.stream()
+
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """The events of :meth:`events` in lists: each has what one read of the socket has brought.
+
+        The position moves by the batch: when the next one is requested, or with a commit in ``store.transaction()``.
+        """
+        return self._events.batches()
 
     def reconnect_now(self) -> None:
         """End a wait between attempts to connect: try now. Without effect in any other state."""
