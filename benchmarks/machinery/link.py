@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import cryptoproto as cp
 
@@ -17,7 +16,8 @@ def connect_to(
     directory: Path,
     *,
     request_timeout: float = 10.0,
-    transport: Literal["picows", "websockets"] = "picows",
+    protocol: cp.Protocol = cp.Protocol.V5,
+    transport: cp.TransportKind = "picows",
 ) -> cp.connect:
     """A connection of our client, with the keys in *directory*."""
     return cp.connect(
@@ -25,7 +25,7 @@ def connect_to(
         client_id=CLIENT_ID,
         private_key=cp.PrivateKey.load(directory / "client.pem"),
         server_key=cp.PublicKey.load(directory / "server.pub"),
-        protocol=cp.Protocol.V5,
+        protocol=protocol,
         transport=transport,
         request_timeout=request_timeout,
     )
