@@ -16,7 +16,19 @@ PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 
 
 RUN_AS_A_WHOLE = frozenset(
-    ("README", "tutorial", "exchange", "client", "history", "instruments", "keys", "profiles", "quotes", "status")
+    (
+        "README",
+        "tutorial",
+        "exchange",
+        "client",
+        "connection",
+        "history",
+        "instruments",
+        "keys",
+        "profiles",
+        "quotes",
+        "status",
+    )  # fmt: skip
 )
 """The pages whose blocks follow each other, as one program."""
 

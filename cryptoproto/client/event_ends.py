@@ -8,7 +8,7 @@ from ..connection import Event
 from ..exceptions import CryptoprotoError
 from .account.balances import BalanceTable
 
-__all__ = ["EventSource", "Settler", "Tables"]
+__all__ = ["EventSource", "EventTables", "Settler"]
 
 
 class EventSource(Protocol):
@@ -24,7 +24,7 @@ class EventSource(Protocol):
         """Begin again after the position, because of *error*."""
 
 
-class Tables(Protocol):
+class EventTables(Protocol):
     """What sees each event first."""
 
     @property

@@ -21,7 +21,7 @@ from ..connection.event import last_transaction_id
 from ..connection.event_queue import EventQueue
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, SlowConsumer, StoreError
 from ..history import NOT_KEPT, History
-from .event_ends import EventSource, Settler, Tables
+from .event_ends import EventSource, EventTables, Settler
 from .metrics import Histogram
 from .readers import EventBatches, EventStream, Reader
 from .store import RecordingStore, Store
@@ -54,7 +54,7 @@ class EventDelivery:
     def __init__(
         self,
         link: EventSource,
-        account: Tables,
+        account: EventTables,
         order_entry: Settler,
         store: Store,
         waits: Histogram,
