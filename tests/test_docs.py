@@ -28,7 +28,7 @@ RUN_AS_A_WHOLE = frozenset(
         "profiles",
         "quotes",
         "status",
-    )  # fmt: skip
+    )
 )
 """The pages whose blocks follow each other, as one program."""
 
