@@ -18,6 +18,7 @@ def connect_to(
     request_timeout: float = 10.0,
     protocol: cp.Protocol = cp.Protocol.V5,
     transport: cp.TransportKind = "picows",
+    signer_threads: int = 2,
 ) -> cp.connect:
     """A connection of our client, with the keys in *directory*."""
     return cp.connect(
@@ -28,4 +29,5 @@ def connect_to(
         protocol=protocol,
         transport=transport,
         request_timeout=request_timeout,
+        signer_threads=signer_threads,
     )

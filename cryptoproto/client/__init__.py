@@ -6,6 +6,7 @@ from .account import BalanceDifference, Order, OrderDifference, OrderStatus, Ord
 from .client import Client
 from .metrics import MetricsSnapshot
 from .overrides import ClientCall, ClientOverrides, client_arguments
+from .placing import PreparedOrder
 from .readers import EventStream
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
@@ -25,6 +26,7 @@ __all__ = [
     "OrderStatus",
     "OrderTable",
     "OutcomeReport",
+    "PreparedOrder",
     "Report",
     "ReportStream",
     "SqliteStore",
