@@ -267,7 +267,7 @@ class EventDelivery:
 
     @property
     def on_event(self) -> Callable[[Event], None] | None:
-        """What a connection calls with each event, if there is a handler: it gets one before the next frame is read."""
+        """What a connection calls with each event, if there is a handler: it gets one before the next is decoded."""
         return None if self._handler is None else self._receive_one
 
     def _receive_one(self, event: Event) -> None:
