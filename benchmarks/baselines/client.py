@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import aiohttp
 import xdrlib3
 
 import cryptoproto as cp
@@ -16,13 +15,14 @@ from . import codec
 
 __all__ = ["BaselineClient"]
 
+WebSocket = Any  # of aiohttp, or what has its methods
 Handler = Callable[[int, float, dict[str, Any]], Awaitable[None]]
 
 
 class BaselineClient:
     """One connection over *websocket*; each event starts a task that runs *handler*."""
 
-    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, handler: Handler) -> None:
+    def __init__(self, websocket: WebSocket, handler: Handler) -> None:
         self._websocket = websocket
         self._handler = handler
         self._client_aes_key = os.urandom(32)

@@ -1,7 +1,7 @@
 """A process that receives a stream of events with a bare connection and prints what an event cost.
 
-``python -m benchmarks.machinery.connection_consumer ours|baseline|memory URL DIRECTORY COUNT WARM_UP [uvloop]``
-prints one line of JSON.
+``python -m benchmarks.machinery.connection_consumer KIND URL DIRECTORY COUNT WARM_UP [uvloop]`` with a kind of
+``_KINDS`` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import websockets
 
 import cryptoproto as cp
 
@@ -28,16 +29,25 @@ _LOOKS = 50
 
 
 async def _ours(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
-    async with connect_to(url, directory) as connection:
-        await _take(connection, warm_up, as_it_goes=False)
-        await connection.request({"@type": "PrepareStream", "count": count, "as_it_goes": False}, timeout=300)
+    return await _cost(connect_to(url, directory), count, warm_up, batches=False)
+
+
+async def _batches(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    return await _cost(connect_to(url, directory), count, warm_up, batches=True)
+
+
+async def _websockets(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    return await _cost(connect_to(url, directory, transport="websockets"), count, warm_up, batches=False)
+
+
+async def _cost(connecting: cp.connect, count: int, warm_up: int, *, batches: bool) -> dict[str, Any]:
+    async with connecting as connection:
+        take = _take_batches if batches else _take_events
+        await _prepare(connection, warm_up, as_it_goes=False)
+        await take(connection, warm_up)
+        await _prepare(connection, count, as_it_goes=False)
         start = time.process_time()
-        await connection.request({"@type": "StartStream", "padding": "." * 20})
-        taken = 0
-        async for _ in connection:
-            taken += 1
-            if taken == count:
-                break
+        await take(connection, count)
         return {"cpu_us": (time.process_time() - start) / count * 1e6}
 
 
@@ -63,18 +73,50 @@ async def _baseline(url: str, directory: Path, count: int, warm_up: int) -> dict
     return {"cpu_us": cpu_us}
 
 
+async def _bare_websockets(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
+    """What ``websockets`` itself takes to receive the frames, which are not even decrypted."""
+    async with websockets.connect(url, compression=None, max_queue=(65_536, 32_768)) as websocket:
+        client = BaselineClient(_AsAiohttp(websocket), _ignore)
+        key = cp.PrivateKey.load(directory / "client.pem")
+        await client.handshake(CLIENT_ID, key, cp.PublicKey.load(directory / "server.pub"))
+        for number in (warm_up, count):
+            await client.request({"@type": "PrepareStream", "count": number, "as_it_goes": False})
+            start = time.process_time()
+            await client.request({"@type": "StartStream", "padding": "." * 20})
+            for _ in range(number):
+                await websocket.recv()
+        return {"cpu_us": (time.process_time() - start) / count * 1e6}
+
+
+class _AsAiohttp:
+    """A connection of ``websockets`` with the methods that the baseline client uses for its handshake."""
+
+    def __init__(self, websocket: websockets.ClientConnection) -> None:
+        self.send_bytes = websocket.send
+        self.receive_bytes = websocket.recv
+
+
+async def _ignore(_transaction_id: int, _timestamp: float, _payload: dict[str, Any]) -> None:
+    """For a client that receives no events."""
+
+
 async def _memory(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     async with connect_to(url, directory) as connection:
-        await _take(connection, warm_up, as_it_goes=True)
+        await _prepare(connection, warm_up, as_it_goes=True)
+        await _take_events(connection, warm_up)
         before = peak = resident_kib()
         for _ in range(_LOOKS):
-            await _take(connection, count // _LOOKS, as_it_goes=True)
+            await _prepare(connection, count // _LOOKS, as_it_goes=True)
+            await _take_events(connection, count // _LOOKS)
             peak = max(peak, resident_kib())
         return {"before_mib": before / 1024, "growth_mib": (peak - before) / 1024}
 
 
-async def _take(connection: cp.Connection, count: int, *, as_it_goes: bool) -> None:
+async def _prepare(connection: cp.Connection, count: int, *, as_it_goes: bool) -> None:
     await connection.request({"@type": "PrepareStream", "count": count, "as_it_goes": as_it_goes}, timeout=300)
+
+
+async def _take_events(connection: cp.Connection, count: int) -> None:
     await connection.request({"@type": "StartStream", "padding": "." * 20})
     taken = 0
     async for _ in connection:
@@ -83,7 +125,25 @@ async def _take(connection: cp.Connection, count: int, *, as_it_goes: bool) -> N
             break
 
 
-_KINDS = {"ours": _ours, "baseline": _baseline, "memory": _memory}
+async def _take_batches(connection: cp.Connection, count: int) -> None:
+    """As :func:`_take_events`, and it looks at each event, too."""
+    await connection.request({"@type": "StartStream", "padding": "." * 20})
+    taken = 0
+    async for batch in connection.batches():
+        for _ in batch:
+            taken += 1
+        if taken == count:
+            break
+
+
+_KINDS = {
+    "ours": _ours,
+    "batches": _batches,
+    "baseline": _baseline,
+    "websockets": _websockets,
+    "bare-websockets": _bare_websockets,
+    "memory": _memory,
+}
 
 
 def main(kind: str, url: str, directory: str, count: str, warm_up: str, uvloop: str = "") -> None:

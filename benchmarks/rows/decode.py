@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 import cryptoproto as cp
 from cryptoproto.messages import codec, decode
-from cryptoproto.wire import ServerFrameCodec, TransactionFrame
+from cryptoproto.wire import ClientSession, ServerFrameCodec, TransactionFrame
 
 from ..baselines import codec as obvious_codec
 from ..machinery import samples
@@ -26,6 +26,7 @@ __all__ = ["ROUNDS", "rows"]
 ROUNDS: Final = 15
 
 _BATCH = 2000
+_READ = 100
 _KEY = bytes(range(32))
 _DECODER = msgspec.json.Decoder(codec._FROM_SERVER.type)  # the same types as the codec decodes
 
@@ -40,6 +41,13 @@ def rows(effort: Effort) -> list[Row]:
             _against_floor(cp.Protocol.V5, measure),
             unit="ns",
             at_most=2.0,
+        ),
+        Row.from_pairs(
+            "decode-read",
+            f"decode a V5 event among the {_READ} of one read, against the same",
+            _read_against_floor(measure),
+            unit="ns",
+            at_most=1.5,
         ),
         Row.from_pairs(
             "decode-signed",
@@ -62,6 +70,24 @@ Measure = Callable[[Callable[[], None], Callable[[], None]], list[Pair]]
 
 def _against_floor(protocol: cp.Protocol, measure: Measure) -> list[Pair]:
     ours, frames = _our_decoding(protocol)
+    return measure(ours, _floor(frames))
+
+
+def _read_against_floor(measure: Measure) -> list[Pair]:
+    client, frames = _sealed(cp.Protocol.V5)
+    reads = [frames[start : start + _READ] for start in range(0, _BATCH, _READ)]
+
+    def ours() -> None:
+        client.last_transaction_id = 0
+        receive_all = client.receive_all
+        for read in reads:
+            for frame in receive_all(read)[0]:
+                decode(frame.payload)  # type: ignore[union-attr]
+
+    return measure(ours, _floor(frames))
+
+
+def _floor(frames: list[bytes]) -> Callable[[], None]:
     raws = [samples.event_json(number) for number in range(1, _BATCH + 1)]
 
     def floor() -> None:
@@ -71,7 +97,7 @@ def _against_floor(protocol: cp.Protocol, measure: Measure) -> list[Pair]:
             update(frame)
             decode_json(raw)
 
-    return measure(ours, floor)
+    return floor
 
 
 def _against_obvious(measure: Measure) -> list[Pair]:
@@ -98,10 +124,7 @@ def _bodies() -> list[bytes]:
 
 
 def _our_decoding(protocol: cp.Protocol) -> tuple[Callable[[], None], list[bytes]]:
-    client, server = samples.open_sessions(protocol)
-    frames = [
-        server.transaction(number, samples.TIMESTAMP, samples.event_json(number)) for number in range(1, _BATCH + 1)
-    ]
+    client, frames = _sealed(protocol)
     if protocol is cp.Protocol.V5 and {len(frame) for frame in frames} != {samples.EVENT_FRAME_BYTES}:
         raise ValueError(f"not every sample event has a frame of {samples.EVENT_FRAME_BYTES} bytes")
     if not isinstance(client.receive(frames[0]), TransactionFrame):
@@ -114,3 +137,10 @@ def _our_decoding(protocol: cp.Protocol) -> tuple[Callable[[], None], list[bytes
             decode(receive(frame).payload)  # type: ignore[union-attr]
 
     return ours, frames
+
+
+def _sealed(protocol: cp.Protocol) -> tuple[ClientSession, list[bytes]]:
+    """A session, and the frames that its server has for it."""
+    client, server = samples.open_sessions(protocol)
+    numbers = range(1, _BATCH + 1)
+    return client, [server.transaction(number, samples.TIMESTAMP, samples.event_json(number)) for number in numbers]

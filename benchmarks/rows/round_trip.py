@@ -1,4 +1,4 @@
-"""The round trip of a request over loopback, against a bare picows echo of frames of the same sizes."""
+"""The round trip of a request over loopback, against a bare picows echo, and against the codec on such a link."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import cryptoproto as cp
 from cryptoproto.messages import encode
 
 from ..machinery import samples
+from ..machinery.codec_client import codec_client
 from ..machinery.echo import echo_client
 from ..machinery.effort import Effort
 from ..machinery.link import connect_to
-from ..machinery.measure import Pair
 from ..machinery.processes import Responder
 from ..machinery.report import Row
 from ..machinery.runtime import run
@@ -24,14 +24,18 @@ ROUNDS: Final = 9
 
 
 def rows(effort: Effort) -> list[Row]:
-    """The medians of both, in blocks that take turns."""
+    """The medians of all three, in blocks that take turns."""
     server = effort.responder
-    pairs = run(_measure(effort, server), uvloop=server.uvloop)
+    medians = run(_measure(effort, server), uvloop=server.uvloop)
     title = "round trip of a request (p50), against a bare picows echo"
-    return [Row.from_pairs("round-trip", title, pairs, unit="us", at_most=1.5)]
+    codec = "the same, against our codec on a bare picows link"
+    return [
+        Row.from_pairs("round-trip", title, [(ours, echo) for ours, echo, _ in medians], unit="us", at_most=1.5),
+        Row.from_pairs("round-trip-codec", codec, [(ours, bare) for ours, _, bare in medians], unit="us", at_most=1.15),
+    ]
 
 
-async def _measure(effort: Effort, server: Responder) -> list[Pair]:
+async def _measure(effort: Effort, server: Responder) -> list[tuple[float, float, float]]:
     block = effort.scaled(400)
     request = cp.UserBalanceRequest()
     session, _ = samples.open_sessions(cp.Protocol.V5)
@@ -43,16 +47,25 @@ async def _measure(effort: Effort, server: Responder) -> list[Pair]:
     async def echo() -> None:
         await bare.request(frame)
 
-    async with echo_client(server.echo_url) as bare, connect_to(server.url, server.directory) as connection:
-        pairs: list[Pair] = []
+    async def codec() -> None:
+        await alone.request(request)
+
+    async with (
+        echo_client(server.echo_url) as bare,
+        codec_client(server) as alone,
+        connect_to(server.url, server.directory) as connection,
+    ):
+        trips = (ours, echo, codec)
+        medians: list[tuple[float, float, float]] = []
         for number in range(effort.rounds + 1):
-            samples_us: dict[bool, list[int]] = {True: [], False: []}
-            # Each round is ten short blocks, so that a change of load meets both.
-            for turn in range(10):
-                is_ours = bool((turn + number) % 2)
-                await _time(ours if is_ours else echo, block // 5, samples_us[is_ours])
-            pairs.append((statistics.median(samples_us[True]) / 1000, statistics.median(samples_us[False]) / 1000))
-    return pairs[1:]  # the first warmed up
+            samples_ns: tuple[list[int], list[int], list[int]] = ([], [], [])
+            # Each round is many short blocks, so that a change of load meets all.
+            for turn in range(15):
+                place = (turn + number) % 3
+                await _time(trips[place], block // 5, samples_ns[place])
+            first, second, third = (statistics.median(each) / 1000 for each in samples_ns)
+            medians.append((first, second, third))
+    return medians[1:]  # the first warmed up
 
 
 async def _time(trip: object, count: int, into: list[int]) -> None:

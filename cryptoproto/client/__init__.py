@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from .account import BalanceDifference, Order, OrderDifference, OrderStatus, OrderTable
 from .client import Client
-from .event_stream import EventStream
 from .metrics import MetricsSnapshot
 from .overrides import ClientCall, ClientOverrides, client_arguments
 from .placing import PreparedOrder
+from .readers import EventStream
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store

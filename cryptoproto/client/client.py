@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
-from ..connection import ConnectArguments, ConnectOptions
+from ..connection import ConnectArguments, ConnectOptions, Event
 from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
 from ..reconnect import Backoff, Subscription
 from .account import Account, Order, OrderTable
 from .cancel_on_exit import CancelOnExit
-from .event_stream import EventDelivery, EventStream
+from .event_stream import EventDelivery
 from .gauges import gauges
 from .lifecycle import CLOSE_TIMEOUT_S, Lifecycle
 from .link import Link
@@ -26,6 +26,7 @@ from .order_entry import OrderEntry
 from .overrides import FromProfile
 from .placing import Placing, PreparedOrder
 from .questions import Questions
+from .readers import EventStream
 from .ready_messages import ReadyMessages
 from .reconnector import Reconnector
 from .replace import Replacer
@@ -43,7 +44,6 @@ class Client(FromProfile):
 
         async with cp.Client(url, client_id="alice", private_key=key, server_key=pub, store="alice.db") as client:
             order = await client.place("BTC_USD", cp.Side.BUY, amount="1", price="15000")
-            await order.wait_closed()
 
     It reconnects when a connection ends, and resumes after the last transaction that was handled. ``async with``
     returns when the first attempt to connect has ended, even if a retry follows; it raises if a retry cannot succeed.
@@ -362,21 +362,23 @@ class Client(FromProfile):
     def metrics(self) -> MetricsSnapshot:
         """Counters, gauges and latency histograms as they are now."""
         self._events.settle()
-        return self._metrics.snapshot(
-            counters={"events": self._account.heard, "broadcasts": self._account.broadcasts},
-            gauges=gauges(self._link, self._account.orders, self._events, self._order_entry),
-        )
+        counters = {"events": self._account.heard, "broadcasts": self._account.broadcasts}
+        return self._metrics.snapshot(counters, gauges(self._link, self.orders, self._events, self._order_entry))
 
     # Streams
 
     def events(self) -> EventStream:
         """Every transaction after the stored position, once and in order, and broadcasts in between.
 
-        The position moves when the next event is requested. If a loop is left, the next ``events()`` delivers its last
-        event again, because it may not have been handled. A second task that iterates gets a ConfigurationError.
-        :meth:`close` ends the iteration; if anything else closes the client, the iteration raises it.
+        The position moves when the next event is requested. If a loop is left, the next one gets its last event again.
+        A second task that iterates gets a ConfigurationError. :meth:`close` ends the iteration; if anything else closes
+        the client, the iteration raises it.
         """
         return self._events.stream()
+
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """As :meth:`events`, in lists: each has what one read of the socket brought. The position moves by the list."""
+        return self._events.batches()
 
     def reconnect_now(self) -> None:
         """End a wait between attempts to connect: try now. Without effect in any other state."""

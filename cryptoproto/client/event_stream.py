@@ -11,84 +11,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from time import time_ns
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..connection import Event
 from ..connection.closing import own
+from ..connection.event import last_transaction_id
 from ..connection.event_queue import EventQueue
 from ..exceptions import ConfigurationError, ConnectionClosed, CryptoprotoError, SlowConsumer, StoreError
 from ..history import NOT_KEPT, History
-from .account.balances import BalanceTable
+from .event_ends import EventSource, EventTables, Settler
 from .metrics import Histogram
+from .readers import EventBatches, EventStream, Reader
 from .store import RecordingStore, Store
 
-__all__ = ["EventDelivery", "EventStream"]
+__all__ = ["EventDelivery"]
 
 logger: logging.Logger = logging.getLogger("cryptoproto.client")
 
 _FLUSH_INTERVAL_S: Final = 0.05
 """How long the stored position may lag behind: events since then are redelivered after a crash."""
 _FLUSH_RETRY_S: Final = 1.0
-
-
-class EventStream:
-    """What :meth:`cryptoproto.Client.events` returns: an async iterator over events, for one task at a time."""
-
-    __slots__ = ("__weakref__", "_claim", "_next", "number")
-
-    def __init__(self, delivery: EventDelivery, number: int) -> None:
-        self.number: int = number
-        self._claim = delivery.claim
-        self._next = delivery.next_event
-
-    def __aiter__(self) -> EventStream:
-        self._claim(self)
-        return self
-
-    def __anext__(self) -> Coroutine[Any, Any, Event]:
-        """The next event; asking for it says that the one before was handled. Cancelling loses nothing."""
-        return self._next(self)
-
-
-class EventSource(Protocol):
-    """What events are read from: the :class:`~cryptoproto.client.link.Link` of a client, for example."""
-
-    def pause(self) -> None:
-        """Pass no more events on for now."""
-
-    def resume(self) -> None:
-        """Pass events on again."""
-
-    def give_up(self, error: CryptoprotoError) -> None:
-        """Begin again after the position, because of *error*."""
-
-
-class Tables(Protocol):
-    """What sees each event first."""
-
-    @property
-    def balances(self) -> BalanceTable:
-        """The balances, as of the last event."""
-
-    @property
-    def position(self) -> int:
-        """The transaction id of the last event that was applied."""
-
-    def apply(self, events: list[Event]) -> None:
-        """Apply *events*; those that were applied before change nothing."""
-
-
-class Settler(Protocol):
-    """What events settle: the :class:`~cryptoproto.client.order_entry.OrderEntry` of a client, for example."""
-
-    @property
-    def unanswered(self) -> int:
-        """How many messages have no outcome yet."""
-
-    def settle(self, events: list[Event]) -> None:
-        """Settle what *events* answer."""
 
 
 class EventDelivery:
@@ -110,7 +54,7 @@ class EventDelivery:
     def __init__(
         self,
         link: EventSource,
-        account: Tables,
+        account: EventTables,
         order_entry: Settler,
         store: Store,
         waits: Histogram,
@@ -134,11 +78,12 @@ class EventDelivery:
         # The reader
         self._readers = 0  # that there ever were
         self._reading = 0  # the number of the one that reads
-        self._reader: weakref.ref[EventStream] | None = None
+        self._reader: weakref.ref[Reader[Any]] | None = None
         self._task: asyncio.Task[Any] | None = None
         self._is_attended = handler is not None
         # The position
         self._handed: Event | None = None  # the event that the user's code has
+        self._handed_batch: list[Event] = []  # or the batch
         self._handled: int | None = None  # the last transaction that it was done with in this process
         self._waits: list[int] = []  # of the events since the last group, in nanoseconds
         self._histogram = waits
@@ -148,15 +93,22 @@ class EventDelivery:
     # The user's side
 
     def stream(self) -> EventStream:
-        """A new reader. An event that an earlier one took without asking for the next is delivered again."""
+        """A new reader. What an earlier one took without asking for more is delivered again."""
+        return EventStream(self._next_number(), self.claim, self.next_event)
+
+    def batches(self) -> EventBatches:
+        """A new reader that takes what one read has brought as one item."""
+        return EventBatches(self._next_number(), self.claim, self.next_batch)
+
+    def _next_number(self) -> int:
         if self._handler is not None:
             raise ConfigurationError("events go to on_event; leave it out to iterate over them")
         self._is_attended = True
         self._readers += 1
-        return EventStream(self, self._readers)
+        return self._readers
 
-    async def next_event(self, reader: EventStream) -> Event:
-        """The next event for *reader*; see :meth:`EventStream.__anext__`."""
+    async def next_event(self, reader: Reader[Event]) -> Event:
+        """The next event for *reader*; see :meth:`Reader.__anext__`."""
         waits = self._waits
         if self._reading != reader.number:
             self.claim(reader)
@@ -167,11 +119,11 @@ class EventDelivery:
             if len(waits) >= self._group:
                 self._store_now()
         queue = self._queue
-        if not queue.events:
+        if not queue.front and not queue.advance():
             self._store_soon()
             if not await queue.wait():
                 raise StopAsyncIteration
-        event = self._handed = queue.pop()
+        event = self._handed = queue.front.pop()
         if queue.was_high and queue.has_become_low():
             self._room.set()
             self._link.resume()
@@ -180,7 +132,28 @@ class EventDelivery:
         waits.append(time_ns() - event.received_ns)
         return event
 
-    def claim(self, reader: EventStream) -> None:
+    async def next_batch(self, reader: Reader[list[Event]]) -> list[Event]:
+        """The next batch for *reader*; see :meth:`Reader.__anext__`."""
+        if self._reading != reader.number:
+            self.claim(reader)
+        else:
+            self._finish()
+        queue = self._queue
+        if not queue.front:
+            self._store_soon()
+            if not await queue.wait():
+                raise StopAsyncIteration
+        batch = queue.take()
+        if queue.was_high and queue.has_become_low():
+            self._room.set()
+            self._link.resume()
+        self._handed_batch = batch.copy()  # the caller may change its list
+        self._store_soon()
+        now = time_ns()
+        self._waits += [now - event.received_ns for event in batch]
+        return batch
+
+    def claim(self, reader: Reader[Any]) -> None:
         """*reader* is iterated over by the current task from here on.
 
         Raises:
@@ -190,20 +163,18 @@ class EventDelivery:
         before = None if self._reader is None else self._reader()
         if before is not None and task is not current and task is not None and not task.done():
             raise ConfigurationError(
-                "another task is iterating over client.events() already; let one task iterate and pass events on"
+                "another task is iterating over the client's events already; let one task iterate and pass events on"
             )
         self._task = current
         if before is reader:
             return
         self._reader = weakref.ref(reader)
         self._reading = reader.number
-        # The last reader left without asking for more: it may not have handled the event that it had.
-        handed, self._handed = self._handed, None
-        position = self.position
-        if handed is not None:
-            transaction_id = handed.transaction_id
-            if transaction_id is None or position is None or transaction_id > position:
-                self._queue.put_back(handed)
+        # The last reader left without asking for more: it may not have handled what it had.
+        position, handed = self.position, self._take_handed()
+        last = last_transaction_id(handed, None)
+        if handed and (last is None or position is None or last > position):
+            self._queue.put_back(handed)
         if self._has_dropped:
             self._has_dropped = False
             self._is_stale = True
@@ -219,8 +190,19 @@ class EventDelivery:
         return stored if handled is None or (stored is not None and stored > handled) else handled
 
     def handling(self) -> int | None:
-        """The transaction id of the event that the user's code has; see :meth:`Store.watch`."""
-        return None if self._handed is None else self._handed.transaction_id
+        """The transaction id of the event that the user's code has, or the last one of the batch.
+
+        See :meth:`Store.watch`.
+        """
+        if self._handed is not None:
+            return self._handed.transaction_id
+        return last_transaction_id(self._handed_batch, None)
+
+    def _take_handed(self) -> list[Event]:
+        """What the user's code has, which counts as taken from it from now on."""
+        handed = self._handed_batch if self._handed is None else [self._handed]
+        self._handed, self._handed_batch = None, []
+        return handed
 
     def _begin(self, event: Event) -> None:
         """*event* is given to the user's code."""
@@ -236,9 +218,7 @@ class EventDelivery:
         Raises:
             StoreError: the position could not be stored. It is not lost: the next group stores it.
         """
-        handed, self._handed = self._handed, None
-        if handed is not None and handed.transaction_id is not None:
-            self._handled = handed.transaction_id
+        self._handled = last_transaction_id(self._take_handed(), self._handled)
         if len(self._waits) >= self._group:
             self._store_now()
 
@@ -287,7 +267,7 @@ class EventDelivery:
 
     @property
     def on_event(self) -> Callable[[Event], None] | None:
-        """What a connection calls with each event, if there is a handler: it gets one before the next frame is read."""
+        """What a connection calls with each event, if there is a handler: it gets one before the next is decoded."""
         return None if self._handler is None else self._receive_one
 
     def _receive_one(self, event: Event) -> None:
@@ -296,7 +276,7 @@ class EventDelivery:
     @property
     def queued(self) -> int:
         """How many events wait for the user."""
-        return len(self._queue.events)
+        return len(self._queue)
 
     async def resume_point(self, default: int) -> int:
         """The transaction that the next connection resumes from, once there is room for what it brings."""
@@ -323,14 +303,11 @@ class EventDelivery:
             self._store_soon()
         self._account.apply(events)
         self._order_entry.settle(events)
-        for event in reversed(events):
-            if event.transaction_id is not None:
-                self._taken_in = event.transaction_id
-                break
+        self._taken_in = last_transaction_id(events, self._taken_in)
         if self._handler is not None:
             for event in events:
                 self._handle(self._handler, event)
-        elif not self._has_dropped and self._queue.put_all(events):
+        elif not self._has_dropped and self._queue.put(events):
             self._on_full()
 
     def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
@@ -367,7 +344,7 @@ class EventDelivery:
         """Hand over no more events, and tell the store the position. An unfinished event comes again."""
         self._queue.clear()
         self._queue.end(None)
-        self._handed = None
+        self._take_handed()
         self.settle()
         if self._timer is not None:
             self._timer.cancel()

@@ -90,6 +90,9 @@ class TradingClient(Protocol):
     def events(self) -> AsyncIterator[Event]:
         """See :meth:`cryptoproto.Client.events`."""
 
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """See :meth:`cryptoproto.Client.batches`."""
+
     def states(self) -> Subscription[StateChange]:
         """See :meth:`cryptoproto.Client.states`."""
 

@@ -11,6 +11,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, CryptoprotoError, DecodeError
 from ..messages import Message, Outgoing, Unknown, decode, encode, loads
 from ..wire import CloseCode, Protocol
+from .batches import EventBatches
 from .closing import CLOSE_TIMEOUT_S, ClosedHere, own
 from .event import Event
 from .options import ConnectOptions
@@ -32,6 +33,7 @@ class Connection:
 
     The iteration stops after :meth:`close`, and raises if something else ended the connection. Either way nothing is
     lost: the exchange replays everything after the transaction id that the next connection resumes from.
+    :meth:`batches` delivers the same events in lists, which takes less time under load.
 
     Use a connection only from the event loop that it was made in.
     """
@@ -72,7 +74,7 @@ class Connection:
     @property
     def queued(self) -> int:
         """How many events wait for the iteration."""
-        return len(self._queue.events)
+        return len(self._queue)
 
     @property
     def is_open(self) -> bool:
@@ -295,19 +297,31 @@ class Connection:
         self._pump.resume_reading()
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        if self._options.on_event is not None:
-            raise ConfigurationError("events go to on_event; connect without it to iterate over them")
+        self._check_iteration()
         return self
 
     async def __anext__(self) -> Event:
         """The next event. Cancelling loses nothing."""
         queue = self._queue
-        if not queue.events and not await queue.wait():
+        if not queue.front and not await queue.wait():
             raise StopAsyncIteration
-        event = queue.pop()
+        event = queue.front.pop()
         if self._pump.paused and queue.low:
             self._pump.resume_reading()
         return event
+
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """The events in lists: each has what one read of the socket has brought, at least one event.
+
+        Under load this takes less time than iterating over single events. Everything else is the same: the order,
+        back-pressure, the errors at the end, and cancelling loses nothing. One task at a time iterates, over events or
+        batches; if it goes from events to batches, the first batch is the rest of the read.
+
+        Raises:
+            ConfigurationError: events go to ``on_event``; or, from the iteration, another task iterates.
+        """
+        self._check_iteration()
+        return EventBatches(self._pump)
 
     # Opening and closing
 
@@ -342,6 +356,10 @@ class Connection:
     def __repr__(self) -> str:
         state = "open" if self._pump.error is None else "closed"
         return f"<Connection {self._options.client_id} to {redacted(self._options.url)}, {state}>"
+
+    def _check_iteration(self) -> None:
+        if self._options.on_event is not None:
+            raise ConfigurationError("events go to on_event; connect without it to iterate over them")
 
     def _too_large(self, payload: bytes) -> ConfigurationError:
         return ConfigurationError(

@@ -9,7 +9,7 @@ import msgspec
 
 from ..messages import AsDict, Message, Unknown, loads, plain_values
 
-__all__ = ["Event"]
+__all__ = ["Event", "last_transaction_id"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,3 +51,11 @@ class Event(AsDict, msgspec.Struct, frozen=True, gc=False):
     def at(self) -> datetime | None:
         """The timestamp as a datetime in UTC."""
         return None if self.timestamp is None else _EPOCH + timedelta(seconds=self.timestamp)
+
+
+def last_transaction_id(events: list[Event], default: int | None) -> int | None:
+    """The transaction id of the last of *events*, or *default* if they are all broadcasts."""
+    for event in reversed(events):
+        if event.transaction_id is not None:
+            return event.transaction_id
+    return default

@@ -19,48 +19,55 @@ _HARD_SLACK: Final = 4096
 
 
 class EventQueue:
-    """A queue with one reader.
+    """A queue with one reader. It keeps the events of each read together.
 
     Attributes:
-        events: the waiting events, oldest first.
-        waiting_bytes: their size.
+        front: the read that is being taken, or what is left of it, newest event first: the next event is the last one.
+        waiting_bytes: the size of the events in the reads behind it.
         was_high: whether there were more than :attr:`low` allows since :meth:`has_become_low` was last true.
     """
 
     __slots__ = (
+        "_behind",
         "_ended",
         "_hard_limit",
         "_limit",
         "_loop",
         "_low",
         "_make_error",
+        "_reads",
         "_waiter",
-        "events",
+        "front",
         "waiting_bytes",
         "was_high",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
-        self.events: deque[Event] = deque()
+        self.front: list[Event] = []
+        self.waiting_bytes: int = 0
         self.was_high: bool = False
+        self._reads: deque[tuple[list[Event], int]] = deque()  # the reads behind the front, and their sizes in bytes
+        self._behind = 0  # how many events they have
         self._loop = loop
         self._limit = limit
         self._low = limit // 2
         self._hard_limit = _HARD_FACTOR * limit + _HARD_SLACK
-        self.waiting_bytes: int = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
         self._make_error: Callable[[], CryptoprotoError] | None = None
 
+    def __len__(self) -> int:
+        return len(self.front) + self._behind
+
     @property
     def overflowing(self) -> bool:
         """Whether the hard limit is reached, at which even a call that waits for its response must fail."""
-        return len(self.events) >= self._hard_limit or self.waiting_bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
+        return len(self) >= self._hard_limit or self.waiting_bytes >= _HARD_FACTOR * MAX_QUEUE_BYTES
 
     @property
     def low(self) -> bool:
         """Whether reading may resume."""
-        return len(self.events) <= self._low and self.waiting_bytes < MAX_QUEUE_BYTES // 2
+        return len(self) <= self._low and self.waiting_bytes < MAX_QUEUE_BYTES // 2
 
     def has_become_low(self) -> bool:
         """Whether it was high and is low now; true once for each change."""
@@ -69,52 +76,53 @@ class EventQueue:
             return True
         return False
 
-    def put(self, event: Event) -> bool:
-        """Add an event and wake the reader; returns whether reading should pause."""
-        events = self.events
-        events.append(event)
-        self.waiting_bytes = waiting_bytes = self.waiting_bytes + len(event.raw)
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
-        waiting = len(events)
-        if waiting <= self._low and waiting_bytes < MAX_QUEUE_BYTES // 2:
-            return False
-        self.was_high = True
-        return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
+    def put(self, events: list[Event]) -> bool:
+        """Add the events of one read and wake the reader; returns whether reading should pause.
 
-    def put_all(self, events: list[Event]) -> bool:
-        """As :meth:`put`, for one or more events."""
-        waiting_bytes = self.waiting_bytes
+        The list must not be empty, and belongs to the queue from now on.
+        """
+        size = 0
         for event in events:
-            waiting_bytes += len(event.raw)
-        self.waiting_bytes = waiting_bytes
-        self.events.extend(events)
+            size += len(event.raw)
+        self._reads.append((events, size))
+        self._behind = behind = self._behind + len(events)
+        self.waiting_bytes = waiting_bytes = self.waiting_bytes + size
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
-        waiting = len(self.events)
-        if waiting <= self._low and waiting_bytes < MAX_QUEUE_BYTES // 2:
+        waiting = behind + len(self.front)
+        if waiting <= self._low and waiting_bytes < MAX_QUEUE_BYTES // 2:  # as low, without its call
             return False
         self.was_high = True
         return waiting >= self._limit or waiting_bytes >= MAX_QUEUE_BYTES
 
-    def pop(self) -> Event:
-        """The oldest event; raises IndexError if there is none."""
-        event = self.events.popleft()
-        self.waiting_bytes -= len(event.raw)
-        return event
+    def advance(self) -> bool:
+        """Make the next read the front, which must be empty; returns whether there was one."""
+        if not self._reads:
+            return False
+        front, size = self._reads.popleft()
+        self._behind -= len(front)
+        self.waiting_bytes -= size
+        front.reverse()
+        self.front = front
+        return True
 
-    def put_back(self, event: Event) -> None:
-        """Return an event to the front, as if it had not been popped."""
-        self.events.appendleft(event)
+    def take(self) -> list[Event]:
+        """All events of the front, oldest first."""
+        taken, self.front = self.front, []
+        taken.reverse()
+        return taken
+
+    def put_back(self, events: list[Event]) -> None:
+        """Return events to the front, as if they had not been taken."""
+        self.front += reversed(events)
         self.was_high = True  # possibly; has_become_low() also looks at the size
-        self.waiting_bytes += len(event.raw)
 
     def clear(self) -> None:
         """Drop all waiting events."""
-        self.events.clear()
-        self.waiting_bytes = 0
+        self.front = []
+        self._reads.clear()
+        self._behind = self.waiting_bytes = 0
 
     def end(self, make_error: Callable[[], CryptoprotoError] | None) -> None:
         """No more events come. Once it is empty, readers get an error, or the end if *make_error* is ``None``."""
@@ -125,13 +133,13 @@ class EventQueue:
             self._waiter.set_result(None)
 
     async def wait(self) -> bool:
-        """Wait for an event. Returns true if there is one, false at the end. Cancelling loses nothing.
+        """Wait until the front has an event. Returns true if it has, false at the end. Cancelling loses nothing.
 
         Raises:
             CryptoprotoError: what ended the connection.
             ConfigurationError: another task is waiting already.
         """
-        while not self.events:
+        while not self.front and not self.advance():
             if self._ended:
                 if self._make_error is not None:
                     raise self._make_error()

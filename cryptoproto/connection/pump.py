@@ -21,7 +21,6 @@ from ..exceptions import (
     SlowConsumer,
 )
 from ..identity_lock import IdentityLock
-from ..messages import decode
 from ..transport import Closed, Heartbeat, Transport
 from ..wire import (
     BroadcastFrame,
@@ -36,8 +35,9 @@ from ..wire import (
     TransactionFrame,
     server_error,
 )
+from .arrivals import event_of, in_lists, one_by_one
 from .closing import CLOSE_TIMEOUT_S, ClosedHere, ending, own
-from .event import Event
+from .event import Event, last_transaction_id
 from .event_queue import EventQueue
 from .opening import open_link
 from .options import ConnectOptions, default_throttle
@@ -97,8 +97,7 @@ class Pump:
         self._watched: dict[int, Callable[[bytes], None]] = {}  # called with the response, by request id
         self._on_event = options.on_event
         self._on_events = on_events
-        self._arrived: list[Event] = []
-        self._has_queue = on_events is None and options.on_event is None
+        self._frames: list[bytes] = []  # of the read that is being delivered
         self._heartbeat = Heartbeat(
             loop,
             interval=options.ping_interval or 1.0,  # if there is none, it is not started
@@ -143,72 +142,75 @@ class Pump:
 
     def on_message(self, data: bytes, more: bool = False) -> None:
         """See :class:`~cryptoproto.transport.Listener`. The hot path: a frame becomes an event."""
+        frames = self._frames
+        if more or frames:
+            frames.append(data)
+            if not more:
+                self._take_read()
+            return
         if self.error is not None:
             return
         self._heartbeat.heard = True
-        try:
+        try:  # as _take_read(), but a frame that comes alone takes fewer calls, which shows in a round trip
             frame = self.session.receive(data)
-            if type(frame) is TransactionFrame:
-                payload = frame.payload
-                transaction_id = frame.transaction_id
-                event = Event(transaction_id, frame.timestamp, decode(payload), time.time_ns(), payload)
-                self._position = transaction_id
-            elif type(frame) is ResponseFrame:
-                if self._arrived:
-                    self._hand_over()
-                if self._watched and frame.request_id in self._watched:
-                    self._call_user(self._watched[frame.request_id], frame.payload)
-                self.calls.resolve(frame.request_id, frame.payload)
-                return
-            elif isinstance(frame, BroadcastFrame):
-                event = Event(None, None, decode(frame.payload), time.time_ns(), frame.payload)
-            else:
-                self._hand_over()
-                if frame is not None:
-                    self._on_rare(frame)
-                return
+            if type(frame) is TransactionFrame or type(frame) is BroadcastFrame:
+                self._hand_over([event_of(frame, time.time_ns())])
+            elif frame is not None:
+                self._on_other(frame)
         except (HandshakeError, DecodeError, HistoryRewound) as error:
             self.fail(error, CloseCode.PROTOCOL_ERROR)
-            return
-        if self._has_queue:
-            if self.queue.put(event):
-                self._on_full()
+
+    def _take_read(self) -> None:
+        """Take in the frames of one read together, which takes a third less time than one by one."""
+        frames, self._frames = self._frames, []
+        if self.error is not None:
+            frames.clear()
+        self._heartbeat.heard = True
+        read = in_lists if self._on_event is None else one_by_one
+        try:
+            for arrival in read(self.session, frames, time.time_ns()):
+                if isinstance(arrival, list):
+                    self._hand_over(arrival)
+                else:
+                    self._on_other(arrival)
+                if self.error is not None:
+                    return
+        except (HandshakeError, DecodeError, HistoryRewound) as error:
+            self.fail(error, CloseCode.PROTOCOL_ERROR)
+
+    def _hand_over(self, events: list[Event]) -> None:
+        self._position = last_transaction_id(events, self._position)
+        if self._on_event is not None:
+            self._call_user(self._on_event, events[0])  # which came alone
         elif self._on_events is not None:
-            self._arrived.append(event)
-            if not more:
-                self._hand_over()
-        elif self._on_event is not None:  # pragma: no branch - one of the three is always set
-            try:  # as _call_user(), without its call for every event
-                self._on_event(event)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged, and ends the connection
-                self._on_user_error(self._on_event, error)
+            self._call_user(self._on_events, events)
+        elif self.queue.put(events):
+            self._on_full()
 
     def on_text(self, text: str) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
+        self._take_read()
         self.fail(DecodeError("received a text message; frames are binary"), CloseCode.PROTOCOL_ERROR)
 
     def on_heard(self) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
         self._heartbeat.heard = True
-        self._hand_over()
+        self._take_read()
 
     def on_closed(self, closed: Closed) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
+        self._take_read()
         self.fail(ending(closed, opened=self._opened.done()), None)
         if not self._gone.done():
             self._gone.set_result(None)
 
-    def _hand_over(self) -> None:
-        """Pass the events of one read on as a list."""
-        if self._arrived and self._on_events is not None:
-            arrived, self._arrived = self._arrived, []
-            try:  # as _call_user(), without its call for every read
-                self._on_events(arrived)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - logged, and ends the connection
-                self._on_user_error(self._on_events, error)
-
-    def _on_rare(self, frame: ServerFrame | Opened) -> None:
-        if isinstance(frame, ThrottlingFrame):
+    def _on_other(self, frame: ServerFrame | Opened) -> None:
+        """Take in a frame that is not an event."""
+        if type(frame) is ResponseFrame:
+            if self._watched and frame.request_id in self._watched:
+                self._call_user(self._watched[frame.request_id], frame.payload)
+            self.calls.resolve(frame.request_id, frame.payload)
+        elif isinstance(frame, ThrottlingFrame):
             policy = self._options.throttle or default_throttle
             seconds = self._call_user(policy, frame.level, frame.request_id, frame.order_id)
             if isinstance(seconds, int | float) and seconds > 0:
@@ -336,7 +338,6 @@ class Pump:
             timeout: how many seconds the transport has for closing.
             cause: becomes the cause of *error*.
         """
-        self._hand_over()
         self._identity.release()
         if self.error is None:
             if isinstance(error, ConnectionClosed) and not isinstance(error, HistoryRewound):
@@ -369,7 +370,7 @@ class Pump:
         if not len(self.calls) and not self._draining:
             self.pause_reading()
         elif self.queue.overflowing:
-            waiting = len(self.queue.events)
+            waiting = len(self.queue)
             advice = "take events faster, or resume from the position"
             reason = f"{waiting} events were waiting while a call was in flight; {advice}"
             self.fail(SlowConsumer(None, reason), CloseCode.NORMAL)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["DECIMALS", "EXACT", "UNIT", "AmountLike", "check_decimals", "exact", "plain", "quantize"]
+__all__ = ["DECIMALS", "EXACT", "UNIT", "AmountLike", "as_short", "check_decimals", "exact", "plain"]
 
 if TYPE_CHECKING:
     AmountLike = Decimal | str | int
@@ -29,8 +29,10 @@ UNIT: Final = Decimal("0.00000001")
 """The smallest amount or price."""
 # 80 digits: far beyond any amount, and enough for 71 digits before the decimal point.
 _EXACT: Final = Context(prec=80, Emin=-999_999, Emax=999_999, traps=[InvalidOperation, Inexact])
-quantize: Final = _EXACT.quantize
-"""Raises an ArithmeticError unless the result is exact."""
+_quantize: Final = _EXACT.quantize  # raises an ArithmeticError unless the result is exact
+# With this precision and range, the last digit that a number can have is the eighth decimal.
+as_short: Final = Context(prec=DECIMALS + 1, Emin=0, Emax=DECIMALS, traps=[]).plus
+"""The number itself if it has at most nine digits and none after the eighth decimal; otherwise another number."""
 # Written in plain digits, 1E+999999999 would be a gigabyte of zeroes.
 _MAX_EXPONENT: Final = 1000
 _SHOWN: Final = 40
@@ -80,9 +82,9 @@ def check_decimals(amount: Decimal, price: Decimal, error: type[ConfigurationErr
     """
     name, value = "amount", amount
     try:
-        quantize(amount, UNIT)
+        _quantize(amount, UNIT)
         name, value = "price", price
-        quantize(price, UNIT)
+        _quantize(price, UNIT)
     except Inexact:
         raise error(
             f"{name}={_shown(value)} has more than {DECIMALS} decimals; round it first, "

@@ -188,9 +188,10 @@ def encode(message: Outgoing) -> bytes:
     """
     if type(message) is bytes:
         return message
-    if type(message) not in _CHECKS:
+    try:
+        check = _CHECKS[type(message)]
+    except KeyError:
         return _encode_untyped(message)
-    check = _CHECKS[type(message)]
     if check is not None:
         check(message)
     try:

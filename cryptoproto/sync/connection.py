@@ -108,6 +108,10 @@ class Connection:
         """The events; with *timeout*, the iteration ends after so many seconds without one."""
         return Stream(self._thread, self._connection.__aiter__, "events", timeout=timeout)
 
+    def batches(self, *, timeout: float | None = None) -> Stream[list[Event]]:
+        """The events in lists; see :meth:`cryptoproto.Connection.batches`. *timeout* as for :meth:`events`."""
+        return Stream(self._thread, self._connection.batches, "batches", timeout=timeout)
+
     def __iter__(self) -> Stream[Event]:
         if self._events is None:
             self._events = self.events()

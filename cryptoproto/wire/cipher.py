@@ -14,6 +14,7 @@ each frame costs more than encrypting it, so both ends keep a single CBC context
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -29,7 +30,7 @@ BLOCK_BYTES: Final = 16
 MAX_FRAME_BYTES: Final = 2**20
 """The default size limit of a frame, checked before anything is decrypted."""
 
-_NONCES_DRAWN: Final = 64
+_NONCES: Final = Struct("16s" * 64)
 PADDING: Final = tuple(bytes([BLOCK_BYTES - rest]) * (BLOCK_BYTES - rest) for rest in range(BLOCK_BYTES))
 """The PKCS7 padding by the body's length modulo 16."""
 _PADDING_BY_LAST: Final = {padding[-1]: padding for padding in PADDING}
@@ -69,8 +70,7 @@ class Sealer:
 
     def draw(self) -> None:
         """Draw the nonces of many frames together: a system call per frame would cost more than encrypting it."""
-        drawn = self._random(_NONCES_DRAWN * BLOCK_BYTES)
-        self.nonces += [drawn[start : start + BLOCK_BYTES] for start in range(0, len(drawn), BLOCK_BYTES)]
+        self.nonces += _NONCES.unpack(self._random(_NONCES.size))
 
 
 class Opener:

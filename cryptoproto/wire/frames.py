@@ -10,6 +10,7 @@ then the cipher's padding, depends only on the length of the JSON.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from struct import Struct, error
 from typing import Final, TypeAlias
@@ -42,8 +43,10 @@ _INT: Final = Struct(">i")
 _THROTTLING: Final = Struct(">iqq")
 _TRANSACTION: Final = Struct(">qdI")
 _MESSAGE: Final = Struct(">iqI")
-_SHORTEST_BYTES: Final = 48  # a block of garbage and the head of a transaction, in whole blocks
-_LATEST_TIMESTAMP: Final = 1e11  # the year 5138: anything later, negative or NaN is a damaged frame
+SHORTEST_BYTES: Final = 48
+"""A block of garbage and the head of a transaction, in whole blocks."""
+LATEST_TIMESTAMP: Final = 1e11
+"""The year 5138: anything later, negative or NaN is a damaged frame."""
 
 
 class TransactionFrame(msgspec.Struct, frozen=True, gc=False):
@@ -100,7 +103,8 @@ ServerFrame: TypeAlias = TransactionFrame | ResponseFrame | ErrorFrame | Broadca
 ClientFrame: TypeAlias = MessageFrame | RequestFrame
 
 
-def _ends(head: int) -> tuple[bytes, ...]:
+@functools.cache
+def json_ends(head: int) -> tuple[bytes, ...]:
     """The fill and padding after JSON that starts at byte *head*, by the JSON's length modulo 16."""
     return tuple(FILL[n & 3] + PADDING[(head + n + len(FILL[n & 3])) & 15] for n in range(16))
 
@@ -114,9 +118,9 @@ class ServerFrameCodec:
         self._nested = protocol is Protocol.SIGNED
         self._head = 8 if self._nested else 4
         self._transaction = Struct(">iIqdI" if self._nested else ">iqdI")
-        self._ends = _ends(self._transaction.size)
+        self._ends = json_ends(self._transaction.size)
         self._response = Struct(">iIqI" if self._nested else ">iqI")
-        self._response_ends = _ends(self._response.size)
+        self._response_ends = json_ends(self._response.size)
 
     def reader(self, opener: Opener) -> Callable[[bytes], TransactionFrame | ResponseFrame | None]:
         """A function that opens and decodes a frame that is a transaction or a response.
@@ -136,7 +140,7 @@ class ServerFrameCodec:
 
         def read(frame: bytes) -> TransactionFrame | ResponseFrame | None:
             size = len(frame)
-            if size & 15 or not _SHORTEST_BYTES <= size <= max_frame_bytes:
+            if size & 15 or not SHORTEST_BYTES <= size <= max_frame_bytes:
                 return None
             plain = decrypt(frame)
             kind, number, timestamp, length = unpack(plain)
@@ -144,7 +148,7 @@ class ServerFrameCodec:
                 end = start + length
                 if (
                     plain[end:] != ends[length & 15]
-                    or not 0.0 <= timestamp < _LATEST_TIMESTAMP
+                    or not 0.0 <= timestamp < LATEST_TIMESTAMP
                     or (nested and _LENGTH.unpack_from(plain, 20)[0] != 20 + length + (-length & 3))
                 ):
                     return None
@@ -211,7 +215,7 @@ class ServerFrameCodec:
     def _decode_transaction(self, body: bytes) -> TransactionFrame:
         transaction_id, timestamp, length = _TRANSACTION.unpack_from(body, self._head)
         payload = _opaque(body, self._head + _TRANSACTION.size, length)
-        if not 0.0 <= timestamp < _LATEST_TIMESTAMP:
+        if not 0.0 <= timestamp < LATEST_TIMESTAMP:
             raise DecodeError("malformed server message: its timestamp is out of range")
         return TransactionFrame(transaction_id, timestamp, payload)
 
@@ -250,7 +254,7 @@ class ServerFrameCodec:
         return (_INT_AND_LENGTH.pack(kind, len(data)) if self._nested else _INT.pack(kind)) + data
 
 
-_MESSAGE_ENDS: Final = _ends(_MESSAGE.size)
+_MESSAGE_ENDS: Final = json_ends(_MESSAGE.size)
 
 
 class ClientFrameCodec:

@@ -241,6 +241,167 @@ async def test_what_a_commit_of_the_users_own_includes_does_not_come_again() -> 
     assert await setting.take(1) == [2]
 
 
+# By the batch
+
+
+async def batch_of(batches: Any) -> list[int | None]:
+    return [event.transaction_id for event in await anext(batches)]
+
+
+@virtual
+async def test_a_batch_is_handled_when_the_next_is_asked_for() -> None:
+    setting = Setting(attended=False)
+    batches = setting.delivery.batches()
+    setting.put(1, 2, None)
+    setting.put(3)
+    assert await batch_of(batches) == [1, 2, None]
+    assert (setting.delivery.handling(), setting.delivery.position) == (2, None)
+    assert await batch_of(batches) == [3]
+    assert (setting.delivery.handling(), setting.delivery.position) == (3, 2)
+    waiting = asyncio.ensure_future(anext(batches))
+    await asyncio.sleep(0)
+    assert (setting.delivery.handling(), setting.delivery.position) == (None, 3)
+    waiting.cancel()
+    await asyncio.sleep(0.06)
+    assert setting.store.notes == [2, "flush", 3, "flush"]
+    assert setting.waits.count == 4
+
+
+@virtual
+async def test_a_group_of_batches_is_stored_when_it_is_full_or_in_a_moment() -> None:
+    setting = Setting(attended=False)
+    batches = setting.delivery.batches()
+    for first in (1, 3, 5, 7):
+        setting.put(first, first + 1)
+    await batch_of(batches)
+    await batch_of(batches)
+    assert setting.store.notes == [], "two events are handled, of the three of a group"
+    await batch_of(batches)
+    assert setting.store.notes == [4, "flush"]
+    await batch_of(batches)
+    assert setting.store.notes == [4, "flush"]
+    await asyncio.sleep(0.06)
+    assert setting.store.notes == [4, "flush", 6, "flush"]
+
+
+@virtual
+async def test_a_loop_that_was_left_gets_its_batch_again_whatever_was_done_to_it() -> None:
+    setting = Setting(attended=False)
+    setting.put(1, None, 3)
+    setting.put(4)
+    (await anext(setting.delivery.batches())).clear()
+    assert setting.delivery.queued == 1
+    assert await batch_of(setting.delivery.batches()) == [1, None, 3]
+    setting.stream = setting.delivery.stream()
+    assert await setting.take(4) == [1, None, 3, 4], "one by one, too"
+    assert setting.delivery.position == 3
+
+
+@virtual
+async def test_a_batch_of_broadcasts_comes_again() -> None:
+    setting = Setting(attended=False)
+    setting.put(1)
+    setting.put(None, None)
+    batches = setting.delivery.batches()
+    await anext(batches)
+    await anext(batches)
+    assert (setting.delivery.handling(), setting.delivery.position) == (None, 1)
+    assert await batch_of(setting.delivery.batches()) == [None, None]
+
+
+@virtual
+async def test_a_commit_of_the_users_own_includes_the_whole_batch() -> None:
+    setting = Setting(attended=False)
+    setting.put(1, 2)
+    setting.put(3)
+    await anext(setting.delivery.batches())
+    handled = setting.delivery.handling()
+    assert handled == 2
+    setting.store.advance(handled)
+    assert await batch_of(setting.delivery.batches()) == [3]
+
+
+@virtual
+async def test_a_batch_may_be_what_a_reader_of_events_has_left() -> None:
+    setting = Setting()
+    setting.put(1, 2, 3)
+    assert await setting.take(1) == [1]
+    assert await batch_of(setting.delivery.batches()) == [1, 2, 3], "the first one may not have been handled"
+
+
+@virtual
+async def test_batches_obey_back_pressure() -> None:
+    setting = Setting(max_queue=4, attended=False)
+    batches = setting.delivery.batches()
+    connection: Any = Pausing()
+    setting.link.attach(connection)
+    setting.put(1, 2, 3)
+    setting.put(4, 5)
+    assert connection.notes == ["pause"]
+    await anext(batches)
+    assert connection.notes == ["pause", "resume"]
+    await anext(batches)
+    assert connection.notes == ["pause", "resume"]
+
+
+@virtual
+async def test_a_second_task_cannot_take_batches() -> None:
+    setting = Setting()
+    setting.put(1, 2, 3)
+    handling = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in setting.delivery.stream():
+            handling.set()
+            await asyncio.sleep(3600)
+
+    reading = asyncio.create_task(read())
+    await handling.wait()
+    with pytest.raises(cp.ConfigurationError, match="another task is iterating"):
+        await anext(setting.delivery.batches())
+    reading.cancel()
+    await asyncio.wait([reading])
+
+
+@virtual
+async def test_batches_end_as_the_events_do() -> None:
+    setting = Setting(attended=False)
+    batches = setting.delivery.batches()
+    setting.put(1)
+    setting.delivery.fail(cp.ConnectionClosed(None, "by design"))
+    assert await batch_of(batches) == [1]
+    with pytest.raises(cp.ConnectionClosed, match="by design"):
+        await anext(batches)
+    closed = Setting(attended=False)
+    batches = closed.delivery.batches()
+    closed.put(1)
+    await anext(batches)
+    closed.delivery.end()
+    assert [batch async for batch in batches] == []
+    assert closed.delivery.position is None, "it was not handled"
+
+
+def test_batches_need_the_events() -> None:
+    async def refused() -> None:
+        with pytest.raises(cp.ConfigurationError, match="events go to on_event"):
+            Setting(lambda event: None).delivery.batches()
+
+    asyncio.run(refused())
+
+
+class Pausing:
+    """Stands for a connection that can be paused."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def pause_events(self) -> None:
+        self.notes.append("pause")
+
+    def resume_events(self) -> None:
+        self.notes.append("resume")
+
+
 class Connected:
     """Stands for a connection that can be given up."""
 

@@ -18,8 +18,8 @@ MEMBERS = sorted(name for name in vars(cp.TradingClient) if not name.startswith(
 
 def test_it_has_what_bots_use() -> None:
     assert MEMBERS == [
-        "balances", "cancel", "cancel_all", "events", "instruments", "open_orders", "orders", "place", "replace",
-        "reports", "request", "state", "states",
+        "balances", "batches", "cancel", "cancel_all", "events", "instruments", "open_orders", "orders", "place",
+        "replace", "reports", "request", "state", "states",
     ]  # fmt: skip
 
 

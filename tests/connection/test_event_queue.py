@@ -11,11 +11,18 @@ import cryptoproto as cp
 from cryptoproto.connection import event_queue as inbox
 from cryptoproto.connection import options
 from cryptoproto.connection.event_queue import EventQueue
+from cryptoproto.transport import memory
 from tests.support.peer import Peer, Script, settle, until_raised
 from tests.support.virtual_time import virtual
 
 V5 = cp.Protocol.V5
 BALANCE = cp.UserBalanceRequest()
+
+
+@pytest.fixture
+def frame_by_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each read brings one frame, so that limits are met exactly."""
+    monkeypatch.setattr(memory, "_READ_MESSAGES", 1)
 
 
 def reads(peer: Peer) -> bool:
@@ -43,6 +50,7 @@ async def test_a_slow_reader_stops_the_socket_and_loses_nothing(
         assert most <= 100
 
 
+@pytest.mark.usefixtures("frame_by_frame")
 async def test_a_queue_of_one(script: Script, alice_key: cp.PrivateKey) -> None:
     async with script.connect(alice_key, protocol=V5, max_queue=1) as connection:
         script.peer.events(1, 50)
@@ -51,6 +59,7 @@ async def test_a_queue_of_one(script: Script, alice_key: cp.PrivateKey) -> None:
         assert [(await anext(connection)).transaction_id for _ in range(50)] == list(range(1, 51))
 
 
+@pytest.mark.usefixtures("frame_by_frame")
 async def test_bytes_are_bounded_too(script: Script, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MAX_QUEUE_BYTES", 100_000)
     assert options.MAX_QUEUE_BYTES == 64 * 2**20
@@ -92,6 +101,7 @@ async def test_a_request_made_inside_the_iteration_gets_its_reply_from_behind_th
         assert connection.is_open
 
 
+@pytest.mark.usefixtures("frame_by_frame")
 async def test_reading_stops_again_when_the_call_is_over(script: Script, alice_key: cp.PrivateKey) -> None:
     async with script.connect(alice_key, protocol=V5, max_queue=10) as connection:
         script.peer.events(1, 50)
@@ -146,6 +156,7 @@ async def test_a_request_before_which_nothing_can_be_written_ends_by_its_deadlin
         assert script.peer.requests == []
 
 
+@pytest.mark.usefixtures("frame_by_frame")
 async def test_the_hard_bound_ends_the_connection_with_its_position_and_nothing_is_lost(
     script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
 ) -> None:
@@ -201,71 +212,116 @@ def queue_of(limit: int) -> EventQueue:
     return EventQueue(asyncio.get_running_loop(), limit)
 
 
-async def test_many_are_put_as_one_by_one() -> None:
+def numbers(events: list[cp.Event]) -> list[int | None]:
+    return [event.transaction_id for event in events]
+
+
+async def test_reads_stay_together() -> None:
+    queue = queue_of(10)
+    queue.put([event(1), event(2)])
+    queue.put([event(3)])
+    assert queue.advance()
+    assert numbers(queue.take()) == [1, 2]
+    assert queue.advance()
+    assert numbers(queue.take()) == [3]
+    assert not queue.advance()
+
+
+async def test_what_is_left_of_a_read_is_taken_together() -> None:
+    queue = queue_of(10)
+    queue.put([event(1), event(2), event(3)])
+    assert queue.advance()
+    assert queue.front.pop().transaction_id == 1
+    assert len(queue) == 2
+    assert numbers(queue.take()) == [2, 3]
+    assert len(queue) == 0
+
+
+async def test_reading_pauses_at_the_limit_however_many_come_together() -> None:
     single, many = queue_of(10), queue_of(10)
     for first in range(0, 15, 3):
         events = [event(number) for number in range(first, first + 3)]
-        stop = [single.put(each) for each in events][-1]
-        assert many.put_all(events) is stop is (first + 3 >= 10)
+        stop = [single.put([each]) for each in events][-1]
+        assert many.put(events) is stop is (first + 3 >= 10)
         assert (many.waiting_bytes, many.low, many.was_high) == (single.waiting_bytes, single.low, single.was_high)
-    assert list(many.events) == list(single.events)
+    assert len(many) == len(single) == 15
     assert many.waiting_bytes == 150
+
+
+async def test_the_front_counts_until_it_is_taken() -> None:
+    queue = queue_of(4)
+    queue.put([event(1), event(2), event(3)])
+    lows = [queue.low]
+    assert queue.advance()
+    lows.append(queue.low)
+    queue.front.pop()
+    lows.append(queue.low)
+    assert lows == [False, False, True]
+    assert queue.waiting_bytes == 0, "the bytes are those of the reads behind it"
 
 
 async def test_many_wake_the_reader() -> None:
     queue = queue_of(10)
     reader = asyncio.create_task(queue.wait())
     await asyncio.sleep(0)
-    assert queue.put_all([event(1), event(2)]) is False
-    queue.put_all([event(3)])  # the reader is awake already
+    assert queue.put([event(1), event(2)]) is False
+    queue.put([event(3)])  # the reader is awake already
     assert await reader is True
+    assert numbers(queue.take()) == [1, 2]
 
 
 async def test_the_bytes_of_many_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox, "MAX_QUEUE_BYTES", 100)
     queue = queue_of(1000)
-    assert queue.put_all([event(1, 60)]) is False
-    assert queue.put_all([event(2, 40)]) is True
+    assert queue.put([event(1, 60)]) is False
+    assert queue.put([event(2, 40)]) is True
     assert not queue.overflowing
-    queue.put_all([event(3, 300)])
+    queue.put([event(3, 300)])
     assert queue.overflowing
 
 
 async def test_it_becomes_low_once() -> None:
     queue = queue_of(4)
-    queue.put_all([event(number) for number in range(3)])
+    queue.put([event(number) for number in range(3)])
     assert not queue.has_become_low()
-    queue.pop()
+    queue.advance()
+    queue.front.pop()
     assert queue.has_become_low()
     assert not queue.has_become_low()
 
 
-async def test_an_event_that_is_put_back_is_the_next_one() -> None:
+async def test_what_is_put_back_comes_next() -> None:
     queue = queue_of(4)
-    queue.put_all([event(1), event(2)])
-    first = queue.pop()
-    queue.put_back(first)
-    assert queue.waiting_bytes == 20
-    assert queue.has_become_low(), "so the position of the reader is looked at again"
-    assert [queue.pop().transaction_id for _ in range(2)] == [1, 2]
-    with pytest.raises(IndexError):
-        queue.pop()
+    queue.put([event(1), event(2), event(3)])
+    queue.advance()
+    first = queue.front.pop()
+    queue.put_back([first])
+    assert queue.has_become_low() is False
+    taken = queue.take()
+    queue.put([event(4)])
+    queue.put_back(taken[:2])
+    assert queue.was_high, "so the position of the reader is looked at again"
+    assert numbers(queue.take()) == [1, 2]
+    assert queue.advance()
+    assert numbers(queue.take()) == [4]
 
 
 async def test_a_queue_that_was_cleared_is_empty() -> None:
     queue = queue_of(4)
-    queue.put_all([event(1), event(2)])
+    queue.put([event(1), event(2)])
+    queue.put([event(3)])
+    queue.advance()
     queue.clear()
-    assert (len(queue.events), queue.waiting_bytes) == (0, 0)
+    assert (len(queue), queue.waiting_bytes, queue.advance()) == (0, 0, False)
 
 
 async def test_the_first_reason_of_the_end_stays() -> None:
     queue = queue_of(4)
-    queue.put(event(1))
+    queue.put([event(1)])
     queue.end(lambda: cp.ConnectionClosed(1000, "first"))
     queue.end(None)
     assert await queue.wait() is True
-    queue.pop()
+    queue.take()
     with pytest.raises(cp.ConnectionClosed, match="first"):
         await queue.wait()
     ended = queue_of(4)
@@ -284,5 +340,5 @@ async def test_one_reader_at_a_time() -> None:
         await queue.wait()
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    queue.put(event(1))
+    queue.put([event(1)])
     assert await queue.wait() is True

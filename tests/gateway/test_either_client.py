@@ -52,6 +52,16 @@ async def until_live(client: cp.TradingClient) -> None:
             return
 
 
+async def test_events_come_in_lists(opened: Opened) -> None:
+    async with opened() as client:
+        batches = client.batches()
+        order = await client.place("BTC_USD", "buy", amount="1", price="15000")
+        async with asyncio.timeout(20):
+            async for batch in batches:
+                if any(getattr(event.message, "order_id", None) == order.order_id for event in batch):
+                    break
+
+
 async def test_an_order_is_placed_and_cancelled(opened: Opened) -> None:
     async with opened() as client:
         order = await client.place("BTC_USD", "buy", amount="1", price="15000")

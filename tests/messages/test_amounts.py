@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cryptoproto as cp
 from cryptoproto.messages import (
@@ -20,7 +22,7 @@ from cryptoproto.messages import (
     exact,
     plain,
 )
-from cryptoproto.messages.amounts import check_decimals
+from cryptoproto.messages.amounts import UNIT, as_short, check_decimals
 from tests.support.message_samples import (
     MEANINGS,
     approved,
@@ -159,6 +161,26 @@ def test_amounts_that_an_exchange_cannot_represent(value: Decimal, words: str) -
         check_decimals(value, D(1), cp.OrderInvalid)
     with pytest.raises(cp.OrderInvalid, match=f"^price{words}"):
         check_decimals(D(1), value, cp.OrderInvalid)
+
+
+@pytest.mark.parametrize(
+    "value", ["1", "0.00000001", "15000.00000000", "123456789", "1E-8", "0.12345678", "1.500000000000"]
+)
+def test_the_usual_amounts_pass_the_quick_test(value: str) -> None:
+    assert as_short(D(value)) == D(value)
+
+
+@given(st.integers(1, 10**30), st.integers(-60, 60))
+def test_the_quick_test_accepts_nothing_that_the_full_one_rejects(digits: int, exponent: int) -> None:
+    value = D((0, tuple(map(int, str(digits))), exponent))
+    if as_short(value) == value:
+        check_decimals(value, value, cp.OrderInvalid)
+        assert value % UNIT == 0
+
+
+@pytest.mark.parametrize("value", ["0.000000001", "1234567.891", "1E+9", "0.0000000015", "1E-1001"])
+def test_others_are_left_to_the_full_test(value: str) -> None:
+    assert as_short(D(value)) != D(value)
 
 
 def test_the_advice_to_round_works() -> None:

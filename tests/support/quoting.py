@@ -88,7 +88,7 @@ class ScriptedClient:
     def events(self) -> Any:
         raise NotImplementedError
 
-    reports = events
+    batches = reports = events
 
     async def _answer(self, order: cp.Order) -> bool:
         self.calls[order] = asyncio.get_running_loop().create_future()

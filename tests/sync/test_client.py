@@ -49,6 +49,17 @@ def test_orders_balances_and_events(exchange: Exchange, alice_key: cp.PrivateKey
     assert order.average_price == 100
 
 
+def test_events_by_the_batch(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    with client_of(exchange, alice_key) as alice:
+        batches = alice.batches(timeout=0.2)
+        for price in ("100", "101"):
+            alice.place("BTC_USD", cp.Side.BUY, amount="1", price=price)
+        events = [event for batch in batches for event in batch]
+        placed = [event.message for event in events if isinstance(event.message, cp.BuyOrderPlaced)]
+        assert [message.price for message in placed] == [100, 101]
+        assert alice.position == events[-1].transaction_id
+
+
 def test_reports_hold_orders_that_need_no_await(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with client_of(exchange, alice_key) as alice:
         reports = alice.reports(timeout=10)

@@ -29,6 +29,15 @@ def test_one_connection(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
         sync.connect("ws://example.com", client_id="a", private_key=alice_key, server_key=exchange.public_key)
 
 
+def test_events_by_the_batch(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    with sync.connect(
+        exchange.url, client_id="alice", private_key=alice_key, server_key=exchange.public_key
+    ) as connection:
+        connection.send(cp.PlaceBuyLimitOrder(trade_pair="BTC_USD", amount="1", price="100"))
+        events = [event for batch in connection.batches(timeout=0.2) for event in batch]
+        assert [type(event.message) for event in events] == [cp.SetBalance, cp.BuyOrderPlaced]
+
+
 def test_what_a_connection_knows(exchange: Exchange, alice_key: cp.PrivateKey) -> None:
     with sync.connect(
         exchange.url,

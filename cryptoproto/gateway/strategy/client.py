@@ -6,7 +6,7 @@ import asyncio
 import os
 import ssl as ssl_module
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import nullcontext
 from types import TracebackType
 from typing import Final, Self
@@ -14,10 +14,11 @@ from typing import Final, Self
 import msgspec
 
 from ...client import Order, OrderTable, StateChange, Store
-from ...client.event_stream import EventDelivery, EventStream
+from ...client.event_stream import EventDelivery
 from ...client.metrics import Metrics
 from ...client.order_calls import OrderCalls
 from ...client.order_checks import OrderChecks
+from ...client.readers import EventStream
 from ...client.replace import Replacer
 from ...client.reports import Reports, ReportStream
 from ...client.states import State
@@ -347,6 +348,13 @@ class GatewayClient:
     def events(self) -> EventStream:
         """Every event after the stored position that concerns this strategy; see :meth:`cryptoproto.Client.events`."""
         return self._events.stream()
+
+    def batches(self) -> AsyncIterator[list[Event]]:
+        """The events of :meth:`events` in lists, with the batch as the unit; see :meth:`cryptoproto.Client.batches`.
+
+        Each event comes from the gateway alone, so a list seldom has more than one.
+        """
+        return self._events.batches()
 
     def states(self) -> Subscription[StateChange]:
         """The state now, and every change after it; any number of readers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -65,6 +65,7 @@ class Trader:
 
     Attributes:
         mode: how events are handled: in transactions of the store, by iteration, or by a function.
+        takes_batches: whether transactions and iterations are by the batch.
         path: the file of the store.
         process: the one that runs; ``None`` if none does.
         said: what was said of each message, by a call or a report, OutcomeUnknown left out.
@@ -83,6 +84,7 @@ class Trader:
         self.choice = choice = random.Random(f"{world.plan.seed} {name}")
         self.is_quoter = world.plan.quoter == name
         self.mode = choice.choice(("transaction", "iterate", "on_event"))
+        self.takes_batches = random.Random(f"{world.plan.seed} {name} batches").random() < 0.3
         self.synchronous: Any = choice.choice(("NORMAL", "FULL"))
         self.protocol = choice.choice((cp.Protocol.V5, cp.Protocol.V5, cp.Protocol.V5, cp.Protocol.SIGNED))
         self.is_limited = not self.is_quoter and choice.random() < 0.3
@@ -184,7 +186,9 @@ class Process:
     async def _run(self) -> None:
         client, world = self.client, self.world
         reports = client.reports()
-        events = client.events() if self.trader.mode != "on_event" else None
+        source: AsyncIterator[Any] | None = None
+        if self.trader.mode != "on_event":
+            source = client.batches() if self.trader.takes_batches else client.events()
         self._readers.append(world.spawn(self._read_reports(reports), f"{self.owner} reports"))
         try:
             await client.start()
@@ -192,8 +196,8 @@ class Process:
             self._gone(error)
             return
         self._readers.append(world.spawn(self._watch(), f"{self.owner} states"))
-        if events is not None:
-            self._readers.append(world.spawn(self._read(events), f"{self.owner} events"))
+        if source is not None:
+            self._readers.append(world.spawn(self._read(source), f"{self.owner} events"))
         if world.is_calm:
             return
         if self.trader.is_quoter:
@@ -280,23 +284,24 @@ class Process:
         if self.is_alive and event.transaction_id is not None:
             self._handled.append(event.transaction_id)
 
-    async def _read(self, events: Any) -> None:
+    async def _read(self, source: AsyncIterator[cp.Event | list[cp.Event]]) -> None:
         in_transactions = self.trader.mode == "transaction"
         loop = asyncio.get_running_loop()
         if in_transactions:
             with self.store.transaction() as db:
                 db.execute(_TABLE)
         try:
-            async for event in events:
-                if event.transaction_id is None:
+            async for taken in source:
+                batch = taken if isinstance(taken, list) else [taken]
+                events = [(event.transaction_id, event.raw) for event in batch if event.transaction_id is not None]
+                if not events:
                     continue
                 if not self.is_alive:
                     return
                 if in_transactions:
                     with self.store.transaction() as db:
-                        row = (event.transaction_id, event.raw)
-                        db.execute("INSERT INTO handled (transaction_id, payload) VALUES (?, ?)", row)
-                self._handled.append(event.transaction_id)
+                        db.executemany("INSERT INTO handled (transaction_id, payload) VALUES (?, ?)", events)
+                self._handled += [transaction_id for transaction_id, _ in events]
                 if loop.time() < self.trader.slow_until:
                     await asyncio.sleep(self.trader.slow_until - loop.time())
         except cp.HistoryRewound:
