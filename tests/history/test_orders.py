@@ -194,7 +194,8 @@ def test_the_file_is_opened_as_often_for_a_long_history(
 
     def count(path: str, **options: Any) -> sqlite3.Connection:
         opened.append(path)
-        return connect(path, **options)
+        connection: sqlite3.Connection = connect(path, **options)
+        return connection
 
     monkeypatch.setattr(sqlite3, "connect", count)
 
