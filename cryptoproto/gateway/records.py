@@ -14,6 +14,7 @@ import msgspec
 from ..client.error_row import ErrorRow
 from ..client.store import OutboxKind
 from ..exceptions import DecodeError
+from ..messages import MALFORMED
 
 __all__ = [
     "Answered",
@@ -139,6 +140,6 @@ def decode_record(data: bytes) -> LogRecord:
     """
     try:
         record: LogRecord = _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise DecodeError(f"the command log has a message that is not a record: {error}") from error
     return record

@@ -35,7 +35,10 @@ def test_a_record_survives(record: LogRecord) -> None:
     assert decode_record(encode_record(record)) == record
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b'{"type":"unknown"}', b"\xff"])
+_NESTED = b'{"type":"takeover","later":' + b"[" * 10_000
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"type":"unknown"}', b"\xff", b'{"a\xff":1}', _NESTED])
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError, match="not a record"):
         decode_record(data)
