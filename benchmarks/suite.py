@@ -15,10 +15,14 @@ from .rows import (
     encode,
     in_flight,
     memory,
+    prepared,
     receive,
     recording,
     round_trip,
+    start_up,
     status_page,
+    tail_events,
+    tail_place,
 )
 
 __all__ = ["MEASUREMENTS"]
@@ -29,6 +33,7 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     receive,
     round_trip,
     in_flight,
+    prepared,
     memory,
     client_memory,
     client_sqlite,
@@ -37,4 +42,7 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     client_orders,
     status_page,
     recording,
+    tail_place,
+    tail_events,
+    start_up,
 )

@@ -16,9 +16,10 @@ import cryptoproto as cp
 
 from . import samples
 
-__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
+__all__ = ["EXCHANGE", "ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
 
 ROOT = Path(__file__).parents[2]
+EXCHANGE = "benchmarks.machinery.exchange_process"
 _TIMEOUT_S = 600
 
 
@@ -29,6 +30,7 @@ class Responder:
         self.directory = directory
         self.url = f"ws://127.0.0.1:{ports['exchange']}/"
         self.echo_url = f"ws://127.0.0.1:{ports['echo']}/"
+        self.plain_port = ports["plain"]
         self.uvloop = uvloop
 
 
@@ -80,15 +82,21 @@ def running(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
 
 
 def run_client(
-    server: Responder, kind: str, count: int, warm_up: int, *, module: str = "benchmarks.machinery.connection_consumer"
+    server: Responder, kind: str, *numbers: int, module: str = "benchmarks.machinery.connection_consumer"
 ) -> dict[str, Any]:
     """Run *module* in a fresh process and return what it measured.
+
+    Args:
+        server: the other end.
+        kind: what the module shall do.
+        numbers: how many events, how many to warm up, and what else the kind needs.
+        module: prints one line of JSON.
 
     Raises:
         CalledProcessError: it failed; its traceback is on the standard error.
         TimeoutExpired: it did not end within ten minutes.
     """
-    arguments = [kind, server.url, str(server.directory), str(count), str(warm_up)]
+    arguments = [kind, server.url, str(server.directory), *map(str, numbers)]
     done = subprocess.run(
         command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
         cwd=ROOT,

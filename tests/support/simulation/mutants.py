@@ -139,10 +139,17 @@ MUTANTS: Final = (
     ),
     Mutant(
         "empty the outbox too early",
-        28,
-        "client.store.sqlite:SqliteStore.remove",
-        '("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),',
-        '("DELETE FROM cryptoproto_outbox WHERE key >= ?", (key,)),',
+        36,
+        "client.store.changes:Changes._settle",
+        "put = self._puts.pop(change.key, None)",
+        "put = self._puts.pop(change.key, None); self._puts.clear()",
+    ),
+    Mutant(
+        "leave the log of a process that was killed unread",
+        34,
+        "client.store.sqlite_file:_open_log",
+        "changes.add(change)",
+        "pass",
     ),
     Mutant(
         "lose a late report",
@@ -230,7 +237,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "pay nothing",
-        1,
+        4,
         "exchange.matching:Matching._settle",
         "account.pay_held(order.held_currency, paid)",
         "pass",
@@ -268,6 +275,13 @@ MUTANTS: Final = (
         3,
         "client.reports:Reports.add",
         "if self._ended:",
+        "if False:",
+    ),
+    Mutant(
+        "place a prepared order that was discarded",
+        0,
+        "client.placing:PreparedOrder._check",
+        "if self._over is not None:",
         "if False:",
     ),
     Mutant(
