@@ -90,7 +90,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "publish before the commit",
-        38,
+        15,
         "exchange.journal:Journal._hand_over",
         "batch, self._pending = self._pending, Batch()",
         "batch, self._pending = self._pending, Batch(); self._durable = self._head.number; self._release()",
@@ -104,7 +104,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "do not sync the store",
-        66,
+        23,
         "client.store.sqlite_file:_prepare",
         "PRAGMA synchronous = {synchronous}",
         "PRAGMA synchronous = NORMAL",
@@ -125,7 +125,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "say too early that it was not received",
-        2,
+        1,
         "client.order_entry:OrderEntry.resume",
         "await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)",
         "on_orders(None); await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)",
@@ -139,7 +139,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "empty the outbox too early",
-        36,
+        28,
         "client.store.changes:Changes._settle",
         "put = self._puts.pop(change.key, None)",
         "put = self._puts.pop(change.key, None); self._puts.clear()",
@@ -237,10 +237,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "pay nothing",
-        4,
+        1,
         "exchange.matching:Matching._settle",
-        "account.pay_held(order.held_currency, paid)",
-        "pass",
+        "account.exchange(pair.base, units, pair.quote",
+        "account.exchange(pair.base, 0, pair.quote",
     ),
     Mutant(
         "never notice silence",
@@ -258,14 +258,14 @@ MUTANTS: Final = (
     ),
     Mutant(
         "give a rejection to the newest order",
-        0,
+        1,
         "client.outcomes:Outcomes._answered",
         "for one in self._unanswered:",
         "for one in reversed(self._unanswered):",
     ),
     Mutant(
         "do not probe for a cancel_all() that was cancelled",
-        564,
+        21,
         "client.order_entry:OrderEntry._on_cancelled",
         "elif submission.pending.kind is Kind.CANCEL_ALL:",
         "elif False:",
@@ -300,7 +300,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "let two orders share a limit",
-        240,
+        42,
         "client.order_checks:OrderChecks._unfinished",
         "for order in self._being_placed if",
         "for order in () if",
@@ -328,7 +328,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "settle events that come again",
-        7,
+        594,
         "client.order_entry:OrderEntry.settle",
         "transaction_id > settled_through",
         "True",
@@ -370,7 +370,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "keep who does not read",
-        3292,
+        11321,
         "exchange.outbound:Outbound._on_stall",
         "self._close(CloseCode.POLICY_VIOLATION, reason)",
         "pass",
