@@ -73,7 +73,7 @@ class EventDelivery:
         self._queue = EventQueue(self._loop, max_queue)
         self._room = asyncio.Event()
         self._taken_in: int | None = None  # the last transaction in the tables and the queue
-        self._has_dropped = False  # events, because nobody had asked for any
+        self._dropped_after: int | None = None  # the transaction before the events that nobody had asked for
         self._is_stale = False  # the connection that is being opened does not replay events that were asked for
         # The reader
         self._readers = 0  # that there ever were
@@ -175,11 +175,12 @@ class EventDelivery:
         last = last_transaction_id(handed, None)
         if handed and (last is None or position is None or last > position):
             self._queue.put_back(handed)
-        if self._has_dropped:
-            self._has_dropped = False
+        if self._dropped_after is not None:
+            resume_from = self._dropped_after if position is None else position
+            self._dropped_after = None
             self._is_stale = True
-            self._taken_in = position
-            self._link.give_up(_missed(position))
+            self._taken_in = resume_from
+            self._link.give_up(_missed(resume_from))
 
     # The position
 
@@ -307,7 +308,7 @@ class EventDelivery:
         if self._handler is not None:
             for event in events:
                 self._handle(self._handler, event)
-        elif not self._has_dropped and self._queue.put(events):
+        elif self._dropped_after is None and self._queue.put(events):
             self._on_full()
 
     def _handle(self, handler: Callable[[Event], object], event: Event) -> None:
@@ -326,8 +327,10 @@ class EventDelivery:
         if not self._is_attended:
             # Perhaps nobody ever asks for events. A later reader gets a replay.
             logger.warning("%d events were not taken by anybody and are dropped", self.queued)
+            numbers = (event.transaction_id for event in self._queue)
+            first = next((number for number in numbers if number is not None), None)
+            self._dropped_after = None if first is None else max(first - 1, 0)
             self._queue.clear()
-            self._has_dropped = True
         elif self._queue.overflowing:
             # Replies wait behind more events than may be kept: end the connection, and resume when there is room.
             self._link.give_up(SlowConsumer(None, "events are not taken fast enough", position=self._taken_in))

@@ -12,6 +12,7 @@ from ..exceptions import ConfigurationError
 from ..instruments import Instrument, OrderLimits, OrderRate, by_pair
 from ..messages import TimeInForce
 from .account import Order, OrderTable
+from .order_calls import SessionLink
 
 __all__ = ["OrderChecks"]
 
@@ -68,6 +69,17 @@ class OrderChecks:
         checks = cls(instruments, limits, orders)
         is_needed = checks.instruments or isinstance(instruments, Mapping) or limits is not None
         return checks if is_needed else None
+
+    async def ready(self, order: Order, link: SessionLink, deadline: float, *, wait: bool) -> None:
+        """Wait until the open orders that a limit for *order* counts are known, those of earlier processes included.
+
+        Raises:
+            OrderInvalid: a rule does not allow it.
+            RequestNotSent, ClientClosed: as :meth:`Link.live_by <cryptoproto.client.link.Link.live_by>`.
+        """
+        if self._limits is not None and self._limits.limits_open_value and not self._orders.compared:
+            self.check_rules(order)
+            await link.live_by(deadline, wait=wait)
 
     @contextmanager
     def admit(self, order: Order, *, instead_of: Order | None = None) -> Iterator[None]:

@@ -35,7 +35,7 @@ from .ready_messages import ReadyMessages
 from .reports import Reports
 from .reservation import Reservations
 from .store import OutboxEntry, Store
-from .submission import SendAgain, Submission
+from .submission import SENT, SendAgain, Submission
 from .turn import turn
 
 __all__ = ["OrderEntry"]
@@ -166,8 +166,7 @@ class OrderEntry:
             if self._refuses_orders:
                 raise ClientClosed("the client is closing and sends no more orders; a retry cannot succeed")
             self._account.orders.add(order)
-        now_ns = time.time_ns()
-        pending = submission.pending
+        now_ns, pending = time.time_ns(), submission.pending
         try:
             submission.key = self._store.put(
                 OutboxEntry(
@@ -185,7 +184,7 @@ class OrderEntry:
         submission.sent_ns = now_ns
         self._submissions[pending] = submission
         self._outcomes.add(pending, sequence)
-        self._metrics.count(_SENT[pending.kind])
+        self._metrics.count(SENT[pending.kind])
         try:
             await connection.send_encoded(submission.payload)
         finally:
@@ -213,8 +212,7 @@ class OrderEntry:
 
     async def _probe(self, submission: Submission) -> None:
         """Send a request. Its response follows the answers to earlier messages, and proves that the link is live."""
-        connection, pending = self._link.connection, submission.pending
-        sequence = pending.sequence
+        connection, pending, sequence = self._link.connection, submission.pending, submission.pending.sequence
         if connection is None or sequence is None:
             return
 
@@ -271,7 +269,7 @@ class OrderEntry:
             if error is None:  # unlike other answers this proves the sequence: a cancel may settle another one
                 self._last_accepted = max(self._last_accepted, pending.sequence or 0)
             elif isinstance(error, OutcomeUnknown):
-                self._account.orders.mark_unknown(order, error)
+                self._account.orders.end_unknown(order, error)
             else:
                 order_id = error.order_id if isinstance(error, InsufficientFundsError) else None
                 self._account.orders.reject(order, error, order_id=order_id)
@@ -308,7 +306,7 @@ class OrderEntry:
 
     def _not_sent(self, submission: Submission, error: CryptoprotoError) -> None:
         self._metrics.count("not_sent")
-        if submission.order is not None and submission.sent_ns:
+        if submission.order is not None:
             self._account.orders.mark_not_sent(submission.order, error)
 
     def _unknown(self, submission: Submission, reason: str) -> OutcomeUnknown:
@@ -328,7 +326,7 @@ class OrderEntry:
         answer may be missing.
 
         Raises:
-            HistoryRewound: the exchange has forgotten an order that it had accepted.
+            HistoryRewound: the exchange has forgotten an order that it had accepted, or events that are in the tables.
         """
         last_sequence = connection.last_sequence
         # Not against what this connection has replayed: an older one may have delivered more after the handshake.
@@ -338,8 +336,11 @@ class OrderEntry:
         await self.reserved.connected(connection)
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
+        known = max(self._account.position, self._store.settled_through) if complete else resumed_from
 
         def on_orders(response: Message | Unknown) -> None:
+            if connection.received_position < known:  # new events with such ids would change and settle nothing
+                return
             # Not earlier: an older link may have delivered more during the handshake, which the exchange then refuses.
             for pending in self._outcomes.not_received(last_sequence):
                 self._was_not_received(self._submissions[pending])
@@ -351,6 +352,8 @@ class OrderEntry:
                     self._reports.add(difference)
 
         await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)
+        if connection.received_position < known:
+            raise HistoryRewound(known, connection.received_position)
         replayed = self._account.heard - received
         await ask_patiently(connection, self._account, UserBalanceRequest(), on_balances)
         self._ready.follow_orders()
@@ -390,6 +393,3 @@ class OrderEntry:
                 submission.answer.set_result(self._unknown(submission, "the client was closed before the answer came"))
         self._account.orders.end(ConnectionClosed(None, "the client is closed"))
         self._reports.end()
-
-
-_SENT: Final = {Kind.PLACE: "orders_sent", Kind.CANCEL: "cancels_sent", Kind.CANCEL_ALL: "cancel_alls_sent"}

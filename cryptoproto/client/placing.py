@@ -190,5 +190,6 @@ class Placing:
         if self._checks is None:
             await self._order_entry.submit(submission, wait=wait)
         else:
+            await self._checks.ready(order, self._link, submission.deadline, wait=wait)
             with self._checks.admit(order):
                 await self._order_entry.submit(submission, wait=wait)

@@ -80,6 +80,9 @@ class Replacer:
 
         new, placing = draft()
         self._orders.check_unused(new)
+        if self._checks is not None:
+            await self._checks.ready(new, self._link, deadline, wait=wait)
+            order_id = self._check(order)  # it may have ended meanwhile
         cancel = self._calls.draft_cancel(order_id, deadline - self._loop.time())
         self._under_way.add(order)
         try:

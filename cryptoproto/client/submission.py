@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 
@@ -14,7 +14,10 @@ from .outcomes import Kind, Pending
 from .reports import OutcomeReport
 from .store import OutboxEntry
 
-__all__ = ["SendAgain", "Submission"]
+__all__ = ["SENT", "SendAgain", "Submission"]
+
+SENT: Final = {Kind.PLACE: "orders_sent", Kind.CANCEL: "cancels_sent", Kind.CANCEL_ALL: "cancel_alls_sent"}
+"""What counts the messages of each kind, in :class:`~cryptoproto.client.metrics.Metrics`."""
 
 
 class Submission(msgspec.Struct, eq=False):

@@ -67,6 +67,11 @@ class Connection:
         return self._gate.remaining
 
     @property
+    def received_position(self) -> int:
+        """The highest transaction id received; before the first event, ``resume_from``."""
+        return self._session.last_transaction_id
+
+    @property
     def in_flight(self) -> int:
         """How many requests wait for their response."""
         return len(self._pump.calls)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..exceptions import ConfigurationError, CryptoprotoError
@@ -58,6 +58,12 @@ class EventQueue:
 
     def __len__(self) -> int:
         return len(self.front) + self._behind
+
+    def __iter__(self) -> Iterator[Event]:
+        """The events that wait, oldest first."""
+        yield from reversed(self.front)
+        for events, _ in self._reads:
+            yield from events
 
     @property
     def overflowing(self) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from ..client.error_row import ErrorRow
 from ..exceptions import DecodeError
-from ..messages import Balance, OpenOrders
+from ..messages import MALFORMED, Balance, OpenOrders
 
 __all__ = [
     "Ask",
@@ -208,6 +208,6 @@ def decode_call(data: bytes) -> Call:
     """
     try:
         call: Call = _calls.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise DecodeError(f"not a call to a gateway: {error}") from error
     return call

@@ -25,7 +25,8 @@ def encode_events(events: Sequence[Event], previous: int) -> bytes:
     """The message for *events*, which have transaction ids, and follow transaction *previous* (-1 = none)."""
     parts = [_HEAD.pack(events[-1].transaction_id or 0, previous)]
     for event in events:
-        parts += (_EVENT.pack(event.transaction_id or 0, event.timestamp or 0.0, len(event.raw)), event.raw)
+        timestamp = 0.0 if event.timestamp is None else event.timestamp
+        parts += (_EVENT.pack(event.transaction_id or 0, timestamp, len(event.raw)), event.raw)
     return b"".join(parts)
 
 

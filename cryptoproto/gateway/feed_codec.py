@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ..exceptions import DecodeError
+from ..messages import MALFORMED
 
 __all__ = ["FeedBeat", "Numbered", "decode_beat", "decode_update", "encode_update"]
 
@@ -79,5 +80,5 @@ def decode_beat(data: bytes) -> FeedBeat:
     """
     try:
         return msgspec.json.decode(data, type=FeedBeat)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except MALFORMED as error:
         raise DecodeError(f"not the beat of a gateway's market data: {error}") from error

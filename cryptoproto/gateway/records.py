@@ -14,6 +14,7 @@ import msgspec
 from ..client.error_row import ErrorRow
 from ..client.store import OutboxKind
 from ..exceptions import DecodeError
+from ..messages import MALFORMED
 
 __all__ = [
     "Answered",
@@ -139,5 +140,5 @@ def decode_records(data: bytes) -> list[LogRecord]:
     """
     try:
         return _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except MALFORMED as error:
         raise DecodeError(f"the command log has a message without records: {error}") from error

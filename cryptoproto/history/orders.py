@@ -78,8 +78,9 @@ class _Orders:
             before = last if first is None else first - 1
             earlier = reader.settled_orders(-FOREVER, before, self._since_us)
             self._sent.extend(sent for sent in earlier if not self._was_answered(sent))
-        for group in reader.groups(after=first, through=last) if first is not None else ():
-            self._sent.extend(reader.settled_orders(before, group.last))
+        groups = () if first is None else reader.groups_and_orders(after=first, through=last, settled_after=before)
+        for group, settled in groups:
+            self._sent.extend(settled)
             before = group.last
             if self._over_from == FOREVER and all(entry.time_us >= self._until_us for entry in group.entries):
                 self._over_from = group.first

@@ -126,19 +126,39 @@ class Reader:
             StoreError: it cannot be read.
         """
         with self._connected() as connection:
-            (last,) = connection.execute("SELECT recorded_through FROM cryptoproto_history").fetchone()
-            (first,) = connection.execute(
-                "SELECT max(first) FROM cryptoproto_history_group WHERE first <= ?", (after,)
-            ).fetchone()
-            begin = after if first is None else first
-            while rows := connection.execute(
-                "SELECT first, last, events FROM cryptoproto_history_group "
-                "WHERE first BETWEEN ? AND ? AND latest_us >= ? AND earliest_us < ? ORDER BY first LIMIT 1",
-                (begin, min(last, through), since_us, until_us),
-            ).fetchall():
-                ((first, end, events),) = rows
-                yield Group(first, end, self._entries(events))
-                begin = first + 1
+            yield from self._groups(connection, after, through, since_us, until_us)
+
+    def groups_and_orders(
+        self, *, after: int, through: int, settled_after: int
+    ) -> Iterator[tuple[Group, list[SentOrder]]]:
+        """As :meth:`groups`, each with the orders that it and events before it have settled.
+
+        Args:
+            after: leave out groups that end before this transaction.
+            through: leave out groups that begin after this transaction.
+            settled_after: leave out orders that were settled by this transaction, or before.
+        """
+        with self._connected() as connection:
+            for group in self._groups(connection, after, through, -FOREVER, FOREVER):
+                yield group, self._settled_orders(connection, settled_after, group.last, -FOREVER)
+                settled_after = group.last
+
+    def _groups(
+        self, connection: sqlite3.Connection, after: int, through: int, since_us: int, until_us: int
+    ) -> Iterator[Group]:
+        (last,) = connection.execute("SELECT recorded_through FROM cryptoproto_history").fetchone()
+        (first,) = connection.execute(
+            "SELECT max(first) FROM cryptoproto_history_group WHERE first <= ?", (after,)
+        ).fetchone()
+        begin = after if first is None else first
+        while rows := connection.execute(
+            "SELECT first, last, events FROM cryptoproto_history_group "
+            "WHERE first BETWEEN ? AND ? AND latest_us >= ? AND earliest_us < ? ORDER BY first LIMIT 1",
+            (begin, min(last, through), since_us, until_us),
+        ).fetchall():
+            ((first, end, events),) = rows
+            yield Group(first, end, self._entries(events))
+            begin = first + 1
 
     def entries(self, after: int = -FOREVER) -> Iterator[Entry]:
         """Every event after the transaction *after*; raises as :meth:`groups`."""
@@ -153,13 +173,17 @@ class Reader:
 
     def settled_orders(self, after: int, through: int, since_us: int = -FOREVER) -> list[SentOrder]:
         """The orders that were settled by events after *after*, up to *through*, and sent at *since_us* or later."""
-        rows = self._fetch(
+        with self._connected() as connection:
+            return self._settled_orders(connection, after, through, since_us)
+
+    def _settled_orders(
+        self, connection: sqlite3.Connection, after: int, through: int, since_us: int
+    ) -> list[SentOrder]:
+        rows = connection.execute(
             "SELECT sent_us, settled_by, message FROM cryptoproto_history_order "
             "WHERE settled_by > ? AND settled_by <= ? AND sent_us >= ? ORDER BY settled_by, key",
-            after,
-            through,
-            since_us,
-        )
+            (after, through, since_us),
+        ).fetchall()
         return [SentOrder(sent, by, self._message(text)) for sent, by, text in rows]
 
     def unsettled_orders(self, after: int) -> list[SentOrder]:

@@ -113,6 +113,11 @@ class OrderLimits:
         """How many orders may be placed within one second; ``None`` = any number."""
         return self._max_orders_per_second
 
+    @property
+    def limits_open_value(self) -> bool:
+        """Whether a limit is about all open orders together."""
+        return self._max_pair_open_value is not None or self._max_open_value is not None
+
     def _check_pairs_of_limits(self) -> None:
         """A limit for a name that cannot occur is a mistake in writing, and the pair that was meant has no limit."""
         if self._pairs is None:
@@ -162,7 +167,7 @@ class OrderLimits:
                 f"amount={shown(amount)} at price={shown(price)} of {pair} is worth {shown(value)}, which exceeds the "
                 f"limit max_value={shown(most)}; {_smaller(most, price)}, or raise the limit"
             )
-        if self._max_pair_open_value is not None or self._max_open_value is not None:
+        if self.limits_open_value:
             self._check_open_value(order, value, open_orders)
         if self._mid_of is not None:
             self._check_band(pair, price, self._mid_of)

@@ -428,6 +428,16 @@ async def test_a_connection_that_does_not_replay_events_requested_meanwhile_is_c
     assert len(connection.given_up) == 1
 
 
+@virtual
+async def test_live_events_that_nobody_had_asked_for_are_replayed_too() -> None:
+    """The first of them shows where to resume, though there is no position yet."""
+    setting = Setting(max_queue=4, attended=False)
+    setting.put(*range(31, 41))
+    assert await setting.delivery.resume_point(-1) == 40
+    aiter(setting.delivery.stream())
+    assert await setting.delivery.resume_point(-1) == 30
+
+
 class Recording(Noted):
     """Keeps a history of transaction ids."""
 

@@ -11,7 +11,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.client.order_checks import OrderChecks
 from cryptoproto.exchange import Exchange
-from tests.support.lines import Line, client_of, patient, trader
+from tests.support.lines import Line, client_of, patient, trader, until_state
 from tests.support.peer import Script
 from tests.support.virtual_time import virtual
 
@@ -177,9 +177,11 @@ async def test_an_order_that_waits_for_a_connection_counts_until_it_is_given_up(
     exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
 ) -> None:
     line = Line(Exchange(private_key=exchange_key))
-    line.is_down = True
     limits = cp.OrderLimits(max_pair_open_value="150")
     async with trader(line, alice_key, limits=limits) as client:
+        line.is_down = True
+        line.cut()
+        await until_state(client, cp.State.WAITING)
         waiting = asyncio.create_task(client.place("BTC_USD", "buy", amount="1", price="100", timeout=1))
         await asyncio.sleep(0)
         with pytest.raises(cp.OrderInvalid, match="the open orders of BTC_USD are worth 100 USD"):
@@ -188,6 +190,29 @@ async def test_an_order_that_waits_for_a_connection_counts_until_it_is_given_up(
             await waiting
         with pytest.raises(cp.RequestNotSent):
             await client.place("BTC_USD", "buy", amount="1", price="100", wait=False)
+
+
+@virtual
+async def test_a_limit_counts_the_orders_of_earlier_processes(
+    exchange_key: cp.PrivateKey, alice_key: cp.PrivateKey
+) -> None:
+    """They are not known before the client is live for the first time, so an order waits for that."""
+    line = Line(Exchange(private_key=exchange_key))
+    limits = cp.OrderLimits(max_pair_open_value="150")
+    async with trader(line, alice_key) as before:
+        await before.place("BTC_USD", "buy", amount="1", price="100")
+    line.is_down = True
+    async with trader(line, alice_key, limits=limits, instruments=[BTC]) as client:
+        place = client.place
+        with pytest.raises(cp.OrderInvalid, match="tick size"):  # nothing has to be known for that
+            await place("BTC_USD", "buy", amount="1", price="1.001")
+        with pytest.raises(cp.RequestNotSent):
+            await place("BTC_USD", "buy", amount="1", price="100", wait=False)
+        waiting = asyncio.create_task(place("BTC_USD", "buy", amount="1", price="100", timeout=60))
+        await asyncio.sleep(1)
+        line.is_down = False
+        with pytest.raises(cp.OrderInvalid, match="the open orders of BTC_USD are worth 100 USD"):
+            await waiting
 
 
 async def test_a_client_follows_the_rules_that_the_exchange_publishes(

@@ -419,6 +419,8 @@ def test_the_next_process_ends_what_this_one_left(
             assert funds == sum(isinstance(error, cp.InsufficientFundsError) for error in told.values())
             assert funds > 0
             assert {order.client_order_id for order in client.orders.open} == set(there)
+            # What was not received is nothing that may be open, for limits and for `cancel_on_exit`.
+            assert all(order.is_open for order in client.orders.unfinished)
 
     run()
 
@@ -516,6 +518,11 @@ async def test_an_answer_that_was_not_asked_for_is_unknown(exchange: Exchange, a
         assert resting.is_open
         assert isinstance(gone, cp.OutcomeUnknown)
         assert not client._store.outbox()
+        ended = client.orders.by_client_order_id(2)
+        assert ended is not None
+        assert ended.is_closed
+        assert ended.status is cp.OrderStatus.UNKNOWN
+        assert client.orders.unfinished == [resting]
 
 
 # A caller that leaves

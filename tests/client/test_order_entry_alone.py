@@ -33,6 +33,7 @@ class Stub:
         self.is_open = True
         self.next_sequence = 1
         self.last_sequence = 0
+        self.received_position = 0
         self.error: cp.CryptoprotoError | None = None
         self.refusal: cp.CryptoprotoError | None = None
         self.on_send: Callable[[], Awaitable[None]] | None = None
@@ -85,7 +86,9 @@ class Desk:
         return Submission(Pending(kind=kind, order_id=number), b"{}", answer, deadline=loop.time() + timeout)
 
     def told(self, transaction_id: int, message: Any) -> None:
-        self.entry.settle([told(transaction_id, message)])
+        events = [told(transaction_id, message)]
+        self.account.apply(events)
+        self.entry.settle(events)
 
 
 @virtual
@@ -273,8 +276,28 @@ async def test_an_answer_that_the_new_connection_has_replayed_does_not_prove_a_r
     await asyncio.sleep(1)
     desk.entry.on_disconnected(cp.ConnectionClosed(None, "lost"))
     desk.told(8, decode(placed(5)))  # on the new connection, whose handshake said 0
+    desk.connection.received_position = 8
     await calling
     await desk.entry.resume(cast("Any", desk.connection), 0)
     desk.entry.on_disconnected(cp.ConnectionClosed(None, "lost"))
     with pytest.raises(cp.HistoryRewound):  # now it has been told before the handshake
         await desk.entry.resume(cast("Any", desk.connection), 0)
+
+
+@virtual
+async def test_an_exchange_that_has_forgotten_what_is_known_here_was_rewound() -> None:
+    """It would use the ids of those events again, and what comes with them would change and settle nothing."""
+    store = cp.MemoryStore()
+    store.open("alice", "")
+    store.remove(store.put(OutboxEntry(kind="place", payload=b"{}", created_ns=0, sequence=1)), 8)
+    desk = Desk(store)
+    connection = cast("Any", desk.connection)
+    await desk.entry.resume(connection, -1)  # live events alone
+    connection.received_position = 8
+    await desk.entry.resume(connection, 5)
+    desk.account.apply([told(9, decode(placed(5)))])  # and nobody has handled it yet
+    with pytest.raises(cp.HistoryRewound) as caught:
+        await desk.entry.resume(connection, 5)
+    assert (caught.value.position, caught.value.exchange_position) == (9, 8)
+    connection.received_position = 9
+    await desk.entry.resume(connection, 5)

@@ -342,3 +342,13 @@ async def test_one_reader_at_a_time() -> None:
     await asyncio.gather(first, return_exceptions=True)
     queue.put([event(1)])
     assert await queue.wait() is True
+
+
+async def test_iterating_takes_nothing() -> None:
+    queue = EventQueue(asyncio.get_running_loop(), 10)
+    events = [cp.Event(number, None, cp.Unknown("", {}), 0, b"") for number in range(5)]
+    queue.put(events[:2])
+    queue.advance()
+    queue.put(events[2:])
+    assert list(queue) == events
+    assert len(queue) == 5

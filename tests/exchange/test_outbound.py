@@ -210,6 +210,24 @@ async def test_what_one_read_brings_is_answered_together(
         assert not exchange.links.more_expected
 
 
+async def test_no_event_is_sent_to_a_client_that_does_not_read(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    async with RawClient.over(in_memory(exchange)) as client:
+        await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange.links
+        assert isinstance(link._transport, MemoryLink)
+        link._transport.hold_writes = True
+        link.outbound.broadcast(b"{}")  # any frame, to find that the client does not read
+        exchange.deposit("alice", "USD", "1")
+        await settle()
+        assert link.outbound._position == 0
+        link._transport.hold_writes = False
+        await settle()
+        assert link.outbound._position == 2
+
+
 async def test_nothing_is_sent_before_the_handshake_or_after_the_end(keys: dict[str, cp.PrivateKey]) -> None:
     link = ClientLink(Exchange(private_key=keys["exchange"]))
     link.outbound.respond(1, b"{}")

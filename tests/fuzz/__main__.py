@@ -24,6 +24,9 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the names of the targets")
     parser.add_argument("--seconds", type=float, help="how long, for each target; 10 by default")
     parser.add_argument("--inputs", type=int, help="how many inputs, for each target")
+    parser.add_argument(
+        "--until", type=int, metavar="INPUTS", help="go on until each target has read so many, over all recorded runs"
+    )
     parser.add_argument("--seed", type=int, default=0, help="another seed makes up other inputs")
     parser.add_argument("--engine", choices=("auto", "atheris", "chance"), default="auto", help="what makes up inputs")
     parser.add_argument("--corpus", type=Path, default=WORK, help="a folder for inputs that reach new code")
@@ -78,26 +81,52 @@ def main(given: list[str] | None = None) -> int:
         if name not in targets:
             print(f"there is no target {name!r}; --list prints their names", file=sys.stderr)
             return 2
+    chosen = [targets[name] for name in names]
+    if options.until is not None:
+        return fuzz_until(chosen, options)
     findings = 0
-    for target in (targets[name] for name in names):
-        try:
-            if options.input is not None:
-                explore(target, [bytes.fromhex(options.input)], seed=0, inputs=1)
-                print(f"{target.name}: this input breaks no promise")
-                continue
-            if options.keep:
-                print(f"{target.name}: {keep(target, options.corpus)} inputs added to the committed corpus")
-                continue
-            engine, done = fuzz(target, options)
-        except FindingError as finding:
-            findings += 1
-            path = stored(options.corpus / "findings" / target.name, finding.data)
-            print(f"{finding}\nthe input is in {path}", flush=True)
-            continue
-        print(f"{target.name}: {done.inputs:,} inputs in {done.seconds:.0f} s by {engine}, no finding", flush=True)
-        if options.record:
-            runs.record(target.name, engine, done)
+    for target in chosen:
+        if options.keep:
+            print(f"{target.name}: {keep(target, options.corpus)} inputs added to the committed corpus")
+        else:
+            findings += not fuzz_one(target, options)
     return 1 if findings else 0
+
+
+def fuzz_one(target: Target, options: argparse.Namespace) -> bool:
+    """One run, or one input, of a target; whether it found nothing."""
+    try:
+        if options.input is not None:
+            explore(target, [bytes.fromhex(options.input)], seed=0, inputs=1)
+            print(f"{target.name}: this input breaks no promise")
+            return True
+        engine, done = fuzz(target, options)
+    except FindingError as finding:
+        path = stored(options.corpus / "findings" / target.name, finding.data)
+        print(f"{finding}\nthe input is in {path}", flush=True)
+        return False
+    print(f"{target.name}: {done.inputs:,} inputs in {done.seconds:.0f} s by {engine}, no finding", flush=True)
+    if options.record or options.until is not None:
+        runs.record(target.name, engine, done)
+    return True
+
+
+def fuzz_until(targets: list[Target], options: argparse.Namespace) -> int:
+    """Run the target that has read the fewest inputs, again and again, until each has read as many as were asked for.
+
+    The counts are those of the recorded runs, so a run that is stopped goes on where it was. A target with a finding is
+    left out from then on.
+    """
+    left = {target.name: target for target in targets}
+    while True:
+        read = runs.inputs_read()
+        behind = [name for name in left if read[name] < options.until]
+        if not behind:
+            return 0 if len(left) == len(targets) else 1
+        name = min(behind, key=lambda each: read[each])
+        options.seed = runs.times_run(name)
+        if not fuzz_one(left[name], options):
+            del left[name]
 
 
 if __name__ == "__main__":

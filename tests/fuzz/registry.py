@@ -11,7 +11,7 @@ __all__ = ["ROOMS", "all_targets", "room_of", "targets_of"]
 
 ROOMS: Final = (
     "wire", "sessions", "messages", "stomp", "apikeys", "profiles", "licensing", "client", "exchange", "recordings",
-    "keys",
+    "keys", "gateway", "conformance",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.fuzz import guided
 from tests.fuzz.explore import Explored
 
-__all__ = ["RUNS", "SUMMARY", "record", "summary"]
+__all__ = ["RUNS", "SUMMARY", "inputs_read", "record", "summary", "times_run"]
 
 _FOLDER: Final = Path(__file__).parent
 RUNS: Final = _FOLDER / "runs.jsonl"
@@ -45,7 +45,25 @@ def record(target: str, engine: str, done: Explored) -> None:
     }
     with RUNS.open("a") as file:
         file.write(json.dumps(run) + "\n")
-    SUMMARY.write_text(summary([json.loads(line) for line in RUNS.read_text().splitlines()]))
+    SUMMARY.write_text(summary(recorded()))
+
+
+def recorded() -> list[dict[str, Any]]:
+    """All runs so far."""
+    return [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
+
+
+def inputs_read() -> Counter[str]:
+    """How many inputs each target has read in all runs."""
+    read: Counter[str] = Counter()
+    for run in recorded():
+        read[run["target"]] += run["inputs"]
+    return read
+
+
+def times_run(target: str) -> int:
+    """How often a target was run."""
+    return sum(run["target"] == target for run in recorded())
 
 
 def summary(runs: list[dict[str, Any]]) -> str:

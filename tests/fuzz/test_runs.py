@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
+
+from tests.fuzz import __main__ as long_run
+from tests.fuzz import runs
+from tests.fuzz.__main__ import main
+from tests.fuzz.registry import all_targets
 from tests.fuzz.runs import RUNS, SUMMARY, summary
+from tests.fuzz.target import Target
 
 
 def test_a_line_for_each_target() -> None:
@@ -14,5 +22,36 @@ def test_a_line_for_each_target() -> None:
 
 
 def test_the_committed_summary_is_that_of_the_runs() -> None:
-    runs = [json.loads(line) for line in RUNS.read_text().splitlines()]
-    assert SUMMARY.read_text() == summary(runs)
+    recorded = [json.loads(line) for line in RUNS.read_text().splitlines()]
+    assert SUMMARY.read_text() == summary(recorded)
+
+
+def test_a_long_run_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whichever target has read the fewest inputs is next, until each has read enough."""
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs.jsonl")
+    monkeypatch.setattr(runs, "SUMMARY", tmp_path / "SUMMARY.md")
+    words = ["--engine", "chance", "--inputs", "1000", "--corpus", str(tmp_path), "--target", "cipher"]
+    assert main([*words, "--until", "1500"]) == 0
+    assert [run["inputs"] for run in runs.recorded()] == [1000, 1000]
+    assert main([*words, "--target", "padding", "--until", "2500"]) == 0
+    assert [run["target"] for run in runs.recorded()[2:]] == ["padding", "padding", "cipher", "padding"]
+    assert runs.inputs_read() == {"cipher": 3000, "padding": 3000}
+    assert "| padding | 3,000 |" in runs.SUMMARY.read_text()
+    capsys.readouterr()
+    assert main([*words, "--until", "3000"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_target_with_a_finding_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "runs.jsonl")
+    monkeypatch.setattr(runs, "SUMMARY", tmp_path / "SUMMARY.md")
+    broken = Target("broken", lambda data: data[99], (ValueError,), lambda: (b"abc",))
+    monkeypatch.setattr(long_run, "all_targets", lambda: {"broken": broken, "cipher": all_targets()["cipher"]})
+    options = ["--engine", "chance", "--inputs", "1000", "--corpus", str(tmp_path), "--until", "500"]
+    assert main(options) == 1
+    assert "broken: IndexError" in capsys.readouterr().out
+    assert runs.inputs_read() == {"cipher": 1000}

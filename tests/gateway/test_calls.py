@@ -33,7 +33,10 @@ def test_a_call_survives(call: Call) -> None:
     assert decode_call(encode(call)) == call
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"null", b'{"type":"place"}', b'{"type":"hallo"}', b"[" * 10_000])
+_NESTED = b'{"type":"hello","later":' + b"[" * 10_000
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe", b"null", b'{"type":"place"}', b'{"type":"hallo"}', _NESTED])
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError, match="not a call"):
         decode_call(data)

@@ -30,6 +30,6 @@ def test_what_is_no_update_is_refused(data: bytes) -> None:
 def test_a_beat() -> None:
     beat = decode_beat(b'{"fence":3,"is_live":true,"numbers":{"BTC_USD":7},"books":["BTC_USD"],"later":1}')
     assert beat == FeedBeat(3, True, {"BTC_USD": 7}, ["BTC_USD"])
-    for data in (b"", b"[]", b'{"fence":"x"}', b"\xff"):
+    for data in (b"", b"[]", b'{"fence":"x"}', b"\xff", b'{"later":' + b"[" * 10_000):
         with pytest.raises(cp.DecodeError, match="not the beat"):
             decode_beat(data)

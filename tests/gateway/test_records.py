@@ -40,7 +40,10 @@ def test_records_that_are_written_together() -> None:
     assert decode_records(encode_records(*records)) == records
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b'[{"type":"unknown"}]', b"\xff"])
+_NESTED = b'[{"type":"takeover","later":' + b"[" * 10_000
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'[{"type":"unknown"}]', b"\xff", b'[{"a\xff":1}]', _NESTED])
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(DecodeError, match="without records"):
         decode_records(data)

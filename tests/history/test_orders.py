@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from decimal import Decimal
 from typing import Any
+
+import pytest
 
 import cryptoproto as cp
 from cryptoproto.history import OrderRecord
@@ -181,3 +184,28 @@ def test_each_order_gets_the_message_that_its_event_answers(writer: Writer, hist
     found = {order.client_order_id: (order.status, order.as_dict()["time_in_force"]) for order in history.orders()}
     assert found == {9: ("not_placed", "gtc"), 0: ("open", "ioc"), 1: ("open", None), 2: ("open", "fok")}
     assert elsewhere < later
+
+
+def test_the_file_is_opened_as_often_for_a_long_history(
+    writer: Writer, history: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    connect = sqlite3.connect
+
+    def count(path: str, **options: Any) -> sqlite3.Connection:
+        opened.append(path)
+        connection: sqlite3.Connection = connect(path, **options)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", count)
+
+    def times() -> int:
+        opened.clear()
+        list(history.orders())
+        return len(opened)
+
+    writer.commit(placed(1, "1", "100"))
+    few = times()
+    for number in range(2, 40):
+        writer.commit(placed(number, "1", "100"))
+    assert times() == few

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -74,3 +76,17 @@ def test_many_worlds_are_added_up(capsys: pytest.CaptureFixture[str]) -> None:
     output = capsys.readouterr().out
     assert '"worlds": 3' in output
     assert '"failed": []' in output
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    summary = tmp_path / "summary.json"
+    assert main(["--start", "10", "--seeds", "2", "--summary", str(summary)]) == 0
+    first = json.loads(summary.read_text())
+    assert (first["first_seed"], first["last_seed"], first["worlds"]) == (10, 11, 2)
+    assert main(["--start", "10", "--seeds", "4", "--summary", str(summary)]) == 0
+    whole = json.loads(summary.read_text())
+    assert (whole["first_seed"], whole["last_seed"], whole["worlds"]) == (10, 13, 4)
+    assert whole["calls"] == first["calls"] + sum(simulate(draw(seed)).calls for seed in (12, 13))
+    assert whole["processor_seconds"] > first["processor_seconds"]
+    with pytest.raises(ValueError, match="of a run from seed 10 on, and not 11"):
+        main(["--start", "11", "--seeds", "4", "--summary", str(summary)])

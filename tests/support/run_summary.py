@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["machine", "record_run", "versions"]
+__all__ = ["commit", "machine", "record_run", "versions"]
 
 ROOT = Path(__file__).parents[2]
 

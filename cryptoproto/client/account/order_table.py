@@ -176,8 +176,8 @@ class OrderTable:
             self._close(order, OrderStatus.REJECTED, self._clock())
 
     def mark_not_sent(self, order: Order, error: Exception | None = None) -> None:
-        """*order* certainly never reached the exchange. Ignored if an event has reported that it did."""
-        if order.acknowledged_ns is None:
+        """*order* certainly never reached the exchange. Ignored if it is open there, has ended, or was never added."""
+        if order.acknowledged_ns is None and order in self._live:
             order.error = error or RequestNotSent(f"{order!r} never reached the exchange")
             self._close(order, OrderStatus.NOT_SENT, self._clock())
 
@@ -187,6 +187,11 @@ class OrderTable:
             order.error = error or OutcomeUnknown(f"whether {order!r} reached the exchange is not known yet")
             order.status = OrderStatus.UNKNOWN
             order.wake()
+
+    def end_unknown(self, order: Order, error: Exception) -> None:
+        """*order* is not open at the exchange, and nobody will ever know what became of it."""
+        order.error = error
+        self._close(order, OrderStatus.UNKNOWN, self._clock())
 
     def end(self, error: Exception) -> None:
         """No more events come, because the client is closed. Waits for an order raise a copy of *error*."""

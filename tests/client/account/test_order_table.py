@@ -173,6 +173,13 @@ def test_what_the_exchange_has_reported_is_not_undone(account: Account, table: O
     assert order.error is None
 
 
+def test_an_order_that_was_never_sent_is_not_in_the_table(table: OrderTable) -> None:
+    order = an_order(1)
+    table.mark_not_sent(order)
+    assert len(table) == 0
+    assert order.status is OrderStatus.PENDING
+
+
 def test_the_exchange_knows_better(account: Account, table: OrderTable, order: Order) -> None:
     table.mark_not_sent(order)
     feed(account, placed())

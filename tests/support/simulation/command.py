@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import platform
-import sqlite3
 import sys
 import time
 import traceback
@@ -17,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptoproto import __version__
+from tests.support.run_summary import commit, machine, versions
 from tests.support.simulation.mutants import MUTANTS, hunt
 from tests.support.simulation.plan import Plan, draw
 from tests.support.simulation.run import Result, simulate
@@ -31,33 +29,62 @@ class Totals:
     """What many worlds came to.
 
     Attributes:
+        first: the seed of the first world.
+        next: the seed after that of the last one.
         failed: the seeds of those that failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: int) -> None:
+        self.first = self.next = first
         self.failed: list[int] = []
         self._counts = dict.fromkeys(("worlds", "calls", "events", "connections", "faults", "rewound", "unnoticed"), 0)
-        self._seconds = 0.0
+        self._seconds = {"processor_seconds": 0.0, "duration_seconds": 0.0}
+        self._commits: list[str] = []
+
+    @classmethod
+    def of(cls, path: Path, first: int) -> Totals:
+        """Those of a run that was stopped.
+
+        Raises:
+            ValueError: it was a run from another seed on.
+        """
+        totals, known = cls(first), json.loads(path.read_text())
+        if known["first_seed"] != first:
+            raise ValueError(f"{path} is the summary of a run from seed {known['first_seed']} on, and not {first}")
+        totals.next = known["last_seed"] + 1
+        totals.failed = known["failed"]
+        totals._commits = known["commits"]
+        for part in (totals._counts, totals._seconds):
+            part.update((name, known[name]) for name in part)
+        return totals
 
     def add(self, seed: int, row: dict[str, float], failure: str) -> None:
+        """The world of *seed* has ended."""
+        self.next = seed + 1
         for name in self._counts:
             self._counts[name] += int(row[name])
-        self._seconds += row["seconds"]
+        self._seconds["processor_seconds"] += row["seconds"]
         if failure:
             self.failed.append(seed)
 
-    def summary(self, first: int, last: int, duration: float) -> dict[str, Any]:
+    def took(self, seconds: float, commit: str) -> None:
+        """Some worlds have taken so long, with the code of *commit*."""
+        self._seconds["duration_seconds"] += seconds
+        if commit not in self._commits:
+            self._commits.append(commit)
+
+    def summary(self) -> dict[str, Any]:
+        """What is written down."""
         return {
-            "first_seed": first,
-            "last_seed": last,
+            "first_seed": self.first,
+            "last_seed": self.next - 1,
             "failed": self.failed,
             **self._counts,
-            "processor_seconds": round(self._seconds, 1),
-            "duration_seconds": round(duration, 1),
+            **{name: round(seconds, 1) for name, seconds in self._seconds.items()},
+            "commits": self._commits,
             "cryptoproto": __version__,
-            "python": platform.python_version(),
-            "sqlite": sqlite3.sqlite_version,
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "versions": versions(),
+            "machine": machine(),
         }
 
 
@@ -85,23 +112,36 @@ def _block(seeds: list[int]) -> list[tuple[int, dict[str, float], str]]:
 
 
 def _run_many(start: int, seeds: int, jobs: int, summary: Path | None) -> Totals:
-    """Run the worlds; the summary is written after each block, so a run that is stopped has one, too."""
-    totals, begun = Totals(), time.monotonic()
-    blocks = [list(range(first, min(first + _BLOCK, start + seeds))) for first in range(start, start + seeds, _BLOCK)]
+    """Run the worlds. The summary is written after each block; a run that was stopped goes on after the last one."""
+    totals = Totals(start) if summary is None or not summary.exists() else Totals.of(summary, start)
+    now, begun = commit(), time.monotonic()
+    firsts = range(totals.next, start + seeds, _BLOCK)
+    blocks = [list(range(first, min(first + _BLOCK, start + seeds))) for first in firsts]
     with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
         for rows in map(_block, blocks) if pool is None else pool.map(_block, blocks):
             for seed, row, failure in rows:
                 totals.add(seed, row, failure)
                 if failure:
                     sys.stdout.write(f"{failure}\n")
-            last = rows[-1][0]
-            text = json.dumps(totals.summary(start, last, time.monotonic() - begun), indent=2)
+            totals.took(time.monotonic() - begun, now)
+            begun = time.monotonic()
             if summary is not None:
-                summary.write_text(f"{text}\n")
-            sys.stdout.write(f"to seed {last}: {len(totals.failed)} failed\n")
+                _replace(summary, _text(totals))
+            sys.stdout.write(f"to seed {totals.next - 1}: {len(totals.failed)} failed\n")
             sys.stdout.flush()
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(_text(totals))
     return totals
+
+
+def _text(totals: Totals) -> str:
+    return f"{json.dumps(totals.summary(), indent=2)}\n"
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that it is whole at any moment."""
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(text)
+    new.replace(path)
 
 
 def _run_one(plan: Plan, *, trace: bool) -> int:
@@ -134,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--keep", help="of a single world: only these faults of the plan, by number, as 0,3; or none")
     parser.add_argument("--trace", action="store_true", help="of a single world: write everything that happens")
-    parser.add_argument("--summary", type=Path, help="write the totals to this file, as JSON")
+    parser.add_argument("--summary", type=Path, help="write the totals to this file; a run that was stopped goes on")
     parser.add_argument("--mutants", action="store_true", help="find the first seed that finds each mutant")
     options = parser.parse_args(arguments)
     if options.mutants:

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-__all__ = ["CLIENTS", "Fault", "Plan", "draw"]
+__all__ = ["CLIENTS", "PATIENCE_S", "Fault", "Plan", "draw"]
 
 CLIENTS: Final = ("alice", "bob", "carol")
+PATIENCE_S: Final = 15.0
+"""After this time even those who wait for long notice that nothing arrives."""
+
 _CODES: Final = (1000, 1001, 1011, 1012, 4001, 4009)
 
 
@@ -50,6 +53,9 @@ class Plan:
         tail: how many events of a client the exchange keeps in memory.
         snapshot_every: commands between two snapshots of the journal.
         disk_delay: how long a commit of the journal takes, at most.
+        overlap: how many transactions before those that a client asks for the exchange replays at most.
+        ping_timeout: after how many seconds of silence the exchange closes a link.
+        max_closed: how many orders that have ended a client remembers.
         clients: who trades.
         quoter: who of them quotes; empty if nobody does.
         faults: what goes wrong, in order.
@@ -66,6 +72,9 @@ class Plan:
     tail: int
     snapshot_every: int
     disk_delay: float
+    overlap: int
+    ping_timeout: float
+    max_closed: int
     clients: tuple[str, ...]
     quoter: str
     faults: tuple[Fault, ...]
@@ -84,7 +93,7 @@ class Plan:
             name: getattr(self, name)
             for name in (
                 "duration", "latency", "jitter", "window", "rate_limit", "maker_fee", "taker_fee", "tail",
-                "snapshot_every", "disk_delay", "quoter",
+                "snapshot_every", "disk_delay", "overlap", "ping_timeout", "max_closed", "quoter",
             )
         }  # fmt: skip
         world = ", ".join(f"{name}={value}" for name, value in settings.items())
@@ -117,6 +126,9 @@ def draw(seed: int) -> Plan:
         tail=choice.choice((8, 32, 1024)),
         snapshot_every=choice.choice((5, 40, 10_000)),
         disk_delay=choice.choice((0.0005, 0.004, 0.05)),
+        overlap=choice.choice((0, 0, 0, 8)),
+        ping_timeout=choice.choice((2.5, 2.5, PATIENCE_S)),
+        max_closed=choice.choice((3, 1_000)),
         clients=clients,
         quoter=choice.choice(("", "", clients[-1])),
         faults=tuple(faults),
@@ -141,7 +153,10 @@ _DETAILS: Final[dict[str, Callable[[random.Random], dict[str, Any]]]] = {
         "silent": choice.choice(("", "", "here", "there")),
     },
     "half_open": lambda choice: {"up": choice.random() < 0.6, "down": choice.random() < 0.6},
-    "slow_link": lambda choice: {"seconds": round(choice.uniform(0.2, 5.0), 3), "upwards": choice.random() < 0.5},
+    "slow_link": lambda choice: {
+        "seconds": round(choice.uniform(0.2, choice.choice((5.0, 12.0, 12.0))), 3),
+        "upwards": choice.random() < 0.5,
+    },
     "network_down": lambda choice: {
         "seconds": choice.choice((round(choice.uniform(0.1, 3.0), 3), 0.5, 12.0)),
         "silent": choice.random() < 0.3,
@@ -167,6 +182,6 @@ _OF_A_CLIENT: Final = {
     "cut", "half_open", "slow_link", "disconnect", "transfer", "kill", "leave", "slow_handler",
 }  # fmt: skip
 _KINDS: Final = (
-    "cut", "cut", "cut", "half_open", "slow_link", "network_down", "disconnect", "restart", "reopen", "crash", "crash",
-    "slow_disk", "disable_pair", "transfer", "clock", "kill", "kill", "kill", "leave", "slow_handler",
+    "cut", "cut", "cut", "half_open", "slow_link", "slow_link", "network_down", "disconnect", "restart", "reopen",
+    "crash", "crash", "slow_disk", "disable_pair", "transfer", "clock", "kill", "kill", "kill", "leave", "slow_handler",
 )  # fmt: skip

@@ -5,26 +5,24 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import cryptoproto as cp
 from cryptoproto.client.store.sqlite import SqliteStore
+from tests.support.simulation.plan import PATIENCE_S
 
 if TYPE_CHECKING:
     from tests.support.simulation.world import World
 
-__all__ = ["LEVEL", "LEVELS", "OPEN_VALUE", "PAIR", "QUOTED_PAIR", "Key", "PositionedStore", "Process", "Trader"]
+__all__ = ["LEVEL", "LEVELS", "PAIR", "QUOTED_PAIR", "Key", "PositionedStore", "Process", "Trader"]
 
 PAIR: Final = "BTC_USD"
 QUOTED_PAIR: Final = "ETH_USD"
 LEVEL: Final = "0.1"
 LEVELS: Final = 2
-OPEN_VALUE: Final = 800
-"""The limit of the open value of a pair, for traders that have limits."""
-
 _PROBE_S: Final = 5.0
 _SLACK_S: Final = 0.1  # a thread that signs
 _TABLE: Final = "CREATE TABLE IF NOT EXISTS handled (number INTEGER PRIMARY KEY, transaction_id, payload)"
@@ -44,8 +42,9 @@ class PositionedStore(SqliteStore):
     began_at: int | None = None
     most_times = 1
 
-    def __init__(self, path: Path, **options: Any) -> None:
+    def __init__(self, path: Path, on_put: Callable[[cp.OutboxEntry], None], **options: Any) -> None:
         super().__init__(path, **options)
+        self._on_put = on_put
         self._sent: Counter[int] = Counter()
 
     def put(self, entry: cp.OutboxEntry) -> int:
@@ -53,6 +52,7 @@ class PositionedStore(SqliteStore):
         if number is not None and entry.kind == "place":
             self._sent[number] += 1
             assert self._sent[number] <= self.most_times, f"order {number} was sent again"
+        self._on_put(entry)
         return super().put(entry)
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
@@ -66,6 +66,9 @@ class Trader:
     Attributes:
         mode: how events are handled: in transactions of the store, by iteration, or by a function.
         takes_batches: whether transactions and iterations are by the batch.
+        open_value: the limit of the open value of a pair; ``None`` for traders without limits.
+        is_live_only: whether it begins with what happens from then on.
+        poor_share: how many of its orders are for more than it has.
         path: the file of the store.
         process: the one that runs; ``None`` if none does.
         said: what was said of each message, by a call or a report, OutcomeUnknown left out.
@@ -73,6 +76,7 @@ class Trader:
         maybe: the messages of calls that a kill interrupted, or that ended before they were sent.
         poor: the orders for which there is not enough money.
         replaces: the order id that each new order takes the place of, by client order id.
+        sequences: which order was the last one to be sent with each sequence; ``None`` for other messages.
         slices: what each process handled: its store, which knows where it began, and the transactions.
         closed_by: the errors that closed a client for good.
     """
@@ -87,7 +91,10 @@ class Trader:
         self.takes_batches = random.Random(f"{world.plan.seed} {name} batches").random() < 0.3
         self.synchronous: Any = choice.choice(("NORMAL", "FULL"))
         self.protocol = choice.choice((cp.Protocol.V5, cp.Protocol.V5, cp.Protocol.V5, cp.Protocol.SIGNED))
-        self.is_limited = not self.is_quoter and choice.random() < 0.3
+        self.open_value = None if self.is_quoter else choice.choice((None, None, None, None, 300, 800))
+        self.is_live_only = not self.is_quoter and choice.random() < 0.15
+        self.poor_share = choice.choice((0.06, 0.06, 0.3))
+        self.ping_timeout = choice.choice((2.5, 2.5, PATIENCE_S))
         self.path = world.disk.new_path(name)
         self.process: Process | None = None
         self.slow_until = 0.0
@@ -96,6 +103,7 @@ class Trader:
         self.maybe: set[Key] = set()
         self.poor: set[int] = set()
         self.replaces: dict[int, int] = {}
+        self.sequences: dict[int, int | None] = {}
         self.slices: list[tuple[PositionedStore, list[int]]] = []
         self.closed_by: list[cp.CryptoprotoError] = []
         self.calls = 0
@@ -112,10 +120,10 @@ class Trader:
         self.said.setdefault(key, []).append(verdict)
         self.owed.pop(key, None)
 
-    def start(self) -> Process:
-        """A new process."""
+    def start(self, *, cancels_on_exit: bool | None = None) -> Process:
+        """A new process; whether it cancels what is open when it ends is drawn, unless it is given."""
         self.processes += 1
-        self.process = Process(self, self.processes)
+        self.process = Process(self, self.processes, cancels_on_exit)
         return self.process
 
     @property
@@ -133,7 +141,7 @@ class Process:
         calling: the messages of calls that are under way.
     """
 
-    def __init__(self, trader: Trader, number: int) -> None:
+    def __init__(self, trader: Trader, number: int, cancels_on_exit: bool | None = None) -> None:
         world = trader.world
         self.trader = trader
         self.world = world
@@ -142,17 +150,25 @@ class Process:
         self.choice = choice = random.Random(f"{world.plan.seed} {self.owner}")
         self.calling: list[Key] = []
         self.store = PositionedStore(
-            trader.path, commit_every=choice.choice((1, 4, 256)), synchronous=trader.synchronous, history=True
+            trader.path,
+            self._on_put,
+            commit_every=choice.choice((1, 4, 256)),
+            synchronous=trader.synchronous,
+            history=True,
         )
         resend: Any = choice.choice(("never", "once"))
         self.store.most_times = 1 if resend == "never" else 2
-        self.cancels_on_exit = choice.random() < 0.2
+        self.cancels_on_exit = choice.random() < 0.2 if cancels_on_exit is None else cancels_on_exit
+        self.reads_late = choice.random() < 0.3
+        self.report_delay = choice.choice((0.0, 0.0, 0.5))
         self._prepares = prepares = random.Random(f"{world.plan.seed} {self.owner} prepares")
         options: dict[str, Any] = {}
         if trader.mode == "on_event":
             options["on_event"] = self._on_event
-        if trader.is_limited:
-            options["limits"] = cp.OrderLimits(max_pair_open_value=OPEN_VALUE)
+        if trader.open_value is not None:
+            options["limits"] = cp.OrderLimits(max_pair_open_value=trader.open_value)
+        if trader.is_live_only:
+            options["resume_from"] = -1
         self.client = cp.Client(
             world.url,
             client_id=trader.name,
@@ -169,7 +185,7 @@ class Process:
             request_timeout=3.0,
             open_timeout=3.0,
             ping_interval=1.0,
-            ping_timeout=2.5,
+            ping_timeout=trader.ping_timeout,
             cancel_on_exit=self.cancels_on_exit,
             keep_cancels_ready=prepares.choice((0, 0, 3)),
             **options,
@@ -186,9 +202,7 @@ class Process:
     async def _run(self) -> None:
         client, world = self.client, self.world
         reports = client.reports()
-        source: AsyncIterator[Any] | None = None
-        if self.trader.mode != "on_event":
-            source = client.batches() if self.trader.takes_batches else client.events()
+        source = None if self.trader.mode == "on_event" or self.reads_late else self._source()
         self._readers.append(world.spawn(self._read_reports(reports), f"{self.owner} reports"))
         try:
             await client.start()
@@ -196,7 +210,7 @@ class Process:
             self._gone(error)
             return
         self._readers.append(world.spawn(self._watch(), f"{self.owner} states"))
-        if source is not None:
+        if self.trader.mode != "on_event":
             self._readers.append(world.spawn(self._read(source), f"{self.owner} events"))
         if world.is_calm:
             return
@@ -205,6 +219,14 @@ class Process:
         else:
             for bot in range(2):
                 self._bots.append(world.spawn(self._trade(bot), f"{self.owner} bot {bot}"))
+
+    def _still_alive(self) -> bool:
+        """After an await; a type checker believes that nothing changes meanwhile."""
+        return self.is_alive
+
+    def _on_put(self, entry: cp.OutboxEntry) -> None:
+        if self.is_alive and entry.sequence is not None:
+            self.trader.sequences[entry.sequence] = entry.client_order_id if entry.kind == "place" else None
 
     def _gone(self, error: cp.CryptoprotoError) -> None:
         if self.is_alive:
@@ -271,6 +293,10 @@ class Process:
         async for report in reports:
             if not self.is_alive:
                 return
+            if self.report_delay and not self.world.is_calm:
+                await asyncio.sleep(self.report_delay)
+            if not self._still_alive():
+                return
             if isinstance(report, cp.OutcomeReport):
                 if report.kind.value == "cancel_all":
                     continue
@@ -284,12 +310,30 @@ class Process:
         if self.is_alive and event.transaction_id is not None:
             self._handled.append(event.transaction_id)
 
-    async def _read(self, source: AsyncIterator[cp.Event | list[cp.Event]]) -> None:
+    def _source(self) -> AsyncIterator[cp.Event | list[cp.Event]]:
+        return self.client.batches() if self.trader.takes_batches else self.client.events()
+
+    async def _late_events(self) -> AsyncIterator[cp.Event | list[cp.Event]]:
+        """Events that nobody asks for while the client connects, once or twice; perhaps it connects again then."""
+        client, choice = self.client, self.choice
+        times = choice.choice((1, 2, 2, 3))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5.0):
+                async for change in client.states():
+                    times -= change.state is cp.State.CONNECTING
+                    if not times or self.world.is_calm:
+                        await asyncio.sleep(choice.uniform(0.0, 6 * self.world.plan.latency))
+                        break
+        return self._source()
+
+    async def _read(self, source: AsyncIterator[cp.Event | list[cp.Event]] | None) -> None:
         in_transactions = self.trader.mode == "transaction"
         loop = asyncio.get_running_loop()
         if in_transactions:
             with self.store.transaction() as db:
                 db.execute(_TABLE)
+        if source is None:
+            source = await self._late_events()
         try:
             async for taken in source:
                 batch = taken if isinstance(taken, list) else [taken]
@@ -316,12 +360,13 @@ class Process:
         trader.calls += 1
         if key is not None:
             self.calling.append(key)
-        result = None
+        result, is_final = None, False
         try:
             result = await call
             verdict = "nothing" if result is False else "done"
         except cp.CryptoprotoError as error:
             verdict = _verdict(error)
+            is_final = "not requested" in str(error)  # its answer, so nobody will ever know
         except asyncio.CancelledError:
             if self.is_alive:
                 self._check_time(key, begun, timeout + probes * _PROBE_S)
@@ -335,7 +380,7 @@ class Process:
             return None
         self._check_time(key, begun, timeout + probes * _PROBE_S)
         if key is not None:
-            if verdict == "OutcomeUnknown":
+            if verdict == "OutcomeUnknown" and not is_final:
                 self.world.trace(trader.name, *key, verdict)
                 trader.owed[key] = trader.owed.get(key, 0) + 1
             else:
@@ -351,6 +396,8 @@ class Process:
         choice = random.Random(f"{self.world.plan.seed} {self.owner} {bot}")
         while True:
             order = await self._place(choice)
+            if self.trader.open_value is not None and choice.random() < 0.5:  # more at once than the limit may allow
+                await asyncio.gather(*(self._place(choice) for _ in range(3)))
             dice = choice.random()
             timeout = choice.choice((0.3, 2.0, 5.0))
             if order is None:
@@ -377,13 +424,13 @@ class Process:
     async def _place(self, choice: random.Random) -> cp.Order | None:
         number = self.trader.next_number()
         price: Any = choice.randint(95, 105)
-        is_poor = choice.random() < 0.06
-        if is_poor and not self.trader.is_limited:
+        is_poor = choice.random() < self.trader.poor_share
+        if is_poor and self.trader.open_value is None:
             price = 10**10
             self.trader.poor.add(number)
         timeout = choice.choice((0.1, 0.5, 3.0))
         terms: dict[str, Any] = {
-            "trade_pair": PAIR,
+            "trade_pair": PAIR if choice.random() < 0.97 else "NO_PAIR",
             "side": "buy" if is_poor else choice.choice(("buy", "sell")),
             "amount": choice.choice(("0.01", "0.5", "2")),
             "price": price,

@@ -18,13 +18,15 @@ from tests.support.simulation.disk import Disk
 from tests.support.simulation.event_loop import SimulatedExecutor, SimulatedLoop
 from tests.support.simulation.network import Network
 from tests.support.simulation.plan import Plan
-from tests.support.simulation.trader import LEVEL, LEVELS, OPEN_VALUE, PAIR, QUOTED_PAIR, Trader
+from tests.support.simulation.trader import LEVEL, LEVELS, PAIR, QUOTED_PAIR, Trader
 
 __all__ = ["BALANCES", "World"]
 
 BALANCES: Final = {"USD": "100000", "BTC": "100", "ETH": "100"}
 _EPOCH_NS: Final = 1_750_000_000 * 10**9
 _PORT: Final = 7000
+_STALL_S: Final = 5.0
+_CLOSE_S: Final = 2.5  # for closing a link whose peer does not answer, and a look at it every now and then
 
 
 class World:
@@ -41,7 +43,7 @@ class World:
         disk_delay: how long a commit takes at most.
         restored: the newest transaction of the exchange when it was restored from a backup.
         returned: after the exchange was restored from a backup, for each client that came back: the newest transaction
-            of the exchange when it was live, and its position.
+            of the exchange when it was live for the last time, and its position.
         differences: what clients found to be different at the exchange.
     """
 
@@ -183,8 +185,8 @@ class World:
             taker_fee=Decimal(plan.taker_fee) if is_new else None,
             clock=self.time_ns,
             ping_interval=1.0,
-            ping_timeout=2.5,
-            stall_timeout=10.0,
+            ping_timeout=plan.ping_timeout,
+            stall_timeout=_STALL_S,
         )
         journal = exchange._journal
         assert journal is not None
@@ -217,10 +219,10 @@ class World:
     def is_live(self, trader: Trader) -> None:
         """A client is live; what was replayed before may repeat transactions, so only now it can notice a rewind."""
         process = trader.process
-        if self.returned is not None and self.exchange is not None and process and trader.name not in self.returned:
-            journal = self.exchange._journal
+        if self.returned is not None and self.exchange is not None and process:
+            journal, position = self.exchange._journal, process.client._events._taken_in or 0
             assert journal is not None
-            self.returned[trader.name] = journal.last_transaction_id, process.client._events._taken_in or 0
+            self.returned[trader.name] = journal.last_transaction_id, position
 
     def crash_exchange(self, *, silent: bool) -> None:
         """The end of its machine at this moment. With *silent*, clients do not learn of it."""
@@ -239,13 +241,18 @@ class World:
 
     async def watch(self) -> None:
         """Look at the whole every now and then."""
+        stalled: dict[asyncio.Task[None], float] = {}
         while True:
             await asyncio.sleep(0.1)
-            exchange = self.exchange
+            exchange, now = self.exchange, self._loop.time()
             if exchange is None:
                 continue
             for trader in self.traders:
                 self._check_open(exchange, trader)
+            drains = (link.outbound.drain for link in exchange.links)
+            stalled = {drain: stalled.get(drain, now) for drain in drains if drain is not None}
+            for since in stalled.values():
+                assert now - since <= _STALL_S + _CLOSE_S, "a client that reads nothing keeps its place at the exchange"
 
     def _check_open(self, exchange: Exchange, trader: Trader) -> None:
         books = exchange.open_orders(trader.name).order_books
@@ -253,10 +260,11 @@ class World:
             for rows in (books[QUOTED_PAIR].buy, books[QUOTED_PAIR].sell):
                 quoted = sum((row.amount for row in rows), Decimal(0))
                 assert quoted <= Decimal(LEVEL) * LEVELS, f"{trader.name} quotes {quoted}: {rows}"
-        if trader.is_limited and PAIR in books:
+        if trader.open_value is not None and PAIR in books:
             rows = [*books[PAIR].buy, *books[PAIR].sell]
             value = sum((row.amount * row.price for row in rows), Decimal(0))
-            assert value <= OPEN_VALUE, f"{trader.name} has open orders of {value} USD, and {OPEN_VALUE} are allowed"
+            most = trader.open_value
+            assert value <= most, f"{trader.name} has open orders of {value} USD, and {most} are allowed"
 
     def expect_nothing_open(self, trader: Trader) -> None:
         """A client has said that it left no order open."""
