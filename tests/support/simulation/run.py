@@ -164,6 +164,8 @@ async def _calm(world: World) -> None:
     """Nothing goes wrong any more, and nobody trades."""
     world.trace("world", "calm")
     world.is_calm = True
+    for end in world.network.ends:
+        end.cut_after = None
     async with world.exchange_lock:
         assert world.exchange is not None
         world.exchange.enable_pairs(world.exchange.venue.engine.trade_pairs)
