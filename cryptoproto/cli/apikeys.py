@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import importlib.util
 import json
 import logging
 import os
@@ -26,6 +25,7 @@ from rich.console import Console
 
 from ..arguments import check_http_url
 from ..exceptions import ConfigurationError, OutcomeUnknown, RequestNotSent
+from ..extras import needs
 from ..keys import PrivateKey
 from ..private_file import read_private, write_private
 from ..transport.bind_error import bind_error
@@ -97,9 +97,9 @@ def serve(
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="Do not log each request.")] = False,
 ) -> None:
     """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0."""
-    _require("httpx", "yaml", "starlette", "uvicorn")
-    from ..apikeys.server import Gatekeeper, load_config
-    from ..apikeys.server.demonstration import demonstration_app, running
+    with needs("this command", "apikeys", "server"):
+        from ..apikeys.server import Gatekeeper, load_config
+        from ..apikeys.server.demonstration import demonstration_app, running
 
     if tls_key is not None and tls_cert is None:
         raise typer.BadParameter("give the certificate as well", param_hint="--tls-cert")
@@ -164,7 +164,6 @@ def sign(
     as_json: JsonFlag = False,
 ) -> None:
     """Show what is signed, and the headers to send, for one request of the basic flow."""
-    _require("httpx")
     from ..apikeys import ApiKeyAuth
     from ..apikeys.canonical import payload_of_url
 
@@ -193,7 +192,6 @@ def login(
     as_json: JsonFlag = False,
 ) -> None:
     """Log in and keep the session in a file, for `request --session`."""
-    _require("httpx")
     from ..apikeys import SessionAuth
 
     check_http_url(base_url)
@@ -225,8 +223,8 @@ def request(
     """Send one signed request and print the answer; exit code 0 for a status below 400."""
     if (key is None) == (session is None):
         raise typer.BadParameter("give either --key or --session", param_hint="--key / --session")
-    _require("httpx")
-    import httpx
+    with needs("this command", "apikeys"):
+        import httpx
 
     from ..apikeys import ApiKeyAuth, Session
     from ..apikeys.canonical import check_method
@@ -272,12 +270,6 @@ def _logs_on_stderr(*, access: bool) -> Iterator[None]:
             logger.removeHandler(handler)
         for name in ("cryptoproto.apikeys", "cryptoproto.apikeys.access"):
             logging.getLogger(name).setLevel(logging.NOTSET)
-
-
-def _require(*modules: str) -> None:
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(f"this command needs {missing[0]}: pip install 'cryptoproto[apikeys,server]'")
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

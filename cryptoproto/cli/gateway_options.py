@@ -35,10 +35,8 @@ NATS = "nats://127.0.0.1:4222"
 
 def room() -> Any:
     """The room ``gateway``, which needs an extra."""
-    try:
-        from .. import gateway
-    except ImportError as error:
-        raise ConfigurationError(str(error)) from None
+    from .. import gateway
+
     return gateway
 
 

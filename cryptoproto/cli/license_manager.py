@@ -132,10 +132,7 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with LicenseManager(database, keys) as manager:
         _ = manager.generations  # if all have retired, fail now and not at the first request
-        try:
-            asyncio.run(run(manager))
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(str(error)) from None
+        asyncio.run(run(manager))
 
 
 @agreement_app.command("add")

@@ -49,9 +49,10 @@ def record_command(
     seconds = None if duration is None else seconds_of(duration, "--for")
 
     async def main() -> int:
-        async with MarketData(url, transport=transport, insecure=insecure, pairs=pairs or None) as feed:
+        feed = MarketData(url, transport=transport, insecure=insecure, pairs=pairs or None)
+        recorder = record(feed, to, block_interval=block_interval)
+        async with feed:
             await _first(feed, pairs or [], url, timeout)
-            recorder = record(feed, to, block_interval=block_interval)
             try:
                 async with recorder:
                     note(f"Recording {', '.join(pairs or ['all pairs'])} to {to}. Press Ctrl-C to stop.")
