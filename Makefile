@@ -13,7 +13,7 @@ EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,f
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint
-.PHONY: typecheck-public bench fuzz mutate cuts kills faults soak clean
+.PHONY: typecheck-public bench fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -35,6 +35,10 @@ help:
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
 	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
+	@echo "make dist          build the sdist and the wheel into dist/, and check them as the package index does"
+	@echo "make package       the same, and a list of all components in build/sbom.cdx.json"
+	@echo "make lowest        run the suite with the lowest versions that pyproject.toml allows; TESTS=tests/wire for less"
+	@echo "make image         build the container image with docker or podman"
 	@echo "make clean         remove the virtual environment and all caches"
 
 $(READY): pyproject.toml
@@ -150,6 +154,38 @@ mutate: $(READY)
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
 	$(BIN)/mutmut run $(ONLY)
 	$(BIN)/mutmut results
+
+RELEASE_TOOLS = @$(BIN)/python -c 'import build, check_wheel_contents, cyclonedx_py, twine, uv' 2>/dev/null || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[release]'
+
+dist: $(READY)
+	$(RELEASE_TOOLS)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# The components are those of the wheel with all extras, in an environment of its own: no tools of this project.
+package: dist
+	rm -rf build/sbom
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/sbom
+	$(BIN)/uv pip install --quiet --python build/sbom/bin/python "$$(echo dist/*.whl)[all]"
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+		--output-file build/sbom.cdx.json build/sbom/bin/python
+	@echo "build/sbom.cdx.json lists the components of the wheel with all extras"
+
+# The fuzzers and the release tools are not part of it: nothing that is installed needs them.
+lowest: $(READY)
+	$(RELEASE_TOOLS)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[$(EXTRAS)]'
+	.venv-lowest/bin/python -m pytest -p no:cacheprovider --numprocesses auto --dist worksteal $(TESTS)
+
+IMAGE ?= cryptoproto
+CONTAINERS := $(shell command -v podman || command -v docker)
+
+image:
+	$(CONTAINERS) build --file deploy/Containerfile --tag $(IMAGE) .
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .coverage .coverage.* coverage.json
