@@ -18,7 +18,7 @@ import sys
 from collections.abc import Coroutine, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the extras may be missing, and importing them would slow ev
 
 __all__ = ["app"]
 
+_LAST_PORT: Final = 65_535
 SECRET_VARIABLE = "CRYPTOPROTO_API_SECRET"  # noqa: S105 - the name of a variable
 
 app: typer.Typer = typer.Typer(
@@ -72,12 +73,18 @@ ContentType = Annotated[str, typer.Option(help="The body's type; a form is signe
 Prefix = Annotated[str, typer.Option(help="What a proxy removes from the front of the path.")]
 
 
-@app.command(epilog="Example: cryptoproto apikeys serve --config application.yaml --port 8099")
+def _port(value: int) -> int:
+    if not 0 <= value <= _LAST_PORT:
+        raise typer.BadParameter(f"must be 0 to {_LAST_PORT}, not {value}")
+    return value
+
+
+@app.command()
 def serve(
     config: Annotated[Path, typer.Option("--config", "-c", help="An application.yaml, or a JSON file of keys.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="<port>", help="The port to listen on; 0 for any free one.")
+        int, typer.Option(callback=_port, metavar="<port>", help="The port to listen on; 0 for any free one.")
     ] = 8099,
     path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
     max_body: Annotated[
@@ -96,7 +103,10 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="A PEM file with the certificate's private key.")] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="Do not log each request.")] = False,
 ) -> None:
-    """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0."""
+    """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0.
+
+    Example: [bold]cryptoproto apikeys serve --config application.yaml --port 8099[/]
+    """
     with needs("this command", "apikeys", "server"):
         from ..apikeys.server import Gatekeeper, load_config
         from ..apikeys.server.demonstration import demonstration_app, running
@@ -123,16 +133,19 @@ def serve(
             raise ConfigurationError(bind_error(error, host, port)) from None
 
 
-@app.command(epilog="Example: cryptoproto apikeys keygen session --name TRADER --out trader.pem")
+@app.command()
 def keygen(
     kind: Annotated[KeyKind, typer.Argument(help="A secret for the basic flow, or an RSA key for sessions.")],
     name: Annotated[str, typer.Option(help="The name of the API key.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the secret or the private key goes, mode 0600.")],
     user: Annotated[str, typer.Option(help="The user on whose behalf the key acts.")] = "admin",
-    bits: Annotated[int, typer.Option(help="Bits of the RSA key.")] = 2048,
+    bits: Annotated[int, typer.Option(metavar="<bits>", help="Length of the RSA key.")] = 2048,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make an API key. The client's half is written to a file, the gateway's entry to standard output."""
+    """Make an API key. The client's half is written to a file, the gateway's entry to standard output.
+
+    Example: [bold]cryptoproto apikeys keygen session --name TRADER --out trader.pem[/]
+    """
     if not name:
         raise ConfigurationError("the name of an API key cannot be empty")
     entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
@@ -152,7 +165,7 @@ def keygen(
     typer.echo(f"        user: {json.dumps(user)}\n        authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE]")
 
 
-@app.command(epilog="Example: cryptoproto apikeys sign GET 'http://localhost:8099/api/v0/streams?b=1' -k TEST_API_KEY")
+@app.command()
 def sign(
     method: Annotated[str, typer.Argument(help="Such as GET.", show_default=False)],
     url: Url,
@@ -163,7 +176,10 @@ def sign(
     path_prefix: Prefix = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what is signed, and the headers to send, for one request of the basic flow."""
+    """Show what is signed, and the headers to send, for one request of the basic flow.
+
+    Example: [bold]cryptoproto apikeys sign GET 'http://localhost:8099/api/v0/streams?b=1' -k TEST_API_KEY[/]
+    """
     from ..apikeys import ApiKeyAuth
     from ..apikeys.canonical import payload_of_url
 
@@ -180,9 +196,7 @@ def sign(
         typer.echo(f"{name}: {value}")
 
 
-@app.command(
-    epilog="Example: cryptoproto apikeys login http://localhost:8099 -k TRADER --private-key trader.pem -o session.json"
-)
+@app.command()
 def login(
     base_url: Annotated[str, typer.Argument(help="The gateway's address.", show_default=False)],
     key: Name,
@@ -191,7 +205,10 @@ def login(
     root: Root = "/api/v1/login",
     as_json: JsonFlag = False,
 ) -> None:
-    """Log in and keep the session in a file, for `request --session`."""
+    """Log in and keep the session in a file, for `request --session`.
+
+    Example: [bold]cryptoproto apikeys login http://localhost:8099 -k TRADER --private-key trader.pem -o session.json[/]
+    """
     from ..apikeys import SessionAuth
 
     check_http_url(base_url)
@@ -206,9 +223,7 @@ def login(
     _keep(_run(run()), out, as_json=as_json)
 
 
-@app.command(
-    epilog="Example: cryptoproto apikeys request GET http://localhost:8099/api/v0/streams --session session.json"
-)
+@app.command()
 def request(
     method: Annotated[str, typer.Argument(help="Such as GET.", show_default=False)],
     url: Url,
@@ -220,7 +235,10 @@ def request(
     path_prefix: Prefix = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send one signed request and print the answer; exit code 0 for a status below 400."""
+    """Send one signed request and print the answer; exit code 0 for a status below 400.
+
+    Example: [bold]cryptoproto apikeys request GET http://localhost:8099/api/v0/streams --session session.json[/]
+    """
     if (key is None) == (session is None):
         raise typer.BadParameter("give either --key or --session", param_hint="--key / --session")
     with needs("this command", "apikeys"):

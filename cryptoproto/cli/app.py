@@ -24,7 +24,7 @@ from .book import book
 from .conformance import app as conformance_app
 from .demo import demo
 from .exchange import exchange
-from .exit_codes import ExitCode, exit_code, show_error, wants_json
+from .exit_codes import ExitCode, described, exit_code, show_error, wants_json
 from .gateway import app as gateway_app
 from .history import history_app
 from .keys import keygen
@@ -46,8 +46,8 @@ class _Commands(TyperGroup):
     """The root of the tree. Adapts what typer shows in the help and in errors.
 
     Flags are shown without a type (``--json``, not ``--json <bool>``). Each paragraph of a docstring is joined to one
-    line, so that it is wrapped to the width of the terminal and not broken where the source is. An error begins with
-    what is wrong, not with the words that pydantic puts before it.
+    line, so that it is wrapped to the width of the terminal and not broken where the source is. Each command ends with
+    its exit codes. An error begins with what is wrong, not with the words that pydantic puts before it.
     """
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -56,8 +56,10 @@ class _Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)
         for each in _tree(command):
-            _without_type(each.get_params(ctx))
+            params = _without_type(each.get_params(ctx))
             each.help = _joined(each.help)
+            if not hasattr(each, "commands"):
+                each.epilog = described([param.name for param in params])
         return command
 
     def invoke(self, ctx: Any) -> Any:

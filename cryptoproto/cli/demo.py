@@ -38,7 +38,7 @@ _PATIENCE_S = 10.0
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="How long to trade.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1, max=86_400, metavar="<seconds>", help="How long to trade.")] = 10.0,
     seed: Annotated[int, typer.Option(help="Seed of the random decisions of the bots.")] = 1,
     protocol: Annotated[
         Literal["signed", "v5", "both"],

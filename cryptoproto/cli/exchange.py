@@ -46,8 +46,10 @@ _Journal: TypeAlias = Annotated[
     typer.Option(help="File that stores everything, including the exchange's key; a .pub is written beside it."),
 ]
 _Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
-_Port: TypeAlias = Annotated[int, typer.Option(help="Port for clients, 0 = any.")]
-_MarketDataPort: TypeAlias = Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")]
+_Port: TypeAlias = Annotated[int, typer.Option(metavar="<port>", help="Port for clients, 0 = any.")]
+_MarketDataPort: TypeAlias = Annotated[
+    int, typer.Option(metavar="<port>", help="Port of the market-data socket, 0 = any.")
+]
 _TlsCert: TypeAlias = Annotated[
     Path | None, typer.Option(help="Certificate chain (PEM): listen with TLS. Clients on other machines need it.")
 ]
@@ -62,22 +64,34 @@ _Instruments: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--instrument",
-        help="Rules of a pair: BTC_USD:tick_size=0.01,lot_size=0.001. Repeat for more.",
+        help="Rules of a pair, such as BTC_USD:tick_size=0.01 or BTC_USD:tick_size=1,lot_size=0.1. Repeat for more.",
         show_default="those of the journal",
     ),
 ]
 _RateLimit: TypeAlias = Annotated[
     float | None,
-    typer.Option(help="Messages and requests per second for each client; above it throttling, then code 4009."),
+    typer.Option(
+        metavar="<rate>",
+        help="Messages and requests per second for each client; above it throttling, then code 4009.",
+        show_default="no limit",
+    ),
 ]
 _MaxOpenOrders: TypeAlias = Annotated[
-    int | None, typer.Option(help="Open orders that a client may have.", show_default="1000")
+    int | None, typer.Option(metavar="<count>", help="Open orders that a client may have.", show_default="1000")
 ]
 _MakerFee: TypeAlias = Annotated[
-    str | None, typer.Option(help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.")
+    str | None,
+    typer.Option(
+        metavar="<fraction>",
+        help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.",
+        show_default="0",
+    ),
 ]
 _TakerFee: TypeAlias = Annotated[
-    str | None, typer.Option(help="Fee of an incoming order, as a fraction of what it receives.")
+    str | None,
+    typer.Option(
+        metavar="<fraction>", help="Fee of an incoming order, as a fraction of what it receives.", show_default="0"
+    ),
 ]
 _Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Also log every message of clients.")]
 

@@ -51,19 +51,31 @@ def serve(
     nkey: Nkey = None,
     nats_ca: NatsCa = None,
     prefix: Prefix = "cryptoproto",
-    lease: Annotated[float, typer.Option(min=0.5, help="Seconds of silence until a standby takes over.")] = 2.0,
-    replicas: Annotated[int, typer.Option(min=1, max=5, help="On how many NATS servers streams are kept.")] = 1,
+    lease: Annotated[
+        float, typer.Option(min=0.5, metavar="<seconds>", help="Silence until a standby takes over.")
+    ] = 2.0,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=5, metavar="<count>", help="On how many NATS servers streams are kept.")
+    ] = 1,
     keep_days: Annotated[
-        float | None, typer.Option(help="For how many days events are kept for strategies.", show_default="for ever")
+        float | None,
+        typer.Option(
+            metavar="<days>", help="For how many days events are kept for strategies.", show_default="for ever"
+        ),
     ] = None,
     order_rate: Annotated[
-        float | None, typer.Option(help="Orders and cancels per second of all strategies.", show_default="no limit")
+        float | None,
+        typer.Option(
+            metavar="<rate>", help="Orders and cancels per second of all strategies.", show_default="no limit"
+        ),
     ] = None,
     market_data: Annotated[
         str | None,
         typer.Option("--market-data", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Market data to publish, if any."),
     ] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Serve metrics for Prometheus on this port.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(metavar="<port>", help="Serve metrics for Prometheus on this port.")
+    ] = None,
     protocol: ProtocolName = None,
     transport: TransportOverride = None,
     insecure: Insecure = False,
@@ -153,7 +165,7 @@ def config(
         list[str], typer.Option(help="Host name of a server of a cluster of three or five. Repeat for each.")
     ] = [],  # noqa: B006
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 4222,
+    port: Annotated[int, typer.Option(metavar="<port>", help="Port to listen on.")] = 4222,
     store: Annotated[str, typer.Option(help="Folder of the server for its streams.")] = "jetstream",
     tls_cert: Annotated[str | None, typer.Option(help="Certificate chain (PEM) of the server.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="Private key of the certificate.")] = None,

@@ -144,8 +144,10 @@ def revive(
 def limits(
     strategy: Strategy,
     client_id: SessionOf,
-    max_orders_per_second: Annotated[int | None, typer.Option(help="Orders within one second.")] = None,
-    max_open_orders: Annotated[int | None, typer.Option(help="Orders that have not ended.")] = None,
+    max_orders_per_second: Annotated[
+        int | None, typer.Option(metavar="<count>", help="Orders within one second.")
+    ] = None,
+    max_open_orders: Annotated[int | None, typer.Option(metavar="<count>", help="Orders that have not ended.")] = None,
     max_open_value: Annotated[
         list[str], typer.Option(help="Value of all open orders: currency=amount. Repeat for more.")
     ] = [],  # noqa: B006 - typer reads defaults and never changes them
