@@ -29,7 +29,7 @@ from ..extras import needs
 from ..keys import PrivateKey
 from ..private_file import read_private, write_private
 from ..transport.bind_error import bind_error
-from .options import load_private_key
+from .options import load_private_key, not_negative
 from .prompts import ask_secret
 
 if TYPE_CHECKING:  # the extras may be missing, and importing them would slow every other command down
@@ -88,7 +88,7 @@ def serve(
     ] = 8099,
     path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
     max_body: Annotated[
-        int, typer.Option(min=0, metavar="<bytes>", help="Bytes of the longest body that is accepted.")
+        int, typer.Option(callback=not_negative, metavar="<bytes>", help="Bytes of the longest body that is accepted.")
     ] = 1 << 20,
     both_flows: Annotated[
         bool, typer.Option("--both-flows", help="With sessions enabled, accept keys with a secret as well.")

@@ -36,6 +36,7 @@ __all__ = [
     "check_address",
     "connecting",
     "load_private_key",
+    "not_negative",
     "positive",
     "private_key",
     "resolved",
@@ -91,6 +92,13 @@ def positive(value: float) -> float:
     """A callback of options: the number, if it is one and more than 0."""
     if not value > 0:
         raise typer.BadParameter(f"must be more than 0, not {value}")
+    return value
+
+
+def not_negative(value: int) -> int:
+    """A callback of options: the number, if it is 0 or more."""
+    if value < 0:
+        raise typer.BadParameter(f"must be 0 or more, not {value}")
     return value
 
 

@@ -1,8 +1,7 @@
-"""Shell completion, installed and used by real shells."""
+"""Shell completion, installed in and used by real shells."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -13,22 +12,42 @@ import pytest
 
 from tests.support.command_line import process_environment
 
-PROGRAM: Final = Path(sys.executable).parent / "cryptoproto"
-
 ASK: Final = {
-    "bash": 'source "$HOME/.bash_completions/cryptoproto.sh"; COMP_WORDS=({words}); COMP_CWORD={last}; '
-    '_cryptoproto_completion cryptoproto; printf "%s\\n" "${{COMPREPLY[@]}}"',
-    "zsh": "fpath=($HOME/.zfunc $fpath); autoload -Uz compinit; compinit -u; "
-    "compadd() {{ :; }}; _describe() {{ eval print -l '${{'$2'[@]}}'; }}; _arguments() {{ eval $5 2>/dev/null; eval ${{@[-1]#*:*:}}; }}; "
-    "words=({words}); CURRENT={number}; autoload +X _cryptoproto; _cryptoproto",
-    "fish": "complete --do-complete '{line}'",
+    "bash": """
+        source "$HOME/.bashrc"
+        COMP_WORDS=(cryptoproto ord); COMP_CWORD=1
+        _cryptoproto_completion cryptoproto
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """,
+    "zsh": """
+        source "$HOME/.zshrc"
+        [[ "$_comps[cryptoproto]" = _cryptoproto ]] || exit 1
+        compdef() { :; }
+        _arguments() { print -r -- "$@" }
+        words=(cryptoproto ord); CURRENT=2
+        source "$HOME/.zfunc/_cryptoproto"
+        _cryptoproto_completion
+    """,
+    "fish": "complete --do-complete 'cryptoproto ord'",
 }
-"""How a script has each shell complete a line."""
+"""A script for each shell that completes the line ``cryptoproto ord``, as the Tab key would."""
 
 
-@pytest.fixture(params=["bash", "zsh", "fish"])
-def shell(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed")
-    return name
+@pytest.mark.parametrize("shell", ASK)
+def test_completion_can_be_installed_and_works(shell: str, tmp_path: Path) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    commands = Path(sys.executable).parent
+    environment = process_environment() | {"HOME": str(tmp_path), "PATH": f"{commands}:/usr/bin:/bin"}
+
+    def run(script: str) -> str:
+        done = subprocess.run(
+            [program, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # Something follows the command, because a shell that has nothing else to do becomes it.
+    assert f"{shell} completion installed" in run("cryptoproto --install-completion; true")
+    assert "order" in run(ASK[shell])
