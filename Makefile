@@ -170,7 +170,8 @@ package: dist
 	rm -rf build/sbom
 	$(BIN)/uv venv --quiet --python $(BIN)/python build/sbom
 	$(BIN)/uv pip install --quiet --python build/sbom/bin/python "$$(echo dist/*.whl)[all]"
-	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --output-reproducible \
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/hatchling version)\"/" pyproject.toml > build/pyproject.toml
+	$(BIN)/cyclonedx-py environment --pyproject build/pyproject.toml --mc-type library --output-reproducible \
 		--output-file build/sbom.cdx.json build/sbom/bin/python
 	@echo "build/sbom.cdx.json lists the components of the wheel with all extras"
 
