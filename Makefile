@@ -7,7 +7,9 @@ PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 endif
 BIN := $(VENV)/bin
+comma := ,
 READY := $(VENV)/.ready
+DEMO := $(VENV)/.demo
 VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,dev
 
@@ -41,16 +43,25 @@ help:
 	@echo "make image         build the container image with docker or podman"
 	@echo "make clean         remove the virtual environment and all caches"
 
-$(READY): pyproject.toml
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
-	@touch $(READY)
+	@echo "Setting up $(VENV) $(2)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(1)]'
+	@touch $@
+endef
+
+$(READY): pyproject.toml
+	$(call install,$(EXTRAS),with all packages for development; this takes a few minutes)
+
+# The demo needs a tenth of them.
+$(DEMO): pyproject.toml
+	$(call install,cli$(comma)fast$(comma)status,for the demo; this takes half a minute)
 
 setup: $(READY)
 
-demo: $(READY)
+demo: $(if $(wildcard $(READY)),$(READY),$(DEMO))
 	$(BIN)/cryptoproto demo
 
 demo-apikeys: $(READY)
