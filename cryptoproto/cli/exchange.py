@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+from rich.markup import escape
 
 from ..exceptions import ConfigurationError
 from ..exchange import DEFAULT_PAIRS, Engine, Exchange
@@ -155,7 +156,7 @@ def exchange(
         _write_public_key(made.public_key, public_file)
         for name, public_key in public_keys.items():
             made.register(name, public_key, balances.get(name))
-        _show(made, public_file, journal, json=json)
+        _show(made, public_file, journal, (pair or DEFAULT_PAIRS)[0], json=json)
 
     with _log_to_standard_error(verbose=verbose):
         run(_serve(made, begin))
@@ -184,7 +185,7 @@ async def _serve(made: Exchange, begin: Callable[[], None]) -> int:
     return _TERMINATED
 
 
-def _show(made: Exchange, public_file: Path, journal: Path | None, *, json: bool) -> None:
+def _show(made: Exchange, public_file: Path, journal: Path | None, pair: str, *, json: bool) -> None:
     if json:
         print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
         return
@@ -192,6 +193,14 @@ def _show(made: Exchange, public_file: Path, journal: Path | None, *, json: bool
     console.print(f"[bold]market data[/]  {made.market_data_url}")
     console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
     console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
+    if made.client_ids:
+        name = made.client_ids[0]
+        console.print(
+            f"[bold]to trade[/]     cryptoproto order buy {pair} 1 15000 --url {made.url} --client-id {escape(name)} "
+            f"--key {escape(name)}.pem --server-key {escape(str(public_file))}",
+            soft_wrap=True,
+            highlight=False,
+        )
     kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
     note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
 
