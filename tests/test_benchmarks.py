@@ -14,7 +14,7 @@ import pytest
 
 import benchmarks
 import cryptoproto as cp
-from benchmarks import apikeys, gateway, handshakes, hops, journal, licensing
+from benchmarks import apikeys, gateway, handshakes, hops, journal, licensing, status_browser
 from benchmarks.baselines import codec as obvious_codec
 from benchmarks.machinery import samples
 from benchmarks.machinery.command import main
@@ -23,6 +23,7 @@ from benchmarks.machinery.report import Row, as_dict, table
 from benchmarks.machinery.runner import Measurement, chosen, name_of, run
 from cryptoproto.messages import decode, encode
 from cryptoproto.wire import MessageFrame, RequestFrame, TransactionFrame
+from tests.support.browser import needs_chromium
 
 COMMANDS = {
     "benchmarks": benchmarks.MEASUREMENTS,
@@ -31,6 +32,7 @@ COMMANDS = {
     "apikeys": apikeys.MEASUREMENTS,
     "licensing": licensing.MEASUREMENTS,
     "gateway": gateway.MEASUREMENTS,
+    "status_browser": status_browser.MEASUREMENTS,
 }
 ALL = [measurement for measurements in COMMANDS.values() for measurement in measurements]
 ROWS = Path(benchmarks.__file__).with_name("rows")
@@ -47,7 +49,9 @@ def test_every_file_is_run_by_one_command() -> None:
     assert sorted(name_of(measurement).replace("-", "_") for measurement in ALL) == files
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=[needs_chromium] if name == "status_browser" else []) for name in COMMANDS]
+)
 def test_every_row_gives_numbers_and_has_the_name_of_its_file(command: str) -> None:
     measurements = COMMANDS[command]
     rows = run(measurements, quick=True)

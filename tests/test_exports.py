@@ -20,8 +20,8 @@ from tests.support import reference
 
 FACES: Final = [cp, sync]
 MADE_BY_THE_PACKAGE: Final = {
-    cp.Connection, cp.EventStream, cp.ReportStream, cp.Subscription,
-    sync.Connection, sync.Order, sync.OrderTable, sync.Stream,
+    cp.Connection, cp.EventStream, cp.PreparedMessage, cp.PreparedOrder, cp.ReportStream, cp.Subscription,
+    sync.Connection, sync.Order, sync.OrderTable, sync.PreparedMessage, sync.PreparedOrder, sync.Stream,
 }  # fmt: skip
 """Classes that users get from a call and do not construct: their constructors are not public."""
 

@@ -20,7 +20,7 @@ from tests.support.command_line import process_environment
 ROOT: Final = Path(__file__).parents[1]
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS: Final = {name: set(wanted) for name, wanted in PROJECT["optional-dependencies"].items()}
-FOR_DEVELOPERS: Final = {"bench", "fuzz", "dev"}
+FOR_DEVELOPERS: Final = {"bench", "dev", "fuzz", "release"}
 
 MODULE_OF: Final = {
     "nats-py": "nats",

@@ -36,3 +36,7 @@ class Effort:
     def repeated(self, times: int) -> int:
         """*times*, or in quick mode once."""
         return 1 if self.quick else times
+
+    def some(self, steps: tuple[int, ...]) -> tuple[int, ...]:
+        """*steps*, or in quick mode the first two."""
+        return steps[:2] if self.quick else steps

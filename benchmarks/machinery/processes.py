@@ -80,15 +80,21 @@ def running(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
 
 
 def run_client(
-    server: Responder, kind: str, count: int, warm_up: int, *, module: str = "benchmarks.machinery.connection_consumer"
+    server: Responder, kind: str, *numbers: int, module: str = "benchmarks.machinery.connection_consumer"
 ) -> dict[str, Any]:
     """Run *module* in a fresh process and return what it measured.
+
+    Args:
+        server: the other end.
+        kind: what the module shall do.
+        numbers: how many events, how many to warm up, and what else the kind needs.
+        module: prints one line of JSON.
 
     Raises:
         CalledProcessError: it failed; its traceback is on the standard error.
         TimeoutExpired: it did not end within ten minutes.
     """
-    arguments = [kind, server.url, str(server.directory), str(count), str(warm_up)]
+    arguments = [kind, server.url, str(server.directory), *map(str, numbers)]
     done = subprocess.run(
         command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
         cwd=ROOT,

@@ -4,10 +4,10 @@
 of JSON, and ends when its standard input is closed.
 
 It knows three requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
-of orders from placement to end; of the kind ``standing``, of orders that stay open), ``StartStream`` sends them, and
-``UserBalanceRequest`` is answered with a balance. Stream frames are written in large pieces, so only the client limits
-the speed. Of a balance request only the id is read: one decryption, one encryption and a few copied bytes, so that a
-round trip measures mostly the client.
+of orders from placement to end; of the kind ``standing``, of orders that stay open; or of a ``size`` in bytes),
+``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance. Stream frames are written in large
+pieces, so only the client limits the speed. Of a balance request only the id is read: one decryption, one encryption
+and a few copied bytes, so that a round trip measures mostly the client.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -33,6 +34,7 @@ from .samples import (
     TIMESTAMP,
     event_json,
     order_event_json,
+    sized_event_json,
     standing_order_json,
 )
 
@@ -105,6 +107,8 @@ class Seat(WSListener):
         command = json.loads(payload)
         if command["@type"] == "PrepareStream":
             make = _MAKERS[command.get("kind", "fills")]
+            if "size" in command:
+                make = partial(sized_event_json, command["size"])
             pieces = self._pieces(command["count"], make)
             self._stream = pieces if command["as_it_goes"] else list(pieces)
         elif command["@type"] == "StartStream":

@@ -28,7 +28,14 @@ class Measurement(Protocol):
         """Measure."""
 
 
-def name_of(measurement: Measurement) -> str:
+class Module(Protocol):
+    """Any module."""
+
+    @property
+    def __name__(self) -> str: ...
+
+
+def name_of(measurement: Module) -> str:
     """The name of the measurement, which is that of its file and of its first row."""
     return measurement.__name__.rpartition(".")[2].replace("_", "-")
 

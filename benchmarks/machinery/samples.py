@@ -23,6 +23,7 @@ __all__ = [
     "event_json",
     "open_sessions",
     "order_event_json",
+    "sized_event_json",
     "standing_order_json",
 ]
 
@@ -62,6 +63,12 @@ def event_json(number: int) -> bytes:
         number * 104_729 % 10**6,
         100_000 + number % 900_000,
     )
+
+
+def sized_event_json(size: int, number: int) -> bytes:
+    """The same event with a field that clients do not know, so that it has *size* bytes."""
+    plain = event_json(number)
+    return b'%b,"note":"%b"}' % (plain[:-1], b"n" * max(0, size - len(plain) - len(b',"note":""')))
 
 
 ORDER_EVENTS: Final = 6

@@ -15,7 +15,7 @@ from ..machinery.processes import Responder
 from ..machinery.report import Row
 from ..machinery.runtime import run
 
-__all__ = ["ROUNDS", "rows"]
+__all__ = ["ROUNDS", "cpu_us", "rows"]
 
 ROUNDS: Final = 7
 
@@ -31,14 +31,13 @@ def rows(effort: Effort) -> list[Row]:
 async def _measure(effort: Effort, server: Responder) -> list[Pair]:
     many, few, count = effort.scaled(10_000), effort.scaled(100), effort.scaled(40_000)
     async with connect_to(server.url, server.directory, request_timeout=120.0) as connection:
-        await _cpu_us(connection, few, count)
+        await cpu_us(connection, few, count)
         return [
-            (await _cpu_us(connection, many, count), await _cpu_us(connection, few, count))
-            for _ in range(effort.rounds)
+            (await cpu_us(connection, many, count), await cpu_us(connection, few, count)) for _ in range(effort.rounds)
         ]
 
 
-async def _cpu_us(connection: cp.Connection, in_flight: int, count: int) -> float:
+async def cpu_us(connection: cp.Connection, in_flight: int, count: int) -> float:
     """CPU microseconds of a request while each of *in_flight* tasks makes one request after the other.
 
     The clock starts when there were as many answers as tasks and stops *count* answers later, so it measures the steady

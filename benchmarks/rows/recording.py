@@ -11,13 +11,12 @@ from statistics import median
 from typing import Final
 
 import cryptoproto as cp
-from cryptoproto.market_data import FeedState, FeedStateChange
-from cryptoproto.market_data.link import typed_update
 from cryptoproto.messages import OrderBookAgg, encode
 from cryptoproto.recording.backtest import backtest
 
 from ..machinery import busy_market
 from ..machinery.effort import Effort
+from ..machinery.frame_feed import FrameFeed
 from ..machinery.measure import in_turns
 from ..machinery.report import Row
 
@@ -66,26 +65,9 @@ def rows(effort: Effort) -> list[Row]:
     ]
 
 
-class _Feed(cp.Feed):
-    """A feed that gets frames without a socket."""
-
-    def __init__(self) -> None:
-        super().__init__(busy_market.URL, pairs=None, max_queue=1000, time=time.monotonic)
-
-    def start(self) -> None:
-        self._begin()
-        self._enter(FeedStateChange(FeedState.LIVE, "connected"))
-
-    async def close(self) -> None:
-        self._end(None)
-
-    def receive(self, raw: bytes) -> None:
-        self._on_update(typed_update(raw))
-
-
 async def _read(raws: list[bytes], path: Path | None) -> float:
     """The microseconds of CPU time, of all threads, for each update that a reader gets."""
-    async with _Feed() as feed:
+    async with FrameFeed() as feed:
         recorder = None
         if path is not None:
             recorder = cp.record(feed, path, block_updates=_BLOCK)

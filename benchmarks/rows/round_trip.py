@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import time
 from typing import Final
-
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 import cryptoproto as cp
 from cryptoproto.messages import encode
 
 from ..machinery import samples
+from ..machinery.echo import echo_client
 from ..machinery.effort import Effort
 from ..machinery.link import connect_to
 from ..machinery.measure import Pair
@@ -23,31 +21,6 @@ from ..machinery.runtime import run
 __all__ = ["ROUNDS", "rows"]
 
 ROUNDS: Final = 9
-
-_BINARY = WSMsgType.BINARY
-
-
-class _EchoClient(WSListener):
-    """The least code that sends a frame and waits for the next one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._loop = asyncio.get_running_loop()
-        self._transport: WSTransport | None = None
-        self._answer: asyncio.Future[bytes] | None = None
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == _BINARY and self._answer is not None:
-            self._answer.set_result(frame.get_payload_as_bytes())
-
-    async def request(self, frame: bytes) -> bytes:
-        assert self._transport is not None
-        self._answer = self._loop.create_future()
-        self._transport.send(_BINARY, frame)
-        return await self._answer
 
 
 def rows(effort: Effort) -> list[Row]:
@@ -63,16 +36,14 @@ async def _measure(effort: Effort, server: Responder) -> list[Pair]:
     request = cp.UserBalanceRequest()
     session, _ = samples.open_sessions(cp.Protocol.V5)
     frame = session.seal(session.draft_request(encode(request)))
-    transport, listener = await ws_connect(_EchoClient, server.echo_url)
-    assert isinstance(listener, _EchoClient)
 
     async def ours() -> None:
         await connection.request(request)
 
     async def echo() -> None:
-        await listener.request(frame)
+        await bare.request(frame)
 
-    async with connect_to(server.url, server.directory) as connection:
+    async with echo_client(server.echo_url) as bare, connect_to(server.url, server.directory) as connection:
         pairs: list[Pair] = []
         for number in range(effort.rounds + 1):
             samples_us: dict[bool, list[int]] = {True: [], False: []}
@@ -81,7 +52,6 @@ async def _measure(effort: Effort, server: Responder) -> list[Pair]:
                 is_ours = bool((turn + number) % 2)
                 await _time(ours if is_ours else echo, block // 5, samples_us[is_ours])
             pairs.append((statistics.median(samples_us[True]) / 1000, statistics.median(samples_us[False]) / 1000))
-    transport.disconnect()
     return pairs[1:]  # the first warmed up
 
 

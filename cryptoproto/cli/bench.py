@@ -24,6 +24,7 @@ from ..messages import InsufficientFunds, OrderPlaced, PlaceBuyIoCOrder, UserBal
 from ..transport import TransportKind
 from ..wire import Protocol
 from .exit_codes import ExitCode
+from .histogram import LogAxis
 from .options import (
     ClientId,
     Insecure,
@@ -75,6 +76,7 @@ def bench(
 
     async def main() -> int:
         rows: list[dict[str, object]] = []
+        measured: list[list[float]] = []
         with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
             task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
             for protocol in Protocol:
@@ -101,17 +103,27 @@ def bench(
                     ):
                         progress.advance(task, count)
                         rows.append(_row(f"{protocol.name} {name}", seconds))
+                        measured.append(seconds)
         if json:
             print_json(rows)
             return ExitCode.SUCCESS
-        columns = ("p50", "p90", "p99", "max")
-        shown = table(f"Milliseconds over {count} each", "what", *columns, right=columns)
-        for row in rows:
-            shown.add_row(str(row["what"]), *(f"{row[column]:.3f}" for column in columns))
-        console.print(shown)
+        _show(rows, measured, count)
         return ExitCode.SUCCESS
 
     run(main())
+
+
+def _show(rows: list[dict[str, object]], measured: list[list[float]], count: int) -> None:
+    columns = ("p50", "p90", "p99", "max")
+    shown = table(f"Milliseconds over {count} each", "what", *columns, "distribution", right=columns)
+    axis = LogAxis.of([second for seconds in measured for second in seconds])
+    for row, seconds in zip(rows, measured, strict=True):
+        shown.add_row(str(row["what"]), *(f"{row[column]:.3f}" for column in columns), axis.histogram(seconds))
+    console.print(shown)
+    console.print(
+        "The distributions have the same axis, which is logarithmic: "
+        f"from {axis.low * 1000:.3g} to {axis.high * 1000:.3g} ms."
+    )
 
 
 def _row(what: str, seconds: Sequence[float]) -> dict[str, object]:

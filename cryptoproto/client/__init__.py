@@ -7,6 +7,7 @@ from .client import Client
 from .event_stream import EventStream
 from .metrics import MetricsSnapshot
 from .overrides import ClientCall, ClientOverrides, client_arguments
+from .placing import PreparedOrder
 from .reports import OutcomeReport, Report, ReportStream
 from .states import State, StateChange
 from .store import MemoryStore, SqliteStore, Store
@@ -25,6 +26,7 @@ __all__ = [
     "OrderStatus",
     "OrderTable",
     "OutcomeReport",
+    "PreparedOrder",
     "Report",
     "ReportStream",
     "SqliteStore",

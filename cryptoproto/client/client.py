@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -10,7 +9,6 @@ from typing import Literal, Self, Unpack
 
 from ..arguments import redacted
 from ..connection import ConnectArguments, ConnectOptions
-from ..exceptions import CryptoprotoError
 from ..history import History
 from ..instruments import Instrument, OrderLimits
 from ..messages import AmountLike, Balance, Message, Outgoing, Side, TimeInForce, Unknown
@@ -19,13 +17,16 @@ from .account import Account, Order, OrderTable
 from .cancel_on_exit import CancelOnExit
 from .event_stream import EventDelivery, EventStream
 from .gauges import gauges
+from .lifecycle import CLOSE_TIMEOUT_S, Lifecycle
 from .link import Link
 from .metrics import Metrics, MetricsSnapshot
 from .order_calls import OrderCalls
 from .order_checks import OrderChecks
 from .order_entry import OrderEntry
 from .overrides import FromProfile
+from .placing import Placing, PreparedOrder
 from .questions import Questions
+from .ready_messages import ReadyMessages
 from .reconnector import Reconnector
 from .replace import Replacer
 from .reports import Reports, ReportStream
@@ -60,6 +61,8 @@ class Client(FromProfile):
         limits: pre-trade limits.
         cancel_on_exit: :meth:`close` and the end of ``async with`` cancel all open orders of the client id.
         order_ids: returns the client order id of the next order; by default ids that are unique across processes.
+        keep_cancels_ready: for how many open orders, the newest ones, a cancel is kept signed, so that it need not wait
+            for its signature. Each message that is sent then costs as many signatures, made in the background.
 
     Raises:
         ConfigurationError: an option or the store cannot be used, or no event loop is running.
@@ -78,6 +81,7 @@ class Client(FromProfile):
         limits: OrderLimits | None = None,
         cancel_on_exit: bool = False,
         order_ids: Callable[[], int] | None = None,
+        keep_cancels_ready: int = 0,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = chosen = ConnectOptions(url=url, **options)
@@ -87,24 +91,22 @@ class Client(FromProfile):
         self._checks = OrderChecks.of(instruments, limits, self._account.orders)
         self._link = Link()
         self._reports = Reports(self._store)
-        self._order_entry = OrderEntry(self._link, self._account, self._store, self._reports, self._metrics, order_rate)
-        orders, entry = self._account.orders, self._order_entry
+        orders = self._account.orders
+        self._ready = ReadyMessages(orders, keep_cancels=keep_cancels_ready)
+        self._order_entry = entry = OrderEntry(
+            self._link, self._account, self._store, self._reports, self._metrics, self._ready, order_rate
+        )
         self._calls = OrderCalls(self._link, orders, entry, resend=resend == "once", order_ids=order_ids)
+        self._placing = Placing(self._link, orders, entry, self._calls, self._checks, self._ready)
         self._replacer = Replacer(self._link, orders, entry, self._calls, self._checks)
         self._questions = Questions(self._link, self._account, self._metrics, chosen.request_timeout, entry.reserved)
-        self._events = EventDelivery(
-            self._link,
-            self._account,
-            self._order_entry,
-            self._store,
-            self._metrics.receive_to_dispatch,
-            self._options.on_event,
-            self._options.max_queue,
-        )
-        self._reconnector = Reconnector(
-            self._options, self._link, self._events, self._order_entry, self._metrics, backoff or Backoff()
-        )
+        on_event, delays = chosen.on_event, self._metrics.receive_to_dispatch
+        self._events = EventDelivery(self._link, self._account, entry, self._store, delays, on_event, chosen.max_queue)
+        self._reconnector = Reconnector(chosen, self._link, self._events, entry, self._metrics, backoff or Backoff())
         self._cancel_on_exit = CancelOnExit(orders, entry, self._calls, self._reconnector, enabled=cancel_on_exit)
+        self._lifecycle = Lifecycle(
+            chosen, self._store, self._reports, entry, self._events, self._reconnector, self._cancel_on_exit
+        )
 
     # Start and end
 
@@ -116,25 +118,9 @@ class Client(FromProfile):
             IdentityInUse: ``exclusive=True``, and another process of this machine uses the client id.
             ConfigurationError, StoreError: the store cannot be used, or a row of it cannot be read.
         """
-        self._store.open(self._options.client_id, self._options.server_key.fingerprint)
-        self._store.watch(self._events.handling)
-        try:
-            self._order_entry.restore()
-            self._reports.restore()
-            self._reconnector.start()
-        except CryptoprotoError:
-            self._store.close()
-            raise
-        try:
-            await self._reconnector.settled()
-        except asyncio.CancelledError:
-            await self.close(0)
-            raise
-        if self._reconnector.error is not None:
-            await self.close()
-            raise self._reconnector.error
+        await self._lifecycle.start()
 
-    async def close(self, timeout: float = 5.0) -> None:
+    async def close(self, timeout: float = CLOSE_TIMEOUT_S) -> None:
         """End the connection and every task, within *timeout* seconds; then close the store. Idempotent.
 
         Calls that wait for an outcome end with ClientClosed or OutcomeUnknown. The next client takes up what is in the
@@ -144,16 +130,7 @@ class Client(FromProfile):
         earlier processes with this client id. If there is no connection, the client tries to get one within *timeout*.
         What could not be cancelled is logged as a warning and in :attr:`left_open`; it raises nothing.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        try:
-            await self._cancel_on_exit.cancel(timeout)
-        finally:
-            await self._reconnector.close(max(deadline - loop.time(), 0.0))
-            self._order_entry.close()
-            self._events.end()
-            self._cancel_on_exit.finish()
-            self._store.close()
+        await self._lifecycle.close(timeout)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -208,16 +185,38 @@ class Client(FromProfile):
             OutcomeUnknown: no answer came before the deadline. The client reconnects if it has to, and reports the
                 outcome with :meth:`reports` and in :attr:`orders` once it is known.
         """
-        order, submission = self._calls.draft(
+        return await self._placing.place(
             trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
-            client_order_id=client_order_id, timeout=timeout, resend=resend,
+            client_order_id=client_order_id, timeout=timeout, wait=wait, resend=resend,
         )  # fmt: skip
-        if self._checks is None:
-            await self._order_entry.submit(submission, wait=wait)
-        else:
-            with self._checks.admit(order):
-                await self._order_entry.submit(submission, wait=wait)
-        return order
+
+    async def prepare(
+        self,
+        trade_pair: str,
+        side: Side | str,
+        *,
+        amount: AmountLike,
+        price: AmountLike,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
+        ttl: int = 0,
+        client_order_id: int | None = None,
+    ) -> PreparedOrder:
+        """Make an order ready to be sent, so that :meth:`PreparedOrder.place` need not wait for a signature.
+
+        Returns once it is signed for the next sequence, or at once if there is no connection or the protocol has no
+        signatures. Nothing is sent or stored. If cancelled, nothing is left prepared.
+
+        The arguments are those of :meth:`place`; a *ttl* counts from when the exchange receives the order.
+
+        Raises:
+            OrderInvalid: as :meth:`place`. The order is checked again when it is placed.
+            DuplicateClientOrderId: the client order id was used before.
+            ClientClosed: the client is closed for good.
+        """
+        return await self._placing.prepare(
+            trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
+            client_order_id=client_order_id,
+        )  # fmt: skip
 
     async def replace(
         self,

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from msgspec import structs
+
 from ..exceptions import OrderInvalid, OrderNotOpen, OrderRejected
 from ..messages import (
     AmountLike,
@@ -100,6 +102,16 @@ class OrderCalls:
             order=order,
             deadline=self._loop.time() + timeout,
             resend=self._resend if resend is None else resend == "once",
+        )
+
+    def renewed(self, submission: Submission, timeout: float, resend: str | None) -> Submission:
+        """The message of an order that was drafted a while ago and kept signed, to be sent from now on."""
+        return structs.replace(
+            submission,
+            answer=self._loop.create_future(),
+            deadline=self._loop.time() + timeout,
+            resend=self._resend if resend is None else resend == "once",
+            is_prepared=True,
         )
 
     def draft_cancel(self, order_id: int, timeout: float) -> Submission:

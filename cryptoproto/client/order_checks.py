@@ -83,12 +83,21 @@ class OrderChecks:
         Raises:
             OrderInvalid: a rule or a limit does not allow it.
         """
-        self.check_rules(order)
+        self.check(order, instead_of=instead_of)
         if self._limits is not None:
-            self._limits.check(order, (each for each in self._unfinished() if each is not instead_of))
             self._rate.count(self._time())
         with self.hold(order):
             yield
+
+    def check(self, order: Order, *, instead_of: Order | None = None) -> None:
+        """As :meth:`admit`, without counting *order*: for one that will be placed later, and is checked again then.
+
+        Raises:
+            OrderInvalid: a rule or a limit does not allow it now.
+        """
+        self.check_rules(order)
+        if self._limits is not None:
+            self._limits.check(order, (each for each in self._unfinished() if each is not instead_of))
 
     @contextmanager
     def hold(self, order: Order) -> Iterator[None]:

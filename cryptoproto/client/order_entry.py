@@ -31,10 +31,12 @@ from .metrics import Metrics
 from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
 from .questions import ask_patiently
 from .rate_limiter import RateLimiter
+from .ready_messages import ReadyMessages
 from .reports import Reports
 from .reservation import Reservations
 from .store import OutboxEntry, Store
 from .submission import SendAgain, Submission
+from .turn import turn
 
 __all__ = ["OrderEntry"]
 
@@ -50,6 +52,7 @@ class OrderEntry:
         store: where messages without an outcome are kept.
         reports: where outcomes go that nobody waits for.
         metrics: counters and durations.
+        ready: messages that are signed ahead.
         order_rate: orders and cancels a second; ``None`` = as many as are placed.
     """
 
@@ -60,6 +63,7 @@ class OrderEntry:
         store: Store,
         reports: Reports,
         metrics: Metrics,
+        ready: ReadyMessages,
         order_rate: float | None,
     ) -> None:
         self.rate_limiter: RateLimiter = RateLimiter(order_rate)
@@ -68,6 +72,7 @@ class OrderEntry:
         self._store = store
         self._reports = reports
         self._metrics = metrics
+        self._ready = ready
         self.reserved: Reservations = Reservations(store)
         self._outcomes = Outcomes()
         self._submissions: dict[Pending, Submission] = {}
@@ -134,7 +139,7 @@ class OrderEntry:
                 if connection is not None and connection.is_free_for(submission.payload):
                     await self._send(connection, submission)
                 while pending.sequence is None:
-                    connection = await self._turn(submission, wait=wait)
+                    connection = await turn(self._link, self.rate_limiter, submission, wait=wait)
                     if connection is not None and self.reserved.are_needed:
                         async with self.reserved.hold(connection, submission) as is_free:
                             if is_free:
@@ -152,23 +157,6 @@ class OrderEntry:
                 self._not_sent(submission, error)
                 raise
             # It was handed over and the connection ended: the next connection shows whether the exchange received it.
-
-    async def _turn(self, submission: Submission, *, wait: bool) -> Connection | None:
-        """A connection that takes the message now; ``None`` if the connection ended while it had to wait."""
-        urgent = submission.pending.kind is not Kind.PLACE
-        connection = self._link.live() or await self._link.wait_live(wait=wait)
-        if self.rate_limiter.is_limited:
-            await self.rate_limiter.turn(urgent=urgent)
-        try:
-            if not connection.is_free_for(submission.payload):
-                await connection.wait_turn(urgent=urgent)
-        except CryptoprotoError as error:
-            if connection.is_open:  # it is the message that cannot be sent
-                raise
-            if not wait:
-                raise not_sent(f"the connection ended: {error}", cause=error) from error
-            return None
-        return connection
 
     async def _send(self, connection: Connection, submission: Submission) -> None:
         """Remember the message under its sequence, then send it. Nothing is awaited in between."""
@@ -198,7 +186,12 @@ class OrderEntry:
         self._submissions[pending] = submission
         self._outcomes.add(pending, sequence)
         self._metrics.count(_SENT[pending.kind])
-        await connection.send_encoded(submission.payload)
+        try:
+            await connection.send_encoded(submission.payload)
+        finally:
+            if submission.is_prepared:
+                submission.is_prepared = False
+                self._ready.remove(submission.payload)
         connection.resume_events()  # the answer may come after events that nobody takes now
 
     # Waiting for the outcome
@@ -259,6 +252,8 @@ class OrderEntry:
         Raises:
             StoreError: an outcome could not be stored. It is decided again when the events come again.
         """
+        if self._ready.follows_orders and self._link.live() is not None:
+            self._ready.follow_orders()
         if not self._submissions:
             return
         settled_through = self._store.settled_through
@@ -339,6 +334,7 @@ class OrderEntry:
         # Not against what this connection has replayed: an older one may have delivered more after the handshake.
         if last_sequence < self._known_before:
             raise HistoryRewound(self._known_before, last_sequence, "sequence")
+        self._ready.connected(connection)
         await self.reserved.connected(connection)
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
@@ -357,6 +353,7 @@ class OrderEntry:
         await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)
         replayed = self._account.heard - received
         await ask_patiently(connection, self._account, UserBalanceRequest(), on_balances)
+        self._ready.follow_orders()
         return replayed
 
     def _compare_orders(self, response: Message | Unknown, last_sequence: int, *, complete: bool) -> None:

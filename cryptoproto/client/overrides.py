@@ -15,7 +15,7 @@ from .store import SqliteStore, Store
 __all__ = ["ClientCall", "ClientOverrides", "FromProfile", "client_arguments"]
 
 
-_AS_THEY_ARE: Final = ("store", "resend", "order_rate", "cancel_on_exit")
+_AS_THEY_ARE: Final = ("store", "resend", "order_rate", "cancel_on_exit", "keep_cancels_ready")
 
 
 class _OwnArguments(TypedDict, total=False):
@@ -27,6 +27,7 @@ class _OwnArguments(TypedDict, total=False):
     limits: OrderLimits | None
     cancel_on_exit: bool
     order_ids: Callable[[], int] | None
+    keep_cancels_ready: int
 
 
 class ClientOverrides(ConnectOverrides, _OwnArguments, total=False):

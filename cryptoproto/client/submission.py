@@ -30,6 +30,7 @@ class Submission(msgspec.Struct, eq=False):
         key: its number in the store's outbox, ``None`` while it is not there.
         sent_ns: when it was handed to the connection, in unix nanoseconds.
         caller_left: whether nobody waits for the answer any more.
+        is_prepared: whether it is kept signed until it is sent.
     """
 
     pending: Pending
@@ -41,6 +42,7 @@ class Submission(msgspec.Struct, eq=False):
     key: int | None = None
     sent_ns: int = 0
     caller_left: bool = False
+    is_prepared: bool = False
 
     @classmethod
     def restored(cls, entry: OutboxEntry, answer: asyncio.Future[CryptoprotoError | None]) -> Self:

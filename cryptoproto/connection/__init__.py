@@ -6,6 +6,7 @@ from .connect import connect
 from .connection import Connection
 from .event import Event
 from .options import ConnectArguments, ConnectCall, ConnectOptions, ConnectOverrides, Throttle
+from .prepared_message import PreparedMessage
 
 __all__ = [
     "ConnectArguments",
@@ -14,6 +15,7 @@ __all__ = [
     "ConnectOverrides",
     "Connection",
     "Event",
+    "PreparedMessage",
     "Throttle",
     "connect",
 ]

@@ -34,6 +34,8 @@ class connect:  # noqa: N801 - used like a function, as in `async with connect(.
         request_timeout: default timeout of :meth:`Connection.request`, in seconds.
         max_queue: how many events may wait before reading from the socket stops.
         max_message_size: the largest frame in bytes, in both directions; checked before decryption.
+        signer_threads: how many threads may sign at the same time with ``Protocol.SIGNED``. Signing does not hold the
+            interpreter lock, so a burst of messages uses as many cores. Threads are started when they are needed.
         throttle: called with the level, request id and order id of a throttling frame; returns for how many seconds
             to hold messages. By default a millisecond for each order above the limit.
         on_event: called with each :class:`Event` when it arrives, instead of the iteration. If it raises, the

@@ -14,6 +14,7 @@ from ..wire import CloseCode, Protocol
 from .closing import CLOSE_TIMEOUT_S, ClosedHere, own
 from .event import Event
 from .options import ConnectOptions
+from .prepared_message import PreparedMessage
 from .pump import Pump
 
 __all__ = ["Connection"]
@@ -110,6 +111,26 @@ class Connection:
             await self.wait_turn(urgent=urgent)
         return await self.send_encoded(payload)
 
+    async def prepare(self, message: Outgoing) -> PreparedMessage:
+        """Encode a client message and sign it for the next sequence; :meth:`PreparedMessage.send` sends it.
+
+        Returns once it is signed, and at once with ``Protocol.V5``, which has no signatures. Messages that are being
+        sent are signed first. If cancelled, nothing is left prepared.
+
+        Raises:
+            OrderInvalid, ConfigurationError: the message cannot be sent; see :meth:`send`.
+            ServerError, ConnectionClosed, DecodeError: the connection has ended, before or during the call.
+        """
+        payload = encode(message)
+        self.is_free_for(payload)  # raises if it can never be sent
+        prepared = PreparedMessage(self, self._pump.signer, payload)
+        try:
+            await prepared.wait_ready()
+        except BaseException:
+            prepared.discard()
+            raise
+        return prepared
+
     # The three steps of send(), for callers that must store a message with its sequence before it is sent.
 
     def is_free_for(self, payload: bytes) -> bool:
@@ -150,6 +171,8 @@ class Connection:
         if signer is None:
             sequence, frame = self._session.message_frame(payload)
             transport.send(frame)
+        elif (ready := signer.send_ready(payload)) is not None:
+            sequence = ready
         else:
             draft = self._session.draft_message(payload)
             sequence = draft.number
@@ -159,6 +182,36 @@ class Connection:
             if pump.error is not None:
                 raise own(pump.error, sent=True)
         return sequence
+
+    # Messages that a caller keeps signed, across connections.
+
+    def keep_signed(self, payload: bytes, *, spare: bool = False) -> None:
+        """Sign the message with this JSON for the next sequence, and again for each next one, until :meth:`release`.
+
+        Args:
+            payload: the JSON.
+            spare: sign it after the messages that are not spare.
+        """
+        if self._pump.signer is not None:
+            self._pump.signer.keep_signed(payload, spare=spare)
+
+    def release(self, payload: bytes, *, spare: bool = False) -> None:
+        """Take one :meth:`keep_signed` back."""
+        if self._pump.signer is not None:
+            self._pump.signer.release(payload, spare=spare)
+
+    def is_signed(self, payload: bytes) -> bool:
+        """Whether the message can be sent without waiting for a signature."""
+        return self._pump.signer is None or self._pump.signer.is_signed(payload)
+
+    async def wait_signed(self, payload: bytes) -> None:
+        """Wait until a message that is kept signed can be sent without waiting for a signature.
+
+        Raises:
+            ServerError, ConnectionClosed, DecodeError: the connection has ended.
+        """
+        if self._pump.signer is not None:
+            await self._pump.signer.wait_signed(payload)
 
     # Requests
 

@@ -40,6 +40,7 @@ class _Settings(TypedDict, total=False):
     request_timeout: float
     max_queue: int
     max_message_size: int
+    signer_threads: int
     throttle: Throttle | None
     on_event: Callable[[Event], Any] | None
     insecure: bool
@@ -87,6 +88,7 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
     request_timeout: float = 10.0
     max_queue: int = 65_536
     max_message_size: int = MAX_FRAME_BYTES
+    signer_threads: int = 2
     throttle: Throttle | None = None
     on_event: Callable[[Event], Any] | None = None
     insecure: bool = False
@@ -117,6 +119,7 @@ class ConnectOptions(msgspec.Struct, frozen=True, kw_only=True):
             check_seconds(name, seconds)
         check_count("max_queue", self.max_queue, 1)
         check_count("max_message_size", self.max_message_size, SMALLEST_LIMIT)
+        check_count("signer_threads", self.signer_threads, 1)
         if not callable(self.transport) and not isinstance(self.transport, str):
             raise ConfigurationError(f"transport={self.transport!r} must be a name or an opener")
         check_tls(self.ssl, wanted=urlsplit(self.url).scheme == "wss")

@@ -27,7 +27,6 @@ from ..wire import (
     BroadcastFrame,
     ClientSession,
     CloseCode,
-    Draft,
     ErrorFrame,
     Opened,
     Protocol,
@@ -67,7 +66,7 @@ class Pump:
         queue: the events that wait for the iteration.
         calls: the requests in flight.
         gate: holds messages while the exchange throttles.
-        signer: signs frames in a thread; ``None`` if the protocol has no signatures, and during the handshake.
+        signer: signs frames; ``None`` if the protocol has no signatures, and during the handshake.
         paused: whether reading from the socket is paused.
     """
 
@@ -125,7 +124,7 @@ class Pump:
             self._abandon(ClosedHere(None, "connecting was cancelled"))
             raise
         if options.protocol is Protocol.SIGNED:
-            self.signer = Signer(asyncio.get_running_loop(), self.session.sign, self._dispatch, self._on_signer_failure)
+            self.signer = Signer(self.session, options, self._dispatch, self._on_signer_failure)
         if options.ping_interval is not None and self.error is None:
             self._heartbeat.start()
 
@@ -361,9 +360,9 @@ class Pump:
         if code is not None and self.transport is not None:
             self.transport.close(code, "" if code == CloseCode.NORMAL else str(self.error)[:100], timeout)
 
-    def _dispatch(self, draft: Draft, signature: bytes) -> None:
+    def _dispatch(self, body: bytes) -> None:
         if self.transport is not None and self.error is None:
-            self.transport.send(self.session.seal(draft, signature))
+            self.transport.send(self.session.seal_body(body))
 
     def _on_full(self) -> None:
         """Stop reading, unless a call waits for a response behind the events, or the exchange waits for us to read."""

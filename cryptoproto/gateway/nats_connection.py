@@ -129,7 +129,9 @@ async def close_nats(nc: Nats) -> None:
     """Close *nc*, and end its attempts to reconnect: nats-py cancels them once, and they may go on."""
     try:
         await nc.close()
-    except OSError:  # the connection has just been lost, and close() of nats-py stops half-way
+    # The connection has just been lost, and close() of nats-py stops half-way. A TypeError is what writelines() of the
+    # first releases of Python 3.12 and 3.13 raises then.
+    except (OSError, TypeError):
         nc._pending, nc._pending_data_size, nc._status = [], 0, Nats.DISCONNECTED
         await nc.close()
     attempt: asyncio.Task[None] | None = nc._reconnection_task

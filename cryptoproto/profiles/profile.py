@@ -23,7 +23,9 @@ __all__ = ["Profile"]
 _OF_ARGUMENT: Final = {"url": "url", "client_id": "client_id", "private_key": "key", "server_key": "server_key"}
 """The arguments that a connection cannot do without, and the keys of a profile that stand for them."""
 
-_AS_THEY_ARE: Final = ("transport", "insecure", "open_timeout", "request_timeout", "ping_interval", "ping_timeout")
+_AS_THEY_ARE: Final = (
+    "transport", "insecure", "signer_threads", "open_timeout", "request_timeout", "ping_interval", "ping_timeout",
+)  # fmt: skip
 _WHERE_ARGUMENTS: Final = "the arguments"
 
 

@@ -90,6 +90,8 @@ class ProfileValues(TypedDict, total=False):
     resend: Resend
     order_rate: Number
     cancel_on_exit: Flag
+    keep_cancels_ready: Count
+    signer_threads: Count
     open_timeout: Number
     request_timeout: Number
     ping_interval: Number

@@ -19,6 +19,7 @@ from .client import Client, Report
 from .connection import Connection, connect
 from .market_data import MarketData
 from .orders import Order, OrderDifference, OrderTable
+from .prepared import PreparedMessage, PreparedOrder
 from .stream import Stream
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "Order",
     "OrderDifference",
     "OrderTable",
+    "PreparedMessage",
+    "PreparedOrder",
     "Report",
     "Stream",
     "connect",

@@ -22,6 +22,7 @@ from ..reconnect import Backoff
 from ..reconnect.subscription import Subscription
 from .loop_thread import LoopThread
 from .orders import Order, OrderDifference, OrderTable
+from .prepared import PreparedOrder
 from .stream import Stream
 
 __all__ = ["Client", "Report"]
@@ -63,6 +64,7 @@ class Client(FromProfile):
         limits: OrderLimits | None = None,
         cancel_on_exit: bool = False,
         order_ids: Callable[[], int] | None = None,
+        keep_cancels_ready: int = 0,
         **options: Unpack[ConnectArguments],
     ) -> None:
         self._options = ConnectOptions(url=url, **options)  # fail early: the asynchronous client is made later
@@ -76,6 +78,7 @@ class Client(FromProfile):
             limits=limits,
             cancel_on_exit=cancel_on_exit,
             order_ids=order_ids,
+            keep_cancels_ready=keep_cancels_ready,
             **options,
         )
         self._thread = LoopThread("client")
@@ -147,6 +150,27 @@ class Client(FromProfile):
             )
         )  # fmt: skip
         return Order(self._thread, order)
+
+    def prepare(
+        self,
+        trade_pair: str,
+        side: Side | str,
+        *,
+        amount: AmountLike,
+        price: AmountLike,
+        time_in_force: TimeInForce | str = TimeInForce.GTC,
+        ttl: int = 0,
+        client_order_id: int | None = None,
+    ) -> PreparedOrder:
+        """Make an order ready to be sent; see :meth:`cryptoproto.Client.prepare`."""
+        client = self._client()
+        prepared = self._thread.run(
+            lambda: client.prepare(
+                trade_pair, side, amount=amount, price=price, time_in_force=time_in_force, ttl=ttl,
+                client_order_id=client_order_id,
+            )
+        )  # fmt: skip
+        return PreparedOrder(self._thread, prepared)
 
     def replace(
         self,

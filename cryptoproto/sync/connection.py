@@ -12,6 +12,7 @@ from ..exceptions import CryptoprotoError
 from ..messages import Message, Outgoing, Unknown
 from ..wire import Protocol
 from .loop_thread import LoopThread
+from .prepared import PreparedMessage
 from .stream import Stream
 
 __all__ = ["Connection", "connect"]
@@ -83,6 +84,10 @@ class Connection:
     def send(self, message: Outgoing, *, urgent: bool = False) -> int:
         """Send a client message and return its sequence; see :meth:`cryptoproto.Connection.send`."""
         return self._thread.run(lambda: self._connection.send(message, urgent=urgent))
+
+    def prepare(self, message: Outgoing) -> PreparedMessage:
+        """Encode and sign a client message that is sent later; see :meth:`cryptoproto.Connection.prepare`."""
+        return PreparedMessage(self._thread, self._thread.run(lambda: self._connection.prepare(message)))
 
     @overload
     def request(

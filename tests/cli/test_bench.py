@@ -26,6 +26,7 @@ def test_it_measures_another_exchange_and_shows_a_table(shell: Shell, venue: Exc
     assert f"Measuring at {venue.url}: the orders are real." in shown.err
     assert shown.out.startswith("Milliseconds over 2 each"), "no empty line of a progress bar"
     assert "V5 order until acknowledged" in shown.out
+    assert "The distributions have the same axis" in shown.out
 
 
 def test_an_account_without_money_is_an_error(shell: Shell, venue: Exchange, alice_key: cp.PrivateKey) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,7 +121,8 @@ def test_a_client_that_fails(folder: Path) -> None:
         "--timeout", "0.2", cwd=folder,
     )  # fmt: skip
     assert result.code == 1
-    assert "got: nothing within 0.2 s" in result.out
+    # On a busy machine, the client has not even connected by then.
+    assert re.search(r"got: (nothing|none) within 0\.2 s", result.out)
 
 
 @pytest.mark.parametrize("url", ["wss://127.0.0.1:1", "ws://127.0.0.1", "ws://127.0.0.1:99999", "ws://:1"])

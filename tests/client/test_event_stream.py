@@ -16,6 +16,7 @@ from cryptoproto.client.event_stream import EventDelivery
 from cryptoproto.client.link import Link
 from cryptoproto.client.metrics import Histogram, Metrics
 from cryptoproto.client.order_entry import OrderEntry
+from cryptoproto.client.ready_messages import ReadyMessages
 from cryptoproto.client.reports import Reports
 from cryptoproto.messages import OrderNotFound
 from tests.support.histories import balance
@@ -65,7 +66,8 @@ class Setting:
         self.account = Account()
         metrics = Metrics()
         self.link = Link()
-        entry = OrderEntry(self.link, self.account, self.store, Reports(self.store), metrics, None)
+        ready = ReadyMessages(self.account.orders, keep_cancels=0)
+        entry = OrderEntry(self.link, self.account, self.store, Reports(self.store), metrics, ready, None)
         self.delivery = EventDelivery(self.link, self.account, entry, self.store, self.waits, handler, max_queue)
         if attended and handler is None:
             self.stream = self.delivery.stream()

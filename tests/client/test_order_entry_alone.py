@@ -14,6 +14,7 @@ from cryptoproto.client.link import Link
 from cryptoproto.client.metrics import Metrics
 from cryptoproto.client.order_entry import OrderEntry
 from cryptoproto.client.outcomes import Kind, Pending
+from cryptoproto.client.ready_messages import ReadyMessages
 from cryptoproto.client.reports import Reports
 from cryptoproto.client.states import State, StateChange
 from cryptoproto.client.store import OutboxEntry
@@ -68,7 +69,8 @@ class Desk:
         self.link.attach(connection)
         self.link.enter(StateChange(State.LIVE, "everything is known"))
         self.reports = Reports(self.store)
-        self.entry = OrderEntry(self.link, self.account, self.store, self.reports, Metrics(), order_rate)
+        ready = ReadyMessages(self.account.orders, keep_cancels=0)
+        self.entry = OrderEntry(self.link, self.account, self.store, self.reports, Metrics(), ready, order_rate)
 
     def submission(self, kind: Kind = Kind.CANCEL, timeout: float = 5.0) -> Submission:
         loop = asyncio.get_running_loop()

@@ -36,6 +36,7 @@ def path(
         resend = "once"
         order_rate = 50
         cancel_on_exit = true
+        keep_cancels_ready = 5
         """
     monkeypatch.setenv("CRYPTOPROTO_CONFIG", str(tmp_path / "config.toml"))
     return write_config(tmp_path / "config.toml", text)
@@ -58,6 +59,7 @@ def test_the_profile_gives_the_arguments_and_overrides_replace_them(path: Path) 
     assert arguments["resend"] == "once"
     assert arguments["order_rate"] == 50.0
     assert arguments["cancel_on_exit"]
+    assert arguments["keep_cancels_ready"] == 5
     assert arguments["exclusive"]
     backoff = cp.Backoff()
     arguments = client_arguments(profile, store=None, order_rate=None, backoff=backoff, exclusive=False, max_queue=5)

@@ -191,3 +191,21 @@ async def test_a_response_that_cannot_be_used_ends_the_connection(
         with pytest.raises(cp.ConnectionClosed, match="ZeroDivisionError"):
             await connection.request_at(cp.UserBalanceRequest(), at)
         assert not connection._pump._watched
+
+
+async def test_a_message_that_a_caller_keeps_signed(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol
+) -> None:
+    payload = b'{"@type":"CancelAllOrders"}'
+    async with script.connect(alice_key, protocol=protocol) as connection:
+        connection.keep_signed(payload)
+        await connection.wait_signed(payload)
+        assert connection.is_signed(payload)
+        connection.release(payload)
+        connection.keep_signed(payload, spare=True)
+        await connection.wait_signed(payload)
+        assert await connection.send_encoded(payload) == 1
+        connection.release(payload, spare=True)
+        assert connection.is_signed(payload) is (protocol is cp.Protocol.V5)
+    connection.keep_signed(payload)  # nothing is signed for a connection that has ended
+    assert connection.is_signed(payload) is (protocol is cp.Protocol.V5)

@@ -14,6 +14,7 @@ from cryptoproto.exchange import Exchange
 from cryptoproto.transport import TransportKind
 from tests.support.peer import Peer, Script, settle
 from tests.support.stepping import CancelAt
+from tests.support.virtual_time import jump
 
 BALANCE = cp.UserBalanceRequest()
 CANCEL_ALL = cp.CancelAllOrders()
@@ -114,8 +115,11 @@ async def live(script: Script, key: cp.PrivateKey, protocol: cp.Protocol, **opti
 
 
 @moments
-async def test_send(script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool) -> None:
-    """Held by throttling, signed, and kept waiting by the network."""
+async def test_send(
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held by throttling, signed in a thread, and kept waiting by the network."""
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)
 
     async def attempt(step: int) -> bool:
         async with live(script, alice_key, protocol) as (connection, peer):
@@ -143,13 +147,6 @@ async def throttled(connection: cp.Connection, peer: Peer) -> None:
     assert connection.hold > 0
 
 
-def jump(seconds: float) -> None:
-    """Set the loop's clock forward."""
-    loop = asyncio.get_running_loop()
-    time = loop.time
-    loop.time = lambda: time() + seconds  # type: ignore[method-assign]
-
-
 def release(peer: Peer) -> None:
     """The network takes more again."""
     peer.client_link.hold_writes = False
@@ -157,8 +154,10 @@ def release(peer: Peer) -> None:
 
 @moments
 async def test_sends_beside_a_cancelled_one(
-    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool
+    script: Script, alice_key: cp.PrivateKey, protocol: cp.Protocol, late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)  # sign in threads
+
     async def attempt(step: int) -> bool:
         async with live(script, alice_key, protocol) as (connection, peer):
             await throttled(connection, peer)

@@ -173,7 +173,7 @@ async def test_a_signature_that_is_ready_after_the_end_is_not_sent(script: Scrip
         draft = pump.session.draft_message(b"{}")
         script.peer.lose()
         await settle()
-        pump._dispatch(draft, pump.session.sign(draft))
+        pump._dispatch(pump.session.signed_body(draft))
         await settle()
         assert script.peer.messages == []
 

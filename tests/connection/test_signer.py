@@ -1,4 +1,4 @@
-"""Signing happens beside the event loop, in the order of the numbers, and whoever gives up leaves no gap."""
+"""Frames are signed in threads or in the event loop, leave in the order of their numbers, and leave no gap."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ CANCEL_ALL = cp.CancelAllOrders()
 class SlowKey:
     """Takes the place of the signing of a key: each signature waits to be allowed.
 
-    The handshake's own signature comes first and is not held.
+    The handshake's own signature comes first and is not held. Frames are signed in threads, as with a long key.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)
         self.allowed = threading.Semaphore(1)
         self.threads: list[str] = []
         self.fail = False
@@ -184,3 +185,149 @@ async def test_the_end_passes_over_a_wait_that_was_cancelled_in_the_same_turn(
         results = await asyncio.gather(*sends, return_exceptions=True)
         assert [type(result) for result in results] == [asyncio.CancelledError, cp.SlowConsumer]
         slow_key.allow()
+
+
+# In the event loop, or in threads
+
+
+class Signatures:
+    """Notes which thread makes each signature. From the first one on, it can be told to fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: list[str] = []
+        self.fails = False
+        sign = cp.PrivateKey.sign
+
+        def noted(key: cp.PrivateKey, data: bytes) -> bytes:
+            if self.fails:
+                raise OSError("the hardware module is gone")
+            self.threads.append(threading.current_thread().name.rsplit("_", 1)[0])
+            return sign(key, data)
+
+        monkeypatch.setattr(cp.PrivateKey, "sign", noted)
+
+    def take(self) -> list[str]:
+        taken, self.threads = self.threads, []
+        return taken
+
+
+@pytest.fixture
+def signatures(monkeypatch: pytest.MonkeyPatch) -> Signatures:
+    return Signatures(monkeypatch)
+
+
+HERE, ASIDE = "MainThread", "cryptoproto-signer"
+
+
+async def test_a_frame_that_is_alone_is_signed_in_the_event_loop(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures
+) -> None:
+    async with script.connect(alice_key) as connection:
+        script.peer.auto_reply = True
+        signatures.take()
+        assert await connection.send(CANCEL_ALL) == 1
+        await settle()
+        await connection.request(BALANCE)
+        assert signatures.take() == [HERE, HERE]
+
+
+async def test_a_caller_that_sends_in_a_loop_lets_others_run(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures
+) -> None:
+    turns: list[int] = []
+
+    async def other() -> None:
+        while True:
+            turns.append(len(signatures.threads))
+            await asyncio.sleep(0)
+
+    async with script.connect(alice_key) as connection:
+        signatures.take()
+        task = asyncio.create_task(other())
+        for number in range(1, 21):
+            assert await connection.send(CANCEL_ALL) == number
+        task.cancel()
+        assert signatures.take() == [HERE] * 20
+        assert set(turns) >= set(range(1, 20)), "at most one signature in each turn of the loop"
+
+
+async def test_a_burst_is_signed_in_threads(script: Script, alice_key: cp.PrivateKey, signatures: Signatures) -> None:
+    async with script.connect(alice_key) as connection:
+        signatures.take()
+        assert await asyncio.gather(*(connection.send(CANCEL_ALL) for _ in range(30))) == list(range(1, 31))
+        assert signatures.take() == [HERE] + [ASIDE] * 29
+        await script.peer.until(lambda: script.peer.sequences == list(range(1, 31)))
+
+
+async def test_a_long_key_never_signs_in_the_event_loop(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", alice_key.bits - 1)
+    async with script.connect(alice_key) as connection:
+        signatures.take()
+        assert await connection.send(CANCEL_ALL) == 1
+        assert signatures.take() == [ASIDE]
+
+
+@pytest.mark.parametrize("turn_is_used", [False, True])
+async def test_a_key_that_cannot_sign_in_the_event_loop_ends_the_connection(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures, turn_is_used: bool
+) -> None:
+    async with script.connect(alice_key) as connection:
+        if turn_is_used:
+            await connection.send(CANCEL_ALL)
+        signatures.fails = True
+        calls = (connection.send(CANCEL_ALL), connection.request(BALANCE))
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(error, cp.ConnectionClosed)
+            assert "a frame could not be signed" in str(error)
+            assert error.sent is False
+        assert len(script.peer.messages) == turn_is_used
+
+
+async def test_a_request_whose_signature_fails_in_the_event_loop(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures
+) -> None:
+    async with script.connect(alice_key) as connection:
+        signatures.fails = True
+        with pytest.raises(cp.ConnectionClosed, match="a frame could not be signed") as caught:
+            await connection.request(BALANCE)
+        assert caught.value.sent is False
+
+
+async def test_as_many_threads_sign_at_the_same_time_as_asked_for(
+    script: Script, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The later of two frames is signed first, and waits for the earlier one."""
+    sign = cp.PrivateKey.sign
+    both = threading.Barrier(3)
+    first = threading.Event()
+    later = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def together(key: cp.PrivateKey, data: bytes) -> bytes:
+        if data[:8] in (b"\0" * 7 + b"\1", b"\0" * 7 + b"\2", b"\0" * 7 + b"\3") and b"CancelAll" in data:
+            both.wait(20)
+            if data[7] == 1:
+                assert first.wait(20)
+            elif data[7] == 3:
+                loop.call_soon_threadsafe(later.set)
+        return sign(key, data)
+
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", 0)
+    monkeypatch.setattr(cp.PrivateKey, "sign", together)
+    async with script.connect(alice_key, signer_threads=3) as connection:
+        sends = [asyncio.create_task(connection.send(CANCEL_ALL)) for _ in range(3)]
+        await later.wait()
+        await settle()
+        assert script.peer.messages == []
+        assert not any(send.done() for send in sends)
+        first.set()
+        assert await asyncio.gather(*sends) == [1, 2, 3]
+        await script.peer.until(lambda: script.peer.sequences == [1, 2, 3])
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True])
+async def test_the_number_of_threads_is_checked(script: Script, alice_key: cp.PrivateKey, threads: Any) -> None:
+    with pytest.raises(cp.ConfigurationError, match="signer_threads="):
+        script.connect(alice_key, signer_threads=threads)

@@ -97,3 +97,20 @@ async def test_an_error_after_a_cancellation_is_nobodys() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError, TypeError])
+async def test_a_connection_that_is_lost_while_it_is_closed(
+    nats: NatsServer, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """What is left to be written cannot be; which error says so depends on the version of Python."""
+
+    def lost(data: object) -> None:
+        raise error
+
+    nc = Nats()
+    await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
+    monkeypatch.setattr(nc._transport, "writelines", lost)
+    nc._pending, nc._pending_data_size = [b"PUB a 0\r\n\r\n"], 11
+    await close_nats(nc)
+    assert nc.is_closed

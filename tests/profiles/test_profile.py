@@ -188,6 +188,7 @@ def test_keys_that_cannot_be_used_name_their_profile(folder: Path, path: Path) -
 
 def test_the_profile_gives_all_arguments(path: Path, alice_key: cp.PrivateKey, exchange_key: cp.PrivateKey) -> None:
     extend(path, 'transport = "websockets"\ninsecure = true\nopen_timeout = 1\nping_interval = 2\nping_timeout = 3')
+    extend(path, "signer_threads = 4")
     arguments = cp.Profile.load("paper", path=path).connect_arguments(resume_from=-1, ping_timeout=None)
     assert arguments.pop("private_key").fingerprint == alice_key.fingerprint  # type: ignore[misc]
     assert arguments == {
@@ -197,6 +198,7 @@ def test_the_profile_gives_all_arguments(path: Path, alice_key: cp.PrivateKey, e
         "protocol": cp.Protocol.V5,
         "transport": "websockets",
         "insecure": True,
+        "signer_threads": 4,
         "open_timeout": 1.0,
         "request_timeout": 2.5,
         "ping_interval": 2.0,

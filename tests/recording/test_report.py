@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +17,7 @@ from cryptoproto.recording import report as report_module
 from cryptoproto.recording.backtest import BacktestResult, backtest
 from cryptoproto.recording.report import check_report, report
 from tests.support.bots import idle, quoting
+from tests.support.browser import browser, needs_chromium
 from tests.support.recordings import CONNECTED, Market, write_recording
 
 
@@ -92,3 +95,24 @@ def test_without_matplotlib_the_error_names_the_extra(result: BacktestResult, mo
         check_report()
     with pytest.raises(cp.ConfigurationError, match="matplotlib"):
         report(result)
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1200, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_in_a_browser(result: BacktestResult, tmp_path: Path, width: int, scheme: Any) -> None:
+    """The charts fill the page, and on a phone only the table of fills scrolls sideways."""
+    file = tmp_path / "report.html"
+    file.write_text(report(result), encoding="utf-8")
+    async with browser() as opener:
+        page = await opener.open(file.as_uri(), color_scheme=scheme, viewport={"width": width, "height": 900})
+        assert await page.title() == "Backtest"
+        for chart in await page.locator("svg").all():
+            box = await chart.bounding_box()
+            assert box is not None
+            assert 0.85 * width < box["width"] + 80 < width + 80
+            assert box["height"] > 100
+        assert await page.locator("table tr").count() == len(result.fills) + 1
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width
+        if folder := os.environ.get("UPDATE_SCREENSHOTS"):
+            await page.screenshot(path=Path(folder) / f"backtest-{scheme}-{width}.png")

@@ -95,6 +95,7 @@ def number_of(entry: OutboxEntry) -> int | None:
 class Victim:
     cancels_all = 0.1
     cancels = 0.5
+    prepares = 0.4
 
     def __init__(self, folder: str, mode: str, seed: int) -> None:
         self.log = os.open(f"{folder}/log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -124,6 +125,7 @@ class Victim:
             protocol=self.choice.choice((cp.Protocol.V5, cp.Protocol.SIGNED)),
             backoff=cp.Backoff(initial=0.01, cap=0.05),
             resend=resend,
+            keep_cancels_ready=self.choice.choice((0, 2)),
             **link,
         )
         await self.use(client, last)
@@ -189,15 +191,11 @@ class Victim:
             order = await self.ask(
                 "place",
                 number,
-                client.place(
-                    "BTC_USD",
-                    cp.Side.BUY,
-                    amount="0.001",
+                self.place(
+                    client,
                     price=10**12 if is_rich else self.choice.randint(90, 110),
                     time_in_force=self.choice.choice((cp.TimeInForce.GTC, cp.TimeInForce.GTC, cp.TimeInForce.IOC)),
                     client_order_id=number,
-                    timeout=self.choice.choice(TIMEOUTS),
-                    wait=True,
                 ),
             )
             if order is None:
@@ -209,6 +207,21 @@ class Victim:
             elif self.choice.random() < self.cancels:
                 timeout = self.choice.choice(TIMEOUTS)
                 await self.ask("cancel", order.order_id, client.cancel(order, timeout=timeout, wait=True))
+
+    async def place(self, client: Any, **terms: Any) -> cp.Order:
+        """At once, or prepared, beside another one that is discarded."""
+        timeout = self.choice.choice(TIMEOUTS)
+        terms |= {"trade_pair": "BTC_USD", "side": cp.Side.BUY, "amount": "0.001"}
+        order: cp.Order
+        if self.choice.random() >= self.prepares:
+            order = await client.place(**terms, timeout=timeout, wait=True)
+            return order
+        prepared = await client.prepare(**terms)
+        discarded = await client.prepare(**terms | {"client_order_id": self.ids.next()})
+        await asyncio.sleep(self.choice.uniform(0.0, 0.01))
+        discarded.discard()
+        order = await prepared.place(timeout=timeout, wait=True)
+        return order
 
     async def replace(self, client: Any, order: cp.Order) -> None:
         """A cancel and an order, in the log as two calls."""

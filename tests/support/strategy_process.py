@@ -23,6 +23,7 @@ class Strategy(Victim):
     has_number = False
     cancels = 1.0
     cancels_all = 0.0  # as many cancels, which the log knows by their orders
+    prepares = 0.0  # the owner of the session signs
 
     async def trade(self, client: Any) -> None:
         async for state in client.states():

@@ -17,7 +17,7 @@ def threads() -> list[threading.Thread]:
 def client_of(
     exchange: Exchange, key: cp.PrivateKey, name: str = "alice", store: str | cp.Store | None = None, **options: Any
 ) -> sync.Client:
+    options = {"protocol": cp.Protocol.V5} | options
     return sync.Client(
-        exchange.url, client_id=name, private_key=key, server_key=exchange.public_key, protocol=cp.Protocol.V5,
-        store=store, **options,
-    )  # fmt: skip
+        exchange.url, client_id=name, private_key=key, server_key=exchange.public_key, store=store, **options
+    )

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 from cryptoproto.recording.virtual_time import VirtualLoop
 from tests.support.leaks import assert_nothing_left, loop_reports
 
-__all__ = ["VirtualLoop", "virtual"]
+__all__ = ["VirtualLoop", "jump", "virtual"]
 
 P = ParamSpec("P")
 
@@ -29,3 +29,10 @@ def virtual(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
             runner.run(watched())
 
     return run
+
+
+def jump(seconds: float) -> None:
+    """Set the clock of a loop with real time forward; for tests that have threads."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+    loop.time = lambda: time() + seconds  # type: ignore[method-assign]

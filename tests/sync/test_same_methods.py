@@ -21,6 +21,8 @@ from cryptoproto.sync.exchange import Exchange
         (sync.MarketData, cp.MarketData),
         (sync.Order, cp.Order),
         (sync.OrderTable, OrderTable),
+        (sync.PreparedMessage, cp.PreparedMessage),
+        (sync.PreparedOrder, cp.PreparedOrder),
         (Exchange, AsyncExchange),
     ],
 )
@@ -30,8 +32,9 @@ def test_nothing_is_missing(ours: type, theirs: type) -> None:
         "of", "elsewhere", "message", "add_trade", "set_remaining", "add_fee", "wake", "waiters", "end",
         "mark_replaced",  # of an order
         "add", "reject", "mark_not_sent", "mark_unknown", "handlers", "on_trade", "adopt", "withdraw",
-        "check_unused",  # of a table
+        "check_unused", "newest_open",  # of a table
         "is_free_for", "wait_turn", "next_sequence", "send_encoded",  # of a connection
+        "keep_signed", "release", "is_signed", "wait_signed",  # of a connection
         "request_at", "pause_events", "resume_events", "wait_closed", "open", "give_up",  # of a connection
         "on_open", "on_message", "on_text", "on_heard", "on_closed",
         "attach", "detach",  # of a feed: an observer is called in its event loop

@@ -170,6 +170,7 @@ def test_steps_out_of_their_order() -> None:
         lambda: server.broadcast(b"{}"),
         lambda: server.throttling(1, 2, 3),
         lambda: client.seal(client.draft_message(b"{}"), b"signature"),
+        lambda: client.seal_body(bytes(16)),
     ]
     for send in too_early:
         with pytest.raises(cp.ProtocolError, match="the handshake is not complete"):
@@ -191,6 +192,16 @@ def test_messages_and_requests(protocol: Protocol) -> None:
     assert server.receive(sealed(client, second)) == MessageFrame(12, b"")
     assert server.next_sequence == 13
     assert client.draft_request(b"{}").number == 2
+
+
+@pytest.mark.parametrize("size", range(17))
+def test_a_message_that_was_signed_before_its_sequence_was_taken(size: int) -> None:
+    client, server = sessions(Protocol.SIGNED, last_sequence=4)
+    body = client.signed_body(Draft(1, 5, b"x" * size))
+    assert client.next_sequence == 5
+    assert client.take_sequence() == 5
+    assert client.next_sequence == 6
+    assert server.receive(client.seal_body(body)) == MessageFrame(5, b"x" * size)
 
 
 def test_requests_of_the_unsigned_form_need_no_draft() -> None:

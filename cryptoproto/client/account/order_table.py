@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final, Literal
 
 import msgspec
@@ -108,6 +109,11 @@ class OrderTable:
     def open(self) -> list[Order]:
         """The orders that the exchange has accepted and that have not ended, in order of id."""
         return sorted((order for order in self._live if order.is_open), key=lambda order: order.order_id or 0)
+
+    def newest_open(self, count: int) -> set[int]:
+        """The order ids of the latest *count* open orders."""
+        is_open = (order.order_id for order in reversed(self._live) if order.is_open)
+        return {order_id for order_id in islice(is_open, count) if order_id is not None}
 
     @property
     def unfinished(self) -> list[Order]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import decimal
+import inspect
 import json
 import re
 from decimal import Decimal
@@ -174,7 +175,7 @@ def test_as_a_dict(account: Account, order: Order) -> None:
     feed(account, placed(), traded("0.25", maker=True), changed("0.75", fee="0.001"))
     fields = order.as_dict()
     assert json.loads(json.dumps(fields)) == fields
-    documented = re.findall(r"^        (\w+): ", Order.__doc__ or "", re.MULTILINE)
+    documented = re.findall(r"^    (\w+): ", inspect.getdoc(Order) or "", re.MULTILINE)
     assert set(fields) == {*documented, "filled", "average_price"} - {"waiters"}
     assert (fields["side"], fields["status"], fields["time_in_force"]) == ("buy", "open", "gtc")
     assert (fields["remaining"], fields["filled"], fields["fees"]) == ("0.75", "0.25", "0.001")

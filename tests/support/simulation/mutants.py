@@ -104,7 +104,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "do not sync the store",
-        55,
+        117,
         "client.store.sqlite_file:_prepare",
         "PRAGMA synchronous = {synchronous}",
         "PRAGMA synchronous = NORMAL",
@@ -139,7 +139,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "empty the outbox too early",
-        36,
+        5,
         "client.store.sqlite:SqliteStore.remove",
         '("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),',
         '("DELETE FROM cryptoproto_outbox WHERE key >= ?", (key,)),',
@@ -216,21 +216,21 @@ MUTANTS: Final = (
     ),
     Mutant(
         "place before the cancel is confirmed",
-        38,
+        19,
         "client.replace:Replacer.replace",
         "            if pipelined:\n",
         "            if True:\n",
     ),
     Mutant(
         "record what comes again",
-        32,
+        36,
         "history.recorder:_write_group",
         "transaction_id is None or transaction_id <= last",
         "transaction_id is None",
     ),
     Mutant(
         "pay nothing",
-        1,
+        4,
         "exchange.matching:Matching._settle",
         "account.pay_held(order.held_currency, paid)",
         "pass",
@@ -258,7 +258,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "do not probe for a cancel_all() that was cancelled",
-        67,
+        75,
         "client.order_entry:OrderEntry._on_cancelled",
         "elif submission.pending.kind is Kind.CANCEL_ALL:",
         "elif False:",
@@ -268,6 +268,13 @@ MUTANTS: Final = (
         2,
         "client.reports:Reports.add",
         "if self._ended:",
+        "if False:",
+    ),
+    Mutant(
+        "place a prepared order that was discarded",
+        0,
+        "client.placing:PreparedOrder._check",
+        "if self._over is not None:",
         "if False:",
     ),
     Mutant(

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -144,6 +145,7 @@ class Process:
         resend: Any = choice.choice(("never", "once"))
         self.store.most_times = 1 if resend == "never" else 2
         self.cancels_on_exit = choice.random() < 0.2
+        self._prepares = prepares = random.Random(f"{world.plan.seed} {self.owner} prepares")
         options: dict[str, Any] = {}
         if trader.mode == "on_event":
             options["on_event"] = self._on_event
@@ -167,6 +169,7 @@ class Process:
             ping_interval=1.0,
             ping_timeout=2.5,
             cancel_on_exit=self.cancels_on_exit,
+            keep_cancels_ready=prepares.choice((0, 0, 3)),
             **options,
         )
         self._handled: list[int] = []
@@ -374,19 +377,33 @@ class Process:
             price = 10**10
             self.trader.poor.add(number)
         timeout = choice.choice((0.1, 0.5, 3.0))
-        order = self.client.place(
-            PAIR,
-            "buy" if is_poor else choice.choice(("buy", "sell")),
-            amount=choice.choice(("0.01", "0.5", "2")),
-            price=price,
-            time_in_force=choice.choice(("gtc", "gtc", "gtc", "ioc", "fok")),
-            ttl=choice.choice((0, 0, 0, 60)),
-            client_order_id=number,
-            timeout=timeout,
-            wait=choice.random() < 0.8,
-        )
-        placed = await self.ask(("place", number), timeout, order)
+        terms: dict[str, Any] = {
+            "trade_pair": PAIR,
+            "side": "buy" if is_poor else choice.choice(("buy", "sell")),
+            "amount": choice.choice(("0.01", "0.5", "2")),
+            "price": price,
+            "time_in_force": choice.choice(("gtc", "gtc", "gtc", "ioc", "fok")),
+            "ttl": choice.choice((0, 0, 0, 60)),
+            "client_order_id": number,
+        }
+        wait, held = choice.random() < 0.8, 0.0
+        if self._prepares.random() < 0.3:
+            held = self._prepares.choice((0.0, 0.1, 1.0))
+            order = self._prepared(terms, held, timeout, wait)
+        else:
+            order = self.client.place(**terms, timeout=timeout, wait=wait)
+        placed = await self.ask(("place", number), timeout + held, order)
         return placed if isinstance(placed, cp.Order) and not placed.is_closed else None
+
+    async def _prepared(self, terms: dict[str, Any], held: float, timeout: float, wait: bool) -> cp.Order:
+        """Place an order that was prepared a while ago, beside another one that is discarded."""
+        prepared = await self.client.prepare(**terms)
+        discarded = await self.client.prepare(**terms | {"client_order_id": self.trader.next_number()})
+        await asyncio.sleep(held)
+        discarded.discard()
+        with suppress(cp.OrderInvalid):
+            await discarded.place(timeout=timeout, wait=wait)
+        return await prepared.place(timeout=timeout, wait=wait)
 
     async def _cancel(self, choice: random.Random, order: cp.Order, timeout: float) -> None:
         client, number = self.client, order.order_id

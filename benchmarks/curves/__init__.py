@@ -1,0 +1,3 @@
+"""The curves of the report, one module each."""
+
+from __future__ import annotations

@@ -1,0 +1,118 @@
+"""The report: every study runs, and what was measured becomes plots and a page. Nothing looks at durations."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import benchmarks
+from benchmarks import report
+from benchmarks.machinery.curve import Bars, Curve, Series, Study, distribution
+from benchmarks.machinery.effort import Effort
+from benchmarks.machinery.plots import svg
+from benchmarks.machinery.processes import responder
+from benchmarks.machinery.runner import name_of
+
+CURVE = Curve(
+    "work",
+    "A <cost>",
+    "As it grows.",
+    "things",
+    "µs",
+    [Series("we & you", "ours", [(1, 2.0), (10, 4.0)]), Series("bare", "floor", [(1, 1.0), (10, 1500.0)])],
+)
+TAIL = Curve("tail", "Tail", "Far.", "percentile", "µs", [Series("us", "ours", [(50, 1.0), (99.9, 9.0)])], "percentile")
+MEMORY = Curve("memory", "Memory", "Flat.", "events", "MiB", [Series("us", "ours", [(0, 9.0), (9, 9.5)])], "time", True)
+BARS = Bars("start", "Start", "Once.", "ms", [("Python", "floor", 12.0), ("ours", "ours", 1200.0)])
+ROW = {"title": "a <row>", "unit": "ns", "ours": 2.0, "floor": 1.0, "value": 2.0, "target": "<= 3 x", "reached": True}
+ABOUT = {"cpu": "a <cpu>", "cores": 2, "system": "Linux", "python": "CPython", "libraries": {"cryptoproto": "1"}}
+
+
+def test_every_study_is_part_of_the_report() -> None:
+    files = sorted(path.stem for path in Path(benchmarks.__file__).with_name("curves").glob("*.py"))
+    assert sorted(["__init__", *(name_of(study).replace("-", "_") for study in report.STUDIES)]) == files
+
+
+@pytest.mark.parametrize("study", report.STUDIES, ids=name_of)
+def test_a_study_gives_numbers(study: Study) -> None:
+    with responder() as server:
+        drawings = study.drawings(Effort(1, True, lambda: server))
+    assert len({each.name for each in drawings}) == len(drawings)
+    for drawing in drawings:
+        lines = [drawing.bars] if isinstance(drawing, Bars) else [each.points for each in drawing.series]
+        for line in lines:
+            assert line
+            assert all(math.isfinite(point[-1]) and point[-1] >= 0 for point in line)
+
+
+def test_percentiles_need_enough_samples() -> None:
+    assert dict(distribution([3.0, 1.0, 2.0])) == {0.0: 1.0}
+    many = dict(distribution(range(10_000)))
+    assert (many[0.0], many[99.0], many[99.95]) == (0, 9_900, 9_995)
+    assert 99.99 not in many
+
+
+@pytest.mark.parametrize("drawing", [CURVE, TAIL, MEMORY, BARS], ids=lambda each: each.name)
+def test_a_plot_has_its_labels_and_is_the_same_each_time(drawing: Any) -> None:
+    text = svg(drawing)
+    words = {"".join(element.itertext()) for element in ET.fromstring(text).iter() if "text" in element.tag}
+    assert drawing.y in words
+    if isinstance(drawing, Curve):
+        assert drawing.x in words
+        assert len(drawing.series) == 1 or {each.name for each in drawing.series} <= words
+    else:
+        assert {name for name, _, _ in drawing.bars} | {"1,200"} <= words
+    assert svg(drawing) == text
+
+
+def test_percentiles_are_named_on_the_axis() -> None:
+    words = {"".join(each.itertext()) for each in ET.fromstring(svg(TAIL)).iter() if "text" in each.tag}
+    assert {"p50", "p99", "p99.9"} <= words
+
+
+class _Page(HTMLParser):
+    """What a page refers to, and its tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.targets: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
+
+
+def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawings = [CURVE, BARS]
+    monkeypatch.setattr(report, "run", lambda *arguments, **options: [])
+    monkeypatch.setattr(
+        report, "STUDIES", [type("S", (), {"__name__": "curves.s", "drawings": lambda effort: drawings})]
+    )
+    monkeypatch.setattr(sys, "argv", ["report", "--quick", "--to", str(tmp_path)])
+    report.main()
+    document = json.loads((tmp_path / "data.json").read_text())
+    written = report.draw({**document, "rows": [ROW], "machine": ABOUT}, tmp_path)
+    assert [path.name for path in written] == ["work.svg", "start.svg", "index.html"]
+    text = (tmp_path / "index.html").read_text()
+    page = _Page(text)
+    assert not {"script", "link", "img", "iframe"} & set(page.tags)
+    assert all(target.startswith("#") for target in page.targets)
+    for words in ("A &lt;cost&gt;", "we &amp; you", "a &lt;row&gt;", "a &lt;cpu&gt;", "1,500", "reached"):
+        assert words in text
+    ET.fromstring((tmp_path / "work.svg").read_text())
+
+
+def test_the_command_explains_a_wrong_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", "--only", "nothing"])
+    with pytest.raises(SystemExit):
+        report.main()
+    assert "there is no study 'nothing'; choose one of latency, message-size" in capsys.readouterr().err
