@@ -140,7 +140,7 @@ def _place_command(side: str) -> None:
             Literal["gtc", "fok", "ioc"],
             typer.Option(help="gtc: rest in the book; fok: fill all or nothing; ioc: fill what is possible at once."),
         ] = "gtc",
-        ttl: Annotated[int, typer.Option(min=0, metavar="<seconds>", help="Time until it is cancelled; 0 = never.")] = 0,
+        ttl: Annotated[int, typer.Option(min=0, metavar="<seconds>", help="Time to live; 0 = until cancelled.")] = 0,
         client_order_id: Annotated[
             int | None, typer.Option(help="Your own number for the order; made from the clock by default.")
         ] = None,
