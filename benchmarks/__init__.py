@@ -5,8 +5,9 @@
 - ``baselines/`` holds what the rows compare cryptoproto with.
 - ``machinery/`` runs the rows: it starts processes, takes the times and prints the results.
 
-``benchmarks.journal``, ``benchmarks.handshakes``, ``benchmarks.apikeys`` and ``benchmarks.licensing`` are separate
-commands with the same options, because their rows take long or need further extras.
+``benchmarks.exchange``, ``benchmarks.journal``, ``benchmarks.handshakes``, ``benchmarks.apikeys`` and
+``benchmarks.licensing`` are separate commands with the same options, because their rows take long or need further
+extras.
 """
 
 from __future__ import annotations

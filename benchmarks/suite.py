@@ -19,7 +19,10 @@ from .rows import (
     receive,
     recording,
     round_trip,
+    start_up,
     status_page,
+    tail_events,
+    tail_place,
 )
 
 __all__ = ["MEASUREMENTS"]
@@ -39,4 +42,7 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     client_orders,
     status_page,
     recording,
+    tail_place,
+    tail_events,
+    start_up,
 )

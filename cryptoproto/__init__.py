@@ -1,197 +1,200 @@
-"""An asyncio SDK for encrypted trading protocols, with an embedded exchange to develop and test against."""
+"""An asyncio SDK for encrypted trading protocols, with an embedded exchange to develop and test against.
+
+The modules behind the names are imported when a name is used for the first time: ``import cryptoproto`` alone costs
+little.
+"""
 
 from __future__ import annotations
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from .client import (
-    BalanceDifference,
-    Client,
-    ClientCall,
-    ClientOverrides,
-    EventStream,
-    MemoryStore,
-    MetricsSnapshot,
-    Order,
-    OrderDifference,
-    OrderStatus,
-    OrderTable,
-    OutcomeReport,
-    PreparedOrder,
-    Report,
-    ReportStream,
-    SqliteStore,
-    State,
-    StateChange,
-    Store,
-    TradingClient,
-)
-from .client.metrics import (
-    HistogramSnapshot,
-    Throttling,
-)
-from .client.outcomes import (
-    Kind as OutcomeKind,
-)
-from .client.store import OutboxEntry, OutboxKind
-from .connection import (
-    ConnectArguments,
-    ConnectCall,
-    Connection,
-    ConnectOptions,
-    ConnectOverrides,
-    Event,
-    PreparedMessage,
-    Throttle,
-    connect,
-)
-from .exceptions import (
-    ClientClosed,
-    ConcurrentConnection,
-    ConfigurationError,
-    ConnectError,
-    ConnectionClosed,
-    CredentialsRefused,
-    CryptoprotoError,
-    DecodeError,
-    DuplicateClientOrderId,
-    GatewayError,
-    HandshakeError,
-    HeartbeatTimeout,
-    HistoryRewound,
-    HistoryTruncated,
-    IdentityInUse,
-    InsufficientFundsError,
-    InvalidKey,
-    InvalidPayload,
-    InvalidSequence,
-    JournalError,
-    LoginRefused,
-    MissingExtra,
-    OpenTimeout,
-    OrderFilled,
-    OrderInvalid,
-    OrderNotFilled,
-    OrderNotOpen,
-    OrderRejected,
-    OutcomeUnknown,
-    OwnershipLost,
-    PasswordRequired,
-    ProtocolError,
-    RateLimited,
-    RecordingError,
-    ReplaceIncomplete,
-    RequestError,
-    RequestNotSent,
-    RequestTimeout,
-    ServerError,
-    ServerRestart,
-    SlowConsumer,
-    StompError,
-    StoreError,
-    TradesDisabled,
-    UnknownServerError,
-    UnsupportedMessageType,
-    UnsupportedVersion,
-)
-from .history import (
-    BalanceRecord,
-    CostMethod,
-    HasMid,
-    History,
-    HistoryTable,
-    OrderChange,
-    OrderRecord,
-    Prices,
-    ProfitAndLoss,
-    RecordedStatus,
-    TradeRecord,
-    When,
-)
-from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
-from .keys import PrivateKey, PublicKey
-from .market_data import (
-    BookSide,
-    Feed,
-    FeedArguments,
-    FeedCall,
-    FeedObserver,
-    FeedOverrides,
-    FeedState,
-    FeedStateChange,
-    Level,
-    MarketData,
-    MarketUpdate,
-    OrderBook,
-    fetch_instruments,
-)
-from .messages import (
-    AmountLike,
-    AnonymousTrade,
-    Balance,
-    BuyOrderAmountChanged,
-    BuyOrderCancelled,
-    BuyOrderClosed,
-    BuyOrderPlaced,
-    CancelAllOrders,
-    CancelOrder,
-    DepositTransactionAccepted,
-    InstrumentRules,
-    InsufficientFunds,
-    Message,
-    OpenOrder,
-    OpenOrders,
-    OrderAmountChanged,
-    OrderBookAgg,
-    OrderCancelled,
-    OrderClosed,
-    OrderNotFound,
-    OrderPlaced,
-    Outgoing,
-    OwnTrade,
-    PlaceBuyFoKOrder,
-    PlaceBuyIoCOrder,
-    PlaceBuyLimitOrder,
-    PlaceOrder,
-    PlaceSellFoKOrder,
-    PlaceSellIoCOrder,
-    PlaceSellLimitOrder,
-    SellOrderAmountChanged,
-    SellOrderCancelled,
-    SellOrderClosed,
-    SellOrderPlaced,
-    SetBalance,
-    Side,
-    Time,
-    TimeInForce,
-    TradesDisabledOnPairs,
-    TradesEnabledOnPairs,
-    TradingRules,
-    TransactionInfo,
-    Unknown,
-    UserBalanceRequest,
-    UserBalanceResponse,
-    UserOrdersRequest,
-    UserOrdersResponse,
-    WithdrawalTransactionAccepted,
-)
-from .profiles import Profile, ProfileValues
-from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
-from .reconnect import (
-    Backoff,
-    Subscription,
-)
-from .recording import Candle, Recorder, Replay, candles, record, replay
-from .transport import (
-    Closed,
-    Listener,
-    OpenOptions,
-    Transport,
-    TransportKind,
-    TransportOpener,
-)
+from .public_names import home_of
 from .version import __version__
-from .wire import ErrorType, Protocol
+
+if TYPE_CHECKING:
+    from .client import (
+        BalanceDifference,
+        Client,
+        ClientCall,
+        ClientOverrides,
+        EventStream,
+        MemoryStore,
+        MetricsSnapshot,
+        Order,
+        OrderDifference,
+        OrderStatus,
+        OrderTable,
+        OutcomeReport,
+        PreparedOrder,
+        Report,
+        ReportStream,
+        SqliteStore,
+        State,
+        StateChange,
+        Store,
+        TradingClient,
+    )
+    from .client.metrics import HistogramSnapshot, Throttling
+    from .client.outcomes import Kind as OutcomeKind
+    from .client.store import OutboxEntry, OutboxKind
+    from .connection import (
+        ConnectArguments,
+        ConnectCall,
+        Connection,
+        ConnectOptions,
+        ConnectOverrides,
+        Event,
+        PreparedMessage,
+        Throttle,
+        connect,
+    )
+    from .event_loop import run
+    from .exceptions import (
+        ClientClosed,
+        ConcurrentConnection,
+        ConfigurationError,
+        ConnectError,
+        ConnectionClosed,
+        CredentialsRefused,
+        CryptoprotoError,
+        DecodeError,
+        DuplicateClientOrderId,
+        GatewayError,
+        HandshakeError,
+        HeartbeatTimeout,
+        HistoryRewound,
+        HistoryTruncated,
+        IdentityInUse,
+        InsufficientFundsError,
+        InvalidKey,
+        InvalidPayload,
+        InvalidSequence,
+        JournalError,
+        LoginRefused,
+        MissingExtra,
+        OpenTimeout,
+        OrderFilled,
+        OrderInvalid,
+        OrderNotFilled,
+        OrderNotOpen,
+        OrderRejected,
+        OutcomeUnknown,
+        OwnershipLost,
+        PasswordRequired,
+        ProtocolError,
+        RateLimited,
+        RecordingError,
+        ReplaceIncomplete,
+        RequestError,
+        RequestNotSent,
+        RequestTimeout,
+        ServerError,
+        ServerRestart,
+        SlowConsumer,
+        StompError,
+        StoreError,
+        TradesDisabled,
+        UnknownServerError,
+        UnsupportedMessageType,
+        UnsupportedVersion,
+    )
+    from .garbage_collection import tuned_gc
+    from .history import (
+        BalanceRecord,
+        CostMethod,
+        HasMid,
+        History,
+        HistoryTable,
+        OrderChange,
+        OrderRecord,
+        Prices,
+        ProfitAndLoss,
+        RecordedStatus,
+        TradeRecord,
+        When,
+    )
+    from .instruments import BookSource, Instrument, LimitedOrder, OrderLimits
+    from .keys import PrivateKey, PublicKey
+    from .market_data import (
+        BookSide,
+        Feed,
+        FeedArguments,
+        FeedCall,
+        FeedObserver,
+        FeedOverrides,
+        FeedState,
+        FeedStateChange,
+        Level,
+        MarketData,
+        MarketUpdate,
+        OrderBook,
+        fetch_instruments,
+    )
+    from .messages import (
+        AmountLike,
+        AnonymousTrade,
+        Balance,
+        BuyOrderAmountChanged,
+        BuyOrderCancelled,
+        BuyOrderClosed,
+        BuyOrderPlaced,
+        CancelAllOrders,
+        CancelOrder,
+        DepositTransactionAccepted,
+        InstrumentRules,
+        InsufficientFunds,
+        Message,
+        OpenOrder,
+        OpenOrders,
+        OrderAmountChanged,
+        OrderBookAgg,
+        OrderCancelled,
+        OrderClosed,
+        OrderNotFound,
+        OrderPlaced,
+        Outgoing,
+        OwnTrade,
+        PlaceBuyFoKOrder,
+        PlaceBuyIoCOrder,
+        PlaceBuyLimitOrder,
+        PlaceOrder,
+        PlaceSellFoKOrder,
+        PlaceSellIoCOrder,
+        PlaceSellLimitOrder,
+        SellOrderAmountChanged,
+        SellOrderCancelled,
+        SellOrderClosed,
+        SellOrderPlaced,
+        SetBalance,
+        Side,
+        Time,
+        TimeInForce,
+        TradesDisabledOnPairs,
+        TradesEnabledOnPairs,
+        TradingRules,
+        TransactionInfo,
+        Unknown,
+        UserBalanceRequest,
+        UserBalanceResponse,
+        UserOrdersRequest,
+        UserOrdersResponse,
+        WithdrawalTransactionAccepted,
+    )
+    from .profiles import Profile, ProfileValues
+    from .quotes import QuoteFailure, QuoteLevel, Quotes, QuoteUpdate
+    from .reconnect import Backoff, Subscription
+    from .recording import Candle, Recorder, Replay, candles, record, replay
+    from .transport import (
+        Closed,
+        Listener,
+        OpenOptions,
+        Transport,
+        TransportKind,
+        TransportOpener,
+    )
+    from .wire import ErrorType, Protocol
 
 # A library stays silent unless the application configures logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
@@ -380,4 +383,21 @@ __all__ = [
     "fetch_instruments",
     "record",
     "replay",
+    "run",
+    "tuned_gc",
 ]
+
+
+if not TYPE_CHECKING:  # or type checkers would accept any name
+
+    def __getattr__(name: str) -> Any:
+        """Import *name*, and keep it."""
+        home = home_of(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        room, name_there = home
+        value = globals()[name] = getattr(import_module(f".{room}", __name__), name_there)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

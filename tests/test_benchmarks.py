@@ -14,7 +14,7 @@ import pytest
 
 import benchmarks
 import cryptoproto as cp
-from benchmarks import apikeys, gateway, handshakes, hops, journal, licensing, status_browser
+from benchmarks import apikeys, exchange, gateway, handshakes, hops, journal, licensing, status_browser
 from benchmarks.baselines import codec as obvious_codec
 from benchmarks.machinery import samples
 from benchmarks.machinery.command import main
@@ -27,6 +27,7 @@ from tests.support.browser import needs_chromium
 
 COMMANDS = {
     "benchmarks": benchmarks.MEASUREMENTS,
+    "exchange": exchange.MEASUREMENTS,
     "journal": journal.MEASUREMENTS,
     "handshakes": handshakes.MEASUREMENTS,
     "apikeys": apikeys.MEASUREMENTS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import process_environment
+from tests.support.notebooks import run_again, shown
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -19,7 +21,6 @@ PROMISES = {
     "taker": r"^filled: 0\.5(.|\n)*cancelled: 1\.5(.|\n)*refused: not enough USD(.|\n)*'BTC': '2\.00000000'",
     "resume_after_crash": r"^killed after 20 fills\n.*\n60 fills in the table, 60 different, of 60 in all",
     "gateway_demo": r"kill -9 of gateway A(.|\n)*owner, fence(.|\n)*(ok .*\n){7}$",
-    "balances_notebook": r"15000\.00000000 on hold\n(.|\n)*cancelled(.|\n)*4 SetBalance\n$",
 }
 
 
@@ -48,3 +49,15 @@ def test_the_tests_of_a_bot_pass(mode: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert "2 passed" in done.stdout
+
+
+def test_the_notebook_about_an_account_shows_what_it_showed() -> None:
+    """Without its tables, which look different in other versions of pandas."""
+    path = EXAMPLES / "account.ipynb"
+    now = run_again(path)
+    printed = [[text for text in texts if not text.startswith(" ")] for texts in shown(now)]
+    assert printed == [
+        [text for text in texts if not text.startswith(" ")] for texts in shown(json.loads(path.read_text()))
+    ]
+    assert ["open 1.00000000 left\n"] in printed
+    assert any("total 35 USD" in text for texts in printed for text in texts)

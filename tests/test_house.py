@@ -206,7 +206,9 @@ def test_guessed_types_are_found() -> None:
 
 # Sizes
 
-LARGE_MODULES: Final[dict[str, str]] = {}  # none; write the reason here if there has to be one
+LARGE_MODULES: Final = {
+    "cryptoproto/__init__.py": "every public name stands there twice: for type checkers, and in __all__",
+}
 LONG_FUNCTIONS: Final = {
     "cryptoproto/cli/license.py:acquire": "the options of a command are its parameters",
 }

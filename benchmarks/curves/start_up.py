@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import resource
 import statistics
-import subprocess
-import sys
 from typing import Final
 
 from ..machinery.curve import Bars, Drawing, Role
 from ..machinery.effort import Effort
-from ..machinery.processes import ROOT, environment
+from ..machinery.start_up import DEPENDENCIES, cpu_ms
 
 __all__ = ["drawings"]
 
 _ROUNDS: Final = 9
-_DEPENDENCIES: Final = (
-    "import asyncio, msgspec, orjson, sqlite3, websockets.asyncio.client\n"
-    "from cryptography.hazmat.primitives import serialization\n"
-    "from cryptography.hazmat.primitives.asymmetric import rsa\n"
-    "from cryptography.hazmat.primitives.ciphers import Cipher"
-)
 _STARTED: Final[dict[str, tuple[Role, list[str]]]] = {
     "Python": ("floor", ["-c", "pass"]),
-    "import its dependencies": ("floor", ["-c", _DEPENDENCIES]),
+    "import its dependencies": ("floor", ["-c", DEPENDENCIES]),
     "import cryptoproto": ("ours", ["-c", "import cryptoproto"]),
+    "from cryptoproto import Client": ("ours", ["-c", "from cryptoproto import Client"]),
     "cryptoproto --help": ("ours", ["-m", "cryptoproto", "--help"]),
     "import aiohttp": ("peer", ["-c", "import aiohttp"]),
 }
@@ -35,7 +27,7 @@ def drawings(effort: Effort) -> list[Drawing]:
     taken: dict[str, list[float]] = {name: [] for name in _STARTED}
     for _ in range(effort.repeated(_ROUNDS)):
         for name, (_role, arguments) in _STARTED.items():
-            taken[name].append(_cpu_ms(arguments))
+            taken[name].append(cpu_ms(*arguments))
     return [
         Bars(
             "start-up",
@@ -45,10 +37,3 @@ def drawings(effort: Effort) -> list[Drawing]:
             [(name, role, statistics.median(taken[name])) for name, (role, _) in _STARTED.items()],
         )
     ]
-
-
-def _cpu_ms(arguments: list[str]) -> float:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000

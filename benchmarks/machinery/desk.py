@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import cryptoproto as cp
 
-from .processes import running
+from .processes import EXCHANGE, running
 
 __all__ = ["PROCESS", "Desk"]
 
@@ -36,7 +36,7 @@ class Desk:
                 key.save(folder / f"{client_id}.pem")
                 key.public_key.save(folder / f"{client_id}.pub")
             nats = stack.enter_context(running(PROCESS, "nats"))
-            exchange = stack.enter_context(running(PROCESS, "exchange", str(folder)))
+            exchange = stack.enter_context(running(EXCHANGE, str(folder)))
             yield cls(folder, nats["url"], exchange["url"], stack)
 
     def gateway(self) -> int:

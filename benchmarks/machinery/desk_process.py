@@ -1,8 +1,8 @@
 """The processes of the gateway's rows; each prints one line of JSON and ends when its standard input is closed.
 
-``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… exchange FOLDER`` runs an
-exchange with the keys of alice and bob in FOLDER. ``… gateway FOLDER NATS URL`` runs a gateway, which also echoes on
-the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as alice.
+``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… gateway FOLDER NATS URL`` runs a
+gateway, which also echoes on the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT
+orders as alice.
 """
 
 from __future__ import annotations
@@ -23,14 +23,11 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 import cryptoproto as cp
-from cryptoproto.exchange import Exchange
 from cryptoproto.gateway import Gateway
 
 from .runtime import run
 
 __all__ = ["main"]
-
-_FUNDS = {"USD": "1000000000", "BTC": "1000000"}
 
 
 def _nats() -> None:
@@ -55,15 +52,6 @@ def _listening_address(log: IO[str]) -> str:
         if found := re.search(r"Listening for client connections on (\S+)", line):
             return found[1]
     raise RuntimeError(f"nats-server ended: {''.join(said)}")
-
-
-async def _exchange(folder: str) -> None:
-    async with Exchange(max_open_orders=5_000) as exchange:
-        for client_id in ("alice", "bob"):
-            exchange.register(client_id, cp.PublicKey.load(f"{folder}/{client_id}.pub"), balances=_FUNDS)
-        exchange.public_key.save(f"{folder}/exchange.pub")
-        _print({"url": exchange.url})
-        await _until_closed()
 
 
 async def _gateway(folder: str, nats_url: str, url: str) -> None:
@@ -109,7 +97,6 @@ def _print(line: dict[str, Any]) -> None:
 
 
 _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
-    "exchange": _exchange,
     "gateway": _gateway,
     "orders": _orders,
 }

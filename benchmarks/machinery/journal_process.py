@@ -27,10 +27,15 @@ from .runtime import run
 __all__ = ["main"]
 
 _FUNDS = {"USD": "1000000000", "BTC": "1000000"}
+# All orders of journal-orders stay open, and the list of them has to fit a message.
+_MOST_ORDERS = 20_000
+_MESSAGE_BYTES = 2**22
 
 
 async def _serve(key_path: str, path: str) -> None:
-    async with Exchange(path=None if path == "-" else path) as exchange:
+    async with Exchange(
+        path=None if path == "-" else path, max_open_orders=_MOST_ORDERS, max_message_size=_MESSAGE_BYTES
+    ) as exchange:
         exchange.register("alice", cp.PublicKey.load(key_path), balances=_FUNDS)
         _print({"url": exchange.url, "public_key": exchange.public_key.to_pem().decode()})
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

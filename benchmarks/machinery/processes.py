@@ -16,9 +16,10 @@ import cryptoproto as cp
 
 from . import samples
 
-__all__ = ["ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
+__all__ = ["EXCHANGE", "ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
 
 ROOT = Path(__file__).parents[2]
+EXCHANGE = "benchmarks.machinery.exchange_process"
 _TIMEOUT_S = 600
 
 
@@ -29,6 +30,7 @@ class Responder:
         self.directory = directory
         self.url = f"ws://127.0.0.1:{ports['exchange']}/"
         self.echo_url = f"ws://127.0.0.1:{ports['echo']}/"
+        self.plain_port = ports["plain"]
         self.uvloop = uvloop
 
 

@@ -1,13 +1,14 @@
 """The process at the other end: it answers requests, sends streams of events, and echoes.
 
-``python -m benchmarks.machinery.responder DIRECTORY`` reads the keys in the directory, prints its two ports as one line
-of JSON, and ends when its standard input is closed.
+``python -m benchmarks.machinery.responder DIRECTORY`` reads the keys in the directory, prints its three ports as one
+line of JSON, and ends when its standard input is closed.
 
-It knows three requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
+It knows four requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
 of orders from placement to end; of the kind ``standing``, of orders that stay open; or of a ``size`` in bytes),
-``StartStream`` sends them, and ``UserBalanceRequest`` is answered with a balance. Stream frames are written in large
-pieces, so only the client limits the speed. Of a balance request only the id is read: one decryption, one encryption
-and a few copied bytes, so that a round trip measures mostly the client.
+``StartStream`` sends them, ``StartTicks`` sends events at a steady rate (see ``metronome``), and ``UserBalanceRequest``
+is answered with a balance. Stream frames are written in large pieces, so only the client limits the speed. Of a balance
+request only the id is read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly
+the client. At the third port, ticks come without WebSocket and encryption.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 import cryptoproto as cp
 from cryptoproto.wire import ClientHello, Proven, RequestFrame, ServerFrameCodec, ServerSession
 
+from .metronome import start_ticks
 from .runtime import run
 from .samples import (
     BALANCE,
     BALANCE_REQUEST_FRAME_BYTES,
+    EVENT_FRAME_BYTES,
     TIMESTAMP,
     event_json,
     order_event_json,
@@ -43,6 +46,7 @@ __all__ = ["Echo", "Seat", "main"]
 _EVENTS_PER_WRITE: Final = 1000
 _MAKERS: Final = {"fills": event_json, "orders": order_event_json, "standing": standing_order_json}
 _WS_HEAD: Final = Struct(">BBH")
+_MOMENT: Final = Struct("<d")
 _BINARY = WSMsgType.BINARY
 _ANSWER: Final = ServerFrameCodec(cp.Protocol.V5).padded_response(0, BALANCE)
 _ANSWER_HEAD: Final = _ANSWER[:4]
@@ -52,10 +56,11 @@ _ANSWER_REST: Final = _ANSWER[12:]  # what follows the request id
 class Seat(WSListener):
     """The exchange's end of one connection."""
 
-    def __init__(self, key: cp.PrivateKey, client_key: cp.PublicKey) -> None:
+    def __init__(self, key: cp.PrivateKey, client_key: cp.PublicKey, folder: Path) -> None:
         super().__init__()
         self._session = ServerSession(key, os.urandom)
         self._client_key = client_key
+        self._folder = folder
         self._next_event = 1
         self._stream: Iterable[bytes] = ()
         self._streaming: asyncio.Task[None] | None = None
@@ -111,6 +116,17 @@ class Seat(WSListener):
                 make = partial(sized_event_json, command["size"])
             pieces = self._pieces(command["count"], make)
             self._stream = pieces if command["as_it_goes"] else list(pieces)
+        elif command["@type"] == "StartTicks":
+            first = self._next_event
+            self._next_event += command["count"]
+            connected = transport.underlying_transport.get_extra_info("socket")
+            start_ticks(
+                connected,
+                command["rate"],
+                command["count"],
+                lambda number, due: self._websocket_frame(first + number, event_json(first + number), due),
+                self._folder,
+            )
         elif command["@type"] == "StartStream":
             self._streaming = asyncio.get_running_loop().create_task(self._send_stream(transport.underlying_transport))
 
@@ -120,8 +136,9 @@ class Seat(WSListener):
             yield b"".join(self._websocket_frame(number, make(number)) for number in range(start, stop))
         self._next_event += count
 
-    def _websocket_frame(self, number: int, payload: bytes) -> bytes:
-        frame = self._session.transaction(number, TIMESTAMP + number / 1000, payload)
+    def _websocket_frame(self, number: int, payload: bytes, timestamp: float | None = None) -> bytes:
+        at = TIMESTAMP + number / 1000 if timestamp is None else timestamp
+        frame = self._session.transaction(number, at, payload)
         return _WS_HEAD.pack(0x82, 126, len(frame)) + frame
 
     async def _send_stream(self, socket: asyncio.Transport) -> None:
@@ -148,24 +165,36 @@ class Echo(WSListener):
             transport.disconnect()
 
 
+async def _tick_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, folder: Path) -> None:
+    """The same without WebSocket and encryption: a line with rate and count is answered with messages of that size."""
+    rate, count = (await reader.readline()).split()
+    rest = bytes(EVENT_FRAME_BYTES - 8)
+    connected = writer.get_extra_info("socket")
+    ticking = start_ticks(connected, float(rate), int(count), lambda _, due: _MOMENT.pack(due) + rest, folder)
+    await asyncio.to_thread(ticking.join)
+    writer.close()
+
+
 async def _serve(directory: Path) -> None:
     key = cp.PrivateKey.load(directory / "server.pem")
     client_key = cp.PublicKey.load(directory / "client.pub")
     answer = bytes(int((directory / "answer_bytes").read_text()))
 
     def seat(_request: WSUpgradeRequest) -> Seat:
-        return Seat(key, client_key)
+        return Seat(key, client_key, directory)
 
     def echo(_request: WSUpgradeRequest) -> Echo:
         return Echo(answer)
 
     exchange = await ws_create_server(seat, "127.0.0.1", 0)
     echoes = await ws_create_server(echo, "127.0.0.1", 0)
-    ports = [server.sockets[0].getsockname()[1] for server in (exchange, echoes)]
-    print(json.dumps({"exchange": ports[0], "echo": ports[1]}), flush=True)
+    plain = await asyncio.start_server(partial(_tick_plainly, folder=directory), "127.0.0.1", 0)
+    ports = [server.sockets[0].getsockname()[1] for server in (exchange, echoes, plain)]
+    print(json.dumps(dict(zip(("exchange", "echo", "plain"), ports, strict=True))), flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     exchange.close()
     echoes.close()
+    plain.close()
 
 
 def main(directory: str, uvloop: str = "") -> None:

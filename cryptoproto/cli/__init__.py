@@ -19,9 +19,11 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the life of the process
     try:
         from .app import run
+
+        code = run()
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich", "tomlkit"}:
+        if (error.name or "").partition(".")[0] not in {"typer", "rich", "tomlkit"}:
             raise
         sys.stderr.write("The command line needs more packages: pip install 'cryptoproto[cli]'\n")
         sys.exit(1)
-    sys.exit(run())
+    sys.exit(code)

@@ -17,23 +17,8 @@ from typer.core import TyperGroup
 
 from ..exceptions import CryptoprotoError, IdentityInUse
 from ..version import __version__
-from .apikeys import app as apikeys_app
-from .backtest import backtest_command
-from .bench import bench
-from .book import book
-from .conformance import app as conformance_app
-from .demo import demo
-from .exchange import exchange
+from .commands import COMMANDS, SETTINGS, load
 from .exit_codes import ExitCode, described, exit_code, show_error, wants_json
-from .gateway import app as gateway_app
-from .history import history_app
-from .keys import keygen
-from .license import license_app
-from .profile import profile_app
-from .record import record_command
-from .recording import recording_app
-from .top import top
-from .trade import order, request, tail
 
 __all__ = ["app", "run"]
 
@@ -43,24 +28,31 @@ _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click 
 
 
 class _Commands(TyperGroup):
-    """The root of the tree. Adapts what typer shows in the help and in errors.
+    """The root of the tree. Imports a command when it is run, and adapts what typer shows in the help and in errors.
 
     Flags are shown without a type (``--json``, not ``--json <bool>``). Each paragraph of a docstring is joined to one
     line, so that it is wrapped to the width of the terminal and not broken where the source is. Each command ends with
     its exit codes. An error begins with what is wrong, not with the words that pydantic puts before it.
     """
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._loaded: set[str] = set()
+
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_type(super().get_params(ctx))
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        command = super().get_command(ctx, cmd_name)
-        for each in _tree(command):
-            params = _without_type(each.get_params(ctx))
-            each.help = _joined(each.help)
-            if not hasattr(each, "commands"):
-                each.epilog = described([param.name for param in params])
-        return command
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0]
+        if name in COMMANDS and name not in self._loaded:
+            self._loaded.add(name)
+            self.commands[name] = load(name)
+            for each in _tree(self.commands[name]):
+                params = _without_type(each.get_params(ctx))
+                each.help = _joined(each.help)
+                if not hasattr(each, "commands"):
+                    each.epilog = described([param.name for param in params])
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -101,9 +93,7 @@ app: typer.Typer = typer.Typer(
     epilog="Exit codes: 0 success, 1 refused or failed, 2 wrong usage or configuration, 3 no connection, "
     "4 no answer (an order may have been placed), 5 client id in use on this machine. "
     "With --json, errors are JSON on standard error.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # a traceback with local variables would print secrets
-    rich_markup_mode="rich",
+    **SETTINGS,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -124,24 +114,8 @@ def _root(
     pass
 
 
-app.command("demo")(demo)
-app.command("keygen")(keygen)
-app.command("exchange")(exchange)
-app.command("tail")(tail)
-app.add_typer(order, name="order")
-app.command("request")(request)
-app.command("book")(book)
-app.command("top")(top)
-app.command("record")(record_command)
-app.add_typer(recording_app, name="recording")
-app.command("backtest")(backtest_command)
-app.command("bench")(bench)
-app.add_typer(gateway_app, name="gateway")
-app.add_typer(profile_app, name="profile")
-app.add_typer(apikeys_app)
-app.add_typer(conformance_app)
-app.add_typer(license_app, name="license")
-app.add_typer(history_app, name="history")
+for _name, _place in COMMANDS.items():
+    app.command(_name, help=_place.summary)(lambda: None)  # stands in the list until it is run
 
 
 def run() -> int:

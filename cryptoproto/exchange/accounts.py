@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Self
 
+import msgspec
+
 from ..instruments import split_pair
 from ..messages import Balance, OpenOrder, OpenOrders, SetBalance, Time, UserBalanceResponse, UserOrdersResponse
 from .commands import Private
-from .units import UNIT, Refusal, from_units
+from .id_set import IdSet
+from .units import UNIT, Refusal, exact, from_units
 
 __all__ = ["Account", "Accounts", "Funds", "Order", "Pair"]
 
@@ -36,9 +39,11 @@ class Pair:
         return cls(name, *split_pair(name))
 
 
-@dataclass(slots=True, eq=False)
-class Order:
-    """One order. *amount* is what is left of it; prices and amounts are in units of 1e-8."""
+class Order(msgspec.Struct, eq=False):
+    """One order. *amount* is what is left of it; prices and amounts are in units of 1e-8.
+
+    While it rests, *older* and *newer* are its neighbours at the same price.
+    """
 
     order_id: int
     account: Account
@@ -48,6 +53,11 @@ class Order:
     amount: int
     client_order_id: int | None
     expiry_us: int  # 0: never
+    older: Order | None = None
+    newer: Order | None = None
+
+    def __repr__(self) -> str:
+        return f"<Order {self.order_id} of {self.account.client_id}>"  # without its neighbours
 
     @property
     def held(self) -> int:
@@ -89,43 +99,58 @@ class Account:
         self.client_id: str = client_id
         self.funds: dict[str, Funds] = {}
         self.orders: dict[int, Order] = {}
-        self.client_order_ids: set[int] = set()
+        self.client_order_ids: IdSet = IdSet()
 
     def available(self, currency: str) -> int:
         """The available balance of *currency*."""
         funds = self.funds.get(currency)
         return funds.available if funds else 0
 
-    def hold(self, currency: str, units: int, time: Time) -> Private:
-        """Put *units* of the available balance on hold."""
-        funds = self.funds[currency]
-        funds.available -= units
+    def volumes(self, pair: Pair, *, buy: bool) -> dict[int, int]:
+        """The volume of the client's open orders on one side of a pair, by price."""
+        volumes: dict[int, int] = {}
+        for order in self.orders.values():
+            if order.buy is buy and order.pair is pair:
+                volumes[order.price] = volumes.get(order.price, 0) + order.amount
+        return volumes
+
+    # Each method builds its event itself: every order calls them, and one more call would cost as much as the event.
+
+    def hold(self, currency: str, units: int, time: Time) -> Private | None:
+        """Put *units* of the available balance on hold; ``None``, and nothing has changed, if it is too small."""
+        funds = self.funds.get(currency)
+        if funds is None or funds.available < units:
+            return None
+        funds.available = left = funds.available - units
         funds.on_hold += units
-        return self._balance_event(currency, funds, -units, "on_hold", time)
+        return Private(self.client_id, SetBalance(currency, exact(left), from_units(-units), "on_hold", time))
 
     def release(self, currency: str, units: int, time: Time) -> Private:
         """Make *units* on hold available again."""
         funds = self.funds[currency]
-        funds.available += units
+        funds.available = left = funds.available + units
         funds.on_hold -= units
-        return self._balance_event(currency, funds, units, "on_hold", time)
+        return Private(self.client_id, SetBalance(currency, exact(left), from_units(units), "on_hold", time))
 
-    def pay_held(self, currency: str, units: int) -> None:
-        """Pay *units* from what is on hold. The available balance does not change, so there is no event."""
-        self.funds[currency].on_hold -= units
+    def exchange(self, sold: str, paid: int, bought: str, received: int, time: Time) -> Private:
+        """Pay *paid* from what is on hold of one currency, and add *received* to the available balance of another.
+
+        The available balance of the first does not change, so there is no event for it.
+        """
+        self.funds[sold].on_hold -= paid
+        funds = self.funds.get(bought)
+        if funds is None:
+            funds = self.funds[bought] = Funds()
+        funds.available = left = funds.available + received
+        return Private(self.client_id, SetBalance(bought, exact(left), from_units(received), "trade", time))
 
     def change(self, currency: str, units: int, reason: str, time: Time) -> Private:
         """Add *units* to the available balance; negative units are taken from it."""
         funds = self.funds.get(currency)
         if funds is None:
             funds = self.funds[currency] = Funds()
-        funds.available += units
-        return self._balance_event(currency, funds, units, reason, time)
-
-    def _balance_event(self, currency: str, funds: Funds, units: int, reason: str, time: Time) -> Private:
-        return Private(
-            self.client_id, SetBalance(currency, from_units(funds.available), from_units(units), reason, time)
-        )
+        funds.available = left = funds.available + units
+        return Private(self.client_id, SetBalance(currency, exact(left), from_units(units), reason, time))
 
     def balance_response(self) -> UserBalanceResponse:
         """The balances of every currency that the account has ever had."""

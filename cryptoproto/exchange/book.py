@@ -5,7 +5,6 @@ Placing, reducing and removing an order take constant time, apart from the logar
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from decimal import Decimal
 
@@ -17,25 +16,53 @@ __all__ = ["Book", "Level", "Side"]
 
 
 class Level:
-    """The orders at one price, oldest first, and their total volume."""
+    """The orders at one price and their total volume.
 
-    __slots__ = ("by_account", "orders", "price", "volume")
+    The orders are linked with each other, so that a level needs no container: most levels hold one order, briefly.
+
+    Attributes:
+        oldest: the order that is filled next; ``None`` once the level is empty.
+    """
+
+    __slots__ = ("_newest", "oldest", "price", "volume")
 
     def __init__(self, price: int) -> None:
         self.price: int = price
         self.volume: int = 0
-        # An OrderedDict: finding the first key of a dict gets slower with each key deleted before it.
-        self.orders: OrderedDict[int, Order] = OrderedDict()
-        self.by_account: dict[int, int] = {}
+        self.oldest: Order | None = None
+        self._newest: Order | None = None
 
-    @property
-    def oldest(self) -> Order:
-        """The order that is filled next."""
-        return next(iter(self.orders.values()))
+    def __iter__(self) -> Iterator[Order]:
+        """The orders, oldest first. The one that was returned last may be removed meanwhile, others must not."""
+        order = self.oldest
+        while order is not None:
+            following = order.newer
+            yield order
+            order = following
 
-    def volume_without(self, account_id: int) -> int:
-        """The volume at this price without the orders of one account."""
-        return self.volume - self.by_account.get(account_id, 0)
+    def append(self, order: Order) -> None:
+        """Put *order* behind all others."""
+        before = self._newest
+        if before is None:
+            self.oldest = order
+        else:
+            before.newer = order
+            order.older = before
+        self._newest = order
+        self.volume += order.amount
+
+    def remove(self, order: Order) -> None:
+        """Take *order* out; the caller has subtracted its volume."""
+        older, newer = order.older, order.newer
+        if older is None:
+            self.oldest = newer
+        else:
+            older.newer = newer
+        if newer is None:
+            self._newest = older
+        else:
+            newer.older = older
+        order.older = order.newer = None
 
 
 class Side:
@@ -77,15 +104,12 @@ class Side:
         if level is None:
             level = self._levels[key] = Level(order.price)
             self._keys.add(key)
-        level.orders[order.order_id] = order
-        level.volume += order.amount
-        account_id = order.account.account_id
-        level.by_account[account_id] = level.by_account.get(account_id, 0) + order.amount
+        level.append(order)
 
     def reduce(self, order: Order, units: int) -> None:
         """Fill *units* of the resting *order*, and remove it from the book if nothing is left."""
         level = self._levels[order.price * self._sign]
-        self._subtract(level, order, units)
+        level.volume -= units
         order.amount -= units
         if not order.amount:
             self._drop(level, order)
@@ -93,25 +117,16 @@ class Side:
     def remove(self, order: Order) -> None:
         """Take the resting *order* out of the book."""
         level = self._levels[order.price * self._sign]
-        self._subtract(level, order, order.amount)
+        level.volume -= order.amount
         self._drop(level, order)
 
     def aggregated(self) -> dict[Decimal, Decimal]:
         """Volume by price, best price first."""
         return {from_units(level.price): from_units(level.volume) for level in self.levels()}
 
-    def _subtract(self, level: Level, order: Order, units: int) -> None:
-        level.volume -= units
-        account_id = order.account.account_id
-        rest = level.by_account[account_id] - units
-        if rest:
-            level.by_account[account_id] = rest
-        else:
-            del level.by_account[account_id]
-
     def _drop(self, level: Level, order: Order) -> None:
-        del level.orders[order.order_id]
-        if not level.orders:
+        level.remove(order)
+        if level.oldest is None:
             key = order.price * self._sign
             del self._levels[key]
             self._keys.remove(key)
@@ -131,14 +146,23 @@ class Book:
         """The side on which a buy or a sell order rests."""
         return self.buys if buy else self.sells
 
+    def of(self, order: Order) -> Side:
+        """The side on which *order* rests."""
+        return self.buys if order.buy else self.sells
+
+    def across(self, order: Order) -> Side:
+        """The side that *order* trades with."""
+        return self.sells if order.buy else self.buys
+
     def can_fill(self, order: Order) -> bool:
         """Whether *order* would be filled completely at once, not counting its owner's own orders.
 
-        The work is proportional to the number of levels that it crosses.
+        The work is proportional to the number of levels that it crosses, and of its owner's open orders.
         """
         rest = order.amount
-        for level in self.side(buy=not order.buy).levels_within(order.price):
-            volume = level.volume_without(order.account.account_id)
+        own = order.account.volumes(self.pair, buy=not order.buy)
+        for level in self.across(order).levels_within(order.price):
+            volume = level.volume - own.get(level.price, 0)
             if volume >= rest:
                 return _last_fill(level, order, rest) * level.price >= UNIT
             rest -= volume
@@ -149,7 +173,7 @@ def _last_fill(level: Level, order: Order, rest: int) -> int:
     """The amount of the last fill if *rest* is filled at *level*."""
     if level.price >= UNIT:
         return rest  # any amount is worth enough at this price
-    for maker in level.orders.values():
+    for maker in level:
         if maker.account is not order.account:
             if maker.amount >= rest:
                 break

@@ -93,7 +93,8 @@ class Engine:
         time. Time does not run backwards: a ``time_us`` before the last one counts as the last one.
         """
         out: list[Output] = []
-        self._now_us = max(self._now_us, command.time_us)
+        if command.time_us > self._now_us:
+            self._now_us = command.time_us
         self._matching.expire(self._now_us, out)
         try:
             _HANDLERS[type(command)](self, command, out)

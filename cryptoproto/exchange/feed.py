@@ -18,10 +18,13 @@ __all__ = ["MarketFeed"]
 _CLOSE_TIMEOUT: Final = 2.0
 _MAX_WAITING: Final = 2**20
 """Bytes of trades that may wait for a reader before it is disconnected. Of each book only the newest waits."""
+_TOGETHER: Final = 64  # trades in one write
 
 
 class MarketFeed:
-    """Publishes the books that changed, each at most once in *interval* seconds, and every trade at once.
+    """Publishes the books that changed, each at most once in *interval* seconds, and every trade.
+
+    Each is encoded once for all readers, and many trades of one turn of the event loop are sent with one write.
 
     A book is published once everything that it shows is durable.
 
@@ -48,17 +51,30 @@ class MarketFeed:
         self._readers: set[_MarketLink] = set()  # the links that have received the books
         self._timer: asyncio.TimerHandle | None = None
         self._last = float("-inf")
+        self._trades: list[bytes] = []  # frames of this turn of the event loop
+        self._end_of_turn: asyncio.Handle | None = None
 
     def make_listener(self) -> _MarketLink:
         """The listener of a new reader."""
         return _MarketLink(self)
 
-    def publish(self, message: Message) -> None:
-        """Send a trade or a broadcast to all readers."""
+    def publish(self, message: Message, *, together: bool = False) -> None:
+        """Send a trade or a broadcast to all readers, now or *together* with others of this turn of the event loop."""
         if self._readers:
-            frame = market_frame(encode(message))
+            self._trades.append(market_frame(encode(message)))
+            if not together or len(self._trades) >= _TOGETHER:
+                self._send_trades()
+            elif self._end_of_turn is None:
+                self._end_of_turn = asyncio.get_running_loop().call_soon(self._send_trades)
+
+    def _send_trades(self) -> None:
+        if self._end_of_turn is not None:
+            self._end_of_turn.cancel()
+            self._end_of_turn = None
+        trades, self._trades = self._trades, []
+        if trades:
             for link in tuple(self._readers):
-                link.send(frame)
+                link.send_many(trades)
 
     def books_changed(self) -> None:
         """Publish the books that changed, now or at the end of the interval."""
@@ -79,6 +95,7 @@ class MarketFeed:
         return {pair: market_frame(encode(engine.aggregated_book(pair))) for pair in pairs}
 
     def _send_books(self, books: dict[str, bytes]) -> None:
+        self._send_trades()
         for pair, frame in books.items():
             for link in tuple(self._readers):
                 link.send_book(pair, frame)
@@ -93,6 +110,7 @@ class MarketFeed:
 
     def _welcome(self, link: _MarketLink, rules: bytes, books: dict[str, bytes]) -> None:
         if link in self._links:
+            self._send_trades()  # to those who read already
             link.send(rules)
             for pair, frame in books.items():
                 link.send_book(pair, frame)
@@ -108,6 +126,7 @@ class MarketFeed:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._send_trades()
         links = tuple(self._links)
         for link in links:
             link.close(code, reason)
@@ -167,8 +186,20 @@ class _MarketLink:
                 self.close(CloseCode.POLICY_VIOLATION, "market data was not read fast enough")
             return
         self._transport.send(frame)
-        if not self._transport.writable:
-            self._drain = asyncio.get_running_loop().create_task(self._drained(self._transport))
+        self._sent(self._transport)
+
+    def send_many(self, frames: Sequence[bytes]) -> None:
+        transport = self._transport
+        if self._closing or transport is None or self._drain is not None:
+            for frame in frames:
+                self.send(frame)
+        else:
+            transport.send_many(frames)
+            self._sent(transport)
+
+    def _sent(self, transport: Transport) -> None:
+        if not transport.writable:
+            self._drain = asyncio.get_running_loop().create_task(self._drained(transport))
 
     def send_book(self, pair: str, frame: bytes) -> None:
         if self._drain is not None:

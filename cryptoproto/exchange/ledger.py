@@ -150,11 +150,11 @@ class MemoryLedger:
             self._clients[client_id] = ClientRecord(client_id, public_key)
         if sequence is not None:
             self._clients[client_id].last_sequence = sequence
+        timestamp = (command.time_us if command is not None else 0) / 1_000_000
         for output in outputs:
-            if isinstance(output, Private):
+            if type(output) is Private:
                 self._last_transaction_id += 1
                 record = self._clients[output.client_id]
-                timestamp = (command.time_us if command is not None else 0) / 1_000_000
                 record.history.append(Transaction(self._last_transaction_id, timestamp, encode(output.message)))
 
     def when_durable(self, action: Callable[..., None], *args: Any) -> None:

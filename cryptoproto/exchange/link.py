@@ -49,6 +49,9 @@ class Links(ClientConnections, Protocol):
     def opened(self, link: ClientLink) -> None:
         """A connection was accepted."""
 
+    def expect_more(self, more: bool) -> None:
+        """A link handles a message; *more*: and others after it, in this turn of the event loop."""
+
     def joined(self, link: ClientLink) -> None:
         """A client has proven its identity."""
 
@@ -139,10 +142,12 @@ class ClientLink:
 
     def on_message(self, data: bytes, more: bool = False) -> None:
         """See :class:`~cryptoproto.transport.Listener`."""
+        waits = self._paused or bool(self._unhandled)  # it is paused whenever it is blocked
+        self._host.links.expect_more(more and not (waits or self._closing or self._deaf))
         if self._closing or self._deaf:
             return
         self._heartbeat.heard = True
-        if self._unhandled or self._is_blocked():
+        if waits:
             self._unhandled.push(data, len(data))
             if self._unhandled.size > _MAX_UNHANDLED + self._host.options.max_message_size:
                 self.close(CloseCode.POLICY_VIOLATION, "more was sent than can be handled")
@@ -150,6 +155,8 @@ class ClientLink:
                 self._pause()
             return
         self._handle(data)
+        if not more:
+            self.outbound.pump()
         if self._is_blocked():
             self._pause()
 
@@ -195,10 +202,13 @@ class ClientLink:
 
     def _go_on(self) -> None:
         """Handle the frames that wait; when none is left, read again."""
+        self._host.links.expect_more(True)
         for _ in range(_BATCH):
             if self._closing or self._deaf or self._is_blocked() or not self._unhandled:
                 break
             self._handle(self._unhandled.pop())
+        self._host.links.expect_more(False)
+        self.outbound.pump()
         if self._closing or self._deaf:
             self._unhandled.clear()
         elif self._is_blocked():
@@ -354,6 +364,7 @@ class ClientLink:
         """Close the link with a WebSocket close code and a reason."""
         if not self._closing:
             self._closing = True
+            self.outbound.pump()
             self.outbound.stop()
             self._farewell = (code, reason)
             if self.record is None:

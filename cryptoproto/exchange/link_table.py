@@ -16,10 +16,13 @@ class LinkTable:
 
     Attributes:
         by_client: the live connection of each client that is connected.
+        more_expected: whether more messages of clients will be handled in this turn of the event loop. What they lead
+            to is then sent together, with one write for each link.
     """
 
     def __init__(self) -> None:
         self.by_client: dict[str, ClientLink] = {}
+        self.more_expected: bool = False
         self._links: set[ClientLink] = set()
         self._farewell: tuple[int, str] | None = (
             None  # while the exchange is closed: for connections that come too late
@@ -34,6 +37,19 @@ class LinkTable:
         self._links.add(link)
         if self._farewell is not None:  # its TCP connection was accepted before, and the upgrade came too late
             link.close(*self._farewell)
+
+    def expect_more(self, more: bool) -> None:
+        """A link handles a message; *more*: and others after it, in this turn of the event loop."""
+        self.more_expected = more
+
+    def published(self, client_id: str, *, grouped: bool) -> None:
+        """A client has new events; *grouped*: and perhaps others soon, in this turn of the event loop."""
+        link = self.by_client.get(client_id)
+        if link is not None:
+            if grouped or self.more_expected:
+                link.outbound.pump_soon()
+            else:
+                link.outbound.pump()
 
     def is_newest(self, client_id: str, hello_number: int) -> bool:
         """Whether no live link of the client began with a later hello."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ..exceptions import JournalError
@@ -27,6 +27,7 @@ MAX_OWED: Final = 2**20
 
 _MAX_BROADCASTS: Final = 2**16  # bytes of broadcasts to a client that does not read; no history holds them
 _BATCH: Final = 500  # transactions in one turn of the event loop, so that one link does not stop the others
+_TOGETHER: Final = 64  # transactions in one write: a system call for each would cost more than all the rest
 
 
 class Outbound:
@@ -67,7 +68,7 @@ class Outbound:
         self._record: ClientRecord | None = None
         self._cursor = 0  # the place in the history of what is sent next
         self._position = 0  # the id of what was sent last
-        self._pumping = False
+        self._next_pump: asyncio.Handle | None = None
         self._responses: ByteQueue[tuple[int, int, bytes]] = ByteQueue()  # transaction before it, request id, JSON
         self._catching_up: asyncio.Task[None] | None = None
         self._refused: Refused | None = None
@@ -91,6 +92,8 @@ class Outbound:
         """Send nothing more: the link closes."""
         self._stopped = True
         self._stop_stall()
+        if self._next_pump is not None:
+            self._next_pump.cancel()
 
     def end(self) -> None:
         """Drop what waits: the link has ended."""
@@ -105,9 +108,11 @@ class Outbound:
     def send(self, frame: bytes) -> None:
         """Send a frame."""
         transport = self._transport
-        if transport is None or self._stopped:
-            return
-        transport.send(frame)
+        if transport is not None and not self._stopped:
+            transport.send(frame)
+            self._sent(transport)
+
+    def _sent(self, transport: Transport) -> None:
         if not transport.writable and self.drain is None:
             # Nothing more is read from a peer that does not read: responses would pile up.
             self.drain = self._loop.create_task(self._drained(transport))
@@ -116,6 +121,7 @@ class Outbound:
 
     def throttle(self, level: int, number: int, order_id: int) -> None:
         """Tell the client that it sends too fast."""
+        self.pump()
         self.send(self._session.throttling(level, number, order_id))
 
     def respond(self, request_id: int, payload: bytes) -> None:
@@ -127,8 +133,7 @@ class Outbound:
     def _queue_response(self, request_id: int, payload: bytes) -> None:
         if self._record is not None:
             self._responses.push((self._record.newest, request_id, payload), len(payload))
-            if not self._pumping and not self._stopped:
-                self._pump()
+            self.pump()
 
     def broadcast(self, payload: bytes) -> None:
         """Send a broadcast; a client that does not read is disconnected before too many wait."""
@@ -139,6 +144,7 @@ class Outbound:
             if self._broadcasts > _MAX_BROADCASTS:
                 self._close(CloseCode.POLICY_VIOLATION, "broadcasts were not read")
                 return
+        self.pump()
         self.send(self._session.broadcast(payload))
 
     def report_silence(self) -> None:
@@ -155,22 +161,34 @@ class Outbound:
             if self._cursor < record.first:
                 self._catch_up(record)
                 return
-            self._send_next(record)
+            self._send_next(record, transport, record.end)
         logger.info("client %s refused, error %d: %s", refused.client_id, refused.error_type, refused.text)
         self.send(self._session.error(refused.error_type, refused.text))
         self._close(CloseCode.POLICY_VIOLATION, "see the error frame")
 
     # The pump
 
+    def pump_soon(self) -> None:
+        """The history has grown: send the new events, those of one turn of the event loop with one write."""
+        record = self._record
+        if record is None or self._stopped:
+            return
+        if record.end - self._cursor >= _TOGETHER:
+            self.pump()
+        elif self._next_pump is None:
+            self._next_pump = self._loop.call_soon(self.pump)
+
     def pump(self) -> None:
         """Send events beyond the cursor, and responses in their place, as fast as the client reads."""
-        if not self._pumping and not self._stopped:
+        if self._next_pump is not None:
+            self._next_pump.cancel()
+            self._next_pump = None
+        if self._catching_up is None and not self._stopped:
             self._pump()
 
     def _pump(self) -> None:
-        self._pumping = False
         record, transport = self._record, self._transport
-        if record is None or transport is None or self._stopped:
+        if record is None or transport is None:
             return
         self._send_responses()
         if self._cursor < record.first:
@@ -178,20 +196,30 @@ class Outbound:
             return
         stop = min(record.end, self._cursor + _BATCH)
         while self._cursor < stop and transport.writable:
-            self._send_next(record)
-        if self._cursor < record.end and transport.writable:
-            self._pumping = True
-            self._loop.call_soon(self._pump)
+            self._send_next(record, transport, stop)
+        if self._cursor < record.end and transport.writable and self._next_pump is None:
+            self._next_pump = self._loop.call_soon(self.pump)
 
-    def _send_next(self, record: ClientRecord) -> None:
-        transaction = record.history[self._cursor - record.first]
-        self._cursor += 1
-        self._send_transaction(transaction)
+    def _send_next(self, record: ClientRecord, transport: Transport, stop: int) -> None:
+        """Send events up to the place *stop*, as many as one write takes."""
+        start = self._cursor - record.first
+        transactions = record.history[start : min(stop - record.first, start + _TOGETHER)]
+        self._cursor += len(transactions)
+        self._send_transactions(transport, transactions)
 
-    def _send_transaction(self, transaction: Transaction) -> None:
-        self._position = transaction.transaction_id
-        self.send(self._session.transaction(transaction.transaction_id, transaction.timestamp, transaction.payload))
-        self._send_responses()
+    def _send_transactions(self, transport: Transport, transactions: Sequence[Transaction]) -> None:
+        if self._stopped or not transactions:
+            return
+        seal = self._session.transaction
+        if not self._responses:
+            self._position = transactions[-1].transaction_id
+            transport.send_many([seal(each.transaction_id, each.timestamp, each.payload) for each in transactions])
+            self._sent(transport)
+            return
+        for each in transactions:
+            self._position = each.transaction_id
+            self.send(seal(each.transaction_id, each.timestamp, each.payload))
+            self._send_responses()  # each has its place between two events
 
     def _send_responses(self) -> None:
         """Send the responses that wait for no event."""
@@ -211,15 +239,13 @@ class Outbound:
 
     def _catch_up(self, record: ClientRecord) -> None:
         """Send the events that are only in the file, then those in memory."""
-        self._pumping = True
         self._catching_up = self._loop.create_task(self._send_older(record))
 
     async def _send_older(self, record: ClientRecord) -> None:
         ledger, transport = self._ledger, self._transport
         try:
             while self._cursor < record.first and ledger is not None and transport is not None and not self._stopped:
-                for transaction in await ledger.read(record, self._position, _BATCH):
-                    self._send_transaction(transaction)
+                self._send_transactions(transport, await ledger.read(record, self._position, _BATCH))
                 self._cursor = record.after(self._position)
                 await transport.drain()
         except JournalError as error:
@@ -227,7 +253,6 @@ class Outbound:
             self._close(CloseCode.INTERNAL_ERROR, "the history cannot be read")
             return
         self._catching_up = None
-        self._pumping = False
         if self._refused is not None:
             self.refuse(self._refused)
         else:

@@ -163,7 +163,7 @@ class RecordedMatching(Matching):
         buy = trade.maker_buy
         for level in [level for level in book.side(buy=buy).levels() if not _is_better(price, level.price, buy=buy)]:
             passed = 0  # of the recorded volume at this price, by this trade
-            for order in tuple(level.orders.values()):
+            for order in level:
                 if level.price == price:
                     ahead = self._ahead[order.order_id]
                     between = max(0, ahead - passed)  # this order and the one before it
@@ -178,7 +178,7 @@ class RecordedMatching(Matching):
         own, others = market.side(buy=buy), market.side(buy=not buy)
         for level in tuple(book.side(buy=buy).levels()):
             volume = own.volume_at(level.price)
-            for order in tuple(level.orders.values()):
+            for order in level:
                 self._ahead[order.order_id] = min(self._ahead[order.order_id], volume)
                 for price, available in others.levels_within(order.price):
                     units = self._fill_resting(order, available, time, out)
@@ -203,8 +203,8 @@ class RecordedMatching(Matching):
         return sum(level.available for level in levels) >= order.amount
 
     def _match(self, order: Order, time: Time, out: list[Output]) -> bool:
-        for level in tuple(self.books[order.pair.name].side(buy=not order.buy).levels_within(order.price)):
-            for own in [each for each in level.orders.values() if each.account is order.account]:
+        for level in tuple(self.books[order.pair.name].across(order).levels_within(order.price)):
+            for own in [each for each in level if each.account is order.account]:
                 self.cancel(own, time, out)  # no self-trades
         side = self._markets[order.pair.name].side(buy=not order.buy)
         for price, available in side.levels_within(order.price):
@@ -212,11 +212,10 @@ class RecordedMatching(Matching):
             quote = units * price // UNIT
             if not quote:  # what is left of the order is worth less than the smallest unit
                 return bool(order.amount)
-            held = order.held
             order.amount -= units
             side.take(price, units)
             fill = Fill(units, quote, from_units(units), from_units(price), not order.buy, time)
-            self._settle(order, held, fill, self._taker_fee, out)
+            self._settle(order, fill, self._taker_fee, out)
         return False
 
     def rest(self, order: Order) -> None:

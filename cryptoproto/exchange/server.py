@@ -377,9 +377,7 @@ class Exchange:
         return asyncio.get_running_loop().time()
 
     def _on_private(self, record: ClientRecord) -> None:
-        link = self.links.by_client.get(record.client_id)
-        if link is not None:
-            link.outbound.pump()
+        self.links.published(record.client_id, grouped=self._journal is not None)
         if self._endpoints.is_listening:
             self._feed.books_changed()
             if self._expiry.handle is None:
@@ -391,7 +389,7 @@ class Exchange:
             self._feed.books_changed()
 
     def _on_public(self, message: Message, broadcast: bool) -> None:
-        self._feed.publish(message)
+        self._feed.publish(message, together=self.links.more_expected or self._journal is not None)
         if broadcast:
             self.links.broadcast(encode(message))
 

@@ -45,7 +45,10 @@ class SinceSnapshot:
             if isinstance(message, PlaceOrder) and message.client_order_id is not None:
                 if outputs and isinstance(outputs[-1], Refused):
                     return
-                self._used.setdefault(client, array("q")).append(message.client_order_id)
+                used = self._used.get(client)
+                if used is None:
+                    used = self._used[client] = array("q")
+                used.append(message.client_order_id)
 
     def snapshot(self, head: Head, sequences: Mapping[str, int], engine: bytes) -> SnapshotRow:
         """The snapshot after the last command; then count from there.

@@ -89,7 +89,7 @@ def dump(
             _Account(
                 account.client_id,
                 {currency: funds.available for currency, funds in account.funds.items()},
-                sorted(account.client_order_ids) if client_order_ids else [],
+                list(account.client_order_ids) if client_order_ids else [],
             )
             for account in accounts
         ],

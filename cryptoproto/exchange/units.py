@@ -5,14 +5,15 @@ Both directions use their own decimal context: the global context is neither rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 from ..exceptions import ConfigurationError, CryptoprotoError
 from ..messages import AmountLike
 
-__all__ = ["MAX_UNITS", "UNIT", "Refusal", "as_decimal", "from_units", "to_units"]
+__all__ = ["MAX_UNITS", "UNIT", "Refusal", "as_decimal", "exact", "from_units", "to_units"]
 
 UNIT: Final = 10**8
 """Units in one: amounts, prices and balances have eight decimals."""
@@ -30,7 +31,6 @@ _scale: Final = _EXACT.scaleb
 _multiply: Final = _EXACT.multiply
 _whole: Final = _EXACT.to_integral_exact
 _SHOWN: Final = 40
-# Prices, amounts and fees repeat; a cached Decimal is faster than a new one.
 _REMEMBERED: Final = 4096
 
 
@@ -69,12 +69,12 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     """
     if not isinstance(value, Decimal):
         value = as_decimal(value, name)
-    if not value.is_finite():
-        raise Refusal(2, f"{name}={value} is not a finite number")
     try:
         units = int(_whole(_scale(value, _EIGHT)))
     except Overflow:
         units = MAX_UNITS + 1 if value > 0 else -1
+    except (ValueError, OverflowError, InvalidOperation):  # NaN, an infinity, a signaling NaN
+        raise Refusal(2, f"{name}={value} is not a finite number") from None
     except Inexact:
         raise Refusal(2, f"{name}={_shown(value)} has more than 8 decimals") from None
     if units > MAX_UNITS:
@@ -84,10 +84,11 @@ def to_units(value: AmountLike, name: str, *, zero: bool = False) -> int:
     return units
 
 
-@lru_cache(_REMEMBERED)
-def from_units(units: int) -> Decimal:
-    """*units* of 1e-8 as a Decimal with exactly eight decimals."""
-    return _multiply(units, _STEP)
+exact: Final[Callable[[int], Decimal]] = partial(_multiply, _STEP)
+"""Units of 1e-8 as a Decimal with exactly eight decimals."""
+
+from_units: Final = lru_cache(_REMEMBERED)(exact)
+"""The same for prices, amounts and fees, which repeat: looking one up is faster. Balances hardly ever do."""
 
 
 def _shown(value: Decimal) -> str:

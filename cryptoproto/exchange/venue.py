@@ -134,13 +134,16 @@ class Venue:
             self.ledger.when_durable(self._publish, outputs)
 
     def _publish(self, outputs: list[Output]) -> None:
-        for private in dict.fromkeys(output.client_id for output in outputs if isinstance(output, Private)):
-            record = self.ledger.client(private)
+        # A dict: clients are called in the order of their first event.
+        for client_id in {output.client_id: None for output in outputs if type(output) is Private}:
+            record = self.ledger.client(client_id)
             if record is not None:
                 self._on_private(record)
         for output in outputs:
-            if isinstance(output, Public | Broadcast):
-                self._on_public(output.message, isinstance(output, Broadcast))
+            if isinstance(output, Public):
+                self._on_public(output.message, False)
+            elif isinstance(output, Broadcast):
+                self._on_public(output.message, True)
 
 
 def _storable(command: Command) -> Command:

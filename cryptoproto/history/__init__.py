@@ -7,13 +7,14 @@ from .export import write_csv
 from .history import History, HistoryTable
 from .holds import paid
 from .pnl import CostMethod, HasMid, Prices, ProfitAndLoss
-from .recorder import ARCHIVE, Recorder
+from .recorder import ARCHIVE, ARCHIVE_ROW, Recorder
 from .records import BalanceRecord, OrderChange, OrderRecord, RecordedStatus, TradeRecord
 from .schema import NOT_KEPT, open_history
 from .time_range import When
 
 __all__ = [
     "ARCHIVE",
+    "ARCHIVE_ROW",
     "COLUMNS",
     "NOT_KEPT",
     "BalanceRecord",

@@ -23,7 +23,7 @@ from ..messages import (
     plain,
 )
 
-__all__ = ["ARCHIVE", "Recordable", "Recorder"]
+__all__ = ["ARCHIVE", "ARCHIVE_ROW", "Recordable", "Recorder"]
 
 _KEPT: Final[frozenset[type[Any]]] = frozenset(
     (
@@ -50,6 +50,10 @@ ARCHIVE: Final = (
     "SELECT key, created_ns / 1000, ?, CAST(payload AS TEXT) FROM cryptoproto_outbox WHERE key = ? AND kind = 'place'"
 )
 """Copies an order out of the outbox, before it is deleted there. Parameters: what settled it, and its key."""
+
+
+ARCHIVE_ROW: Final = "INSERT OR IGNORE INTO cryptoproto_history_order VALUES (?, ? / 1000, ?, CAST(? AS TEXT))"
+"""The same for an order that was never written there. Parameters: its key, its time, what settled it, its payload."""
 
 
 class Recordable(Protocol):
@@ -119,8 +123,11 @@ class Recorder:
             for currency, balance in balances.items()
         ]
 
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Write everything in the open transaction of *connection*; :meth:`committed` says that it was committed."""
+    def write(self, connection: sqlite3.Connection) -> int:
+        """Write everything in the open transaction of *connection*; :meth:`committed` says that it was committed.
+
+        Returns how many events there were.
+        """
         events, through = self._events, self._through
         for start in range(0, len(events), _GROUP):
             through = _write_group(connection, events[start : start + _GROUP], through)
@@ -131,6 +138,7 @@ class Recorder:
                 "INSERT OR REPLACE INTO cryptoproto_history_balance VALUES (?, ?, ?, ?, ?)", self._balances
             )
         self._written_through = through
+        return len(events)
 
     def committed(self) -> None:
         """What :meth:`write` wrote last is in the file."""

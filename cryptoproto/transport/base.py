@@ -63,6 +63,9 @@ class Transport(Protocol):
     def send(self, data: bytes) -> None:
         """Send a binary message, in the order of the calls. Does nothing on a closed link."""
 
+    def send_many(self, messages: Sequence[bytes]) -> None:
+        """Send binary messages as :meth:`send` does one, with one write where the transport can."""
+
     def send_text(self, text: str) -> None:
         """Send a text message."""
 

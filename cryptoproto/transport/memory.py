@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .base import Closed, Listener, OpenOptions, Transport, TransportOpener
@@ -54,6 +54,11 @@ class MemoryLink:
     def send(self, data: bytes) -> None:
         """See :class:`~cryptoproto.transport.Transport`."""
         self._post(data)
+
+    def send_many(self, messages: Sequence[bytes]) -> None:
+        """See :class:`~cryptoproto.transport.Transport`."""
+        for message in messages:
+            self._post(message)
 
     def send_text(self, text: str) -> None:
         """See :class:`~cryptoproto.transport.Transport`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -192,6 +192,12 @@ class _Link(asyncio.Protocol):
             self._core.send_binary(data)
             self._flush()
 
+    def send_many(self, messages: Sequence[bytes]) -> None:
+        if self._core.state is OPEN:
+            for message in messages:
+                self._core.send_binary(message)
+            self._flush()
+
     def send_text(self, text: str) -> None:
         if self._core.state is OPEN:
             self._core.send_text(text.encode())
@@ -244,7 +250,10 @@ class _Link(asyncio.Protocol):
         return isinstance(self._core, ClientProtocol) and self._core.uri.secure
 
     def _flush(self) -> None:
-        for data in self._core.data_to_send():
+        waiting = self._core.data_to_send()
+        if len(waiting) > 1 and all(waiting):
+            waiting = [b"".join(waiting)]  # one system call
+        for data in waiting:
             if data:
                 self._transport.write(data)
             elif self._transport.can_write_eof():

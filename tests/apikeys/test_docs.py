@@ -22,7 +22,9 @@ from cryptoproto.cli.apikeys import app
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
-    r"^```(\w+)(?: (\w+))?\n(.*?)^```$", (ROOT / "docs" / "apikeys.md").read_text(), re.DOTALL | re.MULTILINE
+    r'^```(\w+)(?: title="(\w+)[^"]*")?\n(.*?)^```$',
+    (ROOT / "docs" / "apikeys.md").read_text(),
+    re.DOTALL | re.MULTILINE,
 )
 
 

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+import cryptoproto
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Program, Shell, start
 from tests.support.nats_server import NatsServer, nats_server
@@ -75,7 +76,7 @@ def test_without_nats_there_is_no_connection(desk: Shell) -> None:
 
 
 def test_a_missing_extra_is_named(desk: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr("cryptoproto.gateway", raising=False)
+    monkeypatch.delitem(vars(cryptoproto), "gateway", raising=False)
     for name in [each for each in sys.modules if each.startswith(("cryptoproto.gateway", "nats"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "nats", None)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from typer.main import get_command
 
-from cryptoproto.cli.app import app
+from cryptoproto.cli.commands import COMMANDS, load
 from cryptoproto.cli.exit_codes import ExitCode
 from tests.support.command_line import run
 
@@ -22,7 +21,7 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
         yield from commands(each, (*path, name))
 
 
-ALL: Final = list(commands(get_command(app)))
+ALL: Final = [found for name in COMMANDS for found in commands(load(name), (name,))]
 each_command = pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
 
 

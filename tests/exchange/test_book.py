@@ -69,3 +69,11 @@ def test_cancelled_orders_leave_nothing_behind() -> None:
     book = matching.books["BTC_USD"]
     assert len(book.sells._levels) == 0
     assert list(book.sells._keys) == []
+
+
+def test_the_repr_of_an_order_is_short_in_a_long_queue() -> None:
+    venue = Venue()
+    for _ in range(3):
+        venue.order("alice", "buy", "1", "100")
+    (level,) = venue.engine._matching.books["BTC_USD"].buys.levels()
+    assert [repr(order) for order in level] == [f"<Order {number} of alice>" for number in (1, 2, 3)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
-from cryptoproto.transport import memory_opener
-from cryptoproto.wire import read_market_frame, read_market_hello
+from cryptoproto.messages import encode
+from cryptoproto.transport import MemoryLink, memory_opener
+from cryptoproto.wire import market_frame, read_market_frame, read_market_hello
 from tests.support.raw import RawClient
 from tests.support.trading import Clock, Floor, limit, trade
 from tests.support.virtual_time import virtual
@@ -170,3 +171,48 @@ async def test_rules_are_published_again_when_they_change(keys: dict[str, cp.Pri
         exchange.set_instruments([cp.Instrument("ETH_USD", tick_size="0.1")])  # no change
         exchange.set_instruments([])
         assert b'{"trade_pair":"ETH_USD","tick_size":"0.00000001"' in await reader.message()
+
+
+async def test_the_trades_of_one_turn_are_sent_with_one_write_and_before_what_comes_later(
+    keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[int] = []
+    send_many = MemoryLink.send_many
+
+    def counted(link: MemoryLink, messages: Sequence[bytes]) -> None:
+        writes.append(len(messages))
+        send_many(link, messages)
+
+    monkeypatch.setattr(MemoryLink, "send_many", counted)
+    async with trade(keys, {}) as floor:
+        feed = floor.exchange._feed
+        trades = [cp.AnonymousTrade("BTC_USD", n, Decimal(1), Decimal(100), True, (n, 0)) for n in range(200)]
+
+        async def received(client: RawClient, count: int) -> list[bytes]:
+            return [read_market_frame(await client.message()) for _ in range(count)]
+
+        async with RawClient.over(memory_opener(feed.make_listener)) as reader:
+            read_market_hello(await reader.message())
+            await received(reader, 1 + len(floor.exchange.venue.engine.trade_pairs))
+            for each in trades[:69]:
+                feed.publish(each, together=True)
+            assert writes == [64], "the turn has not ended"
+            assert await received(reader, 69) == [encode(each) for each in trades[:69]]
+            assert writes == [64, 5]
+            feed.publish(trades[69])
+            assert writes == [64, 5, 1]
+            assert await received(reader, 1) == [encode(trades[69])]
+            feed.publish(trades[70], together=True)
+            feed._send_books({"BTC_USD": market_frame(b"{}")})
+            assert await received(reader, 2) == [encode(trades[70]), b"{}"]
+            feed.publish(trades[71], together=True)
+            async with RawClient.over(memory_opener(feed.make_listener)) as late:
+                read_market_hello(await late.message())
+                await received(late, 1 + len(floor.exchange.venue.engine.trade_pairs))
+                feed.publish(trades[72], together=True)
+                assert await received(late, 1) == [encode(trades[72])], "not the trade before it joined"
+            assert await received(reader, 2) == [encode(trades[71]), encode(trades[72])]
+            feed.publish(trades[73], together=True)
+            closing = asyncio.create_task(feed.close(1001, "enough"))
+            assert await received(reader, 1) == [encode(trades[73])]
+            await closing

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -199,6 +199,9 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self.sent.append(data)
+
+    def send_many(self, messages: Sequence[bytes]) -> None:
+        self.sent += messages
 
     def send_text(self, text: str) -> None:
         raise AssertionError(text)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import pytest
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
@@ -14,7 +16,7 @@ from cryptoproto.exchange.link import ClientLink
 from cryptoproto.exchange.outbound import MAX_OWED
 from cryptoproto.messages import encode
 from cryptoproto.transport import Closed, MemoryLink
-from cryptoproto.wire import ResponseFrame
+from cryptoproto.wire import BroadcastFrame, ResponseFrame, ThrottlingFrame, TransactionFrame
 from tests.support.peer import settle
 from tests.support.raw import RawClient, until_connected
 from tests.support.trading import in_memory, trade
@@ -111,12 +113,110 @@ async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dic
         assert not any(isinstance(frame, ResponseFrame) for frame in received[:-1])
 
 
+async def test_the_events_of_one_turn_are_sent_with_one_write_and_before_all_that_comes_later(
+    keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange.links
+        assert isinstance(link._transport, MemoryLink)
+        writes: list[int] = []
+        send_many = link._transport.send_many
+
+        def counted(messages: Sequence[bytes]) -> None:
+            writes.append(len(messages))
+            send_many(messages)
+
+        monkeypatch.setattr(link._transport, "send_many", counted)
+
+        async def received(count: int) -> list[type]:
+            return [type(session.receive(await client.message())) for _ in range(count)]
+
+        exchange.deposit("alice", "USD", "1")
+        assert writes == [2], "nothing else is expected"
+        assert await received(2) == 2 * [TransactionFrame]
+        writes.clear()
+        exchange.links.expect_more(True)
+        for _ in range(3):
+            exchange.deposit("alice", "USD", "1")
+        assert writes == [], "the turn has not ended"
+        assert await received(6) == 6 * [TransactionFrame]
+        assert writes == [6]
+        exchange.deposit("alice", "USD", "1")
+        exchange.disable_pairs(["BTC_USD"])
+        assert await received(3) == [TransactionFrame, TransactionFrame, BroadcastFrame]
+        exchange.deposit("alice", "USD", "1")
+        link.outbound.throttle(1, 1, 1)
+        assert await received(3) == [TransactionFrame, TransactionFrame, ThrottlingFrame]
+        exchange.deposit("alice", "USD", "1")
+        exchange.disconnect("alice")
+        assert await received(2) == [TransactionFrame, TransactionFrame]
+        assert writes == [6, 2, 2, 2]
+        await client.closed
+        exchange.deposit("alice", "USD", "1")
+        await settle()
+        assert writes == [6, 2, 2, 2]
+
+
+async def test_a_long_turn_is_sent_in_parts(keys: dict[str, cp.PrivateKey]) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key)
+    async with RawClient.over(in_memory(exchange)) as client:
+        await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange.links
+        assert isinstance(link._transport, MemoryLink)
+        before = len(link._transport.sent)
+        exchange.links.expect_more(True)
+        for _ in range(31):
+            exchange.deposit("alice", "USD", "1")
+        assert len(link._transport.sent) == before
+        exchange.deposit("alice", "USD", "1")
+        assert len(link._transport.sent) == before + 64
+
+
+async def test_what_one_read_brings_is_answered_together(
+    keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange = Exchange(private_key=keys["exchange"])
+    exchange.register("alice", keys["alice"].public_key, {"USD": "1000"})
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, V5)
+        await settle()
+        (link,) = exchange.links
+        assert isinstance(link._transport, MemoryLink)
+        writes: list[int] = []
+        monkeypatch.setattr(link._transport, "send_many", lambda messages: writes.append(len(messages)))
+        order = encode(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1"))
+
+        def arrive(*more: bool) -> None:
+            for each in more:
+                link.on_message(session.seal(session.draft_message(order)), each)
+
+        arrive(True, True, False)
+        assert writes == [6], "before the turn has ended"
+        arrive(False)
+        assert writes == [6, 2]
+        arrive(True)
+        assert writes == [6, 2]
+        assert exchange.links.more_expected
+        await settle()
+        assert writes == [6, 2, 2], "the rest of the read was no message"
+        link.close(1001, "enough")
+        arrive(True)
+        assert not exchange.links.more_expected
+
+
 async def test_nothing_is_sent_before_the_handshake_or_after_the_end(keys: dict[str, cp.PrivateKey]) -> None:
     link = ClientLink(Exchange(private_key=keys["exchange"]))
     link.outbound.respond(1, b"{}")
     link.outbound.broadcast(b"{}")
     link.outbound.send(b"frame")
     link.outbound.report_silence()
+    link.outbound.pump_soon()
     assert link.outbound.owed == 0
     link._on_proven()
     assert link.record is None

@@ -19,7 +19,9 @@ from cryptoproto.gateway.server_config import Listening, write_server_config
 from tests.support.nats_server import nats_server
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/gateway.md").read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(
+    r'^```python title="[^"]+"\n(.*?)^```$', (ROOT / "docs/gateway.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 def test_there_is_something_to_run() -> None:

@@ -91,6 +91,7 @@ def test_a_row_without_a_time(writer: Writer) -> None:
 @pytest.mark.parametrize("message", ['{"@type":"PlaceB', '{"@type":"CancelAllOrders"}', '{"@type":"Unheard"}'])
 def test_a_sent_order_that_is_damaged(writer: Writer, message: str) -> None:
     writer.send(cp.PlaceBuyLimitOrder("BTC_USD", "1", "100"), settled_by=1)
+    writer.store.flush()
     with writer.store.transaction() as db:
         db.execute("UPDATE cryptoproto_history_order SET message = ?", (message,))
     with pytest.raises(cp.StoreError, match=r"the history in .*alice\.db is damaged: .*; restore a backup"):

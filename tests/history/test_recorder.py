@@ -97,12 +97,14 @@ def test_an_order_leaves_the_outbox_for_the_history(writer: Writer) -> None:
     order = cp.PlaceBuyLimitOrder("BTC_USD", "1", "2", 7)
     writer.send(order, 5, at=3)
     assert writer.store.outbox() == []
+    writer.store.flush()
     assert [(sent.sent_us, sent.settled_by) for sent in writer.reader.settled_orders(4, 5)] == [(3_000_000, 5)]
     assert writer.reader.settled_orders(5, 9) == []
     late = cp.OutboxEntry(kind="place", payload=b'{"@type":"CancelAllOrders"}', created_ns=1)
     cancel = cp.OutboxEntry(kind="cancel_all", payload=b'{"@type":"CancelAllOrders"}', created_ns=1)
     writer.store.put_late_report(b"x", writer.store.put(late), 6)
     writer.store.remove(writer.store.put(cancel), 7)  # only orders are kept
+    writer.store.flush()
     with pytest.raises(cp.StoreError, match=r"is damaged.*CancelAllOrders.* places no order"):
         writer.reader.settled_orders(5, 9)
 

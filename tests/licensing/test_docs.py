@@ -35,14 +35,14 @@ async def test_every_block_of_the_page_runs(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = str(probe.getsockname()[1])
     page = (ROOT / "docs/licensing.md").read_text(encoding="utf-8").replace("8390", port)
-    blocks = re.findall(r"^```(\w+)( background)?\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r'^```(\w+)(?: title="([^"]*)")?\n(.*?)^```', page, re.DOTALL | re.MULTILINE)
     assert [kind for kind, _, _ in blocks].count("python") >= 4
     (tmp_path / "gateway.toml").write_text(next(text for kind, _, text in blocks if kind == "toml"), encoding="utf-8")
     server: asyncio.subprocess.Process | None = None
     outputs = []
     try:
-        for kind, background, text in blocks:
-            if background:
+        for kind, title, text in blocks:
+            if title == "In another terminal":
                 server = await asyncio.create_subprocess_exec(
                     *COMMAND,
                     *text.split()[1:],

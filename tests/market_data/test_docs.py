@@ -19,7 +19,9 @@ from tests.support.scripted_feed import FeedServer
 from tests.support.virtual_time import virtual
 
 ROOT = Path(__file__).parents[2]
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/market-data.md").read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(
+    r'^```python title="[^"]+"\n(.*?)^```$', (ROOT / "docs/market-data.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 
 PAGE = Path(__file__).parents[2] / "docs" / "recording.md"
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r'^```python title="[^"]+"\n(.*?)^```$', PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

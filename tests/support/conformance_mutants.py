@@ -15,6 +15,7 @@ from cryptoproto.connection.throttle import SendGate
 from cryptoproto.exchange.accounts import Account
 from cryptoproto.exchange.book import Book
 from cryptoproto.exchange.feed import MarketFeed
+from cryptoproto.exchange.id_set import IdSet
 from cryptoproto.exchange.ledger import ClientRecord, MemoryLedger
 from cryptoproto.exchange.link import ClientLink
 from cryptoproto.exchange.link_table import LinkTable
@@ -70,7 +71,7 @@ def wrong_error_type(submit: Any) -> Any:
 
 def reuses_client_order_ids(place: Any) -> Any:
     def patched(matching: Matching, account: Account, *args: Any) -> None:
-        account.client_order_ids.clear()
+        account.client_order_ids = IdSet()
         place(matching, account, *args)
 
     return patched

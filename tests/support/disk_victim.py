@@ -30,8 +30,10 @@ OWNER = ("alice", "fingerprint")
 
 
 def check_words(error: Exception, start: str) -> None:
-    """It says which file it is about, and what is wrong."""
-    assert str(error) in (f"{start}: database or disk is full", f"{start}: disk I/O error"), error
+    """It says which file it is about, and what is wrong, in the words of SQLite or, for a log, of the system."""
+    by_sqlite = (f"{start}: database or disk is full", f"{start}: disk I/O error")
+    by_system = (f"{start}-outbox: No space left on device", f"{start}-outbox: Input/output error")
+    assert str(error) in by_sqlite + by_system, error
 
 
 class StoreModel:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -36,20 +37,29 @@ _ROOMS: Final = {
     "wire": "Protocol",
     "transport": "Transports",
     "recording": "Recordings",
+    "event_loop": "Running",
+    "garbage_collection": "Running",
     "version": "Version",
 }
 
 
-def page() -> str:
-    """The whole page."""
-    rooms: dict[str, list[tuple[str, str]]] = {title: [] for title in _ROOMS.values()}
+def rooms() -> dict[str, list[str]]:
+    """The public names of `cryptoproto`, by the title of their room."""
+    names: dict[str, list[str]] = {title: [] for title in _ROOMS.values()}
     for name in cp.__all__:
-        module, summary = described(cp, name)
-        rooms[_ROOMS[module.split(".")[1]]].append((f"`{name}`", summary))
-    parts = [_HEAD, *(_table(title, rows) for title, rows in rooms.items())]
-    rows = [(f"`sync.{name}`", described(sync, name)[1]) for name in sync.__all__]
+        module, _ = described(cp, name)
+        names[_ROOMS[module.split(".")[1]]].append(name)
+    return names
+
+
+def page(shown: Callable[[str], str] = lambda name: f"`{name}`") -> str:
+    """The whole page; *shown* returns how a name is written."""
+    parts = [_HEAD]
+    for title, names in rooms().items():
+        parts.append(_table(title, [(shown(name), described(cp, name)[1]) for name in names]))
+    rows = [(shown(f"sync.{name}"), described(sync, name)[1]) for name in sync.__all__]
     parts.append(_table("Without `await`: `cryptoproto.sync`", rows))
-    rows = [(f"`gateway.{name}`", described(gateway, name)[1]) for name in gateway.__all__]
+    rows = [(shown(f"gateway.{name}"), described(gateway, name)[1]) for name in gateway.__all__]
     parts.append(_table("One session for many machines: `cryptoproto.gateway`", rows))
     return "\n".join(parts)
 

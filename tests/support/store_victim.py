@@ -110,7 +110,8 @@ def one(seed: int, path: str) -> list[Any]:
 
 
 if __name__ == "__main__":
-    checkpointer._COMMITS = 20  # type: ignore[misc]  # so that many are killed in the midst of it
+    checkpointer._PAGES = 20  # type: ignore[misc]  # so that many are killed in the midst of it
+    checkpointer._QUIET_S = 0.0  # type: ignore[misc]
     for line in sys.stdin:
         seed, _, path = line.strip().partition(" ")
         sys.stdout.write(json.dumps(one(int(seed), path)) + "\n")

@@ -33,6 +33,23 @@ async def test_messages_cross_whole_and_in_order(client_kind: TransportKind, ser
 
 @pytest.mark.parametrize("server_kind", KINDS)
 @pytest.mark.parametrize("client_kind", KINDS)
+async def test_many_messages_are_as_those_that_are_sent_one_by_one(
+    client_kind: TransportKind, server_kind: TransportKind
+) -> None:
+    messages = [b"", b"x", b"y" * 125, b"z" * 126, b"Z" * 65535, b"0" * 65536, bytes(range(256)) * 100]
+    async with linked(client_kind, server_kind) as (client, link, server, there):
+        for sender, receiver in ((link, server), (there, client)):
+            sender.send(b"before")
+            sender.send_many(messages)
+            sender.send_many([b"alone"])
+            sender.send_many([])
+            sender.send(b"after")
+            await receiver.until(lambda receiver=receiver: len(receiver.log) == len(messages) + 3)  # type: ignore[misc]
+            assert receiver.log == [b"before", *messages, b"alone", b"after"]
+
+
+@pytest.mark.parametrize("server_kind", KINDS)
+@pytest.mark.parametrize("client_kind", KINDS)
 @pytest.mark.parametrize("code", [1000, 1012, 4000, 4001, 4009])
 async def test_close_codes_arrive(client_kind: TransportKind, server_kind: TransportKind, code: int) -> None:
     async with linked(client_kind, server_kind) as (client, link, server, there):
@@ -40,8 +57,10 @@ async def test_close_codes_arrive(client_kind: TransportKind, server_kind: Trans
         there.close(code, "twice", 5.0)
         assert await client.closed == Closed(code, "because")
         assert (await server.closed).code == code
-        link.send(b"into the void")
-        link.send_text("into the void")
+        for end in (link, there):
+            end.send(b"into the void")
+            end.send_many([b"into", b"the void"])
+            end.send_text("into the void")
         link.ping()
         link.close(1000, "", 1.0)
         link.pause_reading()

@@ -32,6 +32,9 @@ async def test_messages_arrive_in_order_and_are_recorded() -> None:
     assert server.log == [b"one", "two", b"three"]
     assert client.log == [b"four"]
     assert here.sent == [b"one", "two", b"three"]
+    here.send_many([b"five", b"six"])
+    await settle()
+    assert server.log[3:] == here.sent[3:] == [b"five", b"six"]
 
 
 async def test_more_is_promised_only_within_one_read() -> None:

@@ -9,19 +9,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from ...connection.event import Event
 from ...exceptions import ConfigurationError, StoreError
-from ...history import ARCHIVE, History, Recorder
+from ...history import History, Recorder
 from ...messages import Balance
+from .changes import Changes
 from .checkpointer import Checkpointer
-from .interface import OutboxEntry
+from .interface import OutboxEntry, OutboxKind
+from .outbox_log import Change, Put, ReportRead, Settled
 from .sqlite_file import StoreFile
 
 __all__ = ["SqliteStore"]
 
-_COLUMNS: Final = "kind, payload, created_ns, client_order_id, sequence"
+_OUTBOX: Final = "SELECT key, kind, payload, created_ns, client_order_id, sequence FROM cryptoproto_outbox ORDER BY key"
+_LOG_LENGTH: Final = 1024
+"""How many records the log has at most, so that taking them over takes a few milliseconds."""
 _BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if damage makes SQLite's message unreadable
 
 
@@ -31,8 +35,11 @@ class SqliteStore:
     **After ``kill -9``**, everything that a call wrote before it returned is there, except the last group of positions
     if it was not flushed: the events after the last stored position are delivered again. **After a loss of power**, the
     file is intact, but with ``synchronous="NORMAL"`` the last commits before it may be missing, including outbox
-    entries. With ``"FULL"`` each commit waits for the disk, for milliseconds instead of 50 µs, and nothing is missing.
-    In no other case does the position move backwards.
+    entries. With ``"FULL"`` each write waits for the disk, for milliseconds instead of microseconds, and nothing is
+    missing. In no other case does the position move backwards.
+
+    **Beside the file** is a log, named ``path`` with ``-outbox`` at its end. It has the changes of the outbox since the
+    last commit. It is part of the store until the store is closed, as SQLite's ``-wal`` file is.
 
     **History**: with ``history=True``, the client's trades, orders and balances are kept in the file as well, and read
     with :attr:`history`. They are committed together with the position, each once. A file that has a history goes on
@@ -73,12 +80,11 @@ class SqliteStore:
         self._file: StoreFile | None = None
         self._process = 0
         self._position: int | None = None
-        self._settled_through = -1
+        self._changes = Changes(last_key=0, settled_through=-1)
         self._last_report = 0
         self._is_behind = False  # whether the file is behind the position
         self._handling: Callable[[], int | None] = lambda: None
         self._in_transaction = False
-        self._postponed: list[Callable[[], None]] = []
         self._checkpointer = Checkpointer(self.path)
         self._thread = 0  # the one that opened it
 
@@ -98,7 +104,7 @@ class SqliteStore:
             )
         except (*_BROKEN, OSError) as error:
             raise ConfigurationError(f"{self.path} cannot be used as a store: {error}") from error
-        self._position, self._settled_through = file.position, file.settled_through
+        self._position, self._changes = file.position, file.changes
         self._last_report = file.last_report
         self._recorder = file.recorder
         self._checkpointer = Checkpointer(path)
@@ -113,17 +119,17 @@ class SqliteStore:
 
     def outbox(self) -> list[OutboxEntry]:
         """See :meth:`~cryptoproto.client.store.Store.outbox`."""
-        rows = self._read(f"SELECT key, {_COLUMNS} FROM cryptoproto_outbox ORDER BY key")  # noqa: S608
+        stored = [Put(*row) for row in self._read(_OUTBOX)]
         return [
             OutboxEntry(
-                key=key,
-                kind=kind,
-                payload=payload,
-                created_ns=created_ns,
-                client_order_id=client_order_id,
-                sequence=sequence,
+                key=put.key,
+                kind=cast("OutboxKind", put.kind),
+                payload=put.payload,
+                created_ns=put.created_ns,
+                client_order_id=put.client_order_id,
+                sequence=put.sequence,
             )
-            for key, kind, payload, created_ns, client_order_id, sequence in rows
+            for put in self._changes.outbox(stored)
         ]
 
     def watch(self, handling: Callable[[], int | None]) -> None:
@@ -148,29 +154,14 @@ class SqliteStore:
                 "an order cannot be sent while store.transaction() is open: the transaction could be undone after the "
                 "order was sent. Leave the transaction first, and do not await anything inside it"
             )
-        cursor = self._execute(
-            f"INSERT INTO cryptoproto_outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
-            entry.kind,
-            entry.payload,
-            entry.created_ns,
-            entry.client_order_id,
-            entry.sequence,
-        )
-        entry.key = cursor.lastrowid or 0
-        return entry.key
+        key = self._changes.last_key + 1
+        self._change(Put(key, entry.kind, entry.payload, entry.created_ns, entry.client_order_id, entry.sequence))
+        entry.key = key
+        return key
 
     def remove(self, key: int, settled_through: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.remove`; an open :meth:`transaction` ends first."""
-        if self._in_transaction:
-            self._postponed.append(lambda: self.remove(key, settled_through))
-            return
-        through = max(self._settled_through, settled_through)
-        self._execute_all(
-            *self._archive(key, settled_through),
-            ("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),
-            ("UPDATE cryptoproto_store SET settled_through = ?", (through,)),
-        )
-        self._settled_through = through
+        """See :meth:`~cryptoproto.client.store.Store.remove`; no :meth:`transaction` undoes it."""
+        self._change(Settled(settled_through, key))
 
     @property
     def history(self) -> History | None:
@@ -200,37 +191,23 @@ class SqliteStore:
     @property
     def settled_through(self) -> int:
         """See :attr:`~cryptoproto.client.store.Store.settled_through`."""
-        return self._settled_through
+        return self._changes.settled_through
 
     def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
-        """See :meth:`~cryptoproto.client.store.Store.put_late_report`; an open :meth:`transaction` ends first."""
-        self._last_report += 1
-        self._put_late_report(self._last_report, report, key, settled_through)
-        return self._last_report
-
-    def _put_late_report(self, number: int, report: bytes, key: int | None, settled_through: int) -> None:
-        if self._in_transaction:
-            self._postponed.append(lambda: self._put_late_report(number, report, key, settled_through))
-            return
-        through = max(self._settled_through, settled_through)
-        self._execute_all(
-            ("INSERT INTO cryptoproto_late_report VALUES (?, ?)", (number, report)),
-            *self._archive(key, settled_through),
-            ("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),
-            ("UPDATE cryptoproto_store SET settled_through = ?", (through,)),
-        )
-        self._settled_through = through
+        """See :meth:`~cryptoproto.client.store.Store.put_late_report`; no :meth:`transaction` undoes it."""
+        number = self._last_report + 1
+        self._change(Settled(settled_through, key, number, report))
+        self._last_report = number
+        return number
 
     def late_reports(self) -> list[tuple[int, bytes]]:
         """See :meth:`~cryptoproto.client.store.Store.late_reports`."""
-        return self._read("SELECT key, report FROM cryptoproto_late_report ORDER BY key")
+        rows = self._read("SELECT key, report FROM cryptoproto_late_report ORDER BY key")
+        return self._changes.reports(rows)
 
     def remove_late_report(self, key: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.remove_late_report`; an open :meth:`transaction` ends first."""
-        if self._in_transaction:
-            self._postponed.append(lambda: self.remove_late_report(key))
-            return
-        self._execute("DELETE FROM cryptoproto_late_report WHERE key = ?", key)
+        """See :meth:`~cryptoproto.client.store.Store.remove_late_report`; no :meth:`transaction` undoes it."""
+        self._change(ReportRead(key))
 
     def flush(self) -> None:
         """Make the position durable. While a :meth:`transaction` is open, its end does that.
@@ -240,15 +217,12 @@ class SqliteStore:
         """
         if self._in_transaction:
             return
-        self._run_postponed()
-        if self._recorder is not None and self._recorder.is_behind:
-            connection = self._open()
-            with self._undone_on_failure(connection):
-                connection.execute("BEGIN IMMEDIATE")
-                self._commit(connection, self._position)
-        elif self._is_behind:
-            self._execute("UPDATE cryptoproto_store SET position = ?", self._position)
-            self._is_behind = False
+        recorder = self._recorder
+        if self._is_behind or self._changes.are_there or (recorder is not None and recorder.is_behind):
+            file = self._open()
+            with self._undone_on_failure(file.connection):
+                file.connection.execute("BEGIN IMMEDIATE")
+                self._commit(file, self._position)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -272,10 +246,12 @@ class SqliteStore:
                 one is open, or the store is not open.
             StoreError: the changes could not be committed, and were undone.
         """
-        connection = self._open()
+        file = self._open()
+        connection = file.connection
         if self._in_transaction:
             raise ConfigurationError("another store.transaction() is open; one at a time")
-        self._execute("BEGIN IMMEDIATE")
+        with self._undone_on_failure(connection):
+            connection.execute("BEGIN IMMEDIATE")
         self._in_transaction = True
         try:
             yield connection
@@ -284,13 +260,12 @@ class SqliteStore:
                     "the transaction was ended inside the block, by commit(), rollback() or executescript(); "
                     "store.transaction() commits at the end of the block"
                 )
-            self._commit_with_position(connection)
+            self._commit_with_position(file)
         finally:
             self._in_transaction = False
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
-            self._run_postponed()
 
     def close(self) -> None:
         """See :meth:`~cryptoproto.client.store.Store.close`.
@@ -306,9 +281,9 @@ class SqliteStore:
                 self.flush()
         finally:
             if self._process == os.getpid():
-                self._checkpointer.join()
+                self._checkpointer.close()
             try:
-                self._file.close()
+                self._file.close(keep_log=self._process != os.getpid() or self._changes.are_there)
             except sqlite3.Error as error:
                 raise StoreError(f"cannot close {self.path}: {error}") from error
             self._file = None
@@ -316,37 +291,45 @@ class SqliteStore:
     def __repr__(self) -> str:
         return f"<SqliteStore {self.path}, {'closed' if self._file is None else 'open'} at {self._position}>"
 
-    def _run_postponed(self) -> None:
-        """Do what had to wait for the end of a transaction; what fails is tried again by the next call."""
-        while self._postponed:
-            self._postponed[0]()
-            del self._postponed[0]
+    def _change(self, change: Change) -> None:
+        """Write *change* to the log; the tables have it with the next commit."""
+        file = self._open()
+        if self._thread != threading.get_ident():
+            raise StoreError(f"cannot write to {self.path}: it can only be used in the thread that opened it")
+        if file.log.length >= _LOG_LENGTH:
+            self.flush()
+        try:
+            file.log.append(change)
+        except OSError as error:
+            raise StoreError(f"cannot write to {file.log.path}: {error.strerror}") from error
+        self._changes.add(change)
 
-    def _commit_with_position(self, connection: sqlite3.Connection) -> None:
+    def _commit_with_position(self, file: StoreFile) -> None:
         position, handling = self._position, self._handling()
         if handling is not None and (position is None or handling > position):
             position = handling
         try:
-            self._commit(connection, position)
+            self._commit(file, position)
         except sqlite3.Error as error:
             raise StoreError(f"cannot write to {self.path}: {error}") from error
         self._position = position
 
-    def _commit(self, connection: sqlite3.Connection, position: int | None) -> None:
-        """End the open transaction, with the position and the history that belongs to it."""
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.write(connection)
-        connection.execute("UPDATE cryptoproto_store SET position = ?", (position,))
+    def _commit(self, file: StoreFile, position: int | None) -> None:
+        """End the open transaction, with the position, and the history and the outcomes that belong to it."""
+        connection, recorder, changes = file.connection, file.recorder, self._changes
+        events = 0 if recorder is None else recorder.write(connection)
+        changes.write(connection, has_history=recorder is not None)
+        connection.execute(
+            "UPDATE cryptoproto_store SET position = ?, settled_through = ?, last_key = ?, log_number = ?",
+            (position, changes.settled_through, changes.last_key, file.log.number),
+        )
         connection.execute("COMMIT")
         if recorder is not None:
             recorder.committed()
+        changes.written()
+        file.log.begin_anew()
         self._is_behind = False
-        self._checkpointer.count_commit()
-
-    def _archive(self, key: int | None, settled_through: int) -> list[tuple[str, tuple[object, ...]]]:
-        """What keeps an order in the history when it leaves the outbox."""
-        return [] if self._recorder is None else [(ARCHIVE, (settled_through, key))]
+        self._checkpointer.count_commit(events)
 
     @contextmanager
     def _undone_on_failure(self, connection: sqlite3.Connection) -> Iterator[None]:
@@ -358,33 +341,15 @@ class SqliteStore:
                     connection.execute("ROLLBACK")
             raise StoreError(f"cannot write to {self.path}: {error}") from error
 
-    def _execute(self, statement: str, *parameters: object) -> sqlite3.Cursor:
-        try:
-            cursor = self._open().execute(statement, parameters)
-        except sqlite3.Error as error:
-            raise StoreError(f"cannot write to {self.path}: {error}") from error
-        self._checkpointer.count_commit()
-        return cursor
-
-    def _execute_all(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        """Execute all *statements* in one transaction, or none of them."""
-        connection = self._open()
-        with self._undone_on_failure(connection):
-            connection.execute("BEGIN IMMEDIATE")
-            for statement, parameters in statements:
-                connection.execute(statement, parameters)
-            connection.execute("COMMIT")
-        self._checkpointer.count_commit()
-
     def _read(self, statement: str) -> list[Any]:
         try:
-            return self._open().execute(statement).fetchall()
+            return self._open().connection.execute(statement).fetchall()
         except _BROKEN as error:
             raise StoreError(f"cannot read {self.path}: {error}") from error
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> StoreFile:
         if self._file is None:
             raise ConfigurationError(f"the store {self.path} is not open; a client opens and closes it")
         if self._process != os.getpid():
             raise ConfigurationError(f"{self.path} was opened before a fork; open it in the process that uses it")
-        return self._file.connection
+        return self._file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import time
 from contextlib import suppress
@@ -12,11 +13,13 @@ from typing import Any, Final
 from ...exceptions import ConfigurationError
 from ...file_lock import FileInUse, FileLock
 from ...history import Recorder, open_history
+from .changes import Changes
+from .outbox_log import OutboxLog, read_log
 
 __all__ = ["StoreFile"]
 
 _APPLICATION_ID: Final = 0x43505354  # "CPST"
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 _MAGIC: Final = b"SQLite format 3\x00"
 _LATE_REPORTS: Final = "CREATE TABLE cryptoproto_late_report (key INTEGER PRIMARY KEY, report BLOB NOT NULL)"
 _SCHEMA: Final = (
@@ -25,7 +28,10 @@ _SCHEMA: Final = (
         client_id TEXT NOT NULL,
         server_fingerprint TEXT NOT NULL,
         position INTEGER,
-        settled_through INTEGER NOT NULL
+        settled_through INTEGER NOT NULL,
+        last_key INTEGER NOT NULL,
+        log_identity INTEGER NOT NULL,
+        log_number INTEGER NOT NULL
     )""",
     """CREATE TABLE cryptoproto_outbox (
         key INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,21 +49,31 @@ _FROM_VERSION_1: Final = (
     _LATE_REPORTS,
     "ALTER TABLE cryptoproto_outbox DROP COLUMN deadline_ns",
     "ALTER TABLE cryptoproto_outbox DROP COLUMN resend",
+)
+_FROM_VERSION_2: Final = (
+    "ALTER TABLE cryptoproto_store ADD COLUMN last_key INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE cryptoproto_store ADD COLUMN log_identity INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE cryptoproto_store ADD COLUMN log_number INTEGER NOT NULL DEFAULT 0",
+    """UPDATE cryptoproto_store
+        SET last_key = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'cryptoproto_outbox'), 0)""",
     f"PRAGMA user_version = {_SCHEMA_VERSION}",
 )
+_MIGRATIONS: Final = {1: _FROM_VERSION_1 + _FROM_VERSION_2, 2: _FROM_VERSION_2}
 _TABLES: Final = {
     1: ("cryptoproto_store", "cryptoproto_outbox"),
     2: ("cryptoproto_store", "cryptoproto_outbox", "cryptoproto_late_report"),
+    3: ("cryptoproto_store", "cryptoproto_outbox", "cryptoproto_late_report"),
 }
-# Checkpoints are made in a thread, which falls behind if commits follow each other without a pause. At 16 MiB of log, a
-# commit makes one itself.
-_BACKSTOP_PAGES: Final = 4096
+# Checkpoints are made in a thread, when there is a pause. At 64 MiB of log, a commit makes one itself.
+_BACKSTOP_PAGES: Final = 16384
 # How long a commit waits for another program that writes to the file, contrary to the documentation.
 _BUSY_TIMEOUT_S: Final = 0.25
 
 
 class StoreFile:
-    """The open file of one client at one exchange. It is created if it does not exist, with mode 0600.
+    """The open file of one client at one exchange, and the log beside it. Both are created with mode 0600.
+
+    What a process that was killed has left in the log is in the tables when the file is open.
 
     Args:
         path: the file, with symbolic links resolved.
@@ -67,8 +83,9 @@ class StoreFile:
 
     Attributes:
         connection: for reading and writing, in autocommit mode.
+        log: for changes of the outbox.
+        changes: those that only the log has.
         position: the stored position.
-        settled_through: the stored value of that name.
         last_report: the highest key of a late report, 0 if there is none.
         recorder: what writes the history; ``None`` if the file has none.
 
@@ -78,7 +95,7 @@ class StoreFile:
         sqlite3.Error, UnicodeDecodeError, OSError: it cannot be opened or read.
     """
 
-    __slots__ = ("_lock", "connection", "last_report", "position", "recorder", "settled_through")
+    __slots__ = ("_lock", "changes", "connection", "last_report", "log", "position", "recorder")
 
     def __init__(self, path: Path, owner: tuple[str, str], *, synchronous: str, history: bool) -> None:
         _check_path(path)
@@ -93,28 +110,34 @@ class StoreFile:
             connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
             self.connection: sqlite3.Connection = connection
             _prepare(connection, path, owner, synchronous)
-            self.position: int | None
-            self.settled_through: int
-            self.position, self.settled_through = _row(
-                connection, "SELECT position, settled_through FROM cryptoproto_store"
-            )
-            self.last_report: int = _row(connection, "SELECT coalesce(max(key), 0) FROM cryptoproto_late_report")[0]
+            self.position: int | None = _row(connection, "SELECT position FROM cryptoproto_store")[0]
             now_us = time.time_ns() // 1000
             through = open_history(connection, path, self.position, create=history, now_us=now_us)
             self.recorder: Recorder | None = None if through is None else Recorder(through)
+            self.changes: Changes
+            self.log: OutboxLog
+            self.changes, self.log = _open_log(connection, path, synchronous, has_history=self.recorder is not None)
+            self.last_report: int = _row(connection, "SELECT coalesce(max(key), 0) FROM cryptoproto_late_report")[0]
         except BaseException:
             if connection is not None:
                 connection.close()
             self._lock.release()
             raise
 
-    def close(self) -> None:
+    def close(self, *, keep_log: bool) -> None:
         """Close the file and release its lock.
+
+        Args:
+            keep_log: whether the next one that opens the file needs the log.
 
         Raises:
             sqlite3.ProgrammingError: called in another thread than the one that opened it.
         """
         self.connection.close()
+        self.log.close()
+        if not keep_log:
+            with suppress(OSError):  # nothing in it would be read
+                self.log.path.unlink()
         self._lock.release()
 
 
@@ -165,15 +188,45 @@ def _prepare(connection: sqlite3.Connection, path: Path, owner: tuple[str, str],
         connection.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA:
             connection.execute(statement)
-        connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL, -1)", owner)
+        connection.execute("INSERT INTO cryptoproto_store VALUES (1, ?, ?, NULL, -1, 0, 0, 0)", owner)
         connection.execute("COMMIT")
         return
     _check_store(connection, path, owner, version)
-    if version == 1:
+    if version in _MIGRATIONS:
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _FROM_VERSION_1:
+        for statement in _MIGRATIONS[version]:
             connection.execute(statement)
         connection.execute("COMMIT")
+
+
+def _open_log(
+    connection: sqlite3.Connection, path: Path, synchronous: str, *, has_history: bool
+) -> tuple[Changes, OutboxLog]:
+    """Take over what the log has, and begin a new one.
+
+    Its identity is stored with what was taken over, so that neither the old log nor one of another copy of the file
+    is ever taken for it.
+    """
+    log_path = path.with_name(f"{path.name}-outbox")
+    last_key, settled_through, identity, number = _row(
+        connection, "SELECT last_key, settled_through, log_identity, log_number FROM cryptoproto_store"
+    )
+    changes = Changes(last_key, settled_through)
+    try:
+        for change in read_log(log_path, identity, number):
+            changes.add(change)
+    except ValueError as error:
+        raise ConfigurationError(f"{log_path} is damaged: {error}") from None
+    identity = secrets.randbits(32)
+    connection.execute("BEGIN IMMEDIATE")
+    changes.write(connection, has_history=has_history)
+    connection.execute(
+        "UPDATE cryptoproto_store SET last_key = ?, settled_through = ?, log_identity = ?, log_number = 0",
+        (changes.last_key, changes.settled_through, identity),
+    )
+    connection.execute("COMMIT")
+    changes.written()
+    return changes, OutboxLog(log_path, identity, sync=synchronous == "FULL")
 
 
 def _check_store(connection: sqlite3.Connection, path: Path, owner: tuple[str, str], version: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import nats.errors
@@ -220,6 +220,9 @@ class _FeedLink:
     # See :class:`~cryptoproto.transport.Transport`; market data is read only
 
     def send(self, data: bytes) -> None:
+        """Does nothing."""
+
+    def send_many(self, messages: Sequence[bytes]) -> None:
         """Does nothing."""
 
     def send_text(self, text: str) -> None:

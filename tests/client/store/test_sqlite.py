@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.client.store import sqlite as sqlite_module
+from cryptoproto.client.store.outbox_log import OutboxLog, Put
 from cryptoproto.client.store.sqlite import SqliteStore
 from cryptoproto.history.reader import Reader
 from tests.support.histories import balance, event
@@ -53,10 +57,10 @@ def test_a_write_that_fails_says_so_and_can_be_repeated(sqlite: SqliteStore) -> 
     other.execute("BEGIN IMMEDIATE")  # another program, against all advice
     with pytest.raises(cp.StoreError, match="cannot write"):
         sqlite.flush()
-    with pytest.raises(OSError, match="cannot write"):
-        sqlite.put(entry())
-    with pytest.raises(cp.StoreError, match="cannot write"), sqlite.transaction():
+    with pytest.raises(OSError, match="cannot write"), sqlite.transaction():
         pass
+    key = sqlite.put(entry())  # the log is not locked
+    assert sqlite.outbox() == [entry(key=key)]
     other.execute("ROLLBACK")
     sqlite.flush()
     assert other.execute("SELECT position FROM cryptoproto_store").fetchone() == (4,)
@@ -160,12 +164,12 @@ def test_the_outbox_while_a_transaction_is_open(mine: SqliteStore) -> None:
     assert stored_position(mine) == 300
 
 
-def test_what_a_transaction_delayed_is_done_even_if_it_fails_at_first(mine: SqliteStore) -> None:
+def test_what_is_done_in_a_transaction_that_fails_is_done_all_the_same(mine: SqliteStore) -> None:
     keys = [mine.put(entry(number)) for number in range(3)]
     report = mine.put_late_report(b"old", None, -1)
     other = sqlite3.connect(mine.path, isolation_level=None)
 
-    def delayed() -> None:
+    def fail() -> None:
         with mine.transaction() as db:
             mine.remove(keys[0], 8)
             assert mine.put_late_report(b"new", keys[1], 9) == report + 1
@@ -173,29 +177,148 @@ def test_what_a_transaction_delayed_is_done_even_if_it_fails_at_first(mine: Sqli
             db.execute("COMMIT")
             other.execute("BEGIN IMMEDIATE")
 
+    with pytest.raises(cp.ConfigurationError, match="was ended inside"):
+        fail()
     with pytest.raises(cp.StoreError, match=r"cannot write to .*alice\.db: database is locked"):
-        delayed()
-    assert len(mine.outbox()) == 3
+        mine.flush()
+    for _ in range(2):  # before the tables have it, and afterwards
+        assert mine.outbox() == [entry(2, key=keys[2])]
+        assert mine.late_reports() == [(report + 1, b"new")]
+        assert mine.settled_through == 9
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+        mine.flush()
+    other.close()
+
+
+def test_the_tables_take_over_the_log_before_it_becomes_long(
+    sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_module, "_LOG_LENGTH", 10)
+    keys = [sqlite.put(entry(number)) for number in range(25)]
+    other = sqlite3.connect(sqlite.path, isolation_level=None)
+    assert other.execute("SELECT count(*) FROM cryptoproto_outbox").fetchone() == (20,)
+    for _ in range(5):
+        sqlite.put(entry())
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(cp.StoreError, match="database is locked"):
+        sqlite.remove(keys[0], 7)
+    assert (len(sqlite.outbox()), sqlite.settled_through) == (30, -1)
     other.execute("ROLLBACK")
     other.close()
-    mine.flush()
-    assert mine.outbox() == [entry(2, key=keys[2])]
-    assert mine.late_reports() == [(report + 1, b"new")]
-    assert mine.settled_through == 9
+    sqlite.remove(keys[0], 7)
+    assert (len(sqlite.outbox()), sqlite.settled_through) == (29, 7)
+
+
+def test_a_client_that_is_killed_leaves_a_log_for_the_next_one(path: Path) -> None:
+    first, second = (SqliteStore(each, history=True) for each in (path, path.with_name("copy.db")))
+    first.open(*ALICE)
+    stored, kept, gone, placed = (first.put(entry(number)) for number in range(4))
+    first.flush()
+    first.remove(stored, 5)
+    first.remove(gone, 6)
+    placed = first.put(entry(7))
+    first.remove(placed, 7)
+    report = first.put_late_report(b"late", None, 3)
+    for ending in ("", "-wal", "-outbox"):
+        shutil.copy(f"{path}{ending}", f"{second.path}{ending}")
+    for _ in range(2):  # from the log, and then from the tables
+        second.open(*ALICE)
+        assert [each.key for each in second.outbox()] == [kept, gone + 1]
+        assert (second.late_reports(), second.settled_through) == ([(report, b"late")], 7)
+        orders = sqlite3.connect(second.path)
+        assert orders.execute("SELECT key, settled_by, message FROM cryptoproto_history_order").fetchall() == [
+            (stored, 5, '{"n":0}'), (gone, 6, '{"n":2}'), (placed, 7, '{"n":7}'),
+        ]  # fmt: skip
+        orders.close()
+        second.close()
+        assert not path.with_name("copy.db-outbox").exists()
+    second.open(*ALICE)
+    assert second.put(entry()) == placed + 1, "no key is used twice"
+    second.close()
+    first.close()
+
+
+def test_a_log_of_another_copy_of_the_file_is_left_alone(path: Path) -> None:
+    """As after a backup was restored in the place of a file whose client was killed."""
+    store, restored = SqliteStore(path), SqliteStore(path.with_name("copy.db"))
+    store.open(*ALICE)
+    store.close()
+    shutil.copy(path, restored.path)
+    store.open(*ALICE)
+    store.put(entry())
+    shutil.copy(f"{path}-outbox", f"{restored.path}-outbox")
+    restored.open(*ALICE)
+    assert restored.outbox() == []
+    restored.close()
+    store.close()
+
+
+def test_a_log_that_cannot_be_read_is_named(path: Path) -> None:
+    store = SqliteStore(path)
+    store.open(*ALICE)
+    with store.transaction() as db:
+        (identity,) = db.execute("SELECT log_identity FROM cryptoproto_store").fetchone()
+    store.close()
+    log = OutboxLog(path.with_name("alice.db-outbox"), identity, sync=False)
+    log.append(Put("seven", "place", b"", 1, None, None))  # type: ignore[arg-type]
+    log.append(Put(7, "place", b"", 1, None, None))
+    log.close()
+    for _ in range(2):
+        with pytest.raises(cp.ConfigurationError, match=r"alice\.db-outbox is damaged: Expected `int`"):
+            store.open(*ALICE)
+    log.path.unlink()
+    store.open(*ALICE)
+    assert store.outbox() == []
+    store.close()
 
 
 # Errors of SQLite
 
 
-def uses(store: SqliteStore) -> dict[str, Callable[[], object]]:
-    """Every call that reads or writes the file."""
+def changes(store: SqliteStore) -> dict[str, Callable[[], object]]:
+    """Every call that writes to the log."""
     return {
-        "outbox": store.outbox,
-        "late_reports": store.late_reports,
         "put": lambda: store.put(entry()),
         "remove": lambda: store.remove(1, 1),
         "put_late_report": lambda: store.put_late_report(b"", None, 1),
         "remove_late_report": lambda: store.remove_late_report(1),
+    }
+
+
+@pytest.mark.parametrize("name", changes(SqliteStore("unused.db")))
+def test_a_change_that_cannot_be_written_is_not_made(
+    sqlite: SqliteStore, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert sqlite.put(entry()) == 1
+    assert sqlite.put_late_report(b"late", None, 0) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", no_room)
+        with pytest.raises(cp.StoreError, match=r"cannot write to .*alice\.db-outbox: No space left on device"):
+            changes(sqlite)[name]()
+    assert sqlite.outbox() == [entry(key=1)]
+    assert sqlite.late_reports() == [(1, b"late")]
+    assert sqlite.settled_through == 0
+    assert sqlite.put(entry()) == 2
+    assert sqlite.put_late_report(b"late", None, 0) == 2
+
+
+@pytest.mark.parametrize("name", changes(SqliteStore("unused.db")))
+def test_a_change_in_another_thread(sqlite: SqliteStore, name: str) -> None:
+    with ThreadPoolExecutor(1) as executor:
+        changing = executor.submit(changes(sqlite)[name])
+    with pytest.raises(cp.StoreError, match=r"cannot write to .*alice\.db: .* in the thread that opened it"):
+        changing.result()
+
+
+def uses(store: SqliteStore) -> dict[str, Callable[[], object]]:
+    """Every call that reads or writes the file of SQLite."""
+    return {
+        "outbox": store.outbox,
+        "late_reports": store.late_reports,
         "flush": store.flush,
         "transaction": lambda: store.transaction().__enter__(),
     }
@@ -218,17 +341,22 @@ def test_no_call_raises_an_error_of_sqlite(sqlite: SqliteStore, name: str) -> No
 
 
 def test_a_write_of_several_rows_is_undone_if_one_of_them_fails(sqlite: SqliteStore) -> None:
-    key = sqlite.put(entry())
+    key, other_key = sqlite.put(entry()), sqlite.put(entry())
     with sqlite.transaction() as db:
-        db.execute("CREATE TRIGGER no BEFORE UPDATE ON cryptoproto_store BEGIN SELECT raise(ABORT, 'by design'); END")
-        db.execute("DROP TRIGGER no")
-        db.execute("CREATE TRIGGER no BEFORE DELETE ON cryptoproto_outbox BEGIN SELECT raise(ABORT, 'by design'); END")
-    for remove in (lambda: sqlite.remove(key, 5), lambda: sqlite.put_late_report(b"late", key, 5)):
-        with pytest.raises(cp.StoreError, match="by design"):
-            remove()
-    assert sqlite.outbox() == [entry(key=key)]
-    assert sqlite.late_reports() == []
-    assert sqlite.settled_through == -1
+        db.execute("CREATE TRIGGER no BEFORE INSERT ON cryptoproto_late_report BEGIN SELECT raise(ABORT, 'no'); END")
+    sqlite.remove(key, 5)
+    sqlite.put_late_report(b"late", other_key, 5)
+    sqlite.put(entry())
+    with pytest.raises(cp.StoreError, match="no"):
+        sqlite.flush()
+    other = sqlite3.connect(sqlite.path, isolation_level=None)
+    assert other.execute("SELECT key FROM cryptoproto_outbox").fetchall() == [(key,), (other_key,)]
+    assert [each.key for each in sqlite.outbox()] == [other_key + 1]
+    other.execute("DROP TRIGGER no")
+    sqlite.flush()
+    assert other.execute("SELECT key FROM cryptoproto_outbox").fetchall() == [(other_key + 1,)]
+    assert other.execute("SELECT report FROM cryptoproto_late_report").fetchall() == [(b"late",)]
+    other.close()
 
 
 def test_a_position_that_cannot_be_stored_with_a_transaction_undoes_it(mine: SqliteStore) -> None:

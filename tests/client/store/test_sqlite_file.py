@@ -22,7 +22,7 @@ from tests.support.stores import ALICE, entry
 def test_the_file_is_for_its_owner_alone(sqlite: SqliteStore) -> None:
     sqlite.put(entry())
     files = list(sqlite.path.parent.iterdir())
-    assert {file.name for file in files} >= {"alice.db", "alice.db-wal", "alice.db-lock"}
+    assert {file.name for file in files} >= {"alice.db", "alice.db-wal", "alice.db-outbox", "alice.db-lock"}
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -308,7 +308,7 @@ def test_a_store_of_version_1_is_migrated_with_all_that_it_holds(path: Path) -> 
             assert db.execute("SELECT transaction_id FROM fills").fetchall() == [(41,)]
         store.close()
         assert version_and_outbox(path) == (
-            2,
+            3,
             ["key", "kind", "payload", "created_ns", "client_order_id", "sequence"],
         )
     store.open(*ALICE)
@@ -319,6 +319,46 @@ def test_a_store_of_version_1_is_migrated_with_all_that_it_holds(path: Path) -> 
     assert [each.key for each in store.outbox()] == [9, 13]
     assert (store.settled_through, store.late_reports()) == (50, [(1, b"late")])
     store.close()
+
+
+def test_a_store_of_version_2_is_migrated_with_all_that_it_holds(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None)
+    for statement in (
+        """CREATE TABLE cryptoproto_store (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            client_id TEXT NOT NULL,
+            server_fingerprint TEXT NOT NULL,
+            position INTEGER,
+            settled_through INTEGER NOT NULL
+        )""",
+        """CREATE TABLE cryptoproto_outbox (
+            key INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            payload BLOB NOT NULL,
+            created_ns INTEGER NOT NULL,
+            client_order_id INTEGER,
+            sequence INTEGER
+        )""",
+        "CREATE TABLE cryptoproto_late_report (key INTEGER PRIMARY KEY, report BLOB NOT NULL)",
+        f"PRAGMA application_id = {0x43505354}",
+        "PRAGMA user_version = 2",
+        "INSERT INTO cryptoproto_store VALUES (1, 'alice', 'aa:bb', 42, 40)",
+        "INSERT INTO cryptoproto_outbox VALUES (7, 'place', x'7b7d', 1, 5, 12)",
+        "INSERT INTO cryptoproto_outbox VALUES (12, 'cancel', x'00', 3, 5, 13)",
+        "DELETE FROM cryptoproto_outbox WHERE key = 12",
+        "INSERT INTO cryptoproto_late_report VALUES (3, x'01')",
+    ):
+        connection.execute(statement)
+    connection.close()
+    for next_key in (13, 14):
+        store = SqliteStore(path)
+        store.open(*ALICE)
+        assert (store.position, store.settled_through, store.late_reports()) == (42, 40, [(3, b"\x01")])
+        assert store.put(entry()) == next_key
+        assert store.outbox()[0] == OutboxEntry(
+            kind="place", payload=b"{}", created_ns=1, client_order_id=5, sequence=12, key=7
+        )
+        store.close()
 
 
 @pytest.mark.parametrize("fault", ["another owner", "halfway"])

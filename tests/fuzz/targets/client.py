@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import cryptoproto as cp
 from cryptoproto.client.outcomes import Kind
 from cryptoproto.client.reports import OutcomeReport, Reports
 from cryptoproto.client.store import MemoryStore
+from cryptoproto.client.store.outbox_log import Change, OutboxLog, Put, ReportRead, Settled, changes_in
 from tests.fuzz.target import Cost, Target
 
 __all__ = ["TARGETS"]
@@ -46,7 +49,45 @@ def seeds() -> Iterator[bytes]:
             yield from (row for _, row in store.late_reports())
 
 
+IDENTITY = 7
+
+
+def read_changes(data: bytes) -> list[tuple[int, Change]]:
+    return list(changes_in(data, IDENTITY))
+
+
+def check_changes(_: bytes, changes: list[tuple[int, Change]]) -> None:
+    """Written again, they are found again."""
+    if changes:
+        assert read_changes(log_of(changes[0][0], *(change for _, change in changes))) == changes
+
+
+def log_of(number: int, *changes: Change) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        log = OutboxLog(Path(folder) / "log", IDENTITY, sync=False)
+        log.number = number - 1
+        for change in changes:
+            log.append(change)
+        log.close()
+        return log.path.read_bytes()
+
+
+def logs() -> Iterator[bytes]:
+    changes = (Put(1, "place", b"{}", 1, None, 5), Settled(7, 1), Settled(8, None, 1, b"late"), ReportRead(1))
+    for number in range(len(changes) + 1):
+        yield log_of(1, *changes[:number])
+
+
 TARGETS = (
+    Target(
+        "outbox-log",
+        read_changes,
+        (ValueError,),
+        logs,
+        check_changes,
+        words=(b"\x93\xa3put", b"\x95\xa7settled", b"\x92\xa4read"),
+        longest=1000,
+    ),
     Target(
         "late-reports",
         read,

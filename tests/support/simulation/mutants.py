@@ -139,10 +139,17 @@ MUTANTS: Final = (
     ),
     Mutant(
         "empty the outbox too early",
-        5,
-        "client.store.sqlite:SqliteStore.remove",
-        '("DELETE FROM cryptoproto_outbox WHERE key = ?", (key,)),',
-        '("DELETE FROM cryptoproto_outbox WHERE key >= ?", (key,)),',
+        36,
+        "client.store.changes:Changes._settle",
+        "put = self._puts.pop(change.key, None)",
+        "put = self._puts.pop(change.key, None); self._puts.clear()",
+    ),
+    Mutant(
+        "leave the log of a process that was killed unread",
+        34,
+        "client.store.sqlite_file:_open_log",
+        "changes.add(change)",
+        "pass",
     ),
     Mutant(
         "lose a late report",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -66,6 +66,10 @@ class LinkEnd:
     def send(self, data: bytes) -> None:
         if not self._closing:
             self._send(data, len(data) + _FRAME_BYTES)
+
+    def send_many(self, messages: Sequence[bytes]) -> None:
+        for message in messages:
+            self.send(message)
 
     def send_text(self, text: str) -> None:
         raise NotImplementedError

@@ -1,0 +1,176 @@
+"""The log of a store: changes of the outbox, each written to the file system before the call that makes it returns.
+
+A change is one record, and costs one call to write. The store's tables take over many of them in one transaction, and
+then the log begins anew at its start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from struct import Struct
+from typing import Final, TypeAlias
+from zlib import crc32
+
+import msgspec
+
+__all__ = ["Change", "OutboxLog", "Put", "ReportRead", "Settled", "changes_in", "read_log"]
+
+
+class Put(msgspec.Struct, tag="put", array_like=True):
+    """An entry was added."""
+
+    key: int
+    kind: str
+    payload: bytes
+    created_ns: int
+    client_order_id: int | None
+    sequence: int | None
+
+
+class Settled(msgspec.Struct, tag="settled", array_like=True):
+    """An entry was removed, a late report was added, or both."""
+
+    settled_through: int
+    key: int | None = None
+    report_key: int | None = None
+    report: bytes = b""
+
+
+class ReportRead(msgspec.Struct, tag="read", array_like=True):
+    """A late report was removed."""
+
+    key: int
+
+
+Change: TypeAlias = Put | Settled | ReportRead
+
+_HEAD: Final = Struct("<II")  # length, and checksum of what follows
+_NUMBER: Final = Struct("<Q")
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Change).decode
+_sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+class OutboxLog:
+    """An empty log in the file *path*, which is created with mode 0600; what was in it is gone.
+
+    Records are numbered without gaps. Each checksum begins with *identity*, so that records of other logs, and those
+    of an earlier round that the present one has not overwritten yet, are not taken for its own.
+
+    Args:
+        path: the file.
+        identity: 32 random bits.
+        sync: wait for the disk with each record.
+
+    Attributes:
+        length: how many records there are since the log began anew.
+        number: that of the last record.
+
+    Raises:
+        OSError: the file cannot be created.
+    """
+
+    __slots__ = ("_descriptor", "_end", "_identity", "_is_dirty", "_sync", "length", "number", "path")
+
+    def __init__(self, path: Path, identity: int, *, sync: bool) -> None:
+        self.path: Path = path
+        self.number: int = 0
+        self.length: int = 0
+        self._identity = identity
+        self._end = 0
+        self._sync = sync
+        self._is_dirty = False  # whether there may be a record behind the end whose writing has failed
+        self._descriptor = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_RDWR | getattr(os, "O_CLOEXEC", 0), 0o600)
+        if sync:
+            try:
+                _sync_folder(path.parent)
+            except BaseException:
+                self.close()
+                raise
+
+    def append(self, change: Change) -> None:
+        """Write a record. It survives the end of the process, and with ``sync`` a loss of power.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        body = _NUMBER.pack(self.number + 1) + _encode(change)
+        record = _HEAD.pack(len(body), crc32(body, self._identity)) + body
+        try:
+            if self._is_dirty:
+                os.ftruncate(self._descriptor, self._end)
+                self._is_dirty = False
+            written = os.pwrite(self._descriptor, record, self._end)
+            if written < len(record):  # the disk is full: the rest says so
+                os.pwrite(self._descriptor, record[written:], self._end + written)
+            if self._sync:
+                _sync(self._descriptor)
+        except OSError:
+            self._is_dirty = True
+            raise
+        self._end += len(record)
+        self.number += 1
+        self.length += 1
+
+    def begin_anew(self) -> None:
+        """The store's tables have everything up to :attr:`number`."""
+        self._end = 0
+        self.length = 0
+        if self._is_dirty:
+            # Or a record that counts as not written could be found behind those that the tables have.
+            with suppress(OSError):  # the next record tries again
+                os.ftruncate(self._descriptor, 0)
+                self._is_dirty = False
+
+    def close(self) -> None:
+        """Close the file. Its records stay there."""
+        os.close(self._descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the creation of a file in *folder* durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_log(path: Path, identity: int, after: int) -> list[Change]:
+    """The changes in the log *path*, in order, without those up to number *after*. It need not exist.
+
+    A record that was not written completely ends the log: the call that made it has not returned.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: a record is sound, but not of this version.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return []
+    with closing(os.fdopen(descriptor, "rb")) as file:
+        return [change for number, change in changes_in(file.read(), identity) if number > after]
+
+
+def changes_in(data: bytes, identity: int) -> Iterator[tuple[int, Change]]:
+    """The numbers and changes of the records that *data* begins with.
+
+    Raises:
+        ValueError: a record is sound, but not of this version.
+    """
+    start, previous = 0, None
+    while len(data) - start >= _HEAD.size:
+        length, checksum = _HEAD.unpack_from(data, start)
+        body = data[start + _HEAD.size : start + _HEAD.size + length]
+        if len(body) < length or length < _NUMBER.size or crc32(body, identity) != checksum:
+            return
+        (number,) = _NUMBER.unpack_from(body)
+        if previous is not None and number != previous + 1:
+            return  # of an earlier round
+        yield number, _decode(body[_NUMBER.size :])
+        previous = number
+        start += _HEAD.size + length
