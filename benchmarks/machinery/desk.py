@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import Any, Final
 
 import cryptoproto as cp
 
-from .processes import EXCHANGE, running
+from .processes import EXCHANGE, printing, running
 
-__all__ = ["PROCESS", "Desk"]
+__all__ = ["PROCESS", "Desk", "processor_seconds"]
 
 PROCESS: Final = "benchmarks.machinery.desk_process"
 
@@ -50,6 +51,22 @@ class Desk:
         with running(PROCESS, "orders", self.url, str(self.folder), str(count)):
             pass
 
+    @contextmanager
+    def strategies(self, count: int) -> Iterator[None]:
+        """Have *count* strategies in a process of their own, which only listen, while the block runs."""
+        with running(PROCESS, "strategies", self.nats_url, str(count)):
+            yield
+
+    @contextmanager
+    def readers(self, count: int, events: int) -> Iterator[list[Iterator[dict[str, int]]]]:
+        """Have *count* strategies, each in its own process, read *events*; each tells when it has the last one."""
+        with ExitStack() as stack:
+            arguments = [("reader", self.nats_url, f"reader-{number}", str(events)) for number in range(count)]
+            readers = [stack.enter_context(printing(PROCESS, *each)) for each in arguments]
+            for each in readers:
+                next(each)
+            yield readers
+
     def identity(self, client_id: str) -> dict[str, Any]:
         """The options of a client."""
         return {
@@ -57,3 +74,9 @@ class Desk:
             "private_key": cp.PrivateKey.load(self.folder / f"{client_id}.pem"),
             "server_key": cp.PublicKey.load(self.folder / "exchange.pub"),
         }
+
+
+def processor_seconds(pid: int) -> float:
+    """How much of the processors a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

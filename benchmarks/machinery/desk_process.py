@@ -1,8 +1,9 @@
 """The processes of the gateway's rows; each prints one line of JSON and ends when its standard input is closed.
 
 ``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… gateway FOLDER NATS URL`` runs a
-gateway, which also echoes on the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT
-orders as alice.
+gateway, which also echoes on the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as
+alice. ``… strategies NATS COUNT`` runs strategies that only listen. ``… reader NATS NAME COUNT`` runs one that reads
+COUNT events, and then prints when it received the last one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +25,7 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 import cryptoproto as cp
-from cryptoproto.gateway import Gateway
+from cryptoproto.gateway import Gateway, GatewayClient
 
 from .runtime import run
 
@@ -80,6 +82,27 @@ async def _orders(url: str, folder: str, count: str) -> None:
     await _until_closed()
 
 
+async def _strategies(nats_url: str, count: str) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(int(count)):
+            client = GatewayClient(nats_url, client_id="alice", strategy=f"listener-{number}")
+            await stack.enter_async_context(client)
+        _print({"strategies": int(count)})
+        await _until_closed()
+
+
+async def _reader(nats_url: str, name: str, count: str) -> None:
+    async with GatewayClient(nats_url, client_id="alice", strategy=name, sees_all=True) as client:
+        _print({"strategy": name})
+        left = int(count)
+        async for event in client.events():
+            left -= event.transaction_id is not None
+            if not left:
+                _print({"last_ns": event.received_ns})
+                break
+        await _until_closed()
+
+
 def _identity(folder: str) -> dict[str, Any]:
     return {
         "client_id": "alice",
@@ -99,6 +122,8 @@ def _print(line: dict[str, Any]) -> None:
 _COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "gateway": _gateway,
     "orders": _orders,
+    "reader": _reader,
+    "strategies": _strategies,
 }
 
 

@@ -16,7 +16,17 @@ import cryptoproto as cp
 
 from . import samples
 
-__all__ = ["EXCHANGE", "ROOT", "Responder", "command", "environment", "responder", "run_client", "running"]
+__all__ = [
+    "EXCHANGE",
+    "ROOT",
+    "Responder",
+    "command",
+    "environment",
+    "printing",
+    "responder",
+    "run_client",
+    "running",
+]
 
 ROOT = Path(__file__).parents[2]
 EXCHANGE = "benchmarks.machinery.exchange_process"
@@ -68,14 +78,20 @@ def running(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
 
     The process must end when its standard input is closed.
     """
+    with printing(module, *arguments) as printed:
+        yield next(printed)
+
+
+@contextmanager
+def printing(module: str, *arguments: str) -> Iterator[Iterator[dict[str, Any]]]:
+    """Run *module* in a process as :func:`running` does, and yield all that it prints, as it comes."""
     with subprocess.Popen(
         command(module, *arguments), cwd=ROOT, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            printed: dict[str, Any] = json.loads(process.stdout.readline())
-            yield printed
+            yield map(json.loads, process.stdout)
         finally:
             process.stdin.close()
             process.wait(60)

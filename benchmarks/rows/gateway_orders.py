@@ -2,6 +2,9 @@
 
 The floor of the first row is the direct client plus two and a half NATS requests of the same sizes to a process that
 echoes them. All three take turns within each round; each round gives the median of its orders.
+
+The second row is what an order costs the owner: its processor time with a hundred strategies that listen, in another
+process, against that without them.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from nats.aio.client import Client as Nats
 import cryptoproto as cp
 from cryptoproto.gateway import GatewayClient
 
-from ..machinery.desk import Desk
+from ..machinery.desk import Desk, processor_seconds
 from ..machinery.effort import Effort
 from ..machinery.measure import Pair
 from ..machinery.report import Row
@@ -31,24 +34,37 @@ _REQUESTS: Final = 2.5
 _SIZE: Final = 320
 """The bytes of a call that places an order."""
 _MANY: Final = 100
+_COST_ROUNDS: Final = 3
+_FLAT: Final = 1.25
+"""What counts as flat: the processor's caches are shared with the strategies."""
 
 
 def rows(effort: Effort) -> list[Row]:
-    """Order to acknowledgement, and the same among a hundred strategies that are connected."""
-    count = effort.scaled(200)
+    """Order to acknowledgement, and what an order costs the owner among a hundred strategies."""
     many = 2 if effort.quick else _MANY
     with Desk.running() as desk:
-        desk.gateway()
-        pairs, grown = run(_measure(desk, effort.rounds, count, many))
+        pid = desk.gateway()
+        pairs = run(_times(desk, effort.rounds, effort.scaled(200)))
+        costs = []
+        for _ in range(effort.repeated(_COST_ROUNDS)):
+            alone = run(_cost_us(desk, pid, effort.scaled(500)))
+            with desk.strategies(many - 1):
+                costs.append((run(_cost_us(desk, pid, effort.scaled(500))), alone))
     title = "order to acknowledgement through a gateway, against direct plus 2.5 NATS requests"
     return [
         Row.from_pairs("gateway-orders", title, pairs, unit="us", at_most=1.0),
-        Row.from_pairs("gateway-orders-strategies", f"the same with {many} strategies, against one", grown, unit="us"),
+        Row.from_pairs(
+            "gateway-orders-strategies",
+            f"processor time of the owner for an order with {many} strategies, against one",
+            costs,
+            unit="us",
+            at_most=_FLAT,
+        ),
     ]
 
 
-async def _measure(desk: Desk, rounds: int, count: int, many: int) -> tuple[list[Pair], list[Pair]]:
-    pairs, grown, alone = [], [], []
+async def _times(desk: Desk, rounds: int, count: int) -> list[Pair]:
+    pairs = []
     async with AsyncExitStack() as stack:
         direct = await stack.enter_async_context(cp.Client(desk.url, **desk.identity("bob")))
         shared = await stack.enter_async_context(GatewayClient(desk.nats_url, client_id="alice", strategy="s0"))
@@ -63,11 +79,17 @@ async def _measure(desk: Desk, rounds: int, count: int, many: int) -> tuple[list
             floor = await _median_us(_place(direct), count)
             bare = await _median_us(lambda: nc.request("echo", payload, timeout=5), count)
             pairs.append((ours, floor + _REQUESTS * bare))
-            alone.append(ours)
-        for number in range(1, many):
-            await stack.enter_async_context(GatewayClient(desk.nats_url, client_id="alice", strategy=f"s{number}"))
-        grown = [(await _median_us(_place(shared), count), before) for before in alone]
-    return pairs, grown
+    return pairs
+
+
+async def _cost_us(desk: Desk, pid: int, count: int) -> float:
+    async with GatewayClient(desk.nats_url, client_id="alice", strategy="s0") as client:
+        place = _place(client)
+        await place()
+        before = processor_seconds(pid)
+        for _ in range(count):
+            await place()
+        return (processor_seconds(pid) - before) / count * 1e6
 
 
 def _place(client: Any) -> Callable[[], Awaitable[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ import typer
 
 from .exit_codes import ExitCode
 from .gateway_operations import handover, kill, limits, revive, status
-from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, room, trusted
+from .gateway_options import NATS, Lease, Nats, NatsCa, Nkey, Prefix, Replicas, SessionOf, room, trusted
 from .options import (
     ClientId,
     Insecure,
@@ -31,7 +32,7 @@ from .options import (
 from .output import console, note, print_json
 
 if TYPE_CHECKING:
-    from ..gateway import Gateway
+    from ..gateway import Gateway, GatewayFeed
 
 __all__ = ["app"]
 
@@ -51,12 +52,8 @@ def serve(
     nkey: Nkey = None,
     nats_ca: NatsCa = None,
     prefix: Prefix = "cryptoproto",
-    lease: Annotated[
-        float, typer.Option(min=0.5, metavar="<seconds>", help="Silence until a standby takes over.")
-    ] = 2.0,
-    replicas: Annotated[
-        int, typer.Option(min=1, max=5, metavar="<count>", help="On how many NATS servers streams are kept.")
-    ] = 1,
+    lease: Lease = 2.0,
+    replicas: Replicas = 1,
     keep_days: Annotated[
         float | None,
         typer.Option(
@@ -73,6 +70,9 @@ def serve(
         str | None,
         typer.Option("--market-data", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Market data to publish, if any."),
     ] = None,
+    no_publish: Annotated[
+        bool, typer.Option("--no-publish", help="Leave publishing the market data to gateway feed.")
+    ] = False,
     metrics_port: Annotated[
         int | None, typer.Option(metavar="<port>", help="Serve metrics for Prometheus on this port.")
     ] = None,
@@ -102,6 +102,7 @@ def serve(
         keep_events_s=None if keep_days is None else keep_days * 86_400,
         order_rate=order_rate,
         market_data_url=settings.values.get("market_data_url"),
+        publish_market_data=not no_publish,
         prefix=prefix,
         nkey_seed=nkey,
         nats_tls=trusted(nats_ca),
@@ -110,27 +111,83 @@ def serve(
 
 
 async def _serve(gateway: Gateway, client_id: str, metrics_port: int | None, *, json: bool) -> int:
-    terminated = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     async with gateway:
         with ExitStack() as stack:
             if metrics_port is not None:
                 stack.enter_context(_metrics(gateway, client_id, metrics_port))
-            tasks = [
-                asyncio.ensure_future(_tell(gateway, client_id, json=json)),
-                asyncio.ensure_future(gateway.wait_closed()),
-                asyncio.ensure_future(terminated.wait()),
-            ]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-            for task in tasks:
-                if not task.cancelled():
-                    task.result()
+            return await _until_terminated(_tell(gateway, client_id, json=json), gateway.wait_closed())
+
+
+async def _until_terminated(*work: Coroutine[Any, Any, None]) -> int:
+    """Do *work* until one part has ended, or until SIGTERM; raises its error."""
+    terminated = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(each) for each in (*work, terminated.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            task.result()
     return ExitCode.TERMINATED
+
+
+@app.command()
+def feed(
+    client_id: SessionOf,
+    market_data: Annotated[
+        str, typer.Option("--market-data", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Market data to publish.")
+    ],
+    nats: Nats = NATS,
+    nkey: Nkey = None,
+    nats_ca: NatsCa = None,
+    prefix: Prefix = "cryptoproto",
+    lease: Lease = 2.0,
+    replicas: Replicas = 1,
+    insecure: Insecure = False,
+    json: Json = False,
+) -> None:
+    """Publish market data for strategies instead of the owner, or stand by to do so, until Ctrl-C or SIGTERM.
+
+    Start it on several machines, and gateways with --no-publish.
+
+    Example: [bold]cryptoproto gateway feed --client-id alice --market-data wss://marketdata.example.com[/]
+    """
+    publisher = room().GatewayFeed(
+        nats,
+        market_data_url=market_data,
+        client_id=client_id,
+        lease_s=lease,
+        replicas=replicas,
+        insecure=bool(insecure),
+        prefix=prefix,
+        nkey_seed=nkey,
+        nats_tls=trusted(nats_ca),
+    )
+    run(_serve_feed(publisher, client_id, json=json))
+
+
+async def _serve_feed(publisher: GatewayFeed, client_id: str, *, json: bool) -> int:
+    async with publisher:
+        return await _until_terminated(_tell_feed(publisher, client_id, json=json), publisher.wait_closed())
+
+
+async def _tell_feed(publisher: GatewayFeed, client_id: str, *, json: bool) -> None:
+    """Print whenever this process begins to publish, or stops."""
+    while True:
+        if json:
+            print_json({"event": "standby"})
+        else:
+            console.print(f"standing by for the market data of {client_id}")
+        await publisher.wait_publishing()
+        if json:
+            print_json({"event": "publishing", "fence": publisher.fence})
+        else:
+            console.print(f"[bold green]publishing[/] the market data of {client_id}, fence {publisher.fence}")
+        await publisher.wait_lost()
 
 
 def _metrics(gateway: Gateway, client_id: str, port: int) -> Any:
@@ -160,10 +217,10 @@ async def _tell(gateway: Gateway, client_id: str, *, json: bool) -> None:
 def config(
     folder: Annotated[Path, typer.Argument(help="Where to write the configuration and the keys.")],
     client_id: SessionOf,
-    strategy: Annotated[list[str], typer.Option(help="A strategy that may trade. Repeat for more.")] = [],  # noqa: B006
+    strategy: Annotated[list[str] | None, typer.Option(help="A strategy that may trade. Repeat for more.")] = None,
     server: Annotated[
-        list[str], typer.Option(help="Host name of a server of a cluster of three or five. Repeat for each.")
-    ] = [],  # noqa: B006
+        list[str] | None, typer.Option(help="Host name of a server of a cluster of three or five. Repeat for each.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="<port>", help="Port to listen on.")] = 4222,
     store: Annotated[str, typer.Option(help="Folder of the server for its streams.")] = "jetstream",
@@ -188,10 +245,10 @@ def config(
     from ..gateway.server_config import Listening, write_server_config
 
     listening = Listening(
-        host=host, port=port, store=store, servers=tuple(server),
+        host=host, port=port, store=store, servers=tuple(server or ()),
         tls_cert=tls_cert, tls_key=tls_key, tls_ca=tls_ca, insecure=insecure,
     )  # fmt: skip
-    files = write_server_config(folder, Names(client_id, prefix), strategy, listening)
+    files = write_server_config(folder, Names(client_id, prefix), strategy or [], listening)
     if json:
         print_json(
             {

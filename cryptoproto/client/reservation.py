@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from ..connection import Connection
 from ..exceptions import ConnectionClosed, CryptoprotoError
@@ -38,21 +38,28 @@ class Reservations:
         Gives whether the message may be sent now. It must be sent without awaiting anything before. If something else
         has taken the sequence while the store wrote, the message is written down once more, under the next one.
         """
+        payload = submission.payload
         async with self._lock:
             reserved = None
-            while self._store is not None and connection.is_open and connection.is_free_for(submission.payload):
-                sequence = connection.next_sequence
-                if sequence == reserved:
-                    yield True
-                    return
-                try:
-                    await self._store.reserve(_entry(submission, sequence))
-                except CryptoprotoError:
-                    # Perhaps it is written down: nothing else may be sent with this sequence.
-                    connection.give_up(ConnectionClosed(None, "a message could not be written down"))
-                    raise
-                reserved = sequence
-            yield False
+            connection.keep_signed(payload)  # it is signed while the store writes: neither needs the other
+            try:
+                while self._store is not None and connection.is_open and connection.is_free_for(payload):
+                    sequence = connection.next_sequence
+                    if sequence == reserved:
+                        yield True
+                        return
+                    try:
+                        await self._store.reserve(_entry(submission, sequence))
+                    except CryptoprotoError:
+                        # Perhaps it is written down: nothing else may be sent with this sequence.
+                        connection.give_up(ConnectionClosed(None, "a message could not be written down"))
+                        raise
+                    reserved = sequence
+                    with suppress(CryptoprotoError):  # the connection has ended, which the loop sees
+                        await connection.wait_signed(payload)
+                yield False
+            finally:
+                connection.release(payload)
 
     async def connected(self, connection: Connection) -> None:
         """A connection was opened, and nothing was sent on it."""

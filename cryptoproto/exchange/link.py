@@ -304,7 +304,11 @@ class ClientLink:
         record = self.record
         if record is None or self._closing:
             return
-        logger.debug("client %s sent %d: %s", record.client_id, frame.sequence, frame.payload)
+        if logger.isEnabledFor(logging.DEBUG):
+            address = self._transport.remote_address if self._transport is not None else ""
+            logger.debug(
+                "client %s sent %d from %s: %s", record.client_id, frame.sequence, address or "memory", frame.payload
+            )
         venue = self._host.venue
         refused = venue.submit(record.client_id, frame.sequence, frame.payload)
         if refused is not None:

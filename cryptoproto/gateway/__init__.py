@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..extras import needs
 
 with needs("cryptoproto.gateway", "gateway"):
+    from .feed import GatewayFeed
     from .gateway import Gateway
     from .operations import GatewayStatus, OperationReply, Operator, StrategyStatus
     from .strategy import GatewayClient, GatewayMarketData
@@ -13,6 +14,7 @@ with needs("cryptoproto.gateway", "gateway"):
 __all__ = [
     "Gateway",
     "GatewayClient",
+    "GatewayFeed",
     "GatewayMarketData",
     "GatewayStatus",
     "OperationReply",

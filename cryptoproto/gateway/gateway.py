@@ -14,7 +14,6 @@ from typing import Final, Self, Unpack
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client as Nats
-from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.kv import KeyValue
@@ -26,6 +25,7 @@ from ..connection import ConnectArguments, ConnectOptions
 from ..exceptions import (
     ConcurrentConnection,
     ConfigurationError,
+    CryptoprotoError,
     GatewayError,
     OwnershipLost,
 )
@@ -38,7 +38,7 @@ from .nats_connection import NatsConnection, close_nats, open_nats
 from .owner.feed_publisher import FeedPublisher
 from .owner.ownership import Ownership
 from .settings import GatewaySettings
-from .streams import ensure_stream
+from .streams import ensure_bucket, ensure_stream
 
 __all__ = ["Gateway"]
 
@@ -65,10 +65,11 @@ class Gateway:
         lease_s: for how long an owner may be silent before a standby takes over; the same for all gateways.
         replicas: on how many NATS servers the streams are kept, when they are created.
         keep_events_s: for how long events are kept for strategies; ``None`` = forever.
-        keep_events: how many of them; ``None`` = all.
+        keep_events: how many of them at least; ``None`` = all.
         order_rate: orders and cancels per second of all strategies together, ``None`` = no limit.
         backoff: how long to wait between attempts to connect to the exchange.
         market_data_url: the exchange's market data, for strategies and for price bands; ``None`` = none.
+        publish_market_data: whether strategies get it from here; if not, from a :class:`GatewayFeed`.
         prefix: the first token of all NATS subjects.
         nkey_seed: the file with the nkey seed of this gateway, if NATS asks for one.
         nats_tls: for NATS servers with certificates that the system does not trust.
@@ -90,6 +91,7 @@ class Gateway:
         order_rate: float | None = None,
         backoff: Backoff | None = None,
         market_data_url: str | None = None,
+        publish_market_data: bool = True,
         prefix: str = PREFIX,
         nkey_seed: str | os.PathLike[str] | None = None,
         nats_tls: ssl_module.SSLContext | None = None,
@@ -109,6 +111,7 @@ class Gateway:
             order_rate=order_rate,
             backoff=backoff,
             market_data_url=market_data_url,
+            publish_market_data=publish_market_data,
             nkey_seed=nkey_seed,
             nats_tls=nats_tls,
         )
@@ -207,8 +210,8 @@ class Gateway:
         try:
             js = nc.jetstream(timeout=5)
             await self._ensure_streams(js)
-            leases = await self._bucket(js, self._names.leases)
-            strategies = await self._bucket(js, self._names.strategies)
+            leases = await ensure_bucket(js, self._names.leases, self._settings.replicas)
+            strategies = await ensure_bucket(js, self._names.strategies, self._settings.replicas)
         except (nats.errors.Error, TimeoutError) as error:
             await close_nats(nc)
             raise GatewayError(
@@ -220,16 +223,14 @@ class Gateway:
         lease = Lease(self._member, self._settings.lease_s, self._name)
         self._keeper = keeper = LeaseKeeper(leases, self._names.lease, lease, self._settings.lease_s)
 
-        async def on_written(_: Msg) -> None:
-            keeper.look()
-
-        await nc.subscribe(self._names.lease_written, cb=on_written)
+        await keeper.follow_writes(nc, self._names.written(self._names.lease))
         self._task = asyncio.ensure_future(self._run(nc, js, strategies, keeper))
         if self._settings.market_data_url is not None:
             insecure = self._options.get("insecure", False)
             self._feed = MarketData(self._settings.market_data_url, insecure=insecure)
             publisher = FeedPublisher(nc, self._names, self._feed, lambda: self.fence)
-            self._feeding = asyncio.ensure_future(publisher.run())
+            feeding = publisher.run() if self._settings.publish_market_data else _follow(self._feed)
+            self._feeding = asyncio.ensure_future(feeding)
 
     async def close(self, timeout: float = 5.0) -> None:
         """Close the session with the exchange, give the lease up, and leave NATS. A standby follows at once."""
@@ -270,12 +271,6 @@ class Gateway:
             js, StreamConfig(name=self._names.log_stream, subjects=[self._names.log], num_replicas=replicas)
         )
 
-    async def _bucket(self, js: JetStreamContext, name: str) -> KeyValue:
-        try:
-            return await js.key_value(name)
-        except nats.js.errors.BucketNotFoundError:
-            return await js.create_key_value(bucket=name, history=1, replicas=self._settings.replicas)
-
     def _book(self, trade_pair: str) -> OrderBook | None:
         """The book that the price bands of strategies are checked against."""
         return None if self._feed is None else self._feed.book(trade_pair)
@@ -295,9 +290,9 @@ class Gateway:
                 # No other gateway has taken the session over: leave it, and the lease, to others for a while.
                 await keeper.release(self._settings.lease_s)
                 await asyncio.sleep(_TAKEN_OVER_PAUSE_S)
-        except Exception:
+        except Exception:  # whatever it was, a standby must not have to wait; wait_closed() raises it
             logger.exception("the gateway of %s has ended", self._client_id)
-            await keeper.release(self._settings.lease_s)  # nobody would follow as long as this process renews it
+            await keeper.release(self._settings.lease_s)
             raise
         finally:
             self._changed.set()
@@ -356,15 +351,25 @@ class Gateway:
             strategies,
             fence,
             self._member,
-            lambda: keeper.holds,
+            lambda: keeper.fence == fence,  # not a later ownership of this process
             self._settings.lease_s / 3,
             open_client,
             self._book,
             self._settings.keep_events_s,
         )
         self._session = session = asyncio.ensure_future(ownership.run(self._changed.set))
-        await _first_of(keeping, session, asyncio.ensure_future(keeper.wait_lost()))
+        await _first_of(keeping, session, asyncio.ensure_future(keeper.wait_lost(fence)))
         raise OwnershipLost("handed over" if session.done() and not session.cancelled() else "the lease has ended")
+
+
+async def _follow(feed: MarketData) -> None:
+    """Keep the books of *feed* up to date, for price bands."""
+    try:
+        async with feed:
+            async for _ in feed:
+                pass
+    except CryptoprotoError:
+        logger.exception("there is no market data from here on: orders with a price band are refused")
 
 
 async def _first_of(*tasks: asyncio.Future[None]) -> None:

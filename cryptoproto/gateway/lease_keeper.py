@@ -11,6 +11,8 @@ from typing import Final, TypeVar
 import msgspec
 import nats.errors
 import nats.js.errors
+from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError
@@ -80,8 +82,7 @@ class LeaseKeeper:
                 await self._read()
             else:
                 await self._write(step)
-            self._changed.set()
-            self._changed.clear()
+            self._notify()
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but go on at once if there is something to look at."""
@@ -91,6 +92,14 @@ class LeaseKeeper:
                 await self._awake.wait()
         except TimeoutError:
             pass
+
+    async def follow_writes(self, nc: Nats, subject: str) -> None:
+        """Look at the entry whenever something is written on *subject*."""
+
+        async def on_written(_: Msg) -> None:
+            self.look()
+
+        await nc.subscribe(subject, cb=on_written)
 
     def look(self) -> None:
         """Somebody has written the entry: read it now, instead of a tenth of the lease later."""
@@ -102,9 +111,13 @@ class LeaseKeeper:
         while not self.holds:
             await self._changed.wait()
 
-    async def wait_lost(self) -> None:
-        """Wait until this member is not the owner, also if NATS does not answer."""
-        while self.holds:
+    async def wait_lost(self, fence: int | None = None) -> None:
+        """Wait until the ownership with *fence*, or the present one, is over, also if NATS does not answer.
+
+        It is over, too, if this member has become the owner again meanwhile, with another fence.
+        """
+        fence = self.fence if fence is None else fence
+        while fence and self.fence == fence:
             try:
                 async with asyncio.timeout(max(self._lease.held_until - self._clock(), 0.001)):
                     await self._changed.wait()
@@ -117,7 +130,7 @@ class LeaseKeeper:
         Returns false if NATS did not confirm it within *timeout* seconds; a standby then waits for the whole lease.
         """
         self._lease.release(self._clock())
-        self._changed.set()
+        self._notify()
         try:
             async with asyncio.timeout(timeout):
                 while self._lease.is_releasing:
@@ -134,6 +147,10 @@ class LeaseKeeper:
         """Own nothing from this moment on; :meth:`run` lets the others know."""
         self._lease.release(self._clock())
         self._awake.set()
+        self._notify()
+
+    def _notify(self) -> None:
+        """Wake those who wait now. If the event stayed set, a later wait would be a loop in which nobody else runs."""
         self._changed.set()
         self._changed.clear()
 

@@ -71,9 +71,13 @@ class Names:
         return f"{self.prefix}-{self.lease}"
 
     @property
-    def lease_written(self) -> str:
-        """Where JetStream takes each write of the lease."""
-        return f"$KV.{self.leases}.{self.lease}"
+    def market_lease(self) -> str:
+        """The lease of the process that publishes market data, if that is not the owner."""
+        return f"{self.lease}.market"
+
+    def written(self, lease: str) -> str:
+        """Where JetStream takes each write of a lease."""
+        return f"$KV.{self.leases}.{lease}"
 
     @property
     def market(self) -> str:

@@ -18,7 +18,7 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, GatewayError
 from ..private_file import read_private
 
-__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats"]
+__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats", "to_the_end", "unsubscribe"]
 
 T = TypeVar("T")
 
@@ -43,6 +43,23 @@ async def cancellable(call: Coroutine[Any, Any, T]) -> T:
         task.add_done_callback(_retrieve)
         raise
     return task.result()
+
+
+async def to_the_end(call: Coroutine[Any, Any, None]) -> None:
+    """Do all of *call*, however often the caller is cancelled meanwhile; the cancellation is raised afterwards.
+
+    For what ends an ownership: the lease may end meanwhile, and half of an ownership would go on answering.
+    """
+    task = asyncio.ensure_future(call)
+    is_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait((task,))
+        except asyncio.CancelledError:
+            is_cancelled = True
+    task.result()
+    if is_cancelled:
+        raise asyncio.CancelledError
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
@@ -123,6 +140,15 @@ async def flush_nats(nc: Nats) -> None:
     """
     await nc.flush()
     await nc.flush()
+
+
+async def unsubscribe(subscription: Any) -> None:
+    """End *subscription*, if it is one; if the connection is closed, it has ended already."""
+    if subscription is not None:
+        try:
+            await subscription.unsubscribe()
+        except nats.errors.Error as error:
+            logger.debug("unsubscribing: %s", error)
 
 
 async def close_nats(nc: Nats) -> None:

@@ -1,4 +1,4 @@
-"""What the owner writes to the command log, as JSON: one record for each message of the stream.
+"""What the owner writes to the command log, as JSON: the records that are written together are one message.
 
 The log says which commands were given to the exchange, under which sequence, and how each ended. Together with the
 last sequence of the next handshake, that is enough for a new owner to learn what became of every command.
@@ -23,8 +23,8 @@ __all__ = [
     "LogRecord",
     "Placed",
     "Takeover",
-    "decode_record",
-    "encode_record",
+    "decode_records",
+    "encode_records",
 ]
 
 
@@ -122,23 +122,22 @@ class Connected(msgspec.Struct, frozen=True, tag="connected"):
 
 LogRecord: TypeAlias = Takeover | Connected | Intent | Answered | Checkpoint
 
-_decoder: Final = msgspec.json.Decoder(LogRecord)
+_decoder: Final = msgspec.json.Decoder(list[LogRecord])
 _encoder: Final = msgspec.json.Encoder()
 
 
-def encode_record(record: LogRecord) -> bytes:
-    """*record* as JSON."""
-    return _encoder.encode(record)
+def encode_records(*records: LogRecord) -> bytes:
+    """*records* as one message."""
+    return _encoder.encode(records)
 
 
-def decode_record(data: bytes) -> LogRecord:
-    """The record of a message.
+def decode_records(data: bytes) -> list[LogRecord]:
+    """The records of a message.
 
     Raises:
-        DecodeError: it is none, or was written by a newer version.
+        DecodeError: there are none, or they were written by a newer version.
     """
     try:
-        record: LogRecord = _decoder.decode(data)
+        return _decoder.decode(data)
     except msgspec.DecodeError as error:
-        raise DecodeError(f"the command log has a message that is not a record: {error}") from error
-    return record
+        raise DecodeError(f"the command log has a message without records: {error}") from error

@@ -43,7 +43,8 @@ def gateway_rights(names: Names) -> Rights:
         publish=[f"{names.root}.>", "_INBOX.>", "$JS.>", "$KV.>"],
         subscribe=[
             f"{inbox_of(GATEWAY)}.>",
-            names.lease_written,
+            names.written(names.lease),
+            names.written(names.market_lease),
             names.command("*"),
             names.operation("*"),
             names.market_request("*"),

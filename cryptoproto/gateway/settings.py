@@ -24,5 +24,6 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     order_rate: float | None
     backoff: Backoff | None
     market_data_url: str | None
+    publish_market_data: bool
     nkey_seed: str | os.PathLike[str] | None
     nats_tls: ssl_module.SSLContext | None

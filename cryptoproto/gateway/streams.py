@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -15,13 +15,15 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, RetentionPolicy, StorageType, StreamConfig
+from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError, OwnershipLost
-from .nats_connection import cancellable
+from .nats_connection import cancellable, unsubscribe
 
 __all__ = [
     "Stored",
     "StreamWriter",
+    "ensure_bucket",
     "ensure_stream",
     "first_since",
     "last_message",
@@ -56,12 +58,11 @@ class _Ack(msgspec.Struct, frozen=True):
     error: _Error | None = None
 
 
-class _Refused(Exception):
-    """JetStream has refused a message."""
+class _Waiting(NamedTuple):
+    """A message that is not acknowledged yet."""
 
-    def __init__(self, error: _Error) -> None:
-        super().__init__(error.description)
-        self.code = error.err_code
+    ack: asyncio.Future[int]
+    timer: asyncio.TimerHandle
 
 
 class StreamWriter:
@@ -69,7 +70,8 @@ class StreamWriter:
 
     Messages may be on their way at the same time; they arrive in order. Once one of them was refused or not
     acknowledged, no later call succeeds: what the stream contains is not certain any more, and the owner has to begin
-    anew.
+    anew. What has to be stored together, or not at all, belongs into one message: if somebody else writes in between,
+    one message can be refused and the next one accepted.
 
     It has its own acknowledgements, because ``publish_async()`` of nats-py passes no refusal on.
 
@@ -85,12 +87,14 @@ class StreamWriter:
         self._subject = subject
         self._last = last
         self._timeout_s = timeout_s
+        self._loop = asyncio.get_running_loop()
         self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[int]] = set()
         self._error: OwnershipLost | None = None
         self._failed = asyncio.Event()
         self._inbox: str = nc.new_inbox()
-        self._acks: dict[int, asyncio.Future[int]] = {}  # by the number of the message
+        self._waiting: dict[int, _Waiting] = {}  # by the number of the message
+        self._all_settled = asyncio.Event()
+        self._all_settled.set()
         self._subscription: Any = None
 
     async def wait_failed(self) -> None:
@@ -107,98 +111,81 @@ class StreamWriter:
         """The number of the last message that was handed to NATS."""
         return self._last
 
-    async def append(self, payloads: Sequence[bytes], ids: Sequence[str] = ()) -> int:
-        """Append messages and wait until all of them are acknowledged. Cancelling ends only the wait.
+    async def append(self, payload: bytes, message_id: str = "") -> int:
+        """Append a message and wait until it is acknowledged. Cancelling ends only the wait.
 
-        Returns the number of the first one in the stream.
+        Returns its number in the stream.
 
         Args:
-            payloads: the messages.
-            ids: one for each, by which NATS ignores one that it has stored already; or none.
+            payload: the message.
+            message_id: by which NATS ignores what it has stored already; without one, nothing is ignored.
 
         Raises:
-            OwnershipLost: somebody else has written, or NATS did not acknowledge them in time.
+            OwnershipLost: somebody else has written, or NATS did not acknowledge it in time.
         """
-        task = asyncio.ensure_future(self._append(payloads, ids))
-        self._tasks.add(task)
-        task.add_done_callback(self._on_done)
-        return await asyncio.shield(task)
+        if self._subscription is None:
+            async with self._lock:
+                if self._subscription is None:
+                    try:
+                        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+                    except nats.errors.Error as error:
+                        raise OwnershipLost(f"nothing can be written to {self._subject}: {error}") from error
+        self._check()
+        number = self._last = self._last + 1
+        headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}
+        if message_id:
+            headers[Header.MSG_ID.value] = message_id
+        ack = self._loop.create_future()
+        timer = self._loop.call_later(self._timeout_s, self._on_silence, number)
+        self._waiting[number] = _Waiting(ack, timer)
+        self._all_settled.clear()
+        try:
+            await self._nc.publish(self._subject, payload, f"{self._inbox}.{number}", headers)
+        except nats.errors.Error as error:
+            self._settle(number, f"a message to {self._subject} could not be sent: {error}")
+        await ack
+        self._check()
+        return number
 
     async def close(self) -> None:
         """Wait until every message is acknowledged or refused."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
-
-    async def _append(self, payloads: Sequence[bytes], ids: Sequence[str]) -> int:
-        acks: list[asyncio.Future[int]] = []
-        first = 0
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                async with self._lock:
-                    self._check()
-                    if self._subscription is None:
-                        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_ack)
-                    first = self._last + 1
-                    for number, payload in enumerate(payloads, first):
-                        headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}
-                        if ids:
-                            headers[Header.MSG_ID.value] = ids[number - first]
-                        acks.append(ack := asyncio.get_running_loop().create_future())
-                        self._acks[number] = ack
-                        await self._nc.publish(self._subject, payload, f"{self._inbox}.{number}", headers)
-                        self._last = number
-                numbers = [await ack for ack in acks]
-        except (TimeoutError, nats.errors.Error, _Refused) as error:
-            self._fail(self._why(error))
-            self._check()
-        finally:
-            for number, ack in enumerate(acks, first):
-                self._acks.pop(number, None)
-                if not ack.cancel() and not ack.cancelled():
-                    ack.exception()  # the first one was raised; the others follow from it
-        if numbers != list(range(first, first + len(acks))):
-            self._fail(f"messages to {self._subject} were ignored, because their ids are known")
-        self._check()
-        return first
-
-    def _fail(self, reason: str) -> None:
-        if self._error is None:
-            self._error = OwnershipLost(reason)
-            self._failed.set()
+        await self._all_settled.wait()
+        await unsubscribe(self._subscription)
 
     async def _on_ack(self, message: Msg) -> None:
-        ack = self._acks.get(int(message.subject.rpartition(".")[2]))
-        if ack is None or ack.done():
-            return
+        number = int(message.subject.rpartition(".")[2])
         if not message.data:  # only a header, which says that nobody has subscribed
-            ack.set_exception(_Refused(_Error(description="no stream takes it")))
+            self._settle(number, f"NATS refused a message to {self._subject}: no stream takes it")
             return
         reply = msgspec.json.decode(message.data, type=_Ack)
-        if reply.error is None:
-            ack.set_result(reply.seq)
+        if reply.error is None and reply.seq == number:
+            self._settle(number)
+        elif reply.error is None:
+            self._settle(number, f"a message to {self._subject} was ignored, because its id is known")
+        elif reply.error.err_code in _WRONG_LAST_SEQUENCE:
+            self._settle(number, f"another process has written to {self._subject}")
         else:
-            ack.set_exception(_Refused(reply.error))
+            self._settle(number, f"NATS refused a message to {self._subject}: {reply.error.description}")
 
-    def _on_done(self, task: asyncio.Task[int]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # its caller may have left
+    def _on_silence(self, number: int) -> None:
+        self._settle(number, f"NATS did not acknowledge a message to {self._subject} within {self._timeout_s:g} s")
+
+    def _settle(self, number: int, failure: str = "") -> None:
+        """What became of a message is known, also if its caller has left. A failure ends the others, too."""
+        settled = self._waiting.pop(number, None)
+        if failure and self._error is None:
+            self._error = OwnershipLost(failure)
+            self._failed.set()
+        if settled is not None:
+            settled.timer.cancel()
+            if not settled.ack.done():
+                settled.ack.set_result(number)
+        if not self._waiting:
+            self._all_settled.set()
 
     def _check(self) -> None:
         if self._error is not None:
             raise OwnershipLost(str(self._error))
-
-    def _why(self, error: Exception) -> str:
-        if isinstance(error, _Refused):
-            if error.code in _WRONG_LAST_SEQUENCE:
-                return f"another process has written to {self._subject}"
-            return f"NATS refused a message to {self._subject}: {error}"
-        return f"NATS did not acknowledge a message to {self._subject} within {self._timeout_s:g} s: {error}"
 
 
 async def ensure_stream(js: JetStreamContext, config: StreamConfig) -> None:
@@ -216,6 +203,18 @@ async def ensure_stream(js: JetStreamContext, config: StreamConfig) -> None:
             await js.add_stream(config)
     except nats.js.errors.APIError as error:
         raise GatewayError(f"the stream {config.name} cannot be used: {error.description}") from error
+
+
+async def ensure_bucket(js: JetStreamContext, name: str, replicas: int) -> KeyValue:
+    """The key-value bucket *name*, made if there is none of its name.
+
+    Raises:
+        nats.errors.Error, TimeoutError: NATS refuses it, or does not answer.
+    """
+    try:
+        return await js.key_value(name)
+    except nats.js.errors.BucketNotFoundError:
+        return await js.create_key_value(bucket=name, history=1, replicas=replicas)
 
 
 async def last_message(js: JetStreamContext, stream: str, subject: str) -> Stored | None:

@@ -66,6 +66,19 @@ def test_for_people_and_with_metrics(desk: Shell) -> None:
         assert 'cryptoproto_gateway_takeovers_total{client_id="alice"} 1.0' in text
 
 
+def test_market_data_from_a_process_of_its_own(desk: Shell) -> None:
+    command = ("gateway", "feed", "--client-id", "alice", "--market-data", "ws://127.0.0.1:1", "--lease", "20")
+    with start(*command, "--json", cwd=desk.folder, env=environment(desk)) as first:
+        assert json.loads(first.first_line) == {"event": "standby"}
+        assert next_line(first)["event"] == "publishing"
+        with start(*command, cwd=desk.folder, env=environment(desk)) as second:
+            assert "standing by for the market data of alice" in second.first_line
+            assert first.kill(signal.SIGTERM) == 143
+            assert second.process.stdout is not None
+            assert "publishing the market data of alice, fence" in second.process.stdout.readline()
+            assert second.kill(signal.SIGTERM) == 143
+
+
 def test_without_nats_there_is_no_connection(desk: Shell) -> None:
     desk.environment["CRYPTOPROTO_NATS"] = "nats://127.0.0.1:1"
     with mock.patch("cryptoproto.gateway.nats_connection._OPEN_S", 0.3):

@@ -23,10 +23,24 @@ class Connection:
         self.last_sequence = 4
         self.ended: list[cp.CryptoprotoError] = []
         self.asked: list[object] = []
+        self.kept: list[bytes] = []
+        self.on_sign: Callable[[], object] = bool
         self.answers = asyncio.Event()
 
     def is_free_for(self, _payload: bytes) -> bool:
         return self.is_free
+
+    def keep_signed(self, payload: bytes) -> None:
+        self.kept.append(payload)
+
+    def release(self, payload: bytes) -> None:
+        self.kept.remove(payload)
+
+    async def wait_signed(self, payload: bytes) -> None:
+        assert payload in self.kept
+        self.on_sign()
+        if not self.is_open:
+            raise cp.ConnectionClosed(None, "it has ended")
 
     def give_up(self, error: cp.CryptoprotoError) -> None:
         self.ended.append(error)
@@ -105,6 +119,25 @@ async def test_the_connection_ends_while_the_store_writes() -> None:
 
     world.store.on_reserve = end
     assert not await world.hold()
+
+
+async def test_a_message_is_signed_while_the_store_writes() -> None:
+    world = World()
+    kept: list[bytes] = []
+    world.store.on_reserve = lambda: kept.extend(world.fake.kept)
+    assert await world.hold()
+    assert (kept, world.fake.kept) == ([b"{}"], [])
+
+
+async def test_the_connection_ends_while_a_message_is_signed() -> None:
+    world = World()
+
+    def end() -> None:
+        world.fake.is_open = False
+
+    world.fake.on_sign = end
+    assert not await world.hold()
+    assert world.fake.kept == []
 
 
 async def test_nothing_else_is_sent_with_a_sequence_that_may_be_written_down() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 from nats import connect
 
 import cryptoproto as cp
+from cryptoproto.exceptions import GatewayError
 from cryptoproto.exchange import Exchange
 from cryptoproto.gateway import Gateway, GatewayClient, Operator, StrategyLimits
+from cryptoproto.gateway import gateway as gateway_module
 from cryptoproto.gateway.owner.strategies import Strategies
 from tests.support.nats_server import NatsServer, nats_server
 
@@ -214,3 +218,130 @@ async def test_an_order_is_replaced(nats: NatsServer, exchange: Exchange, alice_
             order = await client.place("BTC_USD", "buy", amount="1", price="15000", wait=True)
             new = await client.replace(order, price="15001")
             assert [each.order_id for each in client.orders.open] == [new.order_id]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [({"lease_s": 0.1}, r"lease_s=0\.1"), ({"on_event": print}, "leave on_event out")]
+)
+def test_options_that_cannot_be_used(options: dict[str, Any], words: str, alice_key: cp.PrivateKey) -> None:
+    with pytest.raises(cp.ConfigurationError, match=words):
+        Gateway(
+            "nats://127.0.0.1:1",
+            url="ws://127.0.0.1:1",
+            client_id="alice",
+            private_key=alice_key,
+            server_key=alice_key.public_key,
+            **options,
+        )
+
+
+async def test_what_a_gateway_counts(nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    first, second = gateway(nats, exchange, alice_key), gateway(nats, exchange, alice_key)
+    assert first.metrics().gauges == {"is_owner": 0.0, "fence": 0.0}
+    async with first, GatewayClient(nats.url, client_id="alice", strategy="mm1") as client:
+        await first.wait_owner()
+        await client.place("BTC_USD", "buy", amount="1", price="15000", wait=True)
+        async with second:
+            counted = first.metrics()
+            assert (counted.gauges["is_owner"], counted.gauges["fence"]) == (1.0, first.fence)
+            assert counted.counters["takeovers"] == 1
+            assert counted.counters["orders_acknowledged"] == 1
+            assert {"event_stream_position", "event_stream_lag"} < set(counted.gauges)
+            assert second.metrics().counters == {"takeovers": 0}
+
+
+async def test_a_gateway_that_was_not_started(nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    unused = gateway(nats, exchange, alice_key)
+    await unused.wait_lost()
+    await unused.wait_closed()
+    await unused.close()
+    assert (unused.is_owner, unused.fence, unused.client) == (False, 0, None)
+
+
+async def test_streams_that_are_in_the_way(nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey) -> None:
+    nc = await connect(nats.url)
+    try:
+        js = nc.jetstream()
+        await js.add_stream(name="other", subjects=["$KV.cryptoproto-leases.>"])
+        with pytest.raises(GatewayError, match="refuses what a gateway needs"):
+            await gateway(nats, exchange, alice_key).start()
+        await js.delete_stream("cryptoproto-alice-log")
+        await js.add_stream(name="third", subjects=["cryptoproto.alice.log"])
+        with pytest.raises(GatewayError, match="the stream cryptoproto-alice-log cannot be used"):
+            await gateway(nats, exchange, alice_key).start()
+    finally:
+        await nc.close()
+
+
+async def test_the_owner_stands_back_from_another_program(
+    nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two connections with one client id must not take turns; later the gateway tries again."""
+    monkeypatch.setattr("cryptoproto.gateway.gateway._TAKEN_OVER_PAUSE_S", 0.3)
+    async with gateway(nats, exchange, alice_key) as owner:
+        await owner.wait_owner()
+        fence = owner.fence
+        losing = asyncio.ensure_future(owner.wait_lost())
+        async with asyncio.timeout(20):
+            other = await cp.connect(
+                exchange.url, client_id="alice", private_key=alice_key, server_key=exchange.public_key
+            )
+            await losing
+            await owner.wait_owner()
+        assert owner.fence > fence
+        await other.close()
+
+
+async def test_an_entry_that_is_not_a_lease_ends_the_gateway(
+    nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey
+) -> None:
+    async with gateway(nats, exchange, alice_key) as owner:
+        await owner.wait_owner()
+        nc = await connect(nats.url)
+        try:
+            await (await nc.jetstream().key_value("cryptoproto-leases")).put("alice", b"rubbish")
+        finally:
+            await nc.close()
+        async with asyncio.timeout(20):
+            with pytest.raises(GatewayError, match="is not a lease"):
+                await owner.wait_closed()
+        assert not owner.is_owner
+
+
+async def test_books_for_price_bands_that_end(
+    nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Orders do not depend on them, but for those with a price band."""
+
+    class Ending:
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            """It is closed."""
+
+        async def __aiter__(self) -> AsyncIterator[object]:
+            yield object()
+            raise cp.DecodeError("a version that is not supported")
+
+    feed: Any = Ending()
+    await gateway_module._follow(feed)
+    assert "orders with a price band are refused" in caplog.text
+
+
+async def test_an_ownership_that_has_ended_is_not_taken_up_by_the_next_one_of_the_same_process(
+    nats: NatsServer, exchange: Exchange, alice_key: cp.PrivateKey
+) -> None:
+    """Otherwise what is left of it would answer, and could send, while the process owns the session again."""
+    async with gateway(nats, exchange, alice_key) as owner, Operator(nats.url, "alice") as operator:
+        await owner.wait_owner()
+        first, fence = owner._ownership, owner.fence
+        assert first is not None
+        assert first._holds()
+        losing = asyncio.ensure_future(owner.wait_lost())
+        await operator.handover()
+        async with asyncio.timeout(20):
+            await losing
+            await owner.wait_owner()
+        assert owner.fence > fence
+        assert not first._holds()

@@ -101,3 +101,47 @@ async def test_a_connection_that_has_ended_for_good_is_an_error(bucket: KeyValue
     one = keeper(bucket, "one")
     with pytest.raises(GatewayError, match="ended for good"):
         await one.run()
+
+
+async def test_a_wait_after_a_release_lets_others_run(bucket: KeyValue) -> None:
+    """As that of a gateway that stood back: it gave the lease up, and takes it again later."""
+    one = keeper(bucket, "one")
+    task = asyncio.ensure_future(one.run())
+    await one.wait_held()
+    await ended(task)
+    assert await one.release(2)
+    waiting = asyncio.ensure_future(one.wait_held())
+    await asyncio.sleep(0)  # it waits before anybody keeps the lease
+    task = asyncio.ensure_future(one.run())
+    async with asyncio.timeout(20):
+        await waiting
+    await ended(task)
+
+
+async def test_a_write_of_somebody_else_is_looked_at_at_once(bucket: KeyValue, nc: Nats) -> None:
+    one, two = keeper(bucket, "one"), keeper(bucket, "two")
+    await two.follow_writes(nc, "$KV.leases.alice")
+    first = asyncio.ensure_future(one.run())
+    await one.wait_held()
+    second = asyncio.ensure_future(two.run())
+    await ended(first)
+    assert await one.release(2)
+    async with asyncio.timeout(20):
+        await two.wait_held()
+    await ended(second)
+
+
+async def test_an_ownership_is_over_if_the_same_member_follows(bucket: KeyValue) -> None:
+    """It may have become the owner again before anybody looked."""
+    one = keeper(bucket, "one")
+    task = asyncio.ensure_future(one.run())
+    await one.wait_held()
+    fence = one.fence
+    losing = asyncio.ensure_future(one.wait_lost())
+    await asyncio.sleep(0)
+    one._lease._fence = fence + 1  # lost, and taken again, in one step
+    async with asyncio.timeout(10):
+        await losing
+        await one.wait_lost(fence)
+        await one.wait_lost(0)
+    await ended(task)

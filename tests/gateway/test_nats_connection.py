@@ -11,7 +11,7 @@ from nats.errors import Error
 
 import cryptoproto as cp
 from cryptoproto.gateway import nats_connection
-from cryptoproto.gateway.nats_connection import NatsConnection, cancellable, close_nats, open_nats
+from cryptoproto.gateway.nats_connection import NatsConnection, cancellable, close_nats, open_nats, to_the_end
 from tests.support.nats_server import NatsServer
 
 
@@ -114,3 +114,25 @@ async def test_a_connection_that_is_lost_while_it_is_closed(
     nc._pending, nc._pending_data_size = [b"PUB a 0\r\n\r\n"], 11
     await close_nats(nc)
     assert nc.is_closed
+
+
+async def test_what_has_to_be_done_to_the_end_is_not_interrupted() -> None:
+    goes_on, steps = asyncio.Event(), []
+
+    async def leave() -> None:
+        steps.append("begun")
+        await goes_on.wait()
+        steps.append("done")
+
+    leaving = asyncio.ensure_future(to_the_end(leave()))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        leaving.cancel()
+    await asyncio.sleep(0)
+    assert (steps, leaving.done()) == (["begun"], False)
+    goes_on.set()
+    await asyncio.wait([leaving])
+    assert (steps, leaving.cancelled()) == (["begun", "done"], True)
+    steps.clear()
+    await to_the_end(leave())
+    assert steps == ["begun", "done"]

@@ -15,8 +15,8 @@ from cryptoproto.gateway.records import (
     LogRecord,
     Placed,
     Takeover,
-    decode_record,
-    encode_record,
+    decode_records,
+    encode_records,
 )
 
 
@@ -32,10 +32,15 @@ from cryptoproto.gateway.records import (
     ],
 )
 def test_a_record_survives(record: LogRecord) -> None:
-    assert decode_record(encode_record(record)) == record
+    assert decode_records(encode_records(record)) == [record]
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b'{"type":"unknown"}', b"\xff"])
+def test_records_that_are_written_together() -> None:
+    records: list[LogRecord] = [Answered("one/a", "one", ErrorRow()), Connected(7)]
+    assert decode_records(encode_records(*records)) == records
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'[{"type":"unknown"}]', b"\xff"])
 def test_anything_else_is_refused(data: bytes) -> None:
-    with pytest.raises(DecodeError, match="not a record"):
-        decode_record(data)
+    with pytest.raises(DecodeError, match="without records"):
+        decode_records(data)

@@ -41,12 +41,18 @@ async def js(nc: Nats) -> JetStreamContext:
     return js
 
 
+async def append(nc: Nats, *messages: bytes) -> None:
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    for message in messages:
+        await writer.append(message)
+
+
 async def test_messages_are_appended_in_order(js: JetStreamContext, nc: Nats) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     assert await last_message(js, STREAM, SUBJECT) is None
     assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
-    first, second = await asyncio.gather(writer.append([b"a", b"b"], ["1", "2"]), writer.append([b"c"]))
-    assert (first, second, writer.last) == (1, 3, 3)
+    numbers = await asyncio.gather(writer.append(b"a", "1"), writer.append(b"b", "2"), writer.append(b"c"))
+    assert (*numbers, writer.last) == (1, 2, 3, 3)
     assert [(each.number, each.data) async for each in read_stream(js, STREAM, SUBJECT)] == [
         (1, b"a"), (2, b"b"), (3, b"c"),
     ]  # fmt: skip
@@ -57,11 +63,11 @@ async def test_messages_are_appended_in_order(js: JetStreamContext, nc: Nats) ->
 async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: Nats) -> None:
     old, new = StreamWriter(nc, SUBJECT, 0, 2), StreamWriter(nc, SUBJECT, 0, 2)
     failing = asyncio.ensure_future(old.wait_failed())
-    await new.append([b"new"])
+    await new.append(b"new")
     with pytest.raises(OwnershipLost, match="another process has written"):
-        await old.append([b"old"])
+        await old.append(b"old")
     with pytest.raises(OwnershipLost):
-        await old.append([b"again"])
+        await old.append(b"again")
     with pytest.raises(OwnershipLost):
         await failing
     assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"new"]
@@ -69,15 +75,37 @@ async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: Nats) ->
 
 async def test_a_message_that_is_ignored_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
-    await writer.append([b"a"], ["1"])
-    with pytest.raises(OwnershipLost, match="ids are known"):
-        await writer.append([b"b"], ["1"])
+    await writer.append(b"a", "1")
+    with pytest.raises(OwnershipLost, match="id is known"):
+        await writer.append(b"b", "1")
+
+
+async def test_what_is_on_its_way_fails_with_the_first_that_fails(js: JetStreamContext, nc: Nats) -> None:
+    """Also the message after it, which the stream accepts: the new owner has written one in between."""
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    await writer.append(b"a")
+    await js.publish(SUBJECT, b"of another owner")
+    first, second = await asyncio.gather(writer.append(b"b"), writer.append(b"c"), return_exceptions=True)
+    assert isinstance(first, OwnershipLost)
+    assert isinstance(second, OwnershipLost)
+    await writer.close()
+    assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"a", b"of another owner", b"c"]
+
+
+async def test_a_message_that_cannot_be_sent_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
+    writer = StreamWriter(nc, SUBJECT, 0, 2)
+    with pytest.raises(OwnershipLost, match="could not be sent"):
+        await writer.append(b"x" * (nc.max_payload + 1))
+    await close_nats(nc)
+    await writer.close()
+    with pytest.raises(OwnershipLost, match="nothing can be written"):
+        await StreamWriter(nc, SUBJECT, 0, 2).append(b"a")
 
 
 async def test_a_message_that_no_stream_takes_ends_the_writer(nc: Nats, nats: NatsServer) -> None:
     writer = StreamWriter(nc, "nobody.listens", 0, 2)
     with pytest.raises(OwnershipLost, match="no stream takes it"):
-        await writer.append([b"a"])
+        await writer.append(b"a")
 
 
 async def test_a_message_that_is_too_large_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
@@ -86,7 +114,7 @@ async def test_a_message_that_is_too_large_ends_the_writer(js: JetStreamContext,
     await js.update_stream(js_config)
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     with pytest.raises(OwnershipLost, match="NATS refused a message"):
-        await writer.append([b"a" * 100])
+        await writer.append(b"a" * 100)
 
 
 async def test_a_message_without_an_acknowledgement_ends_the_writer(
@@ -95,20 +123,20 @@ async def test_a_message_without_an_acknowledgement_ends_the_writer(
     writer = StreamWriter(nc, SUBJECT, 0, 0.2)
     nats.kill()
     with pytest.raises(OwnershipLost, match="did not acknowledge"):
-        await writer.append([b"a"])
+        await writer.append(b"a")
 
 
 async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: Nats) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
-    leaving = asyncio.ensure_future(writer.append([b"a"]))
+    leaving = asyncio.ensure_future(writer.append(b"a"))
     await asyncio.sleep(0)
     leaving.cancel()
-    assert await writer.append([b"b"]) == 2
+    assert await writer.append(b"b") == 2
     await writer.close()
 
 
 async def test_old_messages_are_deleted(js: JetStreamContext, nc: Nats) -> None:
-    await StreamWriter(nc, SUBJECT, 0, 2).append([b"a", b"b", b"c"])
+    await append(nc, b"a", b"b", b"c")
     await purge_before(js, STREAM, 0)
     assert [each.number async for each in read_stream(js, STREAM, SUBJECT)] == [1, 2, 3]
     await purge_before(js, STREAM, 3)
@@ -119,7 +147,7 @@ async def test_old_messages_are_deleted(js: JetStreamContext, nc: Nats) -> None:
 
 
 async def test_the_first_message_since_a_time(js: JetStreamContext, nc: Nats) -> None:
-    await StreamWriter(nc, SUBJECT, 0, 2).append([b"a", b"b", b"c"])
+    await append(nc, b"a", b"b", b"c")
     now = datetime.now(UTC)
     assert await first_since(js, STREAM, now - timedelta(hours=1)) == 1
     assert await first_since(js, STREAM, now + timedelta(hours=1)) == 3

@@ -1,7 +1,7 @@
 """Owners that are lost in every way, with strategies that are killed meanwhile: every outcome is the true one.
 
 By default one kill and one stop. ``TAKEOVERS=100`` runs each way a hundred times; ``SEED`` repeats a run. The hosts
-are processes on loopback.
+are processes on loopback, and in one test network namespaces.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import random
 
+import msgspec
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.gateway.records import Intent, LogRecord, Takeover
 from tests.support.client_log import scratch_folder
+from tests.support.desk_hosts import Namespaces
+from tests.support.namespaces import Network, can_make_networks
 from tests.support.nats_server import nats_cluster, nats_server
 from tests.support.takeovers import Desk
+from tests.support.witness import Accepted, Deposed, check_senders
 
 TAKEOVERS = int(os.environ.get("TAKEOVERS", "0"))
 WAYS = ["killed", "stopped", "cut from NATS", "cut from the exchange"]
@@ -46,6 +51,48 @@ async def test_every_outcome_is_true_after_each_takeover(
     print(dict(count))  # noqa: T201 - shown when the test fails
     assert count["fences"] > len(ways)
     assert count["accepted"] > 0
+
+
+@pytest.mark.skipif(not can_make_networks(), reason="only root can make network namespaces")
+async def test_every_outcome_is_true_on_hosts_of_a_network(
+    keys: dict[str, cp.PrivateKey], choice: random.Random
+) -> None:
+    """NATS, the exchange, the owner and the standby have a network namespace each; the link of the owner is cut."""
+    ways = ["link down", "killed", "stopped"] * max(TAKEOVERS // 10, 1)
+    with (
+        Network.of("nats", "exchange", "gateway-0", "gateway-1") as network,
+        scratch_folder() as folder,
+        nats_server(folder, host=network.address("nats"), before=network.command("nats")) as nats,
+    ):
+        async with Desk.of(folder, [nats], keys, choice, Namespaces(network, nats.url)) as desk:
+            for how in ways:
+                await desk.trade()
+                await desk.take_over(how)
+            await desk.trade()
+            await desk.finish()
+            count = await desk.check()
+    print(dict(count))  # noqa: T201 - shown when the test fails
+    assert count["fences"] > len(ways)
+    assert count["accepted"] > 0
+
+
+def test_a_message_of_a_deposed_owner_is_noticed() -> None:
+    """So the checks above can fail."""
+    records: list[LogRecord] = [
+        Takeover(1, "host:10:a"), Intent("one/a", "one", "place", msgspec.Raw(b"{}"), 1, 1),
+        Takeover(2, "host:20:b"), Intent("one/b", "one", "place", msgspec.Raw(b"{}"), 2, 1),
+    ]  # fmt: skip
+    hosts = {10: "first", 20: "second"}
+    first, second = Accepted(1, "first", b"{}"), Accepted(2, "second", b"{}")
+    assert check_senders([first, second], records, hosts, [Deposed("first", 1, 1)]) == {1: 1, 2: 1}
+    for accepted, deposed, words in (
+        ([first, Accepted(2, "first", b"{}")], [], "not the owner"),
+        ([first, Accepted(2, "second", b"[]")], [], "not what the log says"),
+        ([first, Accepted(3, "second", b"{}")], [], "counted twice, or not"),
+        ([first, second], [Deposed("first", 1, 0)], r"sent \[1\] after it was deposed"),
+    ):
+        with pytest.raises(AssertionError, match=words):
+            check_senders(accepted, records, hosts, deposed)
 
 
 @pytest.mark.skipif(not TAKEOVERS, reason="a cluster of three takes up to half a minute: set TAKEOVERS to run it")

@@ -31,6 +31,7 @@ def main() -> None:
             backoff=cp.Backoff(initial=0.05, cap=0.2),
             ping_interval=0.5,
             ping_timeout=1.0,
+            insecure=True,  # hosts may be network namespaces
         )
         async with gateway:
             while True:

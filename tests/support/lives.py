@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -79,10 +79,15 @@ class Lives:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, module: str, *arguments: object, environment: Mapping[str, str] | None = None
+        cls,
+        module: str,
+        *arguments: object,
+        environment: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
     ) -> AsyncIterator[Self]:
+        """Run *module*; *before* is what to put before the command line."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *map(str, arguments),
+            *before, sys.executable, "-m", module, *map(str, arguments),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=environment,
         )  # fmt: skip
         lives = cls(process)

@@ -6,7 +6,7 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,21 +21,33 @@ class NatsServer:
         options: of the program.
         config: its configuration; only the address is not that which stands there.
         scheme: ``"tls"`` if the configuration has a certificate.
+        host: the address to listen on.
+        before: what to put before the command line.
     """
 
-    def __init__(self, folder: Path, *options: str, config: Path | None = None, scheme: str = "nats") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        config: Path | None = None,
+        scheme: str = "nats",
+        host: str = "127.0.0.1",
+        before: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
         self._options: tuple[str | Path, ...] = (
             *(("-js", "-sd", folder) if config is None else ("-c", config)),
             *options,
         )
         self._scheme = scheme
+        self._host = host
+        self._before = before
         self._process: subprocess.Popen[bytes] | None = None
         self.port = -1
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self.port}"
+        return f"{self._scheme}://{self._host}:{self.port}"
 
     def start(self) -> None:
         ports = self._folder / "ports"
@@ -46,9 +58,10 @@ class NatsServer:
         program = Path(sys.executable).parent / "nats-server"
         self._process = subprocess.Popen(
             [
+                *self._before,
                 program,
                 "-a",
-                "127.0.0.1",
+                self._host,
                 "-p",
                 str(self.port),
                 "--ports_file_dir",
@@ -82,8 +95,14 @@ class NatsServer:
 
 
 @contextmanager
-def nats_server(folder: Path, config: Path | None = None, scheme: str = "nats") -> Iterator[NatsServer]:
-    server = NatsServer(folder, config=config, scheme=scheme)
+def nats_server(
+    folder: Path,
+    config: Path | None = None,
+    scheme: str = "nats",
+    host: str = "127.0.0.1",
+    before: Sequence[str] = (),
+) -> Iterator[NatsServer]:
+    server = NatsServer(folder, config=config, scheme=scheme, host=host, before=before)
     server.start()
     try:
         yield server

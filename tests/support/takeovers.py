@@ -23,9 +23,10 @@ from cryptoproto.gateway import Operator
 from cryptoproto.gateway.strategy_ids import strategy_number
 from cryptoproto.messages import InsufficientFunds, OrderNotFound, decode
 from tests.support.client_log import Log, Story, Truth, check_outcomes, handled
+from tests.support.desk_hosts import Host, Hosts, Loopback
 from tests.support.lives import DEADLINE_S, Lives
 from tests.support.nats_server import NatsServer
-from tests.support.tcp_proxy import TcpProxy
+from tests.support.witness import Deposed, Witness, check_senders, command_log
 
 __all__ = ["LEASE_S", "Desk"]
 
@@ -40,16 +41,22 @@ FUNDS = {"alice": {"USD": "1000000", "BTC": "1000"}, "bob": {"USD": "1000000", "
 
 
 class Member:
-    """A gateway process, with what stands between it and the others."""
+    """A gateway process, and where it runs.
 
-    def __init__(self, lives: Lives, nats: TcpProxy, exchange: TcpProxy, words: tuple[object, ...]) -> None:
+    Attributes:
+        pids: of its processes, one after the other.
+    """
+
+    def __init__(self, lives: Lives, host: Host, words: tuple[object, ...]) -> None:
         self.lives = lives
-        self.nats = nats
-        self.exchange = exchange
+        self.host = host
+        self.pids: list[int] = []
         self._words = words
 
     async def begin(self) -> None:
         await self.lives.begin(*self._words)
+        assert self.lives.pid is not None
+        self.pids.append(self.lives.pid)
 
     async def told_owner(self) -> int:
         """Wait until it tells that it is the owner: its fence."""
@@ -94,10 +101,18 @@ class Desk:
     """
 
     def __init__(
-        self, exchange: Exchange, members: list[Member], traders: list[Trader], nats_url: str, choice: random.Random
+        self,
+        exchange: Exchange,
+        witness: Witness,
+        members: list[Member],
+        traders: list[Trader],
+        nats_url: str,
+        choice: random.Random,
     ) -> None:
         self.fences: list[int] = []
         self.exchange = exchange
+        self._witness = witness
+        self._deposed: list[Deposed] = []
         self.traders = traders
         self._members = members
         self._nats_url = nats_url
@@ -107,39 +122,42 @@ class Desk:
     @classmethod
     @asynccontextmanager
     async def of(
-        cls, folder: Path, servers: list[NatsServer], keys: dict[str, cp.PrivateKey], choice: random.Random
+        cls,
+        folder: Path,
+        servers: list[NatsServer],
+        keys: dict[str, cp.PrivateKey],
+        choice: random.Random,
+        hosts: Hosts | None = None,
     ) -> AsyncIterator[Self]:
+        hosts = hosts or Loopback(servers)
         alice, server_key = folder / "alice.pem", folder / "exchange.pub"
         keys["alice"].save(alice)
         keys["exchange"].public_key.save(server_key)
         async with AsyncExitStack() as stack:
-            exchange = await stack.enter_async_context(Exchange(private_key=keys["exchange"], max_open_orders=5_000))
+            witness = stack.enter_context(Witness.listening())
+            with hosts.around_exchange():
+                exchange = await stack.enter_async_context(
+                    Exchange(private_key=keys["exchange"], max_open_orders=5_000, host=hosts.exchange_address)
+                )
             for client_id, funds in FUNDS.items():
                 exchange.register(client_id, keys[client_id].public_key, funds)
             members, traders = [], []
             nats_url = ",".join(each.url for each in servers)
             for number in range(2):
-                to_nats = await stack.enter_async_context(TcpProxy.to(servers[number % len(servers)].port))
-                to_exchange = await stack.enter_async_context(TcpProxy.to(urlsplit(exchange.url).port or 0))
-                lives = await stack.enter_async_context(Lives.of("tests.support.gateway_process", alice))
-                urls = [f"nats://127.0.0.1:{to_nats.port}"]
-                if len(servers) > 1:
-                    urls += [each.url for each in servers]
-                words = (
-                    ",".join(urls),
-                    f"ws://127.0.0.1:{to_exchange.port}",
-                    server_key,
-                    LEASE_S,
-                    min(len(servers), 3),
+                port = urlsplit(exchange.url).port or 0
+                host = await stack.enter_async_context(hosts.gateway(number, port))
+                lives = await stack.enter_async_context(
+                    Lives.of("tests.support.gateway_process", alice, before=host.command)
                 )
-                members.append(Member(lives, to_nats, to_exchange, words))
+                words = (host.nats_url, host.exchange_url, server_key, LEASE_S, min(len(servers), 3))
+                members.append(Member(lives, host, words))
             for name in ("one", "two"):
                 home = folder / name
                 home.mkdir()
                 log = stack.enter_context(Log.at(home / "log"))
                 lives = await stack.enter_async_context(Lives.of("tests.support.strategy_process", home))
                 traders.append(Trader(name, home, lives, log, nats_url, choice))
-            desk = cls(exchange, members, traders, nats_url, choice)
+            desk = cls(exchange, witness, members, traders, nats_url, choice)
             for member in members:
                 await member.begin()
             for trader in traders:
@@ -168,7 +186,7 @@ class Desk:
 
     async def take_over(self, how: str) -> None:
         """Hurt the owner, and wait for the next one."""
-        owner = self.owner
+        owner, fence = self.owner, self.fences[-1]
         match how:
             case "killed":
                 await owner.lives.kill()
@@ -177,14 +195,17 @@ class Desk:
             case "stopped":
                 owner.lives.strike(signal.SIGSTOP)
                 await self.wait_owner()
+                self._depose(owner, fence)
                 owner.lives.strike(signal.SIGCONT)
-            case "cut from NATS" | "cut from the exchange":
-                proxy = owner.nats if how == "cut from NATS" else owner.exchange
-                self._choice.choice((proxy.stall, proxy.reset))()
-                await self.wait_owner()
-                proxy.heal()
             case _:
-                raise ValueError(how)
+                owner.host.cut(how, self._choice)
+                await self.wait_owner()
+                self._depose(owner, fence)
+                owner.host.heal()
+
+    def _depose(self, member: Member, fence: int) -> None:
+        """From here on, nothing that it sends as the owner that it was may have an effect."""
+        self._deposed.append(Deposed(member.host.source, fence, len(self._witness.accepted)))
 
     async def until_replicated(self, nodes: list[NatsServer]) -> None:
         """Wait until every node has everything, so that the next one can be killed."""
@@ -232,7 +253,9 @@ class Desk:
         accepted = [message.client_order_id for message in truth.told(cp.BuyOrderPlaced)]
         assert len(accepted) == len(set(accepted)), "an order was accepted twice"
         assert self.fences == sorted(set(self.fences)), "a fence came again"
-        count: Counter[str] = Counter(accepted=len(accepted), fences=len(self.fences))
+        hosts = {pid: member.host.source for member in self._members for pid in member.pids}
+        by_fence = check_senders(self._witness.accepted, await command_log(self._nats_url), hosts, self._deposed)
+        count: Counter[str] = Counter(accepted=len(accepted), fences=len(self.fences), senders=len(by_fence))
         for trader in self.traders:
             lines = trader.log.lines
             if folder := os.environ.get("LOGS"):

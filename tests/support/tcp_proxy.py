@@ -13,12 +13,18 @@ __all__ = ["TcpProxy"]
 class TcpProxy:
     """Passes everything on to a port of this machine until it is cut.
 
+    Args:
+        target: the port.
+        source: the loopback address that connections to it come from.
+
     Attributes:
         port: to connect to.
+        source: as above.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, source: str = "127.0.0.1") -> None:
         self.port = 0
+        self.source = source
         self._target = target
         self._goes_on = asyncio.Event()
         self._goes_on.set()
@@ -28,8 +34,8 @@ class TcpProxy:
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, target: int) -> AsyncIterator[Self]:
-        proxy = cls(target)
+    async def to(cls, target: int, source: str = "127.0.0.1") -> AsyncIterator[Self]:
+        proxy = cls(target, source)
         server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
         proxy.port = server.sockets[0].getsockname()[1]
         try:
@@ -62,7 +68,9 @@ class TcpProxy:
             writer.transport.abort()
             return
         try:
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            far_reader, far_writer = await asyncio.open_connection(
+                "127.0.0.1", self._target, local_addr=(self.source, 0)
+            )
         except OSError:
             writer.transport.abort()
             return

@@ -15,7 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from ...exceptions import GatewayError, OrderInvalid
 from ..calls import EventsFrom, OpenEvents
-from ..event_codec import previous_of, transaction_of
+from ..event_codec import first_of, last_of, previous_of
 from ..names import Names, is_inbox_of
 
 __all__ = ["EventConsumers"]
@@ -85,7 +85,7 @@ class EventConsumers:
                 logger.debug("the server has forgotten a consumer of strategy %s already", strategy)
 
     async def _first(self, position: int | None, *, live_only: bool) -> EventsFrom:
-        """The number of the first message after *position*, by bisection: transaction ids grow."""
+        """The first message with an event after *position*, by bisection: transaction ids grow."""
         state = (await self._js.stream_info(self._names.events_stream)).state
         low, high = state.first_seq, state.last_seq + 1
         if not state.messages:
@@ -94,7 +94,7 @@ class EventConsumers:
             return EventsFrom(high, position=await self._transaction(high - 1)) if live_only else EventsFrom(low)
         first = (await self._js.get_msg(self._names.events_stream, low)).data or b""
         if low > 1 and position < previous_of(first):
-            return EventsFrom(low, truncated_at=transaction_of(first))
+            return EventsFrom(low, truncated_at=first_of(first))
         while low < high:
             middle = (low + high) // 2
             if await self._transaction(middle) > position:
@@ -104,5 +104,6 @@ class EventConsumers:
         return EventsFrom(low)
 
     async def _transaction(self, number: int) -> int:
+        """The last one in a message."""
         message = await self._js.get_msg(self._names.events_stream, number)
-        return transaction_of(message.data or b"")
+        return last_of(message.data or b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import Final
 
 import nats.errors
@@ -10,19 +11,22 @@ from nats.aio.client import Client as Nats
 
 from ...client import Client
 from ...connection import Event
-from ..event_codec import encode_event
+from ..event_codec import encode_events
 from ..names import Names
 from ..streams import StreamWriter
 from .log_store import LogStore
+from .outcome_writer import GATHER_S
 
 __all__ = ["EventPublisher"]
 
-_BATCH: Final = 500
-"""How many events are published before their acknowledgements are awaited."""
+_WAITING: Final = 1_000
+"""How many events may wait to be published; until then, the client keeps them."""
+_TOGETHER_BYTES: Final = 256 * 1024
+"""How large a message with several events may be: a quarter of what NATS takes, if it is not configured."""
 
 
 class EventPublisher:
-    """Takes the client's events and appends them to the stream, in groups of what has arrived.
+    """Takes the client's events and appends them to the stream; what has arrived together is one message.
 
     Args:
         nc: the connection to NATS, for broadcasts, which are not kept.
@@ -44,7 +48,7 @@ class EventPublisher:
         self._writer = writer
         self._client = client
         self._store = store
-        self._batch: list[Event] = []
+        self._waiting: deque[Event] = deque()
         self._arrived = asyncio.Event()
         self._taken = asyncio.Event()
 
@@ -72,27 +76,35 @@ class EventPublisher:
             if event.transaction_id is None:
                 await self._broadcast(event)
                 continue
-            self._batch.append(event)
+            self._waiting.append(event)
             self._arrived.set()
-            while len(self._batch) >= _BATCH:
+            while len(self._waiting) >= _WAITING:
                 self._taken.clear()
                 await self._taken.wait()
 
     async def _publish(self) -> None:
         while True:
-            while not self._batch:
+            while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
-            batch, self._batch = self._batch, []
-            self._taken.set()
+            if self._store.has_open:
+                # The reply to a command must not wait for the work of publishing the events around it.
+                await asyncio.sleep(GATHER_S)
+            events = self._next_events()
             await self._store.flushed()
-            ids = [event.transaction_id or 0 for event in batch]
-            messages = [
-                encode_event(event, previous) for event, previous in zip(batch, [self.position, *ids], strict=False)
-            ]
-            await self._writer.append(messages, [str(number) for number in ids])
-            self.published += len(batch)
-            self.position = ids[-1]
+            last = events[-1].transaction_id or 0
+            await self._writer.append(encode_events(events, self.position), str(last))
+            self.published += len(events)
+            self.position = last
+
+    def _next_events(self) -> list[Event]:
+        events: list[Event] = []
+        size = 0
+        while self._waiting and (not events or size + len(self._waiting[0].raw) <= _TOGETHER_BYTES):
+            events.append(event := self._waiting.popleft())
+            size += len(event.raw)
+        self._taken.set()
+        return events
 
     async def _broadcast(self, event: Event) -> None:
         try:

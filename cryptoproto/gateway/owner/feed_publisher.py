@@ -18,6 +18,7 @@ from ...messages import OrderBookAgg, TradingRules, Unknown, encode
 from ...wire import market_frame
 from ..feed_codec import FeedBeat, Numbered, encode_update
 from ..names import Names, is_inbox_of
+from ..nats_connection import unsubscribe
 
 __all__ = ["FeedPublisher"]
 
@@ -65,10 +66,7 @@ class FeedPublisher:
         finally:
             beating.cancel()
             await asyncio.wait([beating])
-            try:
-                await subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+            await unsubscribe(subscription)
 
     async def _publish(self, update: MarketUpdate) -> None:
         self._renumber()

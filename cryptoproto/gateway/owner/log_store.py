@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import msgspec
 
@@ -14,20 +11,12 @@ from ...client.error_row import ErrorRow
 from ...client.store import OutboxEntry
 from ...exceptions import CryptoprotoError, OwnershipLost, RequestNotSent
 from ..command_log import CommandLog
-from ..records import Answered, Connected, Intent, Placed, encode_record
+from ..records import Answered, Connected, Intent, Placed, encode_records
 from ..streams import StreamWriter
 from .command import CURRENT, Command
+from .outcome_writer import OutcomeWriter, Slot
 
 __all__ = ["LogStore"]
-
-_DELETE_AFTER: Final = 1_000
-"""How many outcomes are forgotten before their records are deleted together."""
-
-
-class _Slot(msgspec.Struct, eq=False):
-    """The place of an outcome in the log, in the order in which outcomes became known."""
-
-    record: Answered | None = None
 
 
 class _OrderOf(msgspec.Struct):
@@ -72,15 +61,11 @@ class LogStore:
         self._writer = writer
         self._log = log
         self._holds = holds
-        self._purge = purge
         self._clock = clock
         self._last_key = 0
         self._commands: dict[int, Command] = {}  # without an outcome, by key
-        self._settled: dict[int, tuple[int, _Slot]] = {}  # settled, but the answer was not given to the log yet
-        self._waiting: deque[_Slot] = deque()
-        self._task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
-        self._error: OwnershipLost | None = None
+        self._settled: dict[int, tuple[int, Slot]] = {}  # settled, but the answer was not given to the log yet
+        self._outcomes = OutcomeWriter(writer, log, purge)
 
     def open(self, client_id: str, server_fingerprint: str) -> None:
         """Nothing to do: the names of the streams contain the client id."""
@@ -89,6 +74,11 @@ class LogStore:
     def holds(self) -> bool:
         """Whether this process owns the session at this moment."""
         return self._holds()
+
+    @property
+    def has_open(self) -> bool:
+        """Whether there are commands without an outcome."""
+        return bool(self._commands)
 
     def outbox(self) -> list[OutboxEntry]:
         """See :meth:`Store.outbox <cryptoproto.Store.outbox>`: the commands that the exchange may have received."""
@@ -127,7 +117,7 @@ class LogStore:
             client_order_id=entry.client_order_id,
         )
         try:
-            number = await self._writer.append([encode_record(intent)])
+            number = await self._outcomes.write_with(intent)
         except OwnershipLost as error:
             raise RequestNotSent(f"{error}; the next owner takes commands") from error
         self._log.apply(intent, number)
@@ -139,7 +129,7 @@ class LogStore:
             OwnershipLost: it cannot be written.
         """
         record = Connected(last_sequence)
-        number = await self._writer.append([encode_record(record)])
+        number = await self._writer.append(encode_records(record))
         self._log.apply(record, number)
 
     def put(self, entry: OutboxEntry) -> int:
@@ -165,9 +155,7 @@ class LogStore:
         """See :meth:`Store.remove <cryptoproto.Store.remove>`; :meth:`answer` follows."""
         self.settled_through = max(self.settled_through, settled_through)
         if self._commands.pop(key, None) is not None:
-            slot = _Slot()
-            self._settled[key] = settled_through, slot
-            self._waiting.append(slot)
+            self._settled[key] = settled_through, self._outcomes.reserve()
 
     def is_settled(self, command: Command) -> bool:
         """Whether the outcome of *command* is known and has to be given to :meth:`answer`."""
@@ -176,7 +164,8 @@ class LogStore:
     def answer(self, command: Command, error: CryptoprotoError | None, placed: Placed | None = None) -> None:
         """Give the outcome of *command*, which this process has called the client for, to the log."""
         through, slot = self._settled.pop(-1 if command.key is None else command.key, (-1, None))
-        self._write_soon(self._answered(command, ErrorRow.of(error), through, placed=placed), slot)
+        record = self._answered(command, ErrorRow.of(error), through, placed=placed)
+        self._outcomes.put(record, slot or self._outcomes.reserve())
 
     def put_late_report(self, report: bytes, key: int | None, settled_through: int) -> int:
         """See :meth:`Store.put_late_report <cryptoproto.Store.put_late_report>`: nobody waits for this outcome."""
@@ -186,7 +175,8 @@ class LogStore:
         if command is not None:
             outcome = msgspec.json.decode(report, type=ErrorRow)
             number = msgspec.json.decode(report, type=_OrderOf).client_order_id
-            self._write_soon(self._answered(command, outcome, settled_through, number), None)
+            record = self._answered(command, outcome, settled_through, number)
+            self._outcomes.put(record, self._outcomes.reserve())
         return self._last_key
 
     def _answered(
@@ -214,7 +204,8 @@ class LogStore:
         """Nothing to do: see :meth:`flushed`."""
 
     def close(self) -> None:
-        """Nothing to do: what is on its way arrives, or the next owner comes to the same outcome."""
+        """Write nothing more; the next owner comes to the same outcomes."""
+        self._outcomes.close()
 
     async def flushed(self) -> None:
         """Wait until every outcome that is known is in the log.
@@ -222,48 +213,4 @@ class LogStore:
         Raises:
             OwnershipLost: it cannot be written.
         """
-        while self._error is None and (self._waiting or self._task is not None):
-            self._changed.clear()
-            await self._changed.wait()
-        if self._error is not None:
-            raise OwnershipLost(str(self._error))
-
-    def _write_soon(self, record: Answered, slot: _Slot | None) -> None:
-        """Write *record* together with all others that come until the write before is acknowledged.
-
-        It counts at once: if it cannot be written, this ownership ends.
-        """
-        self._log.apply(record, self._writer.last)
-        if slot is None:
-            slot = _Slot()
-            self._waiting.append(slot)
-        slot.record = record
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._write_waiting())
-
-    async def _write_waiting(self) -> None:
-        try:
-            while records := self._next_records():
-                await self._writer.append([encode_record(record) for record in records])
-                if self._log.forgotten >= _DELETE_AFTER:
-                    await self._delete_forgotten()
-        except OwnershipLost as error:
-            self._error = error
-        finally:
-            self._task = None
-            self._changed.set()
-
-    def _next_records(self) -> list[Answered]:
-        """What can be written: up to the first outcome that is known but was not given to the log yet."""
-        records = []
-        while self._waiting and (record := self._waiting[0].record) is not None:
-            records.append(record)
-            self._waiting.popleft()
-        return records
-
-    async def _delete_forgotten(self) -> None:
-        """Delete the records of outcomes that are forgotten; what still counts of them is appended first."""
-        checkpoint = self._log.checkpoint()
-        number = await self._writer.append([encode_record(checkpoint)])
-        self._log.apply(checkpoint, number)
-        await self._purge(self._log.first_needed)
+        await self._outcomes.flushed()

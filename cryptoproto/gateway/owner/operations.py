@@ -16,6 +16,7 @@ from ...client import Client
 from ...client.error_row import ErrorRow
 from ...exceptions import ConfigurationError, CryptoprotoError
 from ..names import OPERATOR, Names, check_strategy, is_inbox_of
+from ..nats_connection import unsubscribe
 from ..operations import GatewayStatus, OperationReply, OperationRequest, StrategyStatus
 from ..strategy_ids import strategy_number
 from .kill_switch import KillSwitch
@@ -65,11 +66,7 @@ class OperationService:
 
     async def close(self) -> None:
         """Take no more requests."""
-        if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+        await unsubscribe(self._subscription)
 
     async def _on_request(self, message: Msg) -> None:
         if not is_inbox_of(message.reply, OPERATOR):

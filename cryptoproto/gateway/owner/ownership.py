@@ -18,11 +18,11 @@ from ...client.states import State
 from ...exceptions import OwnershipLost
 from ..calls import OwnerState, encode
 from ..command_log import CommandLog
-from ..event_codec import transaction_of
+from ..event_codec import last_of
 from ..names import Names
-from ..nats_connection import flush_nats
+from ..nats_connection import flush_nats, to_the_end
 from ..operations import GatewayStatus
-from ..records import Takeover, decode_record, encode_record
+from ..records import Takeover, decode_records, encode_records
 from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
 from .event_consumers import EventConsumers
 from .event_publisher import EventPublisher
@@ -118,11 +118,6 @@ class Ownership:
         )
 
     @property
-    def strategies(self) -> Strategies:
-        """The strategies, with their numbers and limits."""
-        return self._strategies
-
-    @property
     def state(self) -> OwnerState:
         """What the link is doing."""
         client, publisher = self._client, self._publisher
@@ -144,7 +139,7 @@ class Ownership:
         log, log_writer = await self._take_over_log()
         await self._strategies.load()
         last = await last_message(self._js, self._names.events_stream, self._names.events)
-        position = None if last is None else transaction_of(last.data)
+        position = None if last is None else last_of(last.data)
         number = await last_number(self._js, self._names.events_stream) if last is None else last.number
         events = StreamWriter(self._nc, self._names.events, number, self._write_timeout_s)
         store = LogStore(log_writer, log, position, self._holds, self._purge_log)
@@ -180,12 +175,16 @@ class Ownership:
             self.is_serving = False
             for task in tasks:
                 task.cancel()
-            await client.close(_CLOSE_S)
-            await operations.close()
-            await asyncio.wait(tasks)
-            await service.close()
-            await log_writer.close()
-            await events.close()
+
+            async def leave() -> None:
+                await client.close(_CLOSE_S)
+                await operations.close()
+                await asyncio.wait(tasks)
+                await service.close()
+                await log_writer.close()
+                await events.close()
+
+            await to_the_end(leave())
         end = client.state
         if end.state is State.CLOSED and end.error is not None:  # the task that raises it may have been too late
             raise end.error
@@ -198,7 +197,8 @@ class Ownership:
         while True:
             log, last = CommandLog(), 0
             async for stored in read_stream(self._js, self._names.log_stream, self._names.log):
-                log.apply(decode_record(stored.data), stored.number)
+                for record in decode_records(stored.data):
+                    log.apply(record, stored.number)
                 last = stored.number
             if log.fence > self._fence:
                 raise OwnershipLost(f"an owner with the newer fence {log.fence} has written to the command log")
@@ -208,7 +208,7 @@ class Ownership:
             writer = StreamWriter(self._nc, self._names.log, last, self._write_timeout_s)
             takeover = Takeover(self._fence, self._member)
             try:
-                await writer.append([encode_record(takeover)])
+                await writer.append(encode_records(takeover))
             except OwnershipLost:
                 continue  # the old owner has written in between; once it sees this record, it cannot any more
             log.apply(takeover, writer.last)

@@ -60,6 +60,7 @@ from ..calls import (
 )
 from ..command_log import CommandLog
 from ..names import Names, check_strategy, is_inbox_of
+from ..nats_connection import unsubscribe
 from ..records import Placed
 from ..strategy_ids import strategy_number
 from ..strategy_limits import StrategyLimits
@@ -134,11 +135,7 @@ class CommandService:
 
     async def close(self) -> None:
         """Take no more calls, and wait for the end of those that are carried out; the client must be closed before."""
-        if self._subscription is not None:
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+        await unsubscribe(self._subscription)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -243,9 +240,9 @@ class CommandService:
         self._running[command] = future
         try:
             reply = await self._first(call, strategy, remaining)
-        except BaseException as error:
+        except BaseException as error:  # a cancellation, too: repetitions that wait must end with the first
             future.set_exception(error)
-            future.exception()
+            future.exception()  # there may be none
             raise
         finally:
             del self._running[command]

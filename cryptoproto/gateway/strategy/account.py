@@ -7,7 +7,7 @@ from typing import Any
 from ...client.account import Account, BalanceDifference, OrderDifference
 from ...client.account.balances import BalanceTable
 from ...connection import Event
-from ...messages import OpenOrders, UserBalanceResponse, UserOrdersResponse
+from ...messages import OpenOrder, OpenOrders, Side, UserBalanceResponse, UserOrdersResponse
 from ..calls import Snapshot
 from ..strategy_ids import strategy_number
 
@@ -55,9 +55,23 @@ class StrategyAccount:
         """See :meth:`Account.apply <cryptoproto.client.account.Account.apply>`."""
         self.account.apply([event for event in events if self.concerns(event)])
 
-    def adopt(self, snapshot: Snapshot, *, whole: bool) -> list[OrderDifference | BalanceDifference]:
-        """Compare with the owner's tables, and adopt these; returns the differences."""
+    def adopt(self, snapshot: Snapshot, *, whole: bool, asked_ns: int) -> list[OrderDifference | BalanceDifference]:
+        """Compare with the owner's tables, and adopt these; returns the differences.
+
+        Args:
+            snapshot: the owner's tables. All events before it were applied, and none after it.
+            whole: see :meth:`OrderTable.adopt`.
+            asked_ns: when the owner was asked for it. An order that was accepted by a reply since then, and not by an
+                event yet, is perhaps newer than the snapshot, and left as it is.
+        """
         books = snapshot.order_books if self._sees_all else self._own(snapshot.order_books)
+        listed = {row.order_id for book in books.values() for row in (*book.buy, *book.sell)}
+        for order in self.account.orders.open:
+            is_newer = order.changed_by < 0 and (order.acknowledged_ns or 0) >= asked_ns
+            if is_newer and order.order_id is not None and order.order_id not in listed:
+                book = books.setdefault(order.trade_pair, OpenOrders([], []))
+                row = OpenOrder(order.order_id, order.remaining, order.price, order.client_order_id)
+                (book.buy if order.side is Side.BUY else book.sell).append(row)
         orders = self.account.orders.adopt(UserOrdersResponse(order_books=books), whole=whole)
         balances = self.account.balances.adopt(UserBalanceResponse(account_id=0, balances=snapshot.balances))
         return [*orders, *balances]

@@ -126,11 +126,12 @@ class CatchUp:
         self._link.enter_live(fence)
 
     async def _adopt_tables(self, fence: int) -> None:
+        asked_ns = time.time_ns()
         reply = await self._link.call(encode(TakeSnapshot(fence)), fence, time.monotonic() + _SNAPSHOT_S)
         if (error := reply.outcome.restored()) is not None:
             raise error
         snapshot = msgspec.json.decode(reply.result, type=Snapshot)
         await self._reader.reach(snapshot.position)
         await self._commands.resolve()
-        for difference in self._tables.adopt(snapshot, whole=False):
+        for difference in self._tables.adopt(snapshot, whole=False, asked_ns=asked_ns):
             self._reports.add(difference)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import ssl as ssl_module
 import time
@@ -51,8 +50,6 @@ from .event_reader import EventReader
 from .link import GatewayLink
 
 __all__ = ["GatewayClient"]
-
-logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
 
 _AT_ONCE: Final = 100
 """How many cancels of a cancel_all() are on their way at the same time."""

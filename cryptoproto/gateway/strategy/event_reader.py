@@ -16,7 +16,8 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from ...connection import Event
 from ...exceptions import CryptoprotoError, DecodeError, HistoryTruncated, OrderInvalid, SlowConsumer, StoreError
 from ..calls import EventsFrom
-from ..event_codec import decode_event
+from ..event_codec import decode_events
+from ..nats_connection import unsubscribe
 
 __all__ = ["EventReader"]
 
@@ -169,11 +170,7 @@ class EventReader:
 
     async def _unsubscribe(self) -> None:
         subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            try:
-                await subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("leaving the event stream: %s", error)
+        await unsubscribe(subscription)
 
     async def _on_message(self, message: Msg) -> None:
         number = message.metadata.sequence.stream
@@ -183,11 +180,11 @@ class EventReader:
             self.read_again(f"message {self._next_number} is missing")
             return
         try:
-            event = decode_event(message.data, time.time_ns())
-            await self._wait_turn(event.transaction_id or 0)
-            if self._is_stopped():
-                return
-            if self.position is None or (event.transaction_id or 0) > self.position:
+            after = -1 if self.position is None else self.position
+            for event in decode_events(message.data, time.time_ns(), after):
+                await self._wait_turn(event.transaction_id or 0)
+                if self._is_stopped():
+                    return
                 self._receive(event)
                 self.position = event.transaction_id
                 if self._limit is not None:
@@ -214,8 +211,9 @@ class EventReader:
         After a reconnect, messages that were on their way are lost, and no later one may show that.
         """
         number, self._checked_number = self._checked_number, self._next_number
-        is_free = not self._is_paused and self._limit is None and not self._is_stopped()
-        if is_free and number == self._next_number and published > (-1 if self.position is None else self.position):
+        position = -1 if self.position is None else self.position
+        is_free = not self._is_paused and (self._limit is None or position < self._limit) and not self._is_stopped()
+        if is_free and number == self._next_number and published > position:
             self.read_again(f"transaction {published} was published and has not arrived")
 
     def read_again(self, reason: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
@@ -17,10 +16,9 @@ from ...wire import market_hello
 from ...wire.market import MARKET_DATA_VERSION
 from ..feed_codec import FeedBeat, Numbered, decode_beat, decode_update
 from ..names import Names
+from ..nats_connection import unsubscribe
 
 __all__ = ["FeedOpener"]
-
-logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
 
 _REQUEST_S: Final = 2.0
 _PENDING: Final = 10_000
@@ -206,11 +204,7 @@ class _FeedLink:
 
     async def _leave(self) -> None:
         subscription, self._subscription = self._subscription, None
-        if subscription is not None:
-            try:
-                await subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+        await unsubscribe(subscription)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

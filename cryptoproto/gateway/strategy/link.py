@@ -14,10 +14,12 @@ from nats.aio.msg import Msg
 
 from ...client.link import not_sent
 from ...client.states import State, StateChange
-from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError, OutcomeUnknown
+from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError
 from ...reconnect import StateStream
 from ..calls import EventsFrom, Hello, OpenEvents, OwnerState, Reply, Welcome, encode
 from ..names import Names
+from ..nats_connection import unsubscribe
+from .call_table import CallTable
 
 __all__ = ["GatewayLink"]
 
@@ -53,6 +55,7 @@ class GatewayLink:
         self._nc = nc
         self._names = names
         self._subject = names.command(strategy)
+        self._calls = CallTable(nc, self._subject)
         self._number = 0
         self._fence = 0
         self._offset = 0.0  # what to add to this machine's clock for a time of the owner's that is not too late
@@ -85,6 +88,7 @@ class GatewayLink:
 
     async def start(self) -> None:
         """Begin to follow."""
+        await self._calls.start()
         self._subscription = await self._nc.subscribe(self._names.state, cb=self._on_state)
         self._task = asyncio.ensure_future(self._follow())
 
@@ -95,10 +99,8 @@ class GatewayLink:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
-            try:
-                await self._subscription.unsubscribe()
-            except nats.errors.Error as error:
-                logger.debug("unsubscribing: %s", error)
+            await self._calls.close()
+            await unsubscribe(self._subscription)
 
     def enter(self, change: StateChange) -> None:
         """Enter a state. CLOSED is the last one."""
@@ -106,6 +108,8 @@ class GatewayLink:
         if (current.state, current.reason) != (change.state, change.reason) and not self.states.ended:
             logger.info("%s: %s", change.state.value, change.reason)
             self.states.publish(change, last=change.state is State.CLOSED)
+            if change.state is State.CLOSED:
+                self._leave()
 
     def enter_live(self, fence: int) -> None:
         """Everything is known from the owner with *fence*; ignored if it is not the owner any more."""
@@ -115,9 +119,14 @@ class GatewayLink:
     def lose(self, fence: int, reason: str) -> None:
         """The owner with *fence* does not answer any more."""
         if fence == self._fence:
-            self._fence, self._owner = 0, None
+            self._leave()
             self.enter(StateChange(State.WAITING, reason))
             self.states.notify()
+
+    def _leave(self) -> None:
+        """Follow nobody, and end the calls to the owner that was followed."""
+        self._fence, self._owner = 0, None
+        self._calls.end("the owner has changed")
 
     # The owner
 
@@ -136,9 +145,9 @@ class GatewayLink:
             self.spoke.set()
 
     def _see(self, state: OwnerState) -> None:
-        if state.fence != self._fence:
-            self._fence = 0  # its clock is not known yet: _follow() asks for it
-            self._owner = None
+        if state.fence != self._fence:  # its clock is not known yet: _follow() asks for it
+            if self._fence:
+                self.lose(self._fence, "another gateway has become the owner")
             self.states.notify()
             return
         was_live, self._owner = self._is_owner_live(), state
@@ -154,7 +163,8 @@ class GatewayLink:
             if self._fence and time.monotonic() - self._heard_at < _SILENCE_S:
                 await self._pause(_SILENCE_S / 3)
                 continue
-            self._fence, self._owner = 0, None
+            if self._fence:
+                self.lose(self._fence, "the owner has fallen silent")
             error = await self._hello()
             if error is not None:
                 self.enter(StateChange(State.WAITING, str(error), error=error))
@@ -190,7 +200,6 @@ class GatewayLink:
         # The owner's clock has gone on since it wrote this, so times derived from it are never too late.
         self._offset = reply.clock - time.monotonic()
         self._number, self._fence, self._heard_at = welcome.number, reply.fence, asked_at
-        self._owner = None
         self._see(welcome.owner)
         return None
 
@@ -208,11 +217,14 @@ class GatewayLink:
             RequestNotSent: there is no owner, or its link is down.
         """
         while self.state.state is not State.LIVE:
+            current = self.state
             await asyncio.sleep(0)  # other tasks have to run even if a caller retries in a loop
             if self.states.ended:
                 raise self.closed()
             if not wait:
                 raise not_sent(f"not connected: {self.state.reason}", cause=self.state.error)
+            if self.state is not current:
+                continue  # it has changed meanwhile, perhaps for the last time before the deadline
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self.states.changed()
@@ -231,25 +243,11 @@ class GatewayLink:
             RequestNotSent: nobody received it.
             OutcomeUnknown: it was sent and there is no reply.
         """
-        timeout = max(deadline - time.monotonic(), 0.0) + _GRACE_S
-        request = asyncio.ensure_future(self._nc.request(self._subject, payload, timeout=timeout))
-        request.add_done_callback(_retrieve)
+        if fence != self._fence:
+            raise not_sent("the owner has changed")
+        data = await self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S)
         try:
-            while not request.done() and self._fence == fence and not self.states.ended:
-                changed = asyncio.ensure_future(self.states.changed())
-                await asyncio.wait((request, changed), return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-            if not request.done():
-                raise _no_reply("the owner has changed")
-            message = request.result()
-        except nats.errors.NoRespondersError:
-            raise not_sent("no gateway owns the session at the moment") from None
-        except (nats.errors.Error, TimeoutError) as error:
-            raise _no_reply(f"the gateway did not answer: {str(error) or 'no reply before the deadline'}") from error
-        finally:
-            request.cancel()
-        try:
-            return msgspec.json.decode(message.data, type=Reply)
+            return msgspec.json.decode(data, type=Reply)
         except msgspec.DecodeError as error:
             raise DecodeError(f"the reply of the gateway cannot be read: {error}") from error
 
@@ -270,15 +268,3 @@ class GatewayLink:
     def closed(self) -> ClientClosed:
         """The error of a call on a client that is closed."""
         return ClientClosed(f"the client is closed: {self.state.reason}; a retry cannot succeed")
-
-
-def _retrieve(request: asyncio.Future[Msg]) -> None:
-    """Look at how *request* has ended, also if nobody waits for it any more."""
-    if not request.cancelled():
-        request.exception()
-
-
-def _no_reply(reason: str) -> OutcomeUnknown:
-    error = OutcomeUnknown(reason)
-    error.sent = True
-    return error

@@ -15,7 +15,7 @@ from nats.js.api import StreamConfig
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError
 from cryptoproto.gateway.calls import EventsFrom, OpenEvents
-from cryptoproto.gateway.event_codec import encode_event
+from cryptoproto.gateway.event_codec import encode_events
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.owner.event_consumers import EventConsumers
 from tests.support.nats_server import nats_server
@@ -33,7 +33,7 @@ async def nc(tmp_path: Path) -> AsyncIterator[Nats]:
         await js.add_stream(StreamConfig(name=NAMES.events_stream, subjects=[NAMES.events], max_msgs=len(TRANSACTIONS)))
         for previous, number in pairwise((-1, 1, *TRANSACTIONS)):
             event = cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}")
-            await js.publish(NAMES.events, encode_event(event, previous))
+            await js.publish(NAMES.events, encode_events([event], previous))
         yield nc
         await nc.close()
 
@@ -84,6 +84,17 @@ async def test_a_strategy_has_a_bounded_number_of_consumers(nc: Nats) -> None:
         await consumers.open(OpenEvents(1, "_INBOX.mm1.x"), "mm1")
     await consumers.open(OpenEvents(1, "_INBOX.mm2.x"), "mm2")
     assert (await nc.jetstream().stream_info(NAMES.events_stream)).state.consumer_count == 9
+
+
+async def test_a_consumer_that_the_server_has_forgotten_is_no_error(nc: Nats) -> None:
+    js = nc.jetstream()
+    consumers = EventConsumers(js, NAMES)
+    for _ in range(8):
+        await consumers.open(OpenEvents(1, "_INBOX.mm1.x"), "mm1")
+    for consumer in await js.consumers_info(NAMES.events_stream):
+        await js.delete_consumer(NAMES.events_stream, consumer.name or "")
+    await consumers.open(OpenEvents(1, "_INBOX.mm1.x"), "mm1")
+    assert (await js.stream_info(NAMES.events_stream)).state.consumer_count == 1
 
 
 async def test_a_stream_that_cannot_be_read(nc: Nats) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.exceptions import OwnershipLost
-from cryptoproto.gateway.event_codec import previous_of, transaction_of
+from cryptoproto.gateway.event_codec import decode_events, previous_of
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.owner import event_publisher
 from cryptoproto.gateway.owner.event_publisher import EventPublisher
@@ -25,6 +25,7 @@ class World:
         self.steps: list[Any] = []
         self.error: Exception | None = None
         self.broadcast_fails = False
+        self.has_open = False
         self._ids = ids
         self._ends = ends
         fake: Any = self
@@ -39,11 +40,12 @@ class World:
     async def flushed(self) -> None:
         self.steps.append("flushed")
 
-    async def append(self, messages: list[bytes], ids: list[str]) -> None:
+    async def append(self, message: bytes, message_id: str) -> None:
         if self.error is not None:
             raise self.error
-        assert ids == [str(transaction_of(message)) for message in messages]
-        self.steps.append([(previous_of(message), transaction_of(message)) for message in messages])
+        ids = [event.transaction_id or 0 for event in decode_events(message, 0)]
+        assert message_id == str(ids[-1])
+        self.steps.append((previous_of(message), *ids))
 
     async def publish(self, subject: str, _data: bytes) -> None:
         if self.broadcast_fails:
@@ -62,30 +64,46 @@ class World:
 async def test_outcomes_are_in_the_log_before_the_events() -> None:
     world = World([7, 9])
     await world.run_until(2)
-    assert world.steps == ["flushed", [(5, 7), (7, 9)]]
+    assert world.steps == ["flushed", (5, 7, 9)]
     assert world.publisher.position == 9
 
 
 async def test_a_broadcast_is_passed_on_and_not_kept() -> None:
     world = World([None, 7])
     await world.run_until(1)
-    assert world.steps == ["cryptoproto.alice.broadcast", "flushed", [(5, 7)]]
+    assert world.steps == ["cryptoproto.alice.broadcast", "flushed", (5, 7)]
 
 
 async def test_a_broadcast_that_cannot_be_sent_stops_nothing() -> None:
     world = World([None, 7])
     world.broadcast_fails = True
     await world.run_until(1)
-    assert world.steps == ["flushed", [(5, 7)]]
+    assert world.steps == ["flushed", (5, 7)]
 
 
-async def test_events_are_published_in_groups_of_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_publisher, "_BATCH", 2)
+async def test_messages_have_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_publisher, "_TOGETHER_BYTES", 5)
+    monkeypatch.setattr(event_publisher, "_WAITING", 3)
     world = World([6, 7, 8, 9, 10])
     await world.run_until(5)
-    groups = [step for step in world.steps if step != "flushed"]
-    assert [len(group) for group in groups] == [2, 2, 1]
-    assert [pair for group in groups for pair in group] == [(5, 6), (6, 7), (7, 8), (8, 9), (9, 10)]
+    messages = [step for step in world.steps if step != "flushed"]
+    assert messages[0] == (5, 6, 7)
+    assert max(len(ids) for ids in messages) == 3
+    assert [number for _, *ids in messages for number in ids] == [6, 7, 8, 9, 10]
+
+
+async def test_an_event_that_is_larger_than_that_is_a_message_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_publisher, "_TOGETHER_BYTES", 1)
+    world = World([6, 7])
+    await world.run_until(2)
+    assert [step for step in world.steps if step != "flushed"] == [(5, 6), (6, 7)]
+
+
+async def test_events_wait_a_moment_for_others_while_a_command_is_open() -> None:
+    world = World([6, 7])
+    world.has_open = True
+    await world.run_until(2)
+    assert world.steps == ["flushed", (5, 6, 7)]
 
 
 async def test_somebody_else_publishes() -> None:

@@ -14,31 +14,32 @@ from cryptoproto.exceptions import InsufficientFundsError, OwnershipLost, Reques
 from cryptoproto.gateway.command_log import CommandLog
 from cryptoproto.gateway.owner.command import CURRENT, Command
 from cryptoproto.gateway.owner.log_store import LogStore
-from cryptoproto.gateway.records import Answered, Checkpoint, Connected, Intent, LogRecord, Takeover, decode_record
+from cryptoproto.gateway.records import Answered, Checkpoint, Connected, Intent, LogRecord, Takeover, decode_records
 
 
 class Stream:
     """In the place of a StreamWriter: appends to a list when it is allowed to."""
 
     def __init__(self, log: CommandLog) -> None:
+        self.last = 0
         self.records: list[LogRecord] = []
+        self.together: list[int] = []  # how many records each message has
         self.purged: list[int] = []
         self.is_broken = False
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self._log = log
 
-    @property
-    def last(self) -> int:
-        return len(self.records)
-
-    async def append(self, payloads: list[bytes], ids: Any = ()) -> int:
-        first = len(self.records) + 1
+    async def append(self, payload: bytes) -> int:
+        self.last += 1
+        number = self.last
         await self.goes_on.wait()
         if self.is_broken:
             raise OwnershipLost("another process has written")
-        self.records += map(decode_record, payloads)
-        return first
+        records = decode_records(payload)
+        self.records += records
+        self.together.append(len(records))
+        return number
 
     async def purge(self, number: int) -> None:
         self.purged.append(number)
@@ -172,9 +173,9 @@ async def test_a_connection_is_written_down() -> None:
 
 
 async def test_what_is_forgotten_is_deleted_after_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cryptoproto.gateway.owner.log_store._DELETE_AFTER", 3)
+    monkeypatch.setattr("cryptoproto.gateway.owner.outcome_writer._DELETE_AFTER", 3)
     world = World(kept=2)
-    world.stream.records.append(Takeover(3, "m"))
+    world.stream.last = 1
     for number in range(8):
         world.now += 1
         world.store.answer(Command(f"c{number}", "one"), None)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
+import nats.errors
 import pytest
 from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
 
 import cryptoproto as cp
-from cryptoproto.gateway import Gateway, GatewayClient, Operator
-from cryptoproto.gateway.names import OPERATOR, inbox_of
-from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.exceptions import GatewayError
+from cryptoproto.gateway import Gateway, GatewayClient, Operator, StrategyLimits
+from cryptoproto.gateway.names import OPERATOR, Names, inbox_of
+from cryptoproto.gateway.nats_connection import close_nats, flush_nats, open_nats
 from cryptoproto.gateway.operations import OperationReply
+from cryptoproto.gateway.owner.operations import OperationService
 from tests.support.nats_server import NatsServer
 
 
@@ -75,4 +80,37 @@ async def test_a_gateway_that_is_closed_answers_nobody(gateway: Gateway, nats: N
         await operator.status()
         await gateway.close()
         with pytest.raises(cp.CryptoprotoError, match="no gateway owns"):
+            await operator.status()
+
+
+async def test_an_operator_that_cannot_be_answered(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:
+    class Down:
+        async def publish(self, *_: object) -> None:
+            raise nats.errors.ConnectionClosedError
+
+    down: Any = Down()
+    fake: Any = None
+    service = OperationService(down, Names("alice"), fake, fake, fake, fake)
+    await service.close()
+    message: Any = type("Message", (), {"reply": f"{inbox_of(OPERATOR)}.1", "subject": "a.explode", "data": b"{}"})()
+    await service._on_request(message)
+    assert "an operator could not be answered" in caplog.text
+
+
+async def test_a_gateway_that_does_not_answer_well(nc: Nats, nats: NatsServer) -> None:
+    replies = [b"rubbish", b"{}", b"{}"]
+
+    async def answer(message: Msg) -> None:
+        if replies:
+            await nc.publish(message.reply, replies.pop(0))
+
+    await nc.subscribe("cryptoproto.alice.operation.*", cb=answer)
+    await flush_nats(nc)
+    async with Operator(nats.url, "alice", timeout=0.2) as operator:
+        with pytest.raises(GatewayError, match="cannot be read"):
+            await operator.status()
+        with pytest.raises(GatewayError, match="did not state its status"):
+            await operator.status()
+        assert await operator.set_limits("mm1", max_open_orders=1) == StrategyLimits()
+        with pytest.raises(GatewayError, match=r"did not answer within 0\.2 s"):
             await operator.status()

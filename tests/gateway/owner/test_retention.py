@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from nats.aio.client import Client as Nats
 from nats.js.api import StreamConfig
 
 from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.owner import retention
 from cryptoproto.gateway.owner.retention import keep_events
 from cryptoproto.gateway.streams import StreamWriter, ensure_stream
 from tests.support.nats_server import NatsServer
@@ -16,7 +18,9 @@ async def test_the_last_event_is_never_deleted(nats: NatsServer) -> None:
     await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
     js = nc.jetstream(timeout=2)
     await ensure_stream(js, StreamConfig(name="s", subjects=["s"]))
-    await StreamWriter(nc, "s", 0, 2).append([b"a", b"b", b"c"])
+    writer = StreamWriter(nc, "s", 0, 2)
+    for message in (b"a", b"b", b"c"):
+        await writer.append(message)
     keeping = asyncio.ensure_future(keep_events(js, "s", 0.1))
     async with asyncio.timeout(20):
         while (await js.stream_info("s")).state.first_seq != 3:
@@ -27,3 +31,34 @@ async def test_the_last_event_is_never_deleted(nats: NatsServer) -> None:
     keeping.cancel()
     await asyncio.wait([keeping])
     await close_nats(nc)
+
+
+async def test_without_a_limit_nothing_is_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = 0
+
+    async def sleep(_seconds: float) -> None:
+        nonlocal turns
+        turns += 1
+        if turns == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr("cryptoproto.gateway.owner.retention.asyncio.sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await keep_events(None, "s", None)  # type: ignore[arg-type]
+    assert turns == 3
+
+
+async def test_without_an_answer_of_nats_it_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = 0
+
+    async def first_since(*_: object) -> int:
+        nonlocal tries
+        tries += 1
+        if tries == 2:
+            raise asyncio.CancelledError
+        raise TimeoutError
+
+    monkeypatch.setattr(retention, "first_since", first_since)
+    with pytest.raises(asyncio.CancelledError):
+        await keep_events(None, "s", 0.01)  # type: ignore[arg-type]
+    assert tries == 2

@@ -74,6 +74,37 @@ def test_the_tables_of_the_owner_are_adopted(sees_all: bool, expected: list[int]
     book = OpenOrders(rows, [OpenOrder(11, Decimal(1), Decimal(101), strategy_ids(1).next())])
     tables = account(sees_all=sees_all)
     balance = cp.Balance(available=Decimal(7), on_hold=Decimal(0))
-    tables.adopt(Snapshot(9, {"BTC_USD": book}, {"USD": balance}), whole=False)
+    tables.adopt(Snapshot(9, {"BTC_USD": book}, {"USD": balance}), whole=False, asked_ns=0)
     assert sorted(order.order_id or 0 for order in tables.account.orders.open) == expected
     assert tables.balances.all() == {"USD": balance}
+
+
+@pytest.mark.parametrize("sees_all", [True, False])
+@pytest.mark.parametrize(("accepted_ns", "stays"), [(99, False), (100, True)])
+def test_an_order_that_a_reply_has_accepted_since_then_is_left_alone(
+    accepted_ns: int, stays: bool, sees_all: bool
+) -> None:
+    """The snapshot may be older. If it is not, the order has ended in between."""
+    tables = account(sees_all=sees_all)
+    for side, order_id in ((cp.BuyOrderPlaced, 10), (cp.SellOrderPlaced, 11)):
+        message = side(
+            order_id=order_id,
+            trade_pair="BTC_USD",
+            time=(0, 0),
+            initial_amount=Decimal(1),
+            amount=Decimal(1),
+            price=Decimal(100),
+            client_order_id=strategy_ids(1).next(),
+            closed_inline=False,
+        )
+        tables.account.orders.handlers()[side](message, -1, accepted_ns)
+    differences = tables.adopt(Snapshot(9, {}, {}), whole=False, asked_ns=100)
+    assert [order.order_id for order in tables.account.orders.open] == ([10, 11] if stays else [])
+    assert len(differences) == (0 if stays else 2)
+
+
+def test_an_order_that_an_event_has_accepted_before_the_snapshot_has_ended() -> None:
+    tables = account()
+    tables.apply([placed(1, 10, OWN)])
+    tables.adopt(Snapshot(9, {}, {}), whole=False, asked_ns=0)
+    assert tables.account.orders.open == []

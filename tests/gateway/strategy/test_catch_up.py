@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
 
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError, HistoryTruncated
 from cryptoproto.gateway import GatewayClient
-from cryptoproto.gateway.calls import Call, EventsFrom, Hello, OpenEvents, Reply, TakeSnapshot
+from cryptoproto.gateway.calls import Call, CallPlace, EventsFrom, Hello, OpenEvents, Reply, TakeSnapshot
+from cryptoproto.gateway.records import Placed
 from cryptoproto.gateway.strategy import catch_up
 from tests.support.nats_server import NatsServer
 from tests.support.scripted_owner import ScriptedOwner
@@ -105,3 +107,18 @@ async def test_the_events_are_gone_later(nats: NatsServer, owner: ScriptedOwner)
             with pytest.raises(HistoryTruncated):
                 await reading
             assert isinstance((await waiting).error, HistoryTruncated)
+
+
+async def test_what_differs_from_the_owner_is_reported(nats: NatsServer, owner: ScriptedOwner) -> None:
+    placed = Placed(7, Decimal(1), Decimal(1), Decimal(100), False, None)
+    owner.answer = lambda call: owner.reply(placed) if isinstance(call, CallPlace) else None
+    async with strategy(nats) as client:
+        await until(client, cp.State.LIVE)
+        order = await client.place("BTC_USD", "buy", amount="1", price="100")
+        reports = client.reports()
+        owner.fence = 2  # whose tables do not have the order
+        await owner.announce()
+        async with asyncio.timeout(10):
+            difference = await anext(reports)
+        assert isinstance(difference, cp.OrderDifference)
+        assert difference.order is order

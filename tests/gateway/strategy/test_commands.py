@@ -11,8 +11,9 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.outcomes import Kind
+from cryptoproto.client.store import OutboxEntry
 from cryptoproto.gateway import GatewayClient
-from cryptoproto.gateway.calls import Call, CallCancel, CallPlace, Hello, OutcomeOf, Reply
+from cryptoproto.gateway.calls import Call, CallCancel, CallPlace, Hello, OutcomeOf, Reply, encode
 from cryptoproto.gateway.records import Placed
 from cryptoproto.gateway.strategy import commands, link
 from tests.support.nats_server import NatsServer
@@ -214,3 +215,10 @@ async def test_a_call_that_is_cancelled_after_its_outcome_is_reported(
         report = await anext(reports)
     assert isinstance(report, cp.OutcomeReport)
     assert report.error is None
+
+
+async def test_an_entry_of_the_store_that_is_no_command_is_left_alone(nats: NatsServer, owner: ScriptedOwner) -> None:
+    store = cp.MemoryStore()
+    store.put(OutboxEntry(kind="place", payload=encode(Hello()), created_ns=1))
+    async with GatewayClient(nats.url, client_id="alice", strategy="one", store=store) as client:
+        assert client._commands.unanswered == 0

@@ -12,7 +12,7 @@ from nats.js.api import StreamConfig
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError, HistoryTruncated
 from cryptoproto.gateway.calls import EventsFrom, OpenEvents
-from cryptoproto.gateway.event_codec import encode_event
+from cryptoproto.gateway.event_codec import encode_events
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.nats_connection import close_nats, open_nats
 from cryptoproto.gateway.owner.event_consumers import EventConsumers
@@ -52,8 +52,13 @@ class World:
     async def publish(self, *ids: int) -> None:
         for number in ids:
             event = cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}")
-            await self.js.publish(NAMES.events, encode_event(event, self._last))
+            await self.js.publish(NAMES.events, encode_events([event], self._last))
             self._last = number
+
+    async def publish_together(self, *ids: int) -> None:
+        events = [cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}") for number in ids]
+        await self.js.publish(NAMES.events, encode_events(events, self._last))
+        self._last = ids[-1]
 
     async def until(self, *ids: int) -> None:
         async with asyncio.timeout(10):
@@ -141,6 +146,56 @@ async def test_a_consumer_that_the_server_has_forgotten(world: World) -> None:
     assert world.opened == 2
 
 
+async def test_a_consumer_that_is_gone_while_the_tables_are_to_be_compared(world: World) -> None:
+    """As after the end of the NATS server that had it: whoever waits for a position must not wait for ever."""
+    await world.publish(3)
+    await world.reader.start(None)
+    await world.until(3)
+    for consumer in await world.js.consumers_info(NAMES.events_stream):
+        await world.js.delete_consumer(NAMES.events_stream, consumer.name or "")
+    await world.publish(4, 5)
+    world.reader.hold()
+    world.reader.check(5)
+    world.reader.check(5)
+    assert world.opened == 1, "nothing is wanted yet"
+    reaching = asyncio.ensure_future(world.reader.reach(4))
+    await asyncio.sleep(0)
+    world.reader.check(5)
+    async with asyncio.timeout(10):
+        await reaching
+    assert world.seen == [3, 4]
+    world.reader.release()
+    await world.until(3, 4, 5)
+
+
+async def test_a_message_that_is_missing_is_asked_for_again(world: World) -> None:
+    """And those of the consumer before do not count any more."""
+    await world.publish(3, 4, 5)
+    await world.reader.start(None)
+    await world.until(3, 4, 5)
+    world.reader._next_number = 2  # as if the second message had been lost, and the third had not come yet
+    world.reader.position = 3
+    await world.publish(6)
+    await world.until(3, 4, 5, 4, 5, 6)
+    assert world.opened == 2
+
+
+async def test_closing_while_an_event_waits_for_its_turn(world: World) -> None:
+    await world.reader.start(None)
+    world.reader.pause()
+    await world.publish_together(3, 4)
+    await world.reader.close()
+    assert world.seen == []
+
+
+async def test_the_first_failure_counts(world: World) -> None:
+    await world.reader.start(None)
+    await world.js.publish(NAMES.events, b"rubbish")
+    first = await world.failure()
+    world.reader._fail(GatewayError("another one"))
+    assert await world.failure() is first
+
+
 async def test_without_an_owner_it_tries_again(world: World) -> None:
     await world.publish(3, 4)
     await world.reader.start(None)
@@ -181,6 +236,25 @@ async def test_tables_are_compared_between_two_events(world: World) -> None:
     assert world.seen == [3]
     world.reader.release()
     await world.until(3, 4)
+
+
+async def test_a_message_with_several_events(world: World) -> None:
+    """The position may be between two of them, where tables are compared, too."""
+    await world.publish_together(3, 4, 5, 6)
+    await world.reader.start(3)
+    world.reader.hold()
+    await world.reader.reach(5)
+    assert world.seen == [4, 5]
+    world.reader.release()
+    await world.until(4, 5, 6)
+
+
+async def test_an_event_in_the_middle_of_a_message_could_not_be_stored(world: World) -> None:
+    world.refused = [cp.StoreError("the disk is full")]
+    await world.reader.start(None)
+    await world.publish_together(3, 4)
+    await world.until(3, 4)
+    assert world.seen == [3, 4]
 
 
 async def test_a_position_that_is_not_kept_any_more(world: World) -> None:

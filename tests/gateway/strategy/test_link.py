@@ -85,6 +85,25 @@ async def test_the_link_of_the_owner_is_down_and_comes_back(owner: ScriptedOwner
     assert await link.live_by(time.monotonic() + 5, wait=True) == 1
 
 
+async def test_a_wait_for_the_owner_ends_whenever_it_becomes_live(owner: ScriptedOwner, link: GatewayLink) -> None:
+    """Also in the moment in which the wait lets other tasks run first."""
+    async with asyncio.timeout(10):
+        await link.found.wait()
+    waiting = asyncio.ensure_future(link.live_by(time.monotonic() + 5, wait=True))
+    await asyncio.sleep(0)
+    link.enter_live(1)
+    assert await waiting == 1
+
+
+async def test_nothing_is_sent_to_an_owner_that_is_not_followed_any_more(
+    owner: ScriptedOwner, link: GatewayLink
+) -> None:
+    await live(link)
+    with pytest.raises(cp.RequestNotSent, match="the owner has changed"):
+        await link.call(encode(TakeSnapshot(0)), 0, time.monotonic() + 5)
+    assert owner.calls == []
+
+
 async def test_the_next_owner_is_followed(owner: ScriptedOwner, link: GatewayLink) -> None:
     await live(link)
     link.found.clear()
@@ -95,6 +114,7 @@ async def test_the_next_owner_is_followed(owner: ScriptedOwner, link: GatewayLin
     await owner.announce()
     with pytest.raises(cp.OutcomeUnknown, match="owner has changed"):
         await waiting
+    await until(link, cp.State.RESUMING)
     await live(link)
     owner.fence = 1
     await owner.announce()  # an old one that goes on talking
@@ -186,3 +206,13 @@ async def test_a_call_ends_when_the_client_is_closed(owner: ScriptedOwner, link:
             await waiting
         with pytest.raises(cp.ClientClosed, match="closed by this end"):
             await link.live_by(time.monotonic() + 60, wait=True)
+
+
+async def test_the_connection_to_nats_has_ended_for_good(owner: ScriptedOwner, link: GatewayLink) -> None:
+    await live(link)
+    await close_nats(link._nc)
+    link.lose(1, "a test says so")
+    change = await until(link, cp.State.CLOSED, "it refuses this user")
+    assert isinstance(change.error, GatewayError)
+    link.enter(cp.StateChange(cp.State.LIVE, "too late"))
+    assert link.state.state is cp.State.CLOSED

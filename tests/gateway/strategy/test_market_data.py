@@ -165,3 +165,13 @@ async def until_ask(feed: cp.MarketData) -> None:
         async for _ in feed:
             if feed.book("BTC_USD").best_ask is not None:
                 return
+
+
+async def test_without_nats_the_feed_waits(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptoproto.gateway.nats_connection._OPEN_S", 0.2)
+    desk.nats.kill()
+    async with desk.feed() as feed, asyncio.timeout(30):
+        async for change in feed.states():
+            if change.state is cp.FeedState.WAITING:
+                break
+    assert "is nats-server running?" in change.reason

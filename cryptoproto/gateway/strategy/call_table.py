@@ -1,0 +1,99 @@
+"""Calls to the owner that wait for its reply.
+
+``request()`` of nats-py takes three tasks for each call, and the replies to orders are what strategies wait for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, NamedTuple
+
+import nats.errors
+from nats.aio.client import Client as Nats
+from nats.aio.msg import Msg
+from nats.js.api import Header
+
+from ...client.link import not_sent
+from ...exceptions import OutcomeUnknown
+from ..nats_connection import unsubscribe
+
+__all__ = ["CallTable"]
+
+_NO_RESPONDERS: Final = "503"
+
+
+class _Waiting(NamedTuple):
+    reply: asyncio.Future[bytes]
+    timer: asyncio.TimerHandle
+
+
+class CallTable:
+    """Sends calls, and gives each its reply.
+
+    Args:
+        nc: the connection to NATS.
+        subject: where calls are sent to.
+    """
+
+    def __init__(self, nc: Nats, subject: str) -> None:
+        self._nc = nc
+        self._subject = subject
+        self._loop = asyncio.get_running_loop()
+        self._inbox = ""
+        self._last = 0
+        self._waiting: dict[int, _Waiting] = {}
+        self._subscription: Any = None
+
+    async def start(self) -> None:
+        """Take replies from here on."""
+        self._inbox = self._nc.new_inbox()
+        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_reply)
+
+    async def close(self) -> None:
+        """Take no more replies."""
+        await unsubscribe(self._subscription)
+
+    async def call(self, payload: bytes, timeout: float) -> bytes:
+        """Send *payload* and wait for the reply. Cancelling ends only the wait.
+
+        Raises:
+            RequestNotSent: nobody received it.
+            OutcomeUnknown: it was sent, and there is no reply within *timeout* seconds or until :meth:`end`.
+        """
+        self._last = number = self._last + 1
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        timer = self._loop.call_later(timeout, self._fail, number, "no reply before the deadline")
+        self._waiting[number] = _Waiting(reply, timer)
+        try:
+            await self._nc.publish(self._subject, payload, f"{self._inbox}.{number}")
+            return await reply
+        except nats.errors.Error as error:
+            raise _no_reply(f"the gateway did not answer: {error}") from error
+        finally:
+            del self._waiting[number]
+            timer.cancel()
+
+    def end(self, reason: str) -> None:
+        """End all calls: there will be no replies."""
+        for number in self._waiting:
+            self._fail(number, reason)
+
+    async def _on_reply(self, message: Msg) -> None:
+        waiting = self._waiting.get(int(message.subject.rpartition(".")[2]))
+        if waiting is None or waiting.reply.done():
+            return
+        if message.headers and message.headers.get(Header.STATUS) == _NO_RESPONDERS:
+            waiting.reply.set_exception(not_sent("no gateway owns the session at the moment"))
+        else:
+            waiting.reply.set_result(message.data)
+
+    def _fail(self, number: int, reason: str) -> None:
+        reply = self._waiting[number].reply
+        if not reply.done():
+            reply.set_exception(_no_reply(f"the gateway did not answer: {reason}"))
+
+
+def _no_reply(reason: str) -> OutcomeUnknown:
+    error = OutcomeUnknown(reason)
+    error.sent = True
+    return error
