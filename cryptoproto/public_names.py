@@ -25,7 +25,7 @@ _NAMES: Final = {
         "ClientClosed ConcurrentConnection ConfigurationError ConnectError ConnectionClosed "
         "CredentialsRefused CryptoprotoError DecodeError DuplicateClientOrderId GatewayError HandshakeError "
         "HeartbeatTimeout HistoryRewound HistoryTruncated IdentityInUse InsufficientFundsError InvalidKey "
-        "InvalidPayload InvalidSequence JournalError LoginRefused OpenTimeout OrderFilled OrderInvalid "
+        "InvalidPayload InvalidSequence JournalError LoginRefused MissingExtra OpenTimeout OrderFilled OrderInvalid "
         "OrderNotFilled OrderNotOpen OrderRejected OutcomeUnknown OwnershipLost PasswordRequired "
         "ProtocolError RateLimited RecordingError ReplaceIncomplete RequestError RequestNotSent "
         "RequestTimeout ServerError ServerRestart SlowConsumer StompError StoreError TradesDisabled "

@@ -67,5 +67,5 @@ def test_a_number_that_does_not_fit(library: str, price: str) -> None:
 def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     library = "polars" if missing == "polars" else "pandas"
-    with pytest.raises(cp.ConfigurationError, match=rf"{missing} is not installed: pip install .*frames"):
+    with pytest.raises(cp.ConfigurationError, match=rf"needs {missing}: pip install .*frames"):
         to_frame(COLUMNS, [], library, exact=True)

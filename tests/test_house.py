@@ -19,7 +19,8 @@ LINES_OF_A_FUNCTION: Final = 60
 ATTRIBUTES_OF_A_CLASS: Final = 20
 
 LOW_ROOMS: Final = (
-    "instruments", "wire", "messages", "keys", "arguments", "private_file", "file_lock", "identity_lock", "exceptions",
+    "instruments", "wire", "messages", "keys", "arguments", "private_file", "file_lock", "identity_lock", "extras",
+    "exceptions",
 )  # fmt: skip
 """The rooms below ``transport``. They cannot wait, read a clock or draw random numbers: those are arguments."""
 

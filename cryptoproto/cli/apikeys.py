@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import importlib.util
 import json
 import logging
 import os
@@ -19,17 +18,18 @@ import sys
 from collections.abc import Coroutine, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
 from ..arguments import check_http_url
 from ..exceptions import ConfigurationError, OutcomeUnknown, RequestNotSent
+from ..extras import needs
 from ..keys import PrivateKey
 from ..private_file import read_private, write_private
 from ..transport.bind_error import bind_error
-from .options import load_private_key
+from .options import load_private_key, not_negative
 from .prompts import ask_secret
 
 if TYPE_CHECKING:  # the extras may be missing, and importing them would slow every other command down
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the extras may be missing, and importing them would slow ev
 
 __all__ = ["app"]
 
+_LAST_PORT: Final = 65_535
 SECRET_VARIABLE = "CRYPTOPROTO_API_SECRET"  # noqa: S105 - the name of a variable
 
 app: typer.Typer = typer.Typer(
@@ -72,16 +73,22 @@ ContentType = Annotated[str, typer.Option(help="The body's type; a form is signe
 Prefix = Annotated[str, typer.Option(help="What a proxy removes from the front of the path.")]
 
 
-@app.command(epilog="Example: cryptoproto apikeys serve --config application.yaml --port 8099")
+def _port(value: int) -> int:
+    if not 0 <= value <= _LAST_PORT:
+        raise typer.BadParameter(f"must be 0 to {_LAST_PORT}, not {value}")
+    return value
+
+
+@app.command()
 def serve(
     config: Annotated[Path, typer.Option("--config", "-c", help="An application.yaml, or a JSON file of keys.")],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="<port>", help="The port to listen on; 0 for any free one.")
+        int, typer.Option(callback=_port, metavar="<port>", help="The port to listen on; 0 for any free one.")
     ] = 8099,
     path_prefix: Annotated[str, typer.Option(help="What a proxy in front leaves at the front of the path.")] = "",
     max_body: Annotated[
-        int, typer.Option(min=0, metavar="<bytes>", help="Bytes of the longest body that is accepted.")
+        int, typer.Option(callback=not_negative, metavar="<bytes>", help="Bytes of the longest body that is accepted.")
     ] = 1 << 20,
     both_flows: Annotated[
         bool, typer.Option("--both-flows", help="With sessions enabled, accept keys with a secret as well.")
@@ -96,10 +103,13 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option(help="A PEM file with the certificate's private key.")] = None,
     no_access_log: Annotated[bool, typer.Option("--no-access-log", help="Do not log each request.")] = False,
 ) -> None:
-    """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0."""
-    _require("httpx", "yaml", "starlette", "uvicorn")
-    from ..apikeys.server import Gatekeeper, load_config
-    from ..apikeys.server.demonstration import demonstration_app, running
+    """Run a gateway with a small demonstration API: /api/v0/streams, /ws/v0/{stream}/select and STOMP at /stomp/v0.
+
+    Example: [bold]cryptoproto apikeys serve --config application.yaml --port 8099[/]
+    """
+    with needs("this command", "apikeys", "server"):
+        from ..apikeys.server import Gatekeeper, load_config
+        from ..apikeys.server.demonstration import demonstration_app, running
 
     if tls_key is not None and tls_cert is None:
         raise typer.BadParameter("give the certificate as well", param_hint="--tls-cert")
@@ -123,16 +133,19 @@ def serve(
             raise ConfigurationError(bind_error(error, host, port)) from None
 
 
-@app.command(epilog="Example: cryptoproto apikeys keygen session --name TRADER --out trader.pem")
+@app.command()
 def keygen(
     kind: Annotated[KeyKind, typer.Argument(help="A secret for the basic flow, or an RSA key for sessions.")],
     name: Annotated[str, typer.Option(help="The name of the API key.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where the secret or the private key goes, mode 0600.")],
     user: Annotated[str, typer.Option(help="The user on whose behalf the key acts.")] = "admin",
-    bits: Annotated[int, typer.Option(help="Bits of the RSA key.")] = 2048,
+    bits: Annotated[int, typer.Option(metavar="<bits>", help="Length of the RSA key.")] = 2048,
     as_json: JsonFlag = False,
 ) -> None:
-    """Make an API key. The client's half is written to a file, the gateway's entry to standard output."""
+    """Make an API key. The client's half is written to a file, the gateway's entry to standard output.
+
+    Example: [bold]cryptoproto apikeys keygen session --name TRADER --out trader.pem[/]
+    """
     if not name:
         raise ConfigurationError("the name of an API key cannot be empty")
     entry: dict[str, Any] = {"name": name, "user": user, "authorities": ["TB_ALLOW_READ", "TB_ALLOW_WRITE"]}
@@ -152,7 +165,7 @@ def keygen(
     typer.echo(f"        user: {json.dumps(user)}\n        authorities: [TB_ALLOW_READ, TB_ALLOW_WRITE]")
 
 
-@app.command(epilog="Example: cryptoproto apikeys sign GET 'http://localhost:8099/api/v0/streams?b=1' -k TEST_API_KEY")
+@app.command()
 def sign(
     method: Annotated[str, typer.Argument(help="Such as GET.", show_default=False)],
     url: Url,
@@ -163,8 +176,10 @@ def sign(
     path_prefix: Prefix = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show what is signed, and the headers to send, for one request of the basic flow."""
-    _require("httpx")
+    """Show what is signed, and the headers to send, for one request of the basic flow.
+
+    Example: [bold]cryptoproto apikeys sign GET 'http://localhost:8099/api/v0/streams?b=1' -k TEST_API_KEY[/]
+    """
     from ..apikeys import ApiKeyAuth
     from ..apikeys.canonical import payload_of_url
 
@@ -181,9 +196,7 @@ def sign(
         typer.echo(f"{name}: {value}")
 
 
-@app.command(
-    epilog="Example: cryptoproto apikeys login http://localhost:8099 -k TRADER --private-key trader.pem -o session.json"
-)
+@app.command()
 def login(
     base_url: Annotated[str, typer.Argument(help="The gateway's address.", show_default=False)],
     key: Name,
@@ -192,8 +205,10 @@ def login(
     root: Root = "/api/v1/login",
     as_json: JsonFlag = False,
 ) -> None:
-    """Log in and keep the session in a file, for `request --session`."""
-    _require("httpx")
+    """Log in and keep the session in a file, for `request --session`.
+
+    Example: [bold]cryptoproto apikeys login http://localhost:8099 -k TRADER --private-key trader.pem -o session.json[/]
+    """
     from ..apikeys import SessionAuth
 
     check_http_url(base_url)
@@ -208,9 +223,7 @@ def login(
     _keep(_run(run()), out, as_json=as_json)
 
 
-@app.command(
-    epilog="Example: cryptoproto apikeys request GET http://localhost:8099/api/v0/streams --session session.json"
-)
+@app.command()
 def request(
     method: Annotated[str, typer.Argument(help="Such as GET.", show_default=False)],
     url: Url,
@@ -222,11 +235,14 @@ def request(
     path_prefix: Prefix = "",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send one signed request and print the answer; exit code 0 for a status below 400."""
+    """Send one signed request and print the answer; exit code 0 for a status below 400.
+
+    Example: [bold]cryptoproto apikeys request GET http://localhost:8099/api/v0/streams --session session.json[/]
+    """
     if (key is None) == (session is None):
         raise typer.BadParameter("give either --key or --session", param_hint="--key / --session")
-    _require("httpx")
-    import httpx
+    with needs("this command", "apikeys"):
+        import httpx
 
     from ..apikeys import ApiKeyAuth, Session
     from ..apikeys.canonical import check_method
@@ -272,12 +288,6 @@ def _logs_on_stderr(*, access: bool) -> Iterator[None]:
             logger.removeHandler(handler)
         for name in ("cryptoproto.apikeys", "cryptoproto.apikeys.access"):
             logging.getLogger(name).setLevel(logging.NOTSET)
-
-
-def _require(*modules: str) -> None:
-    missing = [name for name in modules if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ConfigurationError(f"this command needs {missing[0]}: pip install 'cryptoproto[apikeys,server]'")
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from ..exceptions import CryptoprotoError, IdentityInUse
 from ..version import __version__
 from .commands import COMMANDS, SETTINGS, load
-from .exit_codes import ExitCode, exit_code, show_error, wants_json
+from .exit_codes import ExitCode, described, exit_code, show_error, wants_json
 
 __all__ = ["app", "run"]
 
@@ -31,8 +31,8 @@ class _Commands(TyperGroup):
     """The root of the tree. Imports a command when it is run, and adapts what typer shows in the help and in errors.
 
     Flags are shown without a type (``--json``, not ``--json <bool>``). Each paragraph of a docstring is joined to one
-    line, so that it is wrapped to the width of the terminal and not broken where the source is. An error begins with
-    what is wrong, not with the words that pydantic puts before it.
+    line, so that it is wrapped to the width of the terminal and not broken where the source is. Each command ends with
+    its exit codes. An error begins with what is wrong, not with the words that pydantic puts before it.
     """
 
     def __init__(self, **attributes: Any) -> None:
@@ -48,8 +48,10 @@ class _Commands(TyperGroup):
             self._loaded.add(name)
             self.commands[name] = load(name)
             for each in _tree(self.commands[name]):
-                _without_type(each.get_params(ctx))
+                params = _without_type(each.get_params(ctx))
                 each.help = _joined(each.help)
+                if not hasattr(each, "commands"):
+                    each.epilog = described([param.name for param in params])
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:

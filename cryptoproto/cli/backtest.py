@@ -34,7 +34,9 @@ def backtest_command(
     pair: Annotated[list[str] | None, typer.Option("--pair", help="A pair to keep; without any, all.")] = None,
     maker_fee: Annotated[str, typer.Option(help="Fee of a resting order, as a fraction: 0.001 is 0.1 %.")] = "0",
     taker_fee: Annotated[str, typer.Option(help="Fee of an incoming order.")] = "0",
-    latency: Annotated[float, typer.Option(min=0, help="Seconds to the exchange, and again back.")] = 0.0,
+    latency: Annotated[
+        float, typer.Option(min=0, metavar="<seconds>", help="Time to the exchange, and again back.")
+    ] = 0.0,
     skip_damaged: Annotated[
         bool, typer.Option("--skip-damaged", help="Leave damaged parts of the recording out.")
     ] = False,

@@ -46,7 +46,9 @@ _IN_FLIGHT = 100
 
 
 def bench(
-    count: Annotated[int, typer.Option(min=1, help="How many measurements of each kind to make.")] = 1000,
+    count: Annotated[
+        int, typer.Option(min=1, metavar="<count>", help="How many measurements of each kind to make.")
+    ] = 1000,
     url: Url = None,
     client_id: ClientId = None,
     key: KeyFile = None,

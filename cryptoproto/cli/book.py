@@ -33,7 +33,9 @@ def book(
         ),
     ] = None,
     profile: ProfileName = None,
-    levels: Annotated[int, typer.Option(min=1, help="How many price levels of each side to show.")] = 10,
+    levels: Annotated[
+        int, typer.Option(min=1, metavar="<count>", help="How many price levels of each side to show.")
+    ] = 10,
     once: Annotated[bool, typer.Option("--once", help="Show the book as it is now and exit.")] = False,
     transport: TransportOverride = None,
     insecure: Insecure = False,

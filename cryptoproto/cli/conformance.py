@@ -42,7 +42,7 @@ from ..keys import PrivateKey, PublicKey
 from ..transport import opener, serve
 from ..wire import Protocol
 from .exit_codes import ExitCode
-from .options import Insecure, Json, TransportName, check_address, run
+from .options import Insecure, Json, TransportName, check_address, positive, run
 from .output import console, note, print_json, table
 
 __all__ = ["app"]
@@ -71,7 +71,13 @@ ServerKey: TypeAlias = Annotated[
 ]
 Page: TypeAlias = Annotated[Path | None, typer.Option("--html", help="Write the report as an HTML page to this file.")]
 Patience: TypeAlias = Annotated[
-    float, typer.Option("--timeout", min=0.001, help="Seconds to wait for each thing that a script expects.")
+    float,
+    typer.Option(
+        "--timeout",
+        callback=positive,
+        metavar="<seconds>",
+        help="How long to wait for each thing that a script expects.",
+    ),
 ]
 Operator: TypeAlias = Annotated[
     str | None,

@@ -27,7 +27,7 @@ from ..transport import TransportKind
 from ..wire import Protocol
 from .demo_bots import PAIR, Bot, MarketMaker, Taker
 from .exit_codes import ExitCode
-from .options import Json, TransportName, run
+from .options import Json, TransportName, positive, run
 from .output import console, print_json, table
 
 __all__ = ["demo"]
@@ -38,7 +38,9 @@ _PATIENCE_S = 10.0
 
 
 def demo(
-    seconds: Annotated[float, typer.Option(min=1, max=86_400, help="How long to trade.")] = 10.0,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=86_400, callback=positive, metavar="<seconds>", help="How long to trade.")
+    ] = 10.0,
     seed: Annotated[int, typer.Option(help="Seed of the random decisions of the bots.")] = 1,
     protocol: Annotated[
         Literal["signed", "v5", "both"],

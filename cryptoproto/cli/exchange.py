@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
+from rich.markup import escape
 
 from ..exceptions import ConfigurationError
 from ..exchange import DEFAULT_PAIRS, Engine, Exchange
@@ -46,8 +47,10 @@ _Journal: TypeAlias = Annotated[
     typer.Option(help="File that stores everything, including the exchange's key; a .pub is written beside it."),
 ]
 _Host: TypeAlias = Annotated[str, typer.Option(help="Address to listen on.")]
-_Port: TypeAlias = Annotated[int, typer.Option(help="Port for clients, 0 = any.")]
-_MarketDataPort: TypeAlias = Annotated[int, typer.Option(help="Port of the market-data socket, 0 = any.")]
+_Port: TypeAlias = Annotated[int, typer.Option(metavar="<port>", help="Port for clients, 0 = any.")]
+_MarketDataPort: TypeAlias = Annotated[
+    int, typer.Option(metavar="<port>", help="Port of the market-data socket, 0 = any.")
+]
 _TlsCert: TypeAlias = Annotated[
     Path | None, typer.Option(help="Certificate chain (PEM): listen with TLS. Clients on other machines need it.")
 ]
@@ -62,22 +65,34 @@ _Instruments: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--instrument",
-        help="Rules of a pair: BTC_USD:tick_size=0.01,lot_size=0.001. Repeat for more.",
+        help="Rules of a pair, such as BTC_USD:tick_size=0.01 or BTC_USD:tick_size=1,lot_size=0.1. Repeat for more.",
         show_default="those of the journal",
     ),
 ]
 _RateLimit: TypeAlias = Annotated[
     float | None,
-    typer.Option(help="Messages and requests per second for each client; above it throttling, then code 4009."),
+    typer.Option(
+        metavar="<rate>",
+        help="Messages and requests per second for each client; above it throttling, then code 4009.",
+        show_default="no limit",
+    ),
 ]
 _MaxOpenOrders: TypeAlias = Annotated[
-    int | None, typer.Option(help="Open orders that a client may have.", show_default="1000")
+    int | None, typer.Option(metavar="<count>", help="Open orders that a client may have.", show_default="1000")
 ]
 _MakerFee: TypeAlias = Annotated[
-    str | None, typer.Option(help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.")
+    str | None,
+    typer.Option(
+        metavar="<fraction>",
+        help="Fee of a resting order, as a fraction of what it receives: 0.001 is 0.1 %.",
+        show_default="0",
+    ),
 ]
 _TakerFee: TypeAlias = Annotated[
-    str | None, typer.Option(help="Fee of an incoming order, as a fraction of what it receives.")
+    str | None,
+    typer.Option(
+        metavar="<fraction>", help="Fee of an incoming order, as a fraction of what it receives.", show_default="0"
+    ),
 ]
 _Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Also log every message of clients.")]
 
@@ -141,7 +156,7 @@ def exchange(
         _write_public_key(made.public_key, public_file)
         for name, public_key in public_keys.items():
             made.register(name, public_key, balances.get(name))
-        _show(made, public_file, journal, json=json)
+        _show(made, public_file, journal, (pair or DEFAULT_PAIRS)[0], json=json)
 
     with _log_to_standard_error(verbose=verbose):
         run(_serve(made, begin))
@@ -170,7 +185,7 @@ async def _serve(made: Exchange, begin: Callable[[], None]) -> int:
     return _TERMINATED
 
 
-def _show(made: Exchange, public_file: Path, journal: Path | None, *, json: bool) -> None:
+def _show(made: Exchange, public_file: Path, journal: Path | None, pair: str, *, json: bool) -> None:
     if json:
         print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
         return
@@ -178,6 +193,14 @@ def _show(made: Exchange, public_file: Path, journal: Path | None, *, json: bool
     console.print(f"[bold]market data[/]  {made.market_data_url}")
     console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
     console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
+    if made.client_ids:
+        name = made.client_ids[0]
+        console.print(
+            f"[bold]to trade[/]     cryptoproto order buy {pair} 1 15000 --url {made.url} --client-id {escape(name)} "
+            f"--key {escape(name)}.pem --server-key {escape(str(public_file))}",
+            soft_wrap=True,
+            highlight=False,
+        )
     kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
     note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
 

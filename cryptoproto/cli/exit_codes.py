@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Final
 
 import orjson
 from rich.console import Console
@@ -23,7 +24,7 @@ from ..exceptions import (
     ServerError,
 )
 
-__all__ = ["ExitCode", "exit_code", "show_error", "wants_json"]
+__all__ = ["ExitCode", "described", "exit_code", "show_error", "wants_json"]
 
 
 class ExitCode(enum.IntEnum):
@@ -60,6 +61,22 @@ def exit_code(error: CryptoprotoError) -> ExitCode:
     if isinstance(error, ConnectionError | GatewayError | HandshakeError | ProtocolError | RequestNotSent):
         return ExitCode.NO_CONNECTION
     return ExitCode.FAILED
+
+
+_CONNECTING: Final = frozenset({"base_url", "nats", "session", "take_over", "timeout", "urls"})
+"""The parameters that only commands with a connection have."""
+
+
+def described(parameters: Collection[str]) -> str:
+    """The exit codes of a command with these parameters, for its help."""
+    codes = "Exit codes: 0 success, 1 refused or failed, 2 wrong usage or configuration"
+    if not _CONNECTING.isdisjoint(parameters):
+        codes += ", 3 no connection, 4 no answer"
+    if "time_in_force" in parameters:
+        codes += " (the order may have been placed)"
+    if "take_over" in parameters:
+        codes += ", 5 client id in use on this machine"
+    return codes + "."
 
 
 def wants_json(arguments: Sequence[str]) -> bool:

@@ -13,7 +13,7 @@ import typer
 
 from .exit_codes import ExitCode
 from .gateway_operations import handover, kill, limits, revive, status
-from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, room, trusted
+from .gateway_options import NATS, Lease, Nats, NatsCa, Nkey, Prefix, Replicas, SessionOf, room, trusted
 from .options import (
     ClientId,
     Insecure,
@@ -52,22 +52,30 @@ def serve(
     nkey: Nkey = None,
     nats_ca: NatsCa = None,
     prefix: Prefix = "cryptoproto",
-    lease: Annotated[float, typer.Option(min=0.5, help="Seconds of silence until a standby takes over.")] = 2.0,
-    replicas: Annotated[int, typer.Option(min=1, max=5, help="On how many NATS servers streams are kept.")] = 1,
+    lease: Lease = 2.0,
+    replicas: Replicas = 1,
     keep_days: Annotated[
-        float | None, typer.Option(help="For how many days events are kept for strategies.", show_default="for ever")
+        float | None,
+        typer.Option(
+            metavar="<days>", help="For how many days events are kept for strategies.", show_default="for ever"
+        ),
     ] = None,
     order_rate: Annotated[
-        float | None, typer.Option(help="Orders and cancels per second of all strategies.", show_default="no limit")
+        float | None,
+        typer.Option(
+            metavar="<rate>", help="Orders and cancels per second of all strategies.", show_default="no limit"
+        ),
     ] = None,
     market_data: Annotated[
         str | None,
         typer.Option("--market-data", envvar="CRYPTOPROTO_MARKET_DATA_URL", help="Market data to publish, if any."),
     ] = None,
-    publish: Annotated[
-        bool, typer.Option("--publish/--no-publish", help="Publish the market data, or leave that to gateway feed.")
-    ] = True,
-    metrics_port: Annotated[int | None, typer.Option(help="Serve metrics for Prometheus on this port.")] = None,
+    no_publish: Annotated[
+        bool, typer.Option("--no-publish", help="Leave publishing the market data to gateway feed.")
+    ] = False,
+    metrics_port: Annotated[
+        int | None, typer.Option(metavar="<port>", help="Serve metrics for Prometheus on this port.")
+    ] = None,
     protocol: ProtocolName = None,
     transport: TransportOverride = None,
     insecure: Insecure = False,
@@ -94,7 +102,7 @@ def serve(
         keep_events_s=None if keep_days is None else keep_days * 86_400,
         order_rate=order_rate,
         market_data_url=settings.values.get("market_data_url"),
-        publish_market_data=publish,
+        publish_market_data=not no_publish,
         prefix=prefix,
         nkey_seed=nkey,
         nats_tls=trusted(nats_ca),
@@ -137,8 +145,8 @@ def feed(
     nkey: Nkey = None,
     nats_ca: NatsCa = None,
     prefix: Prefix = "cryptoproto",
-    lease: Annotated[float, typer.Option(min=0.5, help="Seconds of silence until a standby takes over.")] = 2.0,
-    replicas: Annotated[int, typer.Option(min=1, max=5, help="On how many NATS servers the lease is kept.")] = 1,
+    lease: Lease = 2.0,
+    replicas: Replicas = 1,
     insecure: Insecure = False,
     json: Json = False,
 ) -> None:
@@ -214,7 +222,7 @@ def config(
         list[str] | None, typer.Option(help="Host name of a server of a cluster of three or five. Repeat for each.")
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 4222,
+    port: Annotated[int, typer.Option(metavar="<port>", help="Port to listen on.")] = 4222,
     store: Annotated[str, typer.Option(help="Folder of the server for its streams.")] = "jetstream",
     tls_cert: Annotated[str | None, typer.Option(help="Certificate chain (PEM) of the server.")] = None,
     tls_key: Annotated[str | None, typer.Option(help="Private key of the certificate.")] = None,

@@ -126,8 +126,10 @@ async def revive(operator: Operator, strategy: Strategy) -> int:
 async def limits(
     operator: Operator,
     strategy: Strategy,
-    max_orders_per_second: Annotated[int | None, typer.Option(help="Orders within one second.")] = None,
-    max_open_orders: Annotated[int | None, typer.Option(help="Orders that have not ended.")] = None,
+    max_orders_per_second: Annotated[
+        int | None, typer.Option(metavar="<count>", help="Orders within one second.")
+    ] = None,
+    max_open_orders: Annotated[int | None, typer.Option(metavar="<count>", help="Orders that have not ended.")] = None,
     max_open_value: Annotated[
         list[str] | None, typer.Option(help="Value of all open orders: currency=amount. Repeat for more.")
     ] = None,

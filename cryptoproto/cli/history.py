@@ -48,7 +48,9 @@ Csv: TypeAlias = Annotated[
 Parquet: TypeAlias = Annotated[
     Path | None, typer.Option("--parquet", help="Write a Parquet file instead (extra `frames`).")
 ]
-Last: TypeAlias = Annotated[int, typer.Option("--last", min=1, help="How many rows a table shows at most.")]
+Last: TypeAlias = Annotated[
+    int, typer.Option("--last", min=1, metavar="<count>", help="How many rows a table shows at most.")
+]
 
 _CELL: Final = Decimal(1).scaleb(-DECIMALS)
 _LABELS: Final = {"trade_pair": "pair", "began_at": "began", "order_id": "order"}

@@ -25,7 +25,7 @@ def keygen(
     file: Annotated[
         Path, typer.Argument(help="The file for the private key; the public key is written beside it as .pub.")
     ],
-    bits: Annotated[int, typer.Option(help="Length of the modulus.")] = 2048,
+    bits: Annotated[int, typer.Option(metavar="<bits>", help="Length of the modulus.")] = 2048,
     encrypt: Annotated[bool, typer.Option("--encrypt", help="Ask for a password and encrypt the private key.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -56,10 +56,7 @@ _NEEDS_NO_EXTRA = frozenset({"config-hash"})
 def _check_extras(context: typer.Context) -> None:
     if context.invoked_subcommand in _NEEDS_NO_EXTRA:
         return
-    try:
-        from ..licensing import LicenseAgent, LicenseManager  # noqa: F401 - imports all that the extra brings
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(str(error)) from None
+    from ..licensing import LicenseAgent, LicenseManager  # noqa: F401 - imports all that the extra brings
 
 
 @license_app.command()

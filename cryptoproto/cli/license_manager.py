@@ -106,7 +106,7 @@ def serve(
     keys: ManagerKeys,
     database: DatabasePath = _DATABASE,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port; 0 for a free one.")] = 8390,
+    port: Annotated[int, typer.Option(metavar="<port>", help="The port; 0 for a free one.")] = 8390,
     certificate: Annotated[Path | None, typer.Option(help="PEM file with the certificate chain; enables TLS.")] = None,
     certificate_key: Annotated[
         Path | None, typer.Option(help="PEM file with the private key of the certificate.")
@@ -132,17 +132,16 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     with LicenseManager(database, keys) as manager:
         _ = manager.generations  # if all have retired, fail now and not at the first request
-        try:
-            asyncio.run(run(manager))
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(str(error)) from None
+        asyncio.run(run(manager))
 
 
 @agreement_app.command("add")
 def agreement_add(
     public_key: Annotated[str, typer.Argument(help="The licensee's public key, as `license keygen` prints it.")],
     package: Annotated[str, typer.Argument(help="A package name, or a pattern such as 'roq-*'.")],
-    licenses: Annotated[int, typer.Option(help="How many different sets of logins may run at the same time.")],
+    licenses: Annotated[
+        int, typer.Option(metavar="<count>", help="How many different sets of logins may run at the same time.")
+    ],
     lock_period: Annotated[str, typer.Option(help="The life of a token: 90s, 15m, 2h, 30d.")] = "2h",
     uat: Uat = False,
     note: Annotated[str, typer.Option(help="A note for yourself.")] = "",

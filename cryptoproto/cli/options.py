@@ -36,6 +36,8 @@ __all__ = [
     "check_address",
     "connecting",
     "load_private_key",
+    "not_negative",
+    "positive",
     "private_key",
     "resolved",
     "run",
@@ -84,8 +86,25 @@ TakeOver: TypeAlias = Annotated[
     bool,
     typer.Option("--take-over", help="Connect even if another process here uses the client id; its connection ends."),
 ]
+
+
+def positive(value: float) -> float:
+    """A callback of options: the number, if it is one and more than 0."""
+    if not value > 0:
+        raise typer.BadParameter(f"must be more than 0, not {value}")
+    return value
+
+
+def not_negative(value: int) -> int:
+    """A callback of options: the number, if it is 0 or more."""
+    if value < 0:
+        raise typer.BadParameter(f"must be 0 or more, not {value}")
+    return value
+
+
 Timeout: TypeAlias = Annotated[
-    float, typer.Option("--timeout", min=0.001, metavar="<seconds>", help="How long to wait for an answer.")
+    float,
+    typer.Option("--timeout", callback=positive, metavar="<seconds>", help="How long to wait for an answer."),
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -56,7 +56,9 @@ def add(
         bool, typer.Option("--history", help="Keep trades, orders and balances in the store, for `history`.")
     ] = False,
     nats: Annotated[str | None, typer.Option(help="Address of NATS, for a gateway.")] = None,
-    order_rate: Annotated[float | None, typer.Option(help="Orders and cancels per second.")] = None,
+    order_rate: Annotated[
+        float | None, typer.Option(metavar="<rate>", help="Orders and cancels per second; no limit by default.")
+    ] = None,
     password_command: Annotated[
         str | None, typer.Option(help='Command that prints the password of the key: "pass show alice".')
     ] = None,

@@ -16,7 +16,7 @@ from ..market_data import MarketData
 from ..recording import Recorder, record
 from ..recording.durations import seconds_of
 from .exit_codes import ExitCode
-from .options import Insecure, Json, Timeout, TransportName, check_address, run
+from .options import Insecure, Json, Timeout, TransportName, check_address, positive, run
 from .output import console, note, notes, print_json
 
 __all__ = ["record_command"]
@@ -32,7 +32,10 @@ def record_command(
         str | None, typer.Option("--for", help="Stop after this time: 90s, 10m, 1h30m.", show_default="until Ctrl-C")
     ] = None,
     block_interval: Annotated[
-        float, typer.Option(min=0.01, help="Seconds between two writes: what a crash can lose at most.")
+        float,
+        typer.Option(
+            callback=positive, metavar="<seconds>", help="Time between two writes: what a crash can lose at most."
+        ),
     ] = 5.0,
     transport: TransportName = "auto",
     insecure: Insecure = False,
@@ -49,9 +52,10 @@ def record_command(
     seconds = None if duration is None else seconds_of(duration, "--for")
 
     async def main() -> int:
-        async with MarketData(url, transport=transport, insecure=insecure, pairs=pairs or None) as feed:
+        feed = MarketData(url, transport=transport, insecure=insecure, pairs=pairs or None)
+        recorder = record(feed, to, block_interval=block_interval)
+        async with feed:
             await _first(feed, pairs or [], url, timeout)
-            recorder = record(feed, to, block_interval=block_interval)
             try:
                 async with recorder:
                     note(f"Recording {', '.join(pairs or ['all pairs'])} to {to}. Press Ctrl-C to stop.")

@@ -10,11 +10,10 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import orjson
 
 from ..exceptions import ConfigurationError, ConnectError, DecodeError, RequestTimeout
+from ..extras import needs
 
-try:
+with needs("cryptoproto top", "top"):
     import httpx
-except ModuleNotFoundError as _error:
-    raise ConfigurationError(f"{_error.name} is not installed: pip install 'cryptoproto[top]'") from _error
 
 __all__ = ["StatusReader"]
 

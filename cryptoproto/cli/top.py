@@ -23,7 +23,9 @@ def top(
             show_default=False,
         ),
     ],
-    interval: Annotated[float, typer.Option(min=0.2, max=3600, help="Seconds between updates.")] = 1.0,
+    interval: Annotated[
+        float, typer.Option(min=0.2, max=3600, metavar="<seconds>", help="Time between updates.")
+    ] = 1.0,
     timeout: Timeout = 5.0,
     json: Json = False,
 ) -> None:

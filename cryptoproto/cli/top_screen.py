@@ -9,18 +9,17 @@ from typing import Any, ClassVar, Final
 
 from rich.text import Text
 
-from ..exceptions import ConfigurationError, CryptoprotoError
+from ..exceptions import CryptoprotoError
+from ..extras import needs
 from . import top_panels as panels
 from .status_reader import StatusReader
 
-try:
+with needs("cryptoproto top", "top"):
     from textual.app import App, ComposeResult
     from textual.binding import Binding, BindingType
     from textual.containers import Vertical, VerticalScroll
     from textual.screen import ModalScreen
     from textual.widgets import DataTable, Footer, Label, Static
-except ModuleNotFoundError as _error:
-    raise ConfigurationError(f"{_error.name} is not installed: pip install 'cryptoproto[top]'") from _error
 
 __all__ = ["TopScreen"]
 

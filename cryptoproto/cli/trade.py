@@ -82,7 +82,9 @@ def tail(
     resume_from: Annotated[
         int, typer.Option(min=-1, help="Show the events after this transaction id: 0 = all, -1 = only new ones.")
     ] = 0,
-    count: Annotated[int | None, typer.Option("--count", "-n", min=1, help="Stop after so many events.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, metavar="<count>", help="Stop after so many events.")
+    ] = None,
     protocol: ProtocolName = None,
     transport: TransportOverride = None,
     insecure: Insecure = False,
@@ -138,7 +140,7 @@ def _place_command(side: str) -> None:
             Literal["gtc", "fok", "ioc"],
             typer.Option(help="gtc: rest in the book; fok: fill all or nothing; ioc: fill what is possible at once."),
         ] = "gtc",
-        ttl: Annotated[int, typer.Option(min=0, help="Seconds until the order is cancelled; 0 = never.")] = 0,
+        ttl: Annotated[int, typer.Option(min=0, metavar="<seconds>", help="Time to live; 0 = until cancelled.")] = 0,
         client_order_id: Annotated[
             int | None, typer.Option(help="Your own number for the order; made from the clock by default.")
         ] = None,

@@ -19,14 +19,13 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self
 
 from ..exceptions import ConfigurationError
+from ..extras import needs
 from .metrics import HistogramSnapshot, MetricsSnapshot
 
-try:
+with needs("cryptoproto.client.prometheus", "metrics"):
     from prometheus_client import CollectorRegistry, start_http_server
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
     from prometheus_client.registry import Collector
-except ImportError as _error:
-    raise ConfigurationError("prometheus-client is not installed: pip install 'cryptoproto[metrics]'") from _error
 
 __all__ = ["ClientCollector", "MetricsEndpoint", "serve_metrics"]
 

@@ -4,6 +4,7 @@
 
     CryptoprotoError
     ├── ConfigurationError (ValueError)       an argument, a key file or an address cannot be used
+    │   ├── MissingExtra (ModuleNotFoundError)  a package of an extra is not installed
     │   ├── PasswordRequired                  a private key is encrypted, and no password was given
     │   ├── OrderInvalid                      an order was rejected locally; nothing was sent
     │   └── IdentityInUse                     another connection on this machine uses the client id
@@ -75,6 +76,7 @@ from .base import (
     ConfigurationError,
     CryptoprotoError,
     IdentityInUse,
+    MissingExtra,
     OrderInvalid,
     PasswordRequired,
 )
@@ -164,6 +166,7 @@ __all__ = [
     "LoginRefused",
     "MalformedMessage",
     "ManagerUnavailable",
+    "MissingExtra",
     "NoAgreement",
     "NoFreeLicense",
     "OpenTimeout",

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["ConfigurationError", "CryptoprotoError", "IdentityInUse", "OrderInvalid", "PasswordRequired"]
+__all__ = [
+    "ConfigurationError",
+    "CryptoprotoError",
+    "IdentityInUse",
+    "MissingExtra",
+    "OrderInvalid",
+    "PasswordRequired",
+]
 
 
 class CryptoprotoError(Exception):
@@ -18,6 +25,20 @@ class CryptoprotoError(Exception):
 
 class ConfigurationError(CryptoprotoError, ValueError):
     """An argument, a key file or an address cannot be used; the text says what to change."""
+
+
+class MissingExtra(ConfigurationError, ModuleNotFoundError):
+    """A package that belongs to an extra is not installed; the text is the command that installs it.
+
+    It is an :class:`ImportError`, too: importing a module whose extra is missing raises it.
+
+    Attributes:
+        name: the module that was not found.
+    """
+
+    def __init__(self, text: str, name: str | None = None) -> None:
+        super().__init__(text)
+        self.name = name
 
 
 class PasswordRequired(ConfigurationError):

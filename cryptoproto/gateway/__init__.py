@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-try:
-    import nats  # noqa: F401
-except ImportError as _missing:
-    raise ImportError("cryptoproto.gateway needs nats-py: pip install 'cryptoproto[gateway]'") from _missing
+from ..extras import needs
 
-from .feed import GatewayFeed
-from .gateway import Gateway
-from .operations import GatewayStatus, OperationReply, Operator, StrategyStatus
-from .strategy import GatewayClient, GatewayMarketData
-from .strategy_limits import StrategyLimits
+with needs("cryptoproto.gateway", "gateway"):
+    from .feed import GatewayFeed
+    from .gateway import Gateway
+    from .operations import GatewayStatus, OperationReply, Operator, StrategyStatus
+    from .strategy import GatewayClient, GatewayMarketData
+    from .strategy_limits import StrategyLimits
 
 __all__ = [
     "Gateway",

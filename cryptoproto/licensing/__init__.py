@@ -32,6 +32,7 @@ from ..exceptions import (
     TokenCacheError,
     TooManyRequests,
 )
+from ..extras import needs
 
 if TYPE_CHECKING:
     from .agent.agent import LicenseAgent
@@ -101,21 +102,14 @@ _HOMES = {
     "LicenseToken": "sealing.token",
     "TokenBinding": "sealing.token",
 }
-_EXTRA = frozenset({"nacl", "flatbuffers", "psutil", "httpx"})
 
 
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needs("cryptoproto.licensing", "licensing"):
         module = import_module(f".{home}", __name__)
-    except ModuleNotFoundError as error:
-        if error.name not in _EXTRA:
-            raise
-        raise ModuleNotFoundError(
-            f"cryptoproto.licensing needs {error.name}: pip install 'cryptoproto[licensing]'", name=error.name
-        ) from None
     return getattr(module, name)
 
 

@@ -21,6 +21,7 @@ from zlib import crc32
 import msgspec
 
 from ..exceptions import ConfigurationError, DecodeError
+from ..extras import needs
 from ..messages import MALFORMED
 from .block import Block
 
@@ -36,6 +37,7 @@ __all__ = [
     "Header",
     "HeaderCut",
     "block_head",
+    "compression",
     "file_head",
     "header_of",
     "length_of_header",
@@ -168,20 +170,26 @@ def header_of(payload: bytes, length: int, checksum: int) -> Header:
         raise DecodeError(f"its header is damaged: {error}") from None
 
 
+def compression() -> Any:
+    """The module ``zstandard``.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    with needs("a recording", "recording"):
+        import zstandard
+    return zstandard
+
+
 class Codec:
     """Blocks to bytes and back.
 
     Raises:
-        ConfigurationError: zstandard is not installed.
+        MissingExtra: zstandard is not installed.
     """
 
     def __init__(self) -> None:
-        try:
-            import zstandard
-        except ImportError:
-            raise ConfigurationError(
-                "recordings need the package zstandard: pip install 'cryptoproto[recording]'"
-            ) from None
+        zstandard = compression()
         self._compress: Callable[[bytes], bytes] = zstandard.ZstdCompressor(level=_LEVEL).compress
         self._decompressor: Any = zstandard.ZstdDecompressor()
         self._error = zstandard.ZstdError

@@ -17,7 +17,7 @@ from ..market_data import Feed, FeedState, FeedStateChange, MarketUpdate
 from ..messages import AnonymousTrade, OrderBookAgg, TradingRules, encode
 from ..version import __version__
 from .block import BlockBuilder, StateKind, StateRecord
-from .format import ANCHOR, Header
+from .format import ANCHOR, Header, compression
 from .recording_file import RecordingWriter
 
 __all__ = ["Recorder", "record"]
@@ -49,7 +49,8 @@ def record(
     See :class:`Recorder` for the arguments. Needs the extra ``recording``.
 
     Raises:
-        ConfigurationError: an option cannot be used. What is wrong with the file is raised by ``async with``.
+        ConfigurationError: an option cannot be used, or the extra is missing. What is wrong with the file is raised by
+            ``async with``.
     """
     return Recorder(feed, path, pairs=pairs, block_interval=block_interval, block_updates=block_updates, clock=clock)
 
@@ -95,6 +96,7 @@ class Recorder:
         check_plain_function("clock", clock)
         if isinstance(pairs, str):
             raise ConfigurationError(f"pairs={pairs!r} must be a list of pairs: write [{pairs!r}]")
+        compression()  # if it is missing, fail before the feed is connected
         self._feed = feed
         self._pairs = feed.pairs if pairs is None else frozenset(pairs)
         self._interval = block_interval

@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from ..exceptions import ConfigurationError
+from ..extras import needs
 from ..messages import OwnTrade, plain
 from .backtest import BacktestResult
 
@@ -140,12 +140,8 @@ def _figure(height: float) -> Any:
 
 
 def _figure_class() -> Any:
-    try:
+    with needs("the report", "backtest"):
         from matplotlib.figure import Figure
-    except ImportError:
-        raise ConfigurationError(
-            "the report needs the package matplotlib: pip install 'cryptoproto[backtest]'"
-        ) from None
     return Figure
 
 

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..client import Client, State
-from ..exceptions import ConfigurationError
+from ..exceptions import MissingExtra
+from ..extras import needs
 from .access import Access
 from .camera import Camera
 from .cancel_all import CancelAll
@@ -105,13 +106,15 @@ def _health(client: Client) -> Endpoint:
 
 def _metrics(client: Client) -> Endpoint:
     try:
-        from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+        with needs("the page of metrics", "metrics"):
+            from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-        from ..client.prometheus import ClientCollector
-    except (ConfigurationError, ModuleNotFoundError):
+            from ..client.prometheus import ClientCollector
+    except MissingExtra as error:
+        text = f"{error}\n"
 
         async def missing(_request: Request) -> Response:
-            return PlainTextResponse("metrics need prometheus-client: pip install 'cryptoproto[metrics]'\n", 501)
+            return PlainTextResponse(text, 501)
 
         return missing
     registry = CollectorRegistry()

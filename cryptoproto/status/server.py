@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ..client import Client
 from ..exceptions import ConfigurationError
+from ..extras import needs
 from ..market_data import Feed
 from .access import Access
 from .camera import Camera
@@ -17,14 +18,12 @@ from .cancel_all import CancelAll
 from .event_stream import EventStreams
 from .observer import Observer
 
-try:
+with needs("cryptoproto.status", "status"):
     import uvicorn
     from starlette.types import ASGIApp
 
     from ..transport.embedded_server import EmbeddedServer, listening_socket
     from .application import application
-except ModuleNotFoundError as _error:
-    raise ConfigurationError(f"{_error.name} is not installed: pip install 'cryptoproto[status]'") from _error
 
 __all__ = ["StatusServer", "serve_status"]
 

@@ -12,6 +12,7 @@ import ssl as ssl_module
 from typing import Literal, TypeAlias
 
 from ..exceptions import ConfigurationError
+from ..extras import missing_extra
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, TransportOpener
 from .heartbeat import Heartbeat
 from .memory import MemoryLink, memory_opener, memory_pair
@@ -44,7 +45,7 @@ def _resolve(kind: str) -> str:
         raise ConfigurationError(f'transport={kind!r} is not known; choose "auto", "websockets" or "picows"')
     installed = importlib.util.find_spec("picows") is not None
     if kind == "picows" and not installed:
-        raise ConfigurationError("transport=\"picows\" needs the package: pip install 'cryptoproto[fast]'")
+        raise missing_extra('transport="picows"', "picows", "fast")
     return kind if kind != "auto" else "picows" if installed else "websockets"
 
 

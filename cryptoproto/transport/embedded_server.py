@@ -10,10 +10,12 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
-import uvicorn
-
 from ..exceptions import ConfigurationError
+from ..extras import needs
 from .bind_error import bind_error
+
+with needs("an HTTP server", "server"):
+    import uvicorn
 
 __all__ = ["EmbeddedServer", "listening_socket"]
 

@@ -13,26 +13,28 @@ from struct import Struct
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from picows import (
-    WSCloseCode,
-    WSFrame,
-    WSHandshakeError,
-    WSInvalidURL,
-    WSListener,
-    WSMsgType,
-    WSParsedURL,
-    WSProtocolError,
-    WSTransport,
-    WSUpgradeRequest,
-    WSUpgradeResponse,
-    ws_connect,
-    ws_create_server,
-)
-
 from ..exceptions import ConfigurationError
+from ..extras import needs
 from .base import Closed, Listener, ListenerFactory, OpenOptions, Transport, subprotocol_refusal
 from .dialling import connected_socket
 from .opening import upgrade_refused
+
+with needs("cryptoproto.transport.picows", "fast"):
+    from picows import (
+        WSCloseCode,
+        WSFrame,
+        WSHandshakeError,
+        WSInvalidURL,
+        WSListener,
+        WSMsgType,
+        WSParsedURL,
+        WSProtocolError,
+        WSTransport,
+        WSUpgradeRequest,
+        WSUpgradeResponse,
+        ws_connect,
+        ws_create_server,
+    )
 
 __all__ = ["open_picows", "serve_picows"]
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import ssl as ssl_module
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidURI, PayloadTooBig, WebSocketException
@@ -287,6 +289,9 @@ async def open_websockets(url: str, listener: Listener, options: OpenOptions) ->
         uri = parse_uri(url)
     except InvalidURI as error:
         raise ConfigurationError(str(error)) from None
+    if uri.username is not None:  # the versions of the library do not agree on who decodes them
+        parts = urlsplit(url)
+        uri = replace(uri, username=unquote(parts.username or ""), password=unquote(parts.password or ""))
     context = (options.ssl or ssl_module.create_default_context()) if uri.secure else None
 
     def make_link() -> _Link:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import json
 import os
 import signal
@@ -311,16 +310,6 @@ def test_serve_with_tls_both_flows_and_no_access_log(tmp_path: Path) -> None:
         assert server.kill(signal.SIGTERM) == 0
         assert server.process.stderr is not None
         assert "GET" not in server.process.stderr.read()
-
-
-def test_a_missing_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "httpx" else find(name))
-    result = apikeys("sign", "GET", "/", "-k", "a")
-    assert (result.code, result.err) == (
-        2,
-        "error: this command needs httpx: pip install 'cryptoproto[apikeys,server]'\n",
-    )
 
 
 @pytest.mark.parametrize(("tls", "words"), [(False, "use http:// instead of https://"), (True, "use https:// instead")])

@@ -54,7 +54,7 @@ async def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.delitem(sys.modules, "cryptoproto.status.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert await _Demo(1, 1, "v5", "auto", quiet=True, status=True).main() == 0
-    assert printed == [r"no status page: uvicorn is not installed: pip install 'cryptoproto\[status]'"]
+    assert printed == [r"no status page: cryptoproto.status needs uvicorn: pip install 'cryptoproto\[status]'"]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "0.01", "nan", "inf"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ import cryptoproto as cp
 from cryptoproto.cli.app import app
 from cryptoproto.exchange import Exchange
 from tests.support.certificates import self_signed
-from tests.support.command_line import run
+from tests.support.command_line import run, start
 
 ALICE = ("--client", "alice=alice.pub", "--balance", "alice:USD=100000", "--balance", "alice:BTC=2")
 PORTS = ("--port", "0", "--market-data-port", "0")
@@ -240,3 +241,13 @@ def test_a_client_or_a_balance_that_cannot_be_meant(options: tuple[str, ...], wo
     shown = run("exchange", *options)
     assert shown.code == 2
     assert words in " ".join(shown.err.split())
+
+
+def test_the_command_that_it_prints_places_an_order(folder: Path) -> None:
+    with start("exchange", *ALICE, *PORTS, cwd=folder) as running:
+        assert running.process.stdout is not None
+        line = next(line for line in running.process.stdout if line.startswith("to trade "))
+        program, *arguments = shlex.split(line.removeprefix("to trade "))
+        placed = run(*arguments, cwd=folder)
+    assert (program, placed.code) == ("cryptoproto", 0)
+    assert placed.err.startswith("accepted as order 1")

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
+import cryptoproto
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Program, Shell, start
 from tests.support.nats_server import NatsServer, nats_server
@@ -87,16 +88,12 @@ def test_without_nats_there_is_no_connection(desk: Shell) -> None:
     assert "is nats-server running?" in result.err
 
 
-def test_a_missing_extra_is_named(desk: Shell) -> None:
-    with mock.patch.dict(sys.modules):
-        for name in [each for each in sys.modules if each.startswith(("cryptoproto.gateway", "nats"))]:
-            del sys.modules[name]
-        sys.modules["nats"] = None  # type: ignore[assignment]
-        import cryptoproto
-
-        with mock.patch.object(cryptoproto, "gateway", create=True):
-            del vars(cryptoproto)["gateway"]
-            result = desk("gateway", "status")
+def test_a_missing_extra_is_named(desk: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(vars(cryptoproto), "gateway", raising=False)
+    for name in [each for each in sys.modules if each.startswith(("cryptoproto.gateway", "nats"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "nats", None)
+    result = desk("gateway", "status")
     assert result.code == 2
     assert "pip install 'cryptoproto[gateway]'" in result.err
 

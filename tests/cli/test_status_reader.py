@@ -143,7 +143,7 @@ async def test_addresses_that_can_be_used(url: str) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "httpx", None)
-    with pytest.raises(cp.ConfigurationError, match=r"httpx is not installed: pip install 'cryptoproto\[top\]'"):
+    with pytest.raises(cp.ConfigurationError, match=r"cryptoproto top needs httpx: pip install 'cryptoproto\[top\]'"):
         importlib.reload(module)
     monkeypatch.undo()
     importlib.reload(module)

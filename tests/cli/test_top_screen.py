@@ -182,7 +182,7 @@ async def test_it_can_be_left() -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "textual.app", None)
-    with pytest.raises(cp.ConfigurationError, match=r"is not installed: pip install 'cryptoproto\[top\]'"):
+    with pytest.raises(cp.ConfigurationError, match=r"cryptoproto top needs textual: pip install 'cryptoproto\[top\]'"):
         importlib.reload(module)
     monkeypatch.undo()
     importlib.reload(module)

@@ -123,7 +123,7 @@ async def test_an_error_in_the_block_ends_the_server(client: cp.Client) -> None:
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(cp.ConfigurationError, match=r"uvicorn is not installed: pip install 'cryptoproto\[status\]'"):
+    with pytest.raises(cp.ConfigurationError, match=r"status needs uvicorn: pip install 'cryptoproto\[status\]'"):
         importlib.reload(module)
     monkeypatch.undo()
     importlib.reload(module)

@@ -20,7 +20,7 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
 
 async def test_it_listens_and_leaves_the_signals_alone() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    server = EmbeddedServer(uvicorn.Config(answer, lifespan="off", log_config=None))
+    server = EmbeddedServer(uvicorn.Config(answer, lifespan="off", ws="none", log_config=None))
     with listening_socket("127.0.0.1", 0) as listener:
         serving = asyncio.ensure_future(server.serve(sockets=[listener]))
         await server.listening.wait()

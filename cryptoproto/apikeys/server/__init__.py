@@ -5,7 +5,9 @@ Needs the ``apikeys`` and ``server`` extras.
 
 from __future__ import annotations
 
-try:
+from ...extras import needs
+
+with needs("cryptoproto.apikeys.server", "apikeys", "server"):
     from .config import ApiKeysConfig, SessionSettings, load_config
     from .gatekeeper import Gatekeeper
     from .key_store import ApiKey, KeyStore
@@ -15,12 +17,6 @@ try:
     from .stomp_broker import Delivery, StompBroker
     from .stomp_endpoint import StompEndpoint
     from .stomp_peer import Authorize, allow_by_authorities
-except ModuleNotFoundError as _error:
-    if _error.name is None or _error.name.partition(".")[0] not in {"starlette", "yaml", "httpx"}:
-        raise
-    raise ModuleNotFoundError(
-        f"cryptoproto.apikeys.server needs {_error.name}: pip install 'cryptoproto[apikeys,server]'", name=_error.name
-    ) from _error
 
 __all__ = [
     "ApiKey",

@@ -11,23 +11,26 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import msgspec
-import uvicorn
-from starlette.applications import Starlette
-from starlette.authentication import requires
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
-from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ...exceptions import ConfigurationError
+from ...extras import needs
 from ...messages import MALFORMED
 from ...transport.embedded_server import EmbeddedServer
 from .gatekeeper import Gatekeeper
 from .middleware import ApiKeysMiddleware
 from .stomp_broker import StompBroker
 from .stomp_endpoint import StompEndpoint
+
+with needs("cryptoproto.apikeys.server", "apikeys", "server"):
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.authentication import requires
+    from starlette.exceptions import HTTPException
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route, WebSocketRoute
+    from starlette.types import ASGIApp
+    from starlette.websockets import WebSocket, WebSocketDisconnect
 
 __all__ = ["READ", "STREAMS_TOPIC", "WRITE", "demonstration_app", "running"]
 
@@ -176,6 +179,7 @@ async def running(
         log_level="warning",
         access_log=False,
         lifespan="off",
+        ws="websockets-sansio",  # older versions choose one that websockets has deprecated
         ws_max_size=1 << 21,
         server_header=False,
         ssl_certfile=tls_cert,

@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
-import httpx
-
 from ...exceptions import (
     ConfigurationError,
     CryptoprotoError,
@@ -22,6 +20,7 @@ from ...exceptions import (
     RequestStale,
     TokenCacheError,
 )
+from ...extras import needs
 from ...reconnect import StateStream, Subscription
 from ..request.activity import ActivityRecorder, ActivitySource
 from ..request.logins import login_set
@@ -36,6 +35,9 @@ from .manager_link import ManagerLink, Verify
 from .standing import LicenseState, Schedule, Standing
 from .token_cache import TokenCache
 from .token_keeper import TokenKeeper
+
+with needs("cryptoproto.licensing", "licensing"):
+    import httpx
 
 __all__ = ["LicenseAgent"]
 

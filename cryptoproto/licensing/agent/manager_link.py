@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Final, TypeVar
 
-import httpx
-
 from ...exceptions import ConfigurationError, LicensingError, ManagerUnavailable
+from ...extras import needs
 from ..request.endpoint import CONTENT_TYPE, REQUEST_PATH
 from ..request.refusal import refusal_error
+
+with needs("cryptoproto.licensing", "licensing"):
+    import httpx
 
 __all__ = ["ManagerLink", "Verify"]
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
-from nacl.signing import SigningKey
-
 from ...exceptions import ConfigurationError
+from ...extras import needs
 from ..sealing.key_text import decode_key, encode_key
 from ..sealing.keypair import KeyPair, ManagerKey, read_json, write_secret_json
+
+with needs("cryptoproto.licensing", "licensing"):
+    from nacl.signing import SigningKey
 
 __all__ = ["Generation", "Keyring"]
 

@@ -15,19 +15,15 @@ from types import TracebackType
 from typing import Final, Self
 
 from ...exceptions import ConfigurationError
+from ...extras import needs
 
-try:
+with needs("the license manager's server", "licensing", "server"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.requests import ClientDisconnect, Request
     from starlette.responses import Response
     from starlette.routing import Route
-except ModuleNotFoundError as _error:
-    raise ModuleNotFoundError(
-        f"the license manager's server needs {_error.name}: pip install 'cryptoproto[licensing,server]'",
-        name=_error.name,
-    ) from None
 
 from ...transport.embedded_server import EmbeddedServer, listening_socket
 from ..request.endpoint import CONTENT_TYPE, REQUEST_PATH
@@ -186,6 +182,7 @@ class ManagerServer:
         self._scheme = "http" if certificate is None else "https"
         config = uvicorn.Config(
             application(manager),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -8,11 +8,13 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-import flatbuffers
-
 from ...exceptions import ConfigurationError, MalformedMessage
+from ...extras import needs
 from .layout import Field, Kind, Layout
 from .structure import check_structure
+
+with needs("cryptoproto.licensing", "licensing"):
+    import flatbuffers
 
 __all__ = ["CpuidRegisters", "Value", "decode", "encode"]
 

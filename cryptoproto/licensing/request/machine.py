@@ -8,10 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import psutil
-
+from ...extras import needs
 from .codec import Value
 from .cpuid import cpu_description, read_cpuid
+
+with needs("cryptoproto.licensing", "licensing"):
+    import psutil
 
 __all__ = ["fixed_facts", "moving_facts", "printable"]
 

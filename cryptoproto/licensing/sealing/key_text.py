@@ -6,10 +6,12 @@ import base64
 import binascii
 from typing import Final
 
-from nacl import bindings
-from nacl.exceptions import CryptoError
-
 from ...exceptions import ConfigurationError
+from ...extras import needs
+
+with needs("cryptoproto.licensing", "licensing"):
+    from nacl import bindings
+    from nacl.exceptions import CryptoError
 
 __all__ = ["KEY_BYTES", "decode_box_key", "decode_key", "decode_verify_key", "encode_key"]
 

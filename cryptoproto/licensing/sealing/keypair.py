@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from nacl import bindings
-from nacl.public import PrivateKey
-
 from ...exceptions import ConfigurationError
+from ...extras import needs
 from ...private_file import read_private, write_private
 from .key_text import decode_box_key, decode_key, decode_verify_key, encode_key
+
+with needs("cryptoproto.licensing", "licensing"):
+    from nacl import bindings
+    from nacl.public import PrivateKey
 
 __all__ = ["KeyPair", "ManagerKey", "ManagerKeySource", "read_json", "write_secret_json"]
 

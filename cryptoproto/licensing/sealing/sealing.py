@@ -15,16 +15,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from nacl import bindings
-from nacl.exceptions import BadSignatureError, CryptoError
-from nacl.signing import SigningKey, VerifyKey
-from nacl.utils import random as random_bytes
-
 from ...exceptions import InvalidToken, SealBroken
+from ...extras import needs
 from ..request.codec import decode, encode
 from ..request.layout import SIGNED_TOKEN
 from .key_text import KEY_BYTES, decode_key, encode_key
 from .keypair import KeyPair, ManagerKey
+
+with needs("cryptoproto.licensing", "licensing"):
+    from nacl import bindings
+    from nacl.exceptions import BadSignatureError, CryptoError
+    from nacl.signing import SigningKey, VerifyKey
+    from nacl.utils import random as random_bytes
 
 __all__ = ["BOX_OVERHEAD", "Channel", "open_token", "seal_request", "sign_token", "split_request"]
 
