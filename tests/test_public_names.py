@@ -53,7 +53,7 @@ def imported(program: str) -> set[str]:
     script = f"import sys; sys.path.insert(0, {path!r}); {program}; import json; print(json.dumps(list(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-I", "-c", script],
-        env=process_environment(), capture_output=True, text=True, check=True,
+        env=process_environment(measured=False), capture_output=True, text=True, check=True,
     )  # fmt: skip
     modules: list[str] = json.loads(done.stdout.splitlines()[-1])
     return set(modules)

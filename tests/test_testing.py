@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.pages import blocks
 
 pytest_plugins = ["pytester"]
 
@@ -60,7 +61,7 @@ def test_with_the_mode_auto(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nasyncio_mode = auto")
     pytester.makepyfile(
         test_bot=BOT.format(mark=""),
-        test_page="".join(re.findall(r"^```py\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)),
+        test_page="".join(block.code for block in blocks(PAGE) if block.language == "py"),
         my_bot=MY_BOT,
     )
     pytester.syspathinsert()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ..messages import MALFORMED
 from .values import show
 
 __all__ = ["Seen", "sketch"]
@@ -35,7 +36,7 @@ class Seen(msgspec.Struct, frozen=True):
         """A frame with JSON; ``unreadable`` if it is not an object with an ``@type``."""
         try:
             fields = msgspec.json.decode(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except MALFORMED:
             fields = None
         if not isinstance(fields, dict) or not isinstance(fields.get("@type"), str):
             return cls("unreadable", arguments=(f"{kind} with the payload {payload[:100]!r}",))

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from ..exceptions import ConfigurationError
+from ..messages import MALFORMED
 
 __all__ = ["Anything", "Bindings", "Constant", "Fresh", "Value", "Variable", "parse_value"]
 
@@ -68,7 +69,7 @@ def parse_value(text: str) -> Value:
     if text[:1] in ('"', "[", "{"):
         try:
             return Constant(msgspec.json.decode(text))
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise ValueError(f"{text} is not valid JSON: {error}") from None
     return Constant(text)
 

@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError
+from ..messages import MALFORMED
 from .lease import Entry, Lease, LeaseRecord, Read, Wait, Write
 
 __all__ = ["LeaseKeeper"]
@@ -167,7 +168,7 @@ class LeaseKeeper:
             return
         try:
             record = msgspec.json.decode(found.value or b"", type=LeaseRecord)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise GatewayError(f"the entry {self._key} of the bucket {self._bucket._name} is not a lease") from error
         self._holder = record.name
         self._lease.on_entry(Entry(found.revision or 0, record), self._clock())

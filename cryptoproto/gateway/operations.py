@@ -12,6 +12,7 @@ import nats.errors
 
 from ..client.error_row import ErrorRow
 from ..exceptions import GatewayError
+from ..messages import MALFORMED
 from .names import OPERATOR, PREFIX, Names, check_strategy, inbox_of
 from .nats_connection import NatsConnection, close_nats, open_nats
 from .strategy_limits import StrategyLimits
@@ -174,7 +175,7 @@ class Operator:
             ) from None
         except (nats.errors.Error, TimeoutError) as error:
             raise GatewayError(f"the gateway did not answer within {self._timeout:g} s") from error
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise GatewayError(f"the reply of the gateway cannot be read: {error}") from error
         if (refused := reply.outcome.restored()) is not None:
             raise refused

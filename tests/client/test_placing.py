@@ -46,6 +46,7 @@ class Desk:
 
 async def test_an_order_is_checked_while_others_are_on_their_way() -> None:
     desk = Desk(cp.OrderLimits(max_open_value=150))
+    desk.orders.adopt(cp.UserOrdersResponse({}))
     first = asyncio.ensure_future(desk.placing.place("BTC_USD", "buy", **ORDER))
     await asyncio.sleep(0)
     with pytest.raises(cp.OrderInvalid, match="max_open_value"):

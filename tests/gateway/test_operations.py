@@ -57,7 +57,7 @@ async def test_no_answer(owner: Owner, operator: Operator) -> None:
         await operator.handover()
 
 
-@pytest.mark.parametrize("reply", [b"rubbish", b"[]", b'{"cancelled":"many"}'])
+@pytest.mark.parametrize("reply", [b"rubbish", b'{"outcome":{"text":"\xff"}}', b"[]", b'{"cancelled":"many"}'])
 async def test_an_answer_that_cannot_be_read(reply: bytes, owner: Owner, operator: Operator) -> None:
     owner.reply = reply
     with pytest.raises(GatewayError, match="cannot be read"):

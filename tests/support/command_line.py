@@ -132,9 +132,15 @@ def start(
             process.communicate()
 
 
-def process_environment() -> dict[str, str]:
-    """The environment for a child process: the package is the one under test, and no ``CRYPTOPROTO_*`` is set."""
+def process_environment(*, measured: bool = True) -> dict[str, str]:
+    """The environment for a child process: the package is the one under test, and no ``CRYPTOPROTO_*`` is set.
+
+    Args:
+        measured: whether the coverage of the process may be measured, for which it imports more than it would.
+    """
     environment = {name: value for name, value in os.environ.items() if name not in _hidden_variables()}
+    if not measured:
+        environment = {name: value for name, value in environment.items() if not name.startswith("COVERAGE_PROCESS_")}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(_ROOT), environment.get("PYTHONPATH")]))
     return environment
 

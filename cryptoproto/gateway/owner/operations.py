@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from ...client import Client
 from ...client.error_row import ErrorRow
 from ...exceptions import ConfigurationError, CryptoprotoError
+from ...messages import MALFORMED
 from ..names import OPERATOR, Names, check_strategy, is_inbox_of
 from ..nats_connection import unsubscribe
 from ..operations import GatewayStatus, OperationReply, OperationRequest, StrategyStatus
@@ -75,7 +76,7 @@ class OperationService:
         try:
             request = msgspec.json.decode(message.data or b"{}", type=OperationRequest)
             reply = await self._carry_out(operation, request)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             reply = OperationReply(ErrorRow.of(ConfigurationError(f"not a request of an operator: {error}")))
         except CryptoprotoError as error:
             reply = OperationReply(ErrorRow.of(error))

@@ -11,6 +11,7 @@ import nats.js.errors
 from nats.js.kv import KeyValue
 
 from ...exceptions import GatewayError
+from ...messages import MALFORMED
 from ..strategy_ids import MAX_STRATEGIES
 from ..strategy_limits import StrategyLimits
 
@@ -75,7 +76,7 @@ class Strategies:
             ) from error
         try:
             self._known = msgspec.json.decode(entry.value or b"", type=dict[str, Strategy])
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise GatewayError(f"the list of strategies cannot be read: {error}") from error
         self._revision = entry.revision or 0
 

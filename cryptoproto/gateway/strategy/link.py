@@ -15,6 +15,7 @@ from nats.aio.msg import Msg
 from ...client.link import not_sent
 from ...client.states import State, StateChange
 from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError
+from ...messages import MALFORMED
 from ...reconnect import StateStream
 from ..calls import EventsFrom, Hello, OpenEvents, OwnerState, Reply, Welcome, encode
 from ..names import Names
@@ -136,7 +137,7 @@ class GatewayLink:
     async def _on_state(self, message: Msg) -> None:
         try:
             state = msgspec.json.decode(message.data, type=OwnerState)
-        except msgspec.DecodeError:
+        except MALFORMED:
             logger.warning("a message on %s is not the state of a gateway", self._names.state)
             return
         if state.fence >= self._fence:
@@ -195,7 +196,7 @@ class GatewayLink:
             return error
         except (nats.errors.Error, TimeoutError):
             return GatewayError("the gateway does not answer")
-        except msgspec.DecodeError as unreadable:
+        except MALFORMED as unreadable:
             return GatewayError(f"the answer of the gateway cannot be read: {unreadable}")
         # The owner's clock has gone on since it wrote this, so times derived from it are never too late.
         self._offset = reply.clock - time.monotonic()
@@ -248,7 +249,7 @@ class GatewayLink:
         data = await self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S)
         try:
             return msgspec.json.decode(data, type=Reply)
-        except msgspec.DecodeError as error:
+        except MALFORMED as error:
             raise DecodeError(f"the reply of the gateway cannot be read: {error}") from error
 
     async def open_events(self, deliver: str, position: int | None, live_only: bool) -> EventsFrom:

@@ -40,6 +40,7 @@ async def ask(nc: Nats, operation: str, data: bytes) -> cp.CryptoprotoError | No
     [
         ("explode", b"{}", "there is no operation 'explode'"),
         ("status", b"rubbish", "not a request of an operator"),
+        ("status", b'{"strategy":"\xff"}', "not a request of an operator"),
         ("status", b'{"strategy":7}', "not a request of an operator"),
         ("kill", b"", "there is no strategy ''; known are: none"),
         ("limits", b'{"strategy":"a.b"}', "a.b"),

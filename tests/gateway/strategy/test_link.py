@@ -136,8 +136,13 @@ async def test_an_owner_that_falls_silent(
 
 @pytest.mark.parametrize(
     ("reply", "reason"),
-    [(b"rubbish", "cannot be read"), (encode(Reply(1, 0.0)), "cannot be read"), (b"", "does not answer")],
-    ids=["rubbish", "no welcome", "silence"],
+    [
+        (b"rubbish", "cannot be read"),
+        (b'{"outcome":{"text":"\xff"}}', "cannot be read"),
+        (encode(Reply(1, 0.0)), "cannot be read"),
+        (b"", "does not answer"),
+    ],
+    ids=["rubbish", "not UTF-8", "no welcome", "silence"],
 )
 async def test_a_greeting_that_is_not_answered_well(
     reply: bytes, reason: str, owner: ScriptedOwner, link: GatewayLink, monkeypatch: pytest.MonkeyPatch
