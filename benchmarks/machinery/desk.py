@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -77,6 +77,9 @@ class Desk:
 
 
 def processor_seconds(pid: int) -> float:
-    """How much of the processors a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """The processor time that a process has used so far, on Linux.
+
+    /proc counts in hundredths of a second, which are too long for a short run. The number of the clock of a process is
+    made as clock_getcpuclockid(3) of the C library does.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
