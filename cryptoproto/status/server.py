@@ -28,7 +28,7 @@ with needs("cryptoproto.status", "status"):
 __all__ = ["StatusServer", "serve_status"]
 
 _HOST: Final = "127.0.0.1"
-_INTERVAL_S: Final = 0.15
+_INTERVAL_S: Final = 0.2
 """The shortest time between two looks at the client. With the browser's work, a change is shown within 250 ms."""
 _MOST_STREAMS: Final = 16
 """Each stream of a slow reader can hold one whole status, which has 0.3 MB for a thousand orders."""
@@ -67,7 +67,7 @@ async def serve_status(
 
     It listens on 127.0.0.1 only, and every request needs the token, except for ``/healthz``. It is read-only, unless
     *allow_cancel* is given. It runs in the client's event loop, works only while somebody looks, and looks at the
-    client at most seven times a second.
+    client at most five times a second.
 
     ``/`` is a live page for browsers, ``/status.json`` the same as JSON, ``/events`` what changes as server-sent
     events, ``/metrics`` for Prometheus (needs the extra ``metrics``), and ``/healthz`` answers 200 if the client is
