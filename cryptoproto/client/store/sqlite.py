@@ -26,6 +26,9 @@ __all__ = ["SqliteStore"]
 _OUTBOX: Final = "SELECT key, kind, payload, created_ns, client_order_id, sequence FROM cryptoproto_outbox ORDER BY key"
 _LOG_LENGTH: Final = 1024
 """How many records the log has at most, so that taking them over takes a few milliseconds."""
+_SMALLEST: Final = -(2**63)
+_LARGEST: Final = 2**63 - 1
+"""Of SQLite's integers."""
 _BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if damage makes SQLite's message unreadable
 
 
@@ -146,7 +149,8 @@ class SqliteStore:
         """See :meth:`~cryptoproto.client.store.Store.put`.
 
         Raises:
-            ConfigurationError: a :meth:`transaction` is open; its changes could still be undone.
+            ConfigurationError: a :meth:`transaction` is open; its changes could still be undone. Or a number does not
+                fit into a signed 64-bit integer.
             StoreError: the entry could not be written.
         """
         if self._in_transaction:
@@ -294,6 +298,7 @@ class SqliteStore:
     def _change(self, change: Change) -> None:
         """Write *change* to the log; the tables have it with the next commit."""
         file = self._open()
+        _check_numbers(change)
         if self._thread != threading.get_ident():
             raise StoreError(f"cannot write to {self.path}: it can only be used in the thread that opened it")
         if file.log.length >= _LOG_LENGTH:
@@ -353,3 +358,11 @@ class SqliteStore:
         if self._process != os.getpid():
             raise ConfigurationError(f"{self.path} was opened before a fork; open it in the process that uses it")
         return self._file
+
+
+def _check_numbers(change: Change) -> None:
+    """Reject what a table could not hold: once it is in the log, every later commit would fail."""
+    for name in change.__struct_fields__:
+        value = getattr(change, name)
+        if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
+            raise ConfigurationError(f"{name} does not fit into a signed 64-bit integer; nothing was stored")

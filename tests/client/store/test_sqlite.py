@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.client.store import OutboxEntry
 from cryptoproto.client.store import sqlite as sqlite_module
 from cryptoproto.client.store.outbox_log import OutboxLog, Put
 from cryptoproto.client.store.sqlite import SqliteStore
@@ -304,6 +305,32 @@ def test_a_change_that_cannot_be_written_is_not_made(
     assert sqlite.settled_through == 0
     assert sqlite.put(entry()) == 2
     assert sqlite.put_late_report(b"late", None, 0) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    {
+        "created_ns": lambda store, number: store.put(OutboxEntry(kind="place", payload=b"{}", created_ns=number)),
+        "client_order_id": lambda store, number: store.put(entry(client_order_id=number)),
+        "sequence": lambda store, number: store.put(entry(sequence=number)),
+        "settled_through": lambda store, number: store.remove(1, number),
+        "key": lambda store, number: store.put_late_report(b"", number, 1),
+    }.items(),
+)
+@pytest.mark.parametrize("number", [2**63, 10**5000, -(2**63) - 1], ids=["just", "far", "negative"])
+def test_a_number_that_sqlite_cannot_hold_is_refused(
+    name: str, change: Callable[[SqliteStore, int], object], number: int, sqlite: SqliteStore
+) -> None:
+    with pytest.raises(
+        cp.ConfigurationError, match=rf"^{name} does not fit into a signed 64-bit integer; nothing was stored$"
+    ):
+        change(sqlite, number)
+    sqlite.put(entry(sequence=2**63 - 1, client_order_id=-(2**63)))
+    sqlite.flush()
+    sqlite.close()
+    sqlite.open(*ALICE)
+    assert sqlite.outbox() == [entry(key=1, sequence=2**63 - 1, client_order_id=-(2**63))]
+    assert (sqlite.settled_through, sqlite.late_reports()) == (-1, [])
 
 
 @pytest.mark.parametrize("name", changes(SqliteStore("unused.db")))
