@@ -174,7 +174,7 @@ class Placing:
         prepared = PreparedOrder(self, order, submission)
         try:
             await prepared.wait_ready()
-        except BaseException:
+        except BaseException:  # a cancelled call, above all: nobody else could discard it
             prepared.discard()
             raise
         return prepared

@@ -133,7 +133,7 @@ class Connection:
         prepared = PreparedMessage(self, self._pump.signer, payload)
         try:
             await prepared.wait_ready()
-        except BaseException:
+        except BaseException:  # a cancelled call, above all: nobody else could discard it
             prepared.discard()
             raise
         return prepared

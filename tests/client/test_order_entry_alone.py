@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 import pytest
@@ -36,6 +36,7 @@ class Stub:
         self.received_position = 0
         self.error: cp.CryptoprotoError | None = None
         self.refusal: cp.CryptoprotoError | None = None
+        self.turns: Iterator[bool] = iter(())  # whether it is free, and then it is
         self.on_send: Callable[[], Awaitable[None]] | None = None
         self.on_request: Callable[[], None] = lambda: None
         self.given_up: list[cp.CryptoprotoError] = []
@@ -43,7 +44,7 @@ class Stub:
     def is_free_for(self, _: bytes) -> bool:
         if self.refusal is not None:
             raise self.refusal
-        return True
+        return next(self.turns, True)
 
     async def send_encoded(self, _: bytes) -> int:
         if self.on_send is not None:
@@ -139,8 +140,7 @@ class Reserving(cp.MemoryStore):
 async def test_a_message_waits_for_another_turn_if_the_connection_is_not_free_once_it_is_written_down() -> None:
     store = Reserving()
     desk = Desk(store)
-    turns = iter([True, True, False])  # before it is written down, and after
-    desk.connection.is_free_for = lambda _: next(turns, True)  # type: ignore[method-assign]
+    desk.connection.turns = iter([True, True, False])  # before it is written down, and after
 
     async def answer() -> None:
         asyncio.get_running_loop().call_soon(desk.told, 1, cp.OrderNotFound(7))

@@ -176,9 +176,9 @@ async def test_the_store_learns_what_the_exchange_has_seen() -> None:
 
 async def test_a_request_holds_others_up_only_until_it_is_sent() -> None:
     world = World()
-    answers: list[float] = []
+    answers: list[Any] = []
     asking = asyncio.ensure_future(
-        world.reservations.request_at(world.connection, cp.UserOrdersRequest(), answers.append, 3.0)  # type: ignore[arg-type]
+        world.reservations.request_at(world.connection, cp.UserOrdersRequest(), answers.append, 3.0)
     )
     await asyncio.sleep(0)
     assert await world.hold()

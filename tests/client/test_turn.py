@@ -23,6 +23,7 @@ class Stub:
         self.is_open = True
         self.error: cp.CryptoprotoError | None = None
         self.is_free = False
+        self.ends_meanwhile = False
         self.refusal: cp.CryptoprotoError | None = None
         self.urgent: list[bool] = []
 
@@ -31,6 +32,8 @@ class Stub:
 
     async def wait_turn(self, *, urgent: bool = False) -> None:
         self.urgent.append(urgent)
+        if self.ends_meanwhile:
+            self.is_open = False
         if self.refusal is not None:
             raise self.refusal
 
@@ -63,12 +66,7 @@ async def test_the_connection_ends_while_it_waits() -> None:
     stub.refusal = cp.ConnectionClosed(1006, "gone")
     with pytest.raises(cp.ConnectionClosed):  # it is open: the message is what it refuses
         await turn(link, RateLimiter(None), submission(Kind.PLACE), wait=True)
-
-    async def end(*, urgent: bool = False) -> None:
-        stub.is_open = False
-        raise cp.ConnectionClosed(1006, "gone")
-
-    stub.wait_turn = end  # type: ignore[method-assign]
+    stub.ends_meanwhile = True
     assert await turn(link, RateLimiter(None), submission(Kind.PLACE), wait=True) is None
     stub.is_open = True
     with pytest.raises(cp.RequestNotSent, match="the connection ended"):

@@ -87,7 +87,7 @@ class OutboxLog:
         if sync:
             try:
                 _sync_folder(path.parent)
-            except BaseException:
+            except OSError:
                 self.close()
                 raise
 
