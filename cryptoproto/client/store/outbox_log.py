@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import Final, TypeAlias
@@ -104,8 +104,8 @@ class OutboxLog:
                 os.ftruncate(self._descriptor, self._end)
                 self._is_dirty = False
             written = os.pwrite(self._descriptor, record, self._end)
-            if written < len(record):  # the disk is full: the rest says so
-                os.pwrite(self._descriptor, record[written:], self._end + written)
+            while written < len(record):  # if the disk is full, the next call raises
+                written += os.pwrite(self._descriptor, record[written:], self._end + written)
             if self._sync:
                 _sync(self._descriptor)
         except OSError:
@@ -149,11 +149,10 @@ def read_log(path: Path, identity: int, after: int) -> list[Change]:
         ValueError: a record is sound, but not of this version.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        data = path.read_bytes()
     except FileNotFoundError:
         return []
-    with closing(os.fdopen(descriptor, "rb")) as file:
-        return [change for number, change in changes_in(file.read(), identity) if number > after]
+    return [change for number, change in changes_in(data, identity) if number > after]
 
 
 def changes_in(data: bytes, identity: int) -> Iterator[tuple[int, Change]]:

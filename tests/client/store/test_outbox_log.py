@@ -144,9 +144,10 @@ def test_what_cannot_be_cut_off_is_cut_off_later(log: OutboxLog, path: Path, mon
     assert read_log(path, IDENTITY, 1) == [put(5)]
 
 
-def test_a_short_write_is_completed(log: OutboxLog, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("written", [20, 1])
+def test_short_writes_are_completed(written: int, log: OutboxLog, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.pwrite
-    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: real(descriptor, data[:20], at))
+    monkeypatch.setattr(os, "pwrite", lambda descriptor, data, at: real(descriptor, data[:written], at))
     log.append(ReportRead(1))
     assert len(path.read_bytes()) > 20
     assert read_log(path, IDENTITY, 0) == [ReportRead(1)]
