@@ -109,27 +109,19 @@ class EventDelivery:
 
     async def next_event(self, reader: Reader[Event]) -> Event:
         """The next event for *reader*; see :meth:`Reader.__anext__`."""
-        waits = self._waits
         if self._reading != reader.number:
             self.claim(reader)
-        elif (handed := self._handed) is not None:  # as _finish(), without a call for each event
-            self._handed = None
-            if handed.transaction_id is not None:
-                self._handled = handed.transaction_id
-            if len(waits) >= self._group:
-                self._store_now()
+        else:
+            self._finish()
         queue = self._queue
         if not queue.front and not queue.advance():
             self._store_soon()
             if not await queue.wait():
                 raise StopAsyncIteration
-        event = self._handed = queue.front.pop()
-        if queue.was_high and queue.has_become_low():
-            self._room.set()
-            self._link.resume()
-        if not waits:  # as _begin()
-            self._store_soon()
-        waits.append(time_ns() - event.received_ns)
+        event = queue.front.pop()
+        if queue.was_high:
+            self._make_room()
+        self._begin(event)
         return event
 
     async def next_batch(self, reader: Reader[list[Event]]) -> list[Event]:
@@ -144,14 +136,19 @@ class EventDelivery:
             if not await queue.wait():
                 raise StopAsyncIteration
         batch = queue.take()
-        if queue.was_high and queue.has_become_low():
-            self._room.set()
-            self._link.resume()
+        if queue.was_high:
+            self._make_room()
         self._handed_batch = batch.copy()  # the caller may change its list
         self._store_soon()
         now = time_ns()
         self._waits += [now - event.received_ns for event in batch]
         return batch
+
+    def _make_room(self) -> None:
+        """Events were taken: go on reading if few enough are left."""
+        if self._queue.has_become_low():
+            self._room.set()
+            self._link.resume()
 
     def claim(self, reader: Reader[Any]) -> None:
         """*reader* is iterated over by the current task from here on.
@@ -214,12 +211,18 @@ class EventDelivery:
         waits.append(time_ns() - event.received_ns)
 
     def _finish(self) -> None:
-        """The user's code is done with the event that it had.
+        """The user's code is done with the event, or the batch, that it had.
 
         Raises:
             StoreError: the position could not be stored. It is not lost: the next group stores it.
         """
-        self._handled = last_transaction_id(self._take_handed(), self._handled)
+        handed = self._handed
+        if handed is not None:  # as for a batch of one, but without a list for each event
+            self._handed = None
+            if handed.transaction_id is not None:
+                self._handled = handed.transaction_id
+        elif self._handed_batch:
+            self._handled = last_transaction_id(self._take_handed(), self._handled)
         if len(self._waits) >= self._group:
             self._store_now()
 
