@@ -16,7 +16,7 @@ T = TypeVar("T")
 def run(main: Coroutine[Any, Any, T], *, uvloop: bool | None = None, debug: bool | None = None) -> T:
     """Run *main* to its end and return its result, as :func:`asyncio.run`, on uvloop if it is installed.
 
-    With uvloop, a request takes about a fifth less time and an order a tenth. An event costs a client a little more.
+    With uvloop, a request takes about a fifth less time. An event costs a client a little more.
 
     Args:
         main: the coroutine of the program.
