@@ -25,12 +25,13 @@ class Link:
         states: the state now, and every change.
     """
 
-    __slots__ = ("_connection", "_is_live", "states")
+    __slots__ = ("_connection", "_failure", "_is_live", "states")
 
     def __init__(self) -> None:
         check_running_loop()
         self.states: StateStream[StateChange] = StateStream(StateChange(State.CONNECTING, "starting"))
         self._connection: Connection | None = None
+        self._failure: CryptoprotoError | None = None  # why there is no connection
         self._is_live = False
 
     @property
@@ -58,6 +59,7 @@ class Link:
         if not self.states.ended:
             logger.info("%s: %s", change.state.value, change.reason)
             self._is_live = change.state is State.LIVE
+            self._failure = None if self._is_live else change.error or self._failure
             self.states.publish(change, last=change.state is State.CLOSED)
 
     # For those who send
@@ -104,7 +106,15 @@ class Link:
             async with asyncio.timeout_at(deadline):
                 return await self.wait_live(wait=wait)
         except TimeoutError:
-            raise not_sent("there was no connection within the deadline") from None
+            late = self.late("there was no connection")
+            raise late from late.__cause__
+
+    def late(self, what: str) -> RequestNotSent:
+        """The error of a call that has waited until its deadline: *what* happened, and why there is no connection."""
+        what += " within the deadline"
+        if self.live() is not None:
+            return not_sent(what)
+        return not_sent(f"{what}: {self._failure or self.state.reason}", cause=self._failure)
 
     def closed(self) -> ClientClosed:
         """The error of a call on a client that is closed for good."""

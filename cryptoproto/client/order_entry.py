@@ -143,9 +143,9 @@ class OrderEntry:
                         await self._send(connection, submission)
         except TimeoutError:
             if pending.sequence is None:
-                error = not_sent("it could not be sent within the deadline")
-                self._not_sent(submission, error)
-                raise error from None
+                late = self._link.late("it could not be sent")
+                self._not_sent(submission, late)
+                raise late from late.__cause__
         except CryptoprotoError as error:
             if pending.sequence is None:
                 error.sent = False

@@ -23,7 +23,7 @@ __all__ = ["Reaction", "State", "StateChange", "reaction_to"]
 _RATE_LIMIT_PAUSE_S = 5.0
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """What a :class:`~cryptoproto.Client` is doing.
 
     ::

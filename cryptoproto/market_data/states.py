@@ -11,7 +11,7 @@ from ..messages import AsDict
 __all__ = ["FeedState", "FeedStateChange"]
 
 
-class FeedState(enum.Enum):
+class FeedState(enum.StrEnum):
     """What a :class:`~cryptoproto.MarketData` is doing.
 
     ::

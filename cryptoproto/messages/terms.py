@@ -20,14 +20,14 @@ from .orders import (
 __all__ = ["TERMS", "Side", "TimeInForce", "check_id", "place_message", "to_side", "to_time_in_force"]
 
 
-class Side(enum.Enum):
+class Side(enum.StrEnum):
     """Which side of the market an order is on."""
 
     BUY = "buy"
     SELL = "sell"
 
 
-class TimeInForce(enum.Enum):
+class TimeInForce(enum.StrEnum):
     """What happens to the part of an order that is not filled immediately."""
 
     GTC = "gtc"

@@ -83,6 +83,22 @@ async def test_a_call_that_does_not_wait_says_why_there_is_no_connection() -> No
         await link.wait_live(wait=False)
 
 
+@virtual
+async def test_a_call_that_waited_too_long_says_why_there_is_no_connection() -> None:
+    link, cause = Link(), cp.ConnectError(None, "cannot connect to ws://127.0.0.1:8400: Connection refused")
+    with pytest.raises(cp.RequestNotSent, match="no connection within the deadline: starting"):
+        await link.live_by(asyncio.get_running_loop().time() + 1)
+    link.enter(StateChange(State.WAITING, str(cause), error=cause))
+    link.enter(StateChange(State.CONNECTING, "connecting", attempt=1))
+    with pytest.raises(cp.RequestNotSent, match=r"deadline: cannot connect to ws://127.0.0.1:8400") as caught:
+        await link.live_by(asyncio.get_running_loop().time() + 1)
+    assert caught.value.sent is False
+    assert caught.value.__cause__ is cause
+    link.attach(connected())
+    link.enter(StateChange(State.LIVE, "everything is known"))
+    assert str(link.late("it could not be sent")) == "it could not be sent within the deadline"
+
+
 async def test_calls_on_a_closed_client_say_that_a_retry_cannot_succeed_and_let_others_run() -> None:
     link, _ = live_link()
     cause = cp.ConcurrentConnection(4000, "taken over")

@@ -118,3 +118,19 @@ def test_ids(value: int) -> None:
 def test_what_is_not_an_id(value: object) -> None:
     with pytest.raises(cp.OrderInvalid, match=r"order_id=.* (must be an int, not|does not fit into 64 bits)"):
         check_id(value, "order_id")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Side.SELL, "sell"),
+        (TimeInForce.IOC, "ioc"),
+        (cp.OrderStatus.FILLED, "filled"),
+        (cp.State.LIVE, "live"),
+        (cp.FeedState.LIVE, "live"),
+    ],
+)
+def test_enums_can_be_compared_with_strings_and_printed(value: object, text: str) -> None:
+    assert value == text
+    assert str(value) == text
+    assert hash(value) == hash(text)

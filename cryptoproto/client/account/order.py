@@ -38,7 +38,7 @@ _QUOTIENT: Final = Context(prec=40, traps=[])
 _ZERO: Final = Decimal(0)
 
 
-class OrderStatus(enum.Enum):
+class OrderStatus(enum.StrEnum):
     """The status of an order."""
 
     PENDING = "pending"
