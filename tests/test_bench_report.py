@@ -7,6 +7,7 @@ import math
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -94,9 +95,7 @@ class _Page(HTMLParser):
 def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawings = [CURVE, BARS]
     monkeypatch.setattr(report, "run", lambda *arguments, **options: [])
-    monkeypatch.setattr(
-        report, "STUDIES", [type("S", (), {"__name__": "curves.s", "drawings": lambda effort: drawings})]
-    )
+    monkeypatch.setattr(report, "STUDIES", [SimpleNamespace(__name__="curves.s", drawings=lambda effort: drawings)])
     monkeypatch.setattr(sys, "argv", ["report", "--quick", "--to", str(tmp_path)])
     report.main()
     document = json.loads((tmp_path / "data.json").read_text())
@@ -111,8 +110,33 @@ def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ET.fromstring((tmp_path / "work.svg").read_text())
 
 
-def test_the_command_explains_a_wrong_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["report", "--only", "nothing"])
+def test_a_report_of_one_study_has_no_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "STUDIES", [SimpleNamespace(__name__="curves.s", drawings=lambda effort: [BARS])])
+    monkeypatch.setattr(sys, "argv", ["report", "--only", "s", "--to", str(tmp_path)])
+    report.main()
+    assert json.loads((tmp_path / "data.json").read_text())["rows"] == []
+    assert "ratios" not in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "nothing", "--to", "folder"], "there is no study 'nothing'; choose one of latency, message-size"),
+        (["--only", "latency"], "--quick and --only do not measure all of the report; choose another folder with --to"),
+        (["--quick"], "choose another folder with --to"),
+        (["--draw", "--to", "nowhere"], "--draw: there is no nowhere/data.json; measure first"),
+    ],
+)
+def test_the_command_explains_what_is_wrong(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "measure", None)
+    monkeypatch.setattr(sys, "argv", ["report", *arguments])
     with pytest.raises(SystemExit):
         report.main()
-    assert "there is no study 'nothing'; choose one of latency, message-size" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
