@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +19,7 @@ from benchmarks.machinery.effort import Effort
 from benchmarks.machinery.plots import svg
 from benchmarks.machinery.processes import responder
 from benchmarks.machinery.runner import name_of
+from tests.support.html_page import HtmlPage
 
 CURVE = Curve(
     "work",
@@ -78,20 +78,6 @@ def test_percentiles_are_named_on_the_axis() -> None:
     assert {"p50", "p99", "p99.9"} <= words
 
 
-class _Page(HTMLParser):
-    """What a page refers to, and its tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.targets: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
-
-
 def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawings = [CURVE, BARS]
     monkeypatch.setattr(report, "run", lambda *arguments, **options: [])
@@ -102,7 +88,7 @@ def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyP
     written = report.draw({**document, "rows": [ROW], "machine": ABOUT}, tmp_path)
     assert [path.name for path in written] == ["work.svg", "start.svg", "index.html"]
     text = (tmp_path / "index.html").read_text()
-    page = _Page(text)
+    page = HtmlPage(text)
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert all(target.startswith("#") for target in page.targets)
     for words in ("A &lt;cost&gt;", "we &amp; you", "a &lt;row&gt;", "a &lt;cpu&gt;", "1,500", "reached"):
