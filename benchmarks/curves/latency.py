@@ -107,7 +107,7 @@ def _orders(effort: Effort) -> Curve:
         "Client to an embedded exchange in another process, over loopback. V5 orders are not signed. An order leaves "
         "only when its row is in the outbox of the store. The floors are measured in the same process, in turns.",
         "percentile",
-        "µs",
+        "time, µs",
         series,
         axis="percentile",
     )
