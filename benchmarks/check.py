@@ -1,7 +1,8 @@
-"""Compare ratios with those that are committed: ``python -m benchmarks.check``. ``--accept`` commits to new ones.
+"""Compare ratios with those in ``baseline.json``: ``python -m benchmarks.check``. ``--accept`` writes new ones.
 
 A ratio that looks worse is measured again with more rounds, so that one disturbance does not raise an alarm. Only
-ratios are compared: absolute figures say more about the machine than about the code.
+ratios are compared: absolute figures say more about the machine than about the code. Rows that are not in the file are
+not compared; delete those whose ratios vary too much, as those of the slowest of a thousand events do.
 """
 
 from __future__ import annotations
@@ -101,6 +102,9 @@ def main(baseline: Path = BASELINE) -> None:
         return
     if not known:
         parser.error(f"there is no {baseline}; measure one with --accept")
+    measurements = [each for each in measurements if _is_compared(name_of(each), known)]
+    if not measurements:
+        parser.error(f"--only: {baseline} has no ratio of {options.only}; add it with --accept, if it is one")
     with Console(stderr=True).status("measuring") as status:
 
         def measure(name: str, times: int) -> list[Row]:
@@ -113,6 +117,11 @@ def main(baseline: Path = BASELINE) -> None:
     worse = [each.name for each in findings if each.is_worse]
     if worse:
         sys.exit(f"worse by more than {_TOLERANCE:.0%}, each time that it was measured: {', '.join(worse)}")
+
+
+def _is_compared(name: str, baseline: Mapping[str, float]) -> bool:
+    """Whether a row of the measurement with this name is in *baseline*."""
+    return any(f"{row}-".startswith(f"{name}-") for row in baseline)
 
 
 def _table(findings: Sequence[Finding]) -> Table:

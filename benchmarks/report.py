@@ -1,7 +1,8 @@
 """Measure everything and write the report: ``python -m benchmarks.report``.
 
 It writes ``data.json``, an SVG for each plot and ``index.html`` into ``docs/report``. ``--draw`` draws the figures of
-an earlier run again. ``--python`` also measures a few rows with other interpreters.
+an earlier run again. ``--python`` also measures a few rows with other interpreters. A report with ``--quick`` or
+``--only`` is not a whole one, so it needs another folder.
 """
 
 from __future__ import annotations
@@ -26,17 +27,23 @@ from .machinery.page import page
 from .machinery.plots import svg
 from .machinery.processes import ROOT, environment, responder
 from .machinery.report import as_dict
-from .machinery.runner import name_of, run
+from .machinery.runner import Measurement, name_of, run
 
 __all__ = ["STUDIES", "draw", "main", "measure"]
 
 STUDIES: Final[tuple[Study, ...]] = (latency, message_size, growth, market_data, exchange, start_up)
 FOLDER: Final = ROOT / "docs/report"
-_COMPARED: Final = ("receive", "round-trip", "decode", "encode")
 _UNITS: Final = {"receive": "CPU time of an event, µs", "round-trip": "round trip of a request (p50), µs"}
 
 
-def measure(studies: Sequence[Study], pythons: Sequence[str], *, quick: bool, console: Console) -> dict[str, Any]:
+def measure(
+    studies: Sequence[Study],
+    measurements: Sequence[Measurement],
+    pythons: Sequence[str],
+    *,
+    quick: bool,
+    console: Console,
+) -> dict[str, Any]:
     """Everything that the report shows, for JSON."""
     drawings: list[Drawing] = []
     with ExitStack() as exits, console.status("measuring") as status:
@@ -44,7 +51,7 @@ def measure(studies: Sequence[Study], pythons: Sequence[str], *, quick: bool, co
         for study in studies:
             status.update(f"measuring: {name_of(study)}")
             drawings += study.drawings(Effort(1, quick, start))
-        rows = run(MEASUREMENTS, quick=quick, progress=lambda name: status.update(f"measuring: {name}"))
+        rows = run(measurements, quick=quick, progress=lambda name: status.update(f"measuring: {name}"))
         if pythons:
             status.update("measuring with other interpreters")
             drawings += _interpreters(pythons, quick=quick)
@@ -108,21 +115,26 @@ def _drawing(given: dict[str, Any]) -> Drawing:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Measure and write the report.")
-    parser.add_argument("--quick", action="store_true", help="only show that everything runs; the numbers mean nothing")
-    parser.add_argument("--only", metavar="NAME", help="one study, into a folder of its own; see benchmarks/curves")
+    parser.add_argument("--quick", action="store_true", help="only show that everything runs; needs --to")
+    parser.add_argument("--only", metavar="NAME", help="one study, without the ratios; needs --to")
     parser.add_argument("--draw", action="store_true", help="draw the figures of the last run again")
     parser.add_argument("--python", action="append", default=[], metavar="PATH", help="compare this interpreter too")
     parser.add_argument("--to", type=Path, default=FOLDER, metavar="FOLDER", help="where to write it")
     options = parser.parse_args()
+    if (options.quick or options.only is not None) and options.to.resolve() == FOLDER and not options.draw:
+        parser.error("--quick and --only do not measure all of the report; choose another folder with --to")
     studies = [each for each in STUDIES if options.only in (None, name_of(each))]
     if not studies:
         parser.error(f"--only: there is no study {options.only!r}; choose one of {', '.join(map(name_of, STUDIES))}")
     console = Console(stderr=True)
     data = options.to / "data.json"
     if options.draw:
+        if not data.exists():
+            parser.error(f"--draw: there is no {data}; measure first")
         document = json.loads(data.read_text())
     else:
-        document = measure(studies, options.python, quick=options.quick, console=console)
+        measurements = MEASUREMENTS if options.only is None else ()
+        document = measure(studies, measurements, options.python, quick=options.quick, console=console)
         options.to.mkdir(parents=True, exist_ok=True)
         data.write_text(json.dumps(document, indent=1) + "\n")
     for path in draw(document, options.to):

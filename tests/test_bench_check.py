@@ -86,6 +86,17 @@ def test_the_command(run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "+20% worse" in capsys.readouterr().out
 
 
+def test_what_has_no_committed_ratio_is_not_measured(
+    run: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "baseline.json").write_text('{"encode-obvious": 6}')
+    run([speed("encode-obvious", 6)])
+    assert "encode-obvious" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        run([Row.absolute("memory", "", 3, unit="MiB")], "--only", "memory")
+    assert "has no ratio of memory" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"), [([], "measure one with --accept"), (["--only", "x"], "there is no benchmark 'x'")]
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -19,6 +19,7 @@ from benchmarks.machinery.effort import Effort
 from benchmarks.machinery.plots import svg
 from benchmarks.machinery.processes import responder
 from benchmarks.machinery.runner import name_of
+from tests.support.html_page import HtmlPage
 
 CURVE = Curve(
     "work",
@@ -77,33 +78,17 @@ def test_percentiles_are_named_on_the_axis() -> None:
     assert {"p50", "p99", "p99.9"} <= words
 
 
-class _Page(HTMLParser):
-    """What a page refers to, and its tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.targets: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
-
-
 def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawings = [CURVE, BARS]
     monkeypatch.setattr(report, "run", lambda *arguments, **options: [])
-    monkeypatch.setattr(
-        report, "STUDIES", [type("S", (), {"__name__": "curves.s", "drawings": lambda effort: drawings})]
-    )
+    monkeypatch.setattr(report, "STUDIES", [SimpleNamespace(__name__="curves.s", drawings=lambda effort: drawings)])
     monkeypatch.setattr(sys, "argv", ["report", "--quick", "--to", str(tmp_path)])
     report.main()
     document = json.loads((tmp_path / "data.json").read_text())
     written = report.draw({**document, "rows": [ROW], "machine": ABOUT}, tmp_path)
     assert [path.name for path in written] == ["work.svg", "start.svg", "index.html"]
     text = (tmp_path / "index.html").read_text()
-    page = _Page(text)
+    page = HtmlPage(text)
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert all(target.startswith("#") for target in page.targets)
     for words in ("A &lt;cost&gt;", "we &amp; you", "a &lt;row&gt;", "a &lt;cpu&gt;", "1,500", "reached"):
@@ -111,8 +96,33 @@ def test_the_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ET.fromstring((tmp_path / "work.svg").read_text())
 
 
-def test_the_command_explains_a_wrong_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "argv", ["report", "--only", "nothing"])
+def test_a_report_of_one_study_has_no_ratios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "STUDIES", [SimpleNamespace(__name__="curves.s", drawings=lambda effort: [BARS])])
+    monkeypatch.setattr(sys, "argv", ["report", "--only", "s", "--to", str(tmp_path)])
+    report.main()
+    assert json.loads((tmp_path / "data.json").read_text())["rows"] == []
+    assert "ratios" not in (tmp_path / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "nothing", "--to", "folder"], "there is no study 'nothing'; choose one of latency, message-size"),
+        (["--only", "latency"], "--quick and --only do not measure all of the report; choose another folder with --to"),
+        (["--quick"], "choose another folder with --to"),
+        (["--draw", "--to", "nowhere"], "--draw: there is no nowhere/data.json; measure first"),
+    ],
+)
+def test_the_command_explains_what_is_wrong(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "measure", None)
+    monkeypatch.setattr(sys, "argv", ["report", *arguments])
     with pytest.raises(SystemExit):
         report.main()
-    assert "there is no study 'nothing'; choose one of latency, message-size" in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -19,6 +19,7 @@ from benchmarks.baselines import codec as obvious_codec
 from benchmarks.machinery import samples
 from benchmarks.machinery.command import main
 from benchmarks.machinery.measure import in_turns, medians
+from benchmarks.machinery.processes import running
 from benchmarks.machinery.report import Row, as_dict, table
 from benchmarks.machinery.runner import Measurement, chosen, name_of, run
 from cryptoproto.messages import decode, encode
@@ -185,3 +186,11 @@ async def test_an_order_takes_as_many_calls_as_the_decision_record_says() -> Non
     page = (Path(__file__).parents[1] / "docs/decisions/order-path.md").read_text()
     stated = re.findall(r"^\| from .*\| (\d+) \| \d+ \|$", page, re.MULTILINE)
     assert list(counted) == [int(number) for number in stated]
+
+
+def test_a_process_that_does_not_start() -> None:
+    with (
+        pytest.raises(RuntimeError, match=r"benchmarks\.nothing ended before it was ready"),
+        running("benchmarks.nothing"),
+    ):
+        pytest.fail("it is not there")

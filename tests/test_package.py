@@ -10,7 +10,6 @@ import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ import yaml
 
 import cryptoproto as cp
 from tests.support.command_line import process_environment
+from tests.support.html_page import HtmlPage
 
 ROOT: Final = Path(__file__).parents[1]
 REPOSITORY: Final = "https://github.com/cryptoproto/cryptoproto/"
@@ -94,25 +94,11 @@ def test_the_wheel_has_the_package_and_nothing_else(built: Path) -> None:
     assert names == expected | {"_cryptoproto_pytest.py"}
 
 
-class Page(HTMLParser):
-    """Collects what a page links to and shows."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.targets: list[str] = []
-        self.tags: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.targets += [value for name, value in attrs if name in {"href", "src"} and value]
-
-
 def test_the_readme_renders_on_the_package_index() -> None:
     """The index shows only what its renderer lets through, and does not resolve relative links."""
     html = readme_renderer.markdown.render((ROOT / "README.md").read_text())
     assert html is not None
-    page = Page(html)
+    page = HtmlPage(html)
     assert {"h1", "h2", "table", "pre", "img", "a"} <= set(page.tags)
     assert [target for target in page.targets if not target.startswith(("https://", "#user-content-"))] == []
     files = [found[1] for target in page.targets if (found := FILES.fullmatch(target.partition("#")[0]))]

@@ -13,7 +13,7 @@ import cryptoproto as cp
 
 from . import codec
 
-__all__ = ["BaselineClient"]
+__all__ = ["BaselineClient", "Handler", "WebSocket"]
 
 WebSocket = Any  # of aiohttp, or what has its methods
 Handler = Callable[[int, float, dict[str, Any]], Awaitable[None]]

@@ -23,12 +23,6 @@ _OPEN_ORDERS: Final = (6, 60, 600, 6_000, 60_000)
 _EVENTS: Final = 60_000
 _LOOKS: Final = 25
 
-
-def drawings(effort: Effort) -> list[Drawing]:
-    """CPU time of a request and of an event against the work at hand; memory against events."""
-    return [_in_flight(effort), _by_size(effort, *_CONNECTED), _by_size(effort, *_STANDING), _memory(effort)]
-
-
 _CONNECTED: Final = (
     "connections",
     _CONNECTIONS,
@@ -43,6 +37,11 @@ _STANDING: Final = (
     "Client with MemoryStore. Its events place, fill and close further orders while the open ones stay.",
     "open orders",
 )
+
+
+def drawings(effort: Effort) -> list[Drawing]:
+    """CPU time of a request and of an event against the work at hand; memory against events."""
+    return [_in_flight(effort), _by_size(effort, *_CONNECTED), _by_size(effort, *_STANDING), _memory(effort)]
 
 
 def _in_flight(effort: Effort) -> Curve:

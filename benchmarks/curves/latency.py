@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
@@ -67,9 +67,9 @@ async def _measure_trips(effort: Effort) -> list[Series]:
             for transport in ("picows", "websockets"):
                 link = connect_to(server.url, server.directory, protocol=protocol, transport=transport)
                 connection = await stack.enter_async_context(link)
-                trips[f"{protocol.name} over {transport}", "ours"] = lambda each=connection: each.request(request)  # type: ignore[misc]
+                trips[f"{protocol.name} over {transport}", "ours"] = partial(connection.request, request)
         bare = await stack.enter_async_context(echo_client(server.echo_url))
-        trips["bare picows", "floor"] = lambda: bare.request(frame)
+        trips["bare picows", "floor"] = partial(bare.request, frame)
         echo = await stack.enter_async_context(websockets.asyncio.client.connect(server.echo_url, compression=None))
 
         async def through_websockets() -> None:
@@ -107,7 +107,7 @@ def _orders(effort: Effort) -> Curve:
         "Client to an embedded exchange in another process, over loopback. V5 orders are not signed. An order leaves "
         "only when its row is in the outbox of the store. The floors are measured in the same process, in turns.",
         "percentile",
-        "µs",
+        "time, µs",
         series,
         axis="percentile",
     )
@@ -116,6 +116,10 @@ def _orders(effort: Effort) -> Curve:
 async def _measure_orders(effort: Effort, exchange: dict[str, str], key: cp.PrivateKey, folder: Path) -> list[Series]:
     server_key = cp.PublicKey.from_pem(exchange["public_key"].encode())
     taken: dict[tuple[str, Role], list[float]] = {}
+
+    async def sign() -> None:
+        key.sign(b"." * 200)
+
     for protocol in cp.Protocol:
         for store in (cp.MemoryStore(), cp.SqliteStore(folder / f"{protocol.name}.db")):
             client = cp.Client(
@@ -123,14 +127,11 @@ async def _measure_orders(effort: Effort, exchange: dict[str, str], key: cp.Priv
                 store=store,
             )  # fmt: skip
             async with client:
-                trips: dict[tuple[str, Role], Trip] = {
-                    (f"{protocol.name}, {type(store).__name__}", "ours"): lambda each=client: each.place(  # type: ignore[misc]
-                        _PAIR, "buy", amount="0.01", price="1", time_in_force="ioc"
-                    )
-                }
+                place = partial(client.place, _PAIR, "buy", amount="0.01", price="1", time_in_force="ioc")
+                trips: dict[tuple[str, Role], Trip] = {(f"{protocol.name}, {type(store).__name__}", "ours"): place}
                 if not taken:
                     trips |= {
-                        ("bare RSA signature", "floor"): lambda: asyncio.sleep(0, key.sign(b"." * 200)),
+                        ("bare RSA signature", "floor"): sign,
                         ("bare SQLite commit", "floor"): _committer(folder / "bare.db"),
                     }
                 taken |= await _in_blocks(trips, effort.scaled(_ORDERS))

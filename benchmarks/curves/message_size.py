@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 import time
-from functools import partial
 from typing import Final
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -73,5 +72,5 @@ def _floor_us(size: int, count: int) -> float:
 
     list(map(work, raws[: count // 10]))
     start = time.process_time()
-    list(map(partial(work), raws))
+    list(map(work, raws))
     return (time.process_time() - start) / count * 1e6

@@ -20,11 +20,12 @@ from typing import Any
 import cryptoproto as cp
 from cryptoproto.status import serve_status
 
-from .link import connect_to
+from .link import client_of, connect_to
 from .processes import ROOT, command, environment
 from .resident import resident_kib
 from .runtime import run
-from .samples import CLIENT_ID, ORDER_EVENTS, STANDING_ORDERS
+from .samples import ORDER_EVENTS, STANDING_ORDERS
+from .streams import PREPARE_S, START, prepare, take
 
 __all__ = ["main"]
 
@@ -39,20 +40,20 @@ async def _connection(url: str, directory: Path, count: int, warm_up: int) -> di
 
 
 async def _memory(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
-    async with _client(url, directory, cp.MemoryStore()) as client:
+    async with client_of(url, directory, cp.MemoryStore()) as client:
         return await _cost(client, client.events(), count, warm_up)
 
 
 async def _sqlite(url: str, directory: Path, count: int, warm_up: int, *, history: bool = False) -> dict[str, Any]:
     with TemporaryDirectory(prefix="cryptoproto-bench-") as folder:
         store = cp.SqliteStore(Path(folder) / "client.db", history=history)
-        async with _client(url, directory, store) as client:
+        async with client_of(url, directory, store) as client:
             return await _cost(client, client.events(), count, warm_up)
 
 
 async def _standing(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     """A client with a thousand open orders."""
-    async with _client(url, directory, cp.MemoryStore()) as client:
+    async with client_of(url, directory, cp.MemoryStore()) as client:
         events = client.events()
         await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
         return await _cost(client, events, count, warm_up)
@@ -60,7 +61,7 @@ async def _standing(url: str, directory: Path, count: int, warm_up: int) -> dict
 
 async def _watched(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     """The same, with a status page that is open in another process."""
-    async with _client(url, directory, cp.MemoryStore()) as client:
+    async with client_of(url, directory, cp.MemoryStore()) as client:
         events = client.events()
         await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
         async with serve_status(client) as status, _page_reader(status.url):
@@ -69,7 +70,7 @@ async def _watched(url: str, directory: Path, count: int, warm_up: int) -> dict[
 
 async def _page(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     """The longest time between two updates of such a page, while events come in pieces with pauses between them."""
-    async with _client(url, directory, cp.MemoryStore()) as client:
+    async with client_of(url, directory, cp.MemoryStore()) as client:
         events = client.events()
         await _take(client, events, STANDING_ORDERS, as_it_goes=False, kind="standing")
         async with serve_status(client) as status:
@@ -97,7 +98,7 @@ async def _page_reader(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def _growth(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     """The highest growth of resident memory over *count* events, and over the first tenth of them."""
-    async with _client(url, directory, cp.MemoryStore()) as client:
+    async with client_of(url, directory, cp.MemoryStore()) as client:
         events = client.events()
         await _take(client, events, warm_up, as_it_goes=True)
         before, grown = resident_kib(), [0.0]
@@ -106,18 +107,6 @@ async def _growth(url: str, directory: Path, count: int, warm_up: int) -> dict[s
             grown.append((resident_kib() - before) / 1024)
         orders = len(client.orders)
     return {"growth_mib": max(grown), "first_tenth_mib": max(grown[: _LOOKS // 10 + 1]), "orders": orders}
-
-
-def _client(url: str, directory: Path, store: cp.MemoryStore | cp.SqliteStore) -> cp.Client:
-    return cp.Client(
-        url,
-        store=store,
-        client_id=CLIENT_ID,
-        private_key=cp.PrivateKey.load(directory / "client.pem"),
-        server_key=cp.PublicKey.load(directory / "server.pub"),
-        protocol=cp.Protocol.V5,
-        transport="picows",
-    )
 
 
 async def _cost(
@@ -144,17 +133,13 @@ async def _take(
 
 async def _prepare(link: cp.Connection | cp.Client, count: int, *, as_it_goes: bool, kind: str = "orders") -> None:
     count -= count % ORDER_EVENTS
-    await link.request({"@type": "PrepareStream", "count": count, "as_it_goes": as_it_goes, "kind": kind}, timeout=300)
+    await link.request(prepare(count, as_it_goes=as_it_goes, kind=kind), timeout=PREPARE_S)
 
 
 async def _start_and_take(link: cp.Connection | cp.Client, events: AsyncIterator[cp.Event], count: int) -> None:
     count -= count % ORDER_EVENTS
-    await link.request({"@type": "StartStream", "padding": "." * 20})
-    taken = 0
-    async for _ in events:
-        taken += 1
-        if taken == count:
-            break
+    await link.request(START)
+    await take(events, count)
 
 
 _KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, Any]]]] = {

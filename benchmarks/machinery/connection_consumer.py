@@ -17,11 +17,10 @@ import websockets
 
 import cryptoproto as cp
 
-from ..baselines.client import BaselineClient
-from .link import connect_to
+from .link import baseline_over, connect_to
 from .resident import resident_kib
 from .runtime import run
-from .samples import CLIENT_ID
+from .streams import PREPARE_S, START, prepare, take
 
 __all__ = ["main"]
 
@@ -42,12 +41,12 @@ async def _websockets(url: str, directory: Path, count: int, warm_up: int) -> di
 
 async def _cost(connecting: cp.connect, count: int, warm_up: int, *, batches: bool) -> dict[str, Any]:
     async with connecting as connection:
-        take = _take_batches if batches else _take_events
-        await _prepare(connection, warm_up, as_it_goes=False)
-        await take(connection, warm_up)
-        await _prepare(connection, count, as_it_goes=False)
+        take_all = _take_batches if batches else _take_events
+        await connection.request(prepare(warm_up), timeout=PREPARE_S)
+        await take_all(connection, warm_up)
+        await connection.request(prepare(count), timeout=PREPARE_S)
         start = time.process_time()
-        await take(connection, count)
+        await take_all(connection, count)
         return {"cpu_us": (time.process_time() - start) / count * 1e6}
 
 
@@ -59,13 +58,11 @@ async def _baseline(url: str, directory: Path, count: int, warm_up: int) -> dict
         handled += 1
 
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as websocket:
-        client = BaselineClient(websocket, handle)
-        key = cp.PrivateKey.load(directory / "client.pem")
-        await client.handshake(CLIENT_ID, key, cp.PublicKey.load(directory / "server.pub"))
+        client = await baseline_over(websocket, directory, handle)
         for number in (warm_up, count):
-            await client.request({"@type": "PrepareStream", "count": number, "as_it_goes": False})
+            await client.request(prepare(number))
             start = time.process_time()
-            await client.request({"@type": "StartStream", "padding": "." * 20})
+            await client.request(START)
             await client.receive_events(number)
         cpu_us = (time.process_time() - start) / count * 1e6
     if handled != warm_up + count:
@@ -76,13 +73,11 @@ async def _baseline(url: str, directory: Path, count: int, warm_up: int) -> dict
 async def _bare_websockets(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     """What ``websockets`` itself takes to receive the frames, which are not even decrypted."""
     async with websockets.connect(url, compression=None, max_queue=(65_536, 32_768)) as websocket:
-        client = BaselineClient(_AsAiohttp(websocket), _ignore)
-        key = cp.PrivateKey.load(directory / "client.pem")
-        await client.handshake(CLIENT_ID, key, cp.PublicKey.load(directory / "server.pub"))
+        client = await baseline_over(_AsAiohttp(websocket), directory, _ignore)
         for number in (warm_up, count):
-            await client.request({"@type": "PrepareStream", "count": number, "as_it_goes": False})
+            await client.request(prepare(number))
             start = time.process_time()
-            await client.request({"@type": "StartStream", "padding": "." * 20})
+            await client.request(START)
             for _ in range(number):
                 await websocket.recv()
         return {"cpu_us": (time.process_time() - start) / count * 1e6}
@@ -102,32 +97,24 @@ async def _ignore(_transaction_id: int, _timestamp: float, _payload: dict[str, A
 
 async def _memory(url: str, directory: Path, count: int, warm_up: int) -> dict[str, Any]:
     async with connect_to(url, directory) as connection:
-        await _prepare(connection, warm_up, as_it_goes=True)
+        await connection.request(prepare(warm_up, as_it_goes=True))
         await _take_events(connection, warm_up)
         before = peak = resident_kib()
         for _ in range(_LOOKS):
-            await _prepare(connection, count // _LOOKS, as_it_goes=True)
+            await connection.request(prepare(count // _LOOKS, as_it_goes=True))
             await _take_events(connection, count // _LOOKS)
             peak = max(peak, resident_kib())
         return {"before_mib": before / 1024, "growth_mib": (peak - before) / 1024}
 
 
-async def _prepare(connection: cp.Connection, count: int, *, as_it_goes: bool) -> None:
-    await connection.request({"@type": "PrepareStream", "count": count, "as_it_goes": as_it_goes}, timeout=300)
-
-
 async def _take_events(connection: cp.Connection, count: int) -> None:
-    await connection.request({"@type": "StartStream", "padding": "." * 20})
-    taken = 0
-    async for _ in connection:
-        taken += 1
-        if taken == count:
-            break
+    await connection.request(START)
+    await take(aiter(connection), count)
 
 
 async def _take_batches(connection: cp.Connection, count: int) -> None:
     """As :func:`_take_events`, and it looks at each event, too."""
-    await connection.request({"@type": "StartStream", "padding": "." * 20})
+    await connection.request(START)
     taken = 0
     async for batch in connection.batches():
         for _ in batch:

@@ -15,7 +15,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -25,28 +25,21 @@ import aiohttp
 
 import cryptoproto as cp
 
-from ..baselines.client import BaselineClient
-from .link import connect_to
+from .link import baseline_over, client_of, connect_to
 from .resident import resident_kib
 from .runtime import run
-from .samples import CLIENT_ID
+from .streams import PREPARE_S, START, prepare, take
 
 __all__ = ["main"]
-
-_START = {"@type": "StartStream", "padding": "." * 20}
-
-
-def _prepare(count: int, **more: object) -> dict[str, object]:
-    return {"@type": "PrepareStream", "count": count, "as_it_goes": False, **more}
 
 
 async def _sized(url: str, directory: Path, count: int, size: int, *, transport: cp.TransportKind) -> dict[str, Any]:
     async with connect_to(url, directory, transport=transport) as connection:
         for number in (count // 10 + 1, count):
-            await connection.request(_prepare(number, size=size), timeout=300)
+            await connection.request(prepare(number, size=size), timeout=PREPARE_S)
             start = time.process_time()
-            await connection.request(_START)
-            await _take(aiter(connection), number)
+            await connection.request(START)
+            await take(aiter(connection), number)
         return {"cpu_us": (time.process_time() - start) / count * 1e6}
 
 
@@ -55,13 +48,11 @@ async def _aiohttp(url: str, directory: Path, count: int, size: int) -> dict[str
         pass
 
     async with aiohttp.ClientSession() as http, http.ws_connect(url) as websocket:
-        client = BaselineClient(websocket, handle)
-        key = cp.PrivateKey.load(directory / "client.pem")
-        await client.handshake(CLIENT_ID, key, cp.PublicKey.load(directory / "server.pub"))
+        client = await baseline_over(websocket, directory, handle)
         for number in (count // 10 + 1, count):
-            await client.request(_prepare(number, size=size))
+            await client.request(prepare(number, size=size))
             start = time.process_time()
-            await client.request(_START)
+            await client.request(START)
             await client.receive_events(number)
         return {"cpu_us": (time.process_time() - start) / count * 1e6}
 
@@ -71,30 +62,21 @@ async def _connections(url: str, directory: Path, count: int, size: int) -> dict
     async with AsyncExitStack() as stack:
         links = [await stack.enter_async_context(connect_to(url, directory)) for _ in range(size)]
         for link in links:
-            await link.request(_prepare(share), timeout=300)
+            await link.request(prepare(share), timeout=PREPARE_S)
         start = time.process_time()
-        await asyncio.gather(*(link.request(_START, timeout=300) for link in links))
-        await asyncio.gather(*(_take(aiter(link), share) for link in links))
+        await asyncio.gather(*(link.request(START, timeout=PREPARE_S) for link in links))
+        await asyncio.gather(*(take(aiter(link), share) for link in links))
         return {"cpu_us": (time.process_time() - start) / (share * size) * 1e6}
 
 
 async def _open_orders(url: str, directory: Path, count: int, size: int) -> dict[str, Any]:
-    client = cp.Client(
-        url,
-        client_id=CLIENT_ID,
-        private_key=cp.PrivateKey.load(directory / "client.pem"),
-        server_key=cp.PublicKey.load(directory / "server.pub"),
-        protocol=cp.Protocol.V5,
-        transport="picows",
-        store=cp.MemoryStore(),
-    )
-    async with client:
+    async with client_of(url, directory, cp.MemoryStore()) as client:
         events = client.events()
         for number, kind in ((size, "standing"), (count // 10, "orders"), (count, "orders")):
-            await client.request(_prepare(number, kind=kind), timeout=300)
+            await client.request(prepare(number, kind=kind), timeout=PREPARE_S)
             start = time.process_time()
-            await client.request(_START)
-            await _take(events, number)
+            await client.request(START)
+            await take(events, number)
         return {"cpu_us": (time.process_time() - start) / count * 1e6}
 
 
@@ -102,19 +84,11 @@ async def _memory(url: str, directory: Path, count: int, size: int) -> dict[str,
     looks = []
     async with connect_to(url, directory) as connection:
         for number in [count // 10] + size * [count // size]:
-            await connection.request(_prepare(number, as_it_goes=True), timeout=300)
-            await connection.request(_START)
-            await _take(aiter(connection), number)
+            await connection.request(prepare(number, as_it_goes=True), timeout=PREPARE_S)
+            await connection.request(START)
+            await take(aiter(connection), number)
             looks.append(resident_kib() / 1024)
     return {"looks_mib": looks}
-
-
-async def _take(events: AsyncIterator[cp.Event], count: int) -> None:
-    taken = 0
-    async for _ in events:
-        taken += 1
-        if taken == count:
-            break
 
 
 _KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, Any]]]] = {

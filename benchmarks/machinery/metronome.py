@@ -51,12 +51,10 @@ def send_ticks(
             due = begin + number / rate
             message = make(number, due)
             if (early := due - time.monotonic()) > 0:
-                time.sleep(early)
+                time.sleep(early)  # until it is due, in a thread that does nothing else
             sent[number] = time.monotonic()
             _send(connected, message)
-    partial = folder / f"{TICKS}.partial"
-    partial.write_bytes(sent.tobytes())
-    partial.rename(folder / TICKS)
+    (folder / TICKS).write_bytes(sent.tobytes())
 
 
 def _send(connected: socket.socket, message: bytes) -> None:

@@ -41,7 +41,10 @@ def page(
         about: the machine.
         command: repeats the measurements.
     """
-    contents = "".join(f'<li><a href="#{each.name}">{html.escape(each.title)}</a></li>\n' for each, _ in drawings)
+    titles = {each.name: each.title for each, _ in drawings}
+    if rows:
+        titles["ratios"] = "All ratios"
+    contents = "".join(f'<li><a href="#{name}">{html.escape(title)}</a></li>\n' for name, title in titles.items())
     sections = "".join(_section(each, picture) for each, picture in drawings)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -49,7 +52,7 @@ def page(
         f"<title>cryptoproto: how fast it is</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         "<h1>How fast cryptoproto is</h1>\n"
         f"{_machine(about, command)}\n<nav><ul>\n{contents}"
-        f'<li><a href="#ratios">All ratios</a></li>\n</ul></nav>\n{sections}{_ratios(rows)}</body>\n</html>\n'
+        f"</ul></nav>\n{sections}{_ratios(rows) if rows else ''}</body>\n</html>\n"
     )
 
 
@@ -57,9 +60,9 @@ def _machine(about: Mapping[str, Any], command: str) -> str:
     libraries = ", ".join(f"{name} {number}" for name, number in about["libraries"].items())
     return (
         f"<p>Measured on {html.escape(about['cpu'])} with {about['cores']} cores, {html.escape(about['system'])}, "
-        f"{html.escape(about['python'])}, by <code>{html.escape(command)}</code>. The machine is shared, so absolute "
-        "figures vary by up to two; within a plot, everything was measured in turns. Dashed lines are floors: work "
-        "that nobody can leave out, measured bare. Every plot has its figures below it.</p>\n"
+        f"{html.escape(about['python'])}, by <code>{html.escape(command)}</code>. Absolute figures depend on the "
+        "machine and vary with its load; within a plot, everything was measured in turns. Dashed lines are floors: "
+        "work that nobody can leave out, measured bare. Every plot has its figures below it.</p>\n"
         f'<p class="soft">{html.escape(libraries)}</p>'
     )
 

@@ -15,7 +15,6 @@ _COLORS: Final[dict[Role, tuple[str, ...]]] = {
     "peer": ("#b45309", "#be185d"),
     "floor": ("#7d8590", "#a8b0b9"),
 }
-_DASHES: Final[dict[Role, str]] = {"ours": "-", "peer": "-", "floor": (0, (4, 2))}  # type: ignore[dict-item]
 _PERCENTILE_TICKS: Final = (0, 50, 90, 99, 99.9, 99.99)
 
 
@@ -47,7 +46,7 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
         used[series.role] += 1
         xs = [_spread(x) if curve.axis == "percentile" else x for x, _ in series.points]
         axes.plot(
-            xs, [y for _, y in series.points], _DASHES[series.role] if series.role != "floor" else "--", color=color,
+            xs, [y for _, y in series.points], "--" if series.role == "floor" else "-", color=color,
             label=series.name, linewidth=1.8, marker="" if curve.axis == "time" else "o", markersize=4,
         )  # fmt: skip
     if curve.axis == "percentile":
@@ -56,7 +55,8 @@ def _draw_curve(axes: Any, curve: Curve) -> None:
         axes.set_xscale("log")
         axes.set_xticks(sorted({x for series in curve.series for x, _ in series.points}))
         axes.minorticks_off()
-    axes.xaxis.set_major_formatter(_plain) if curve.axis != "percentile" else None
+    if curve.axis != "percentile":
+        axes.xaxis.set_major_formatter(_plain)
     if curve.from_zero:
         axes.set_ylim(bottom=0, top=1.15 * max(y for series in curve.series for _, y in series.points))
     else:

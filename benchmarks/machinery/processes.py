@@ -77,9 +77,15 @@ def running(module: str, *arguments: str) -> Iterator[dict[str, Any]]:
     """Run *module* in a process while the block runs, and yield what it printed first.
 
     The process must end when its standard input is closed.
+
+    Raises:
+        RuntimeError: it ended before it printed anything.
     """
     with printing(module, *arguments) as printed:
-        yield next(printed)
+        first = next(printed, None)
+        if first is None:
+            raise RuntimeError(f"{module} ended before it was ready; its standard error says why")
+        yield first
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 ``python -m benchmarks.machinery.responder DIRECTORY`` reads the keys in the directory, prints its three ports as one
 line of JSON, and ends when its standard input is closed.
 
-It knows four requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
-of orders from placement to end; of the kind ``standing``, of orders that stay open; or of a ``size`` in bytes),
-``StartStream`` sends them, ``StartTicks`` sends events at a steady rate (see ``metronome``), and ``UserBalanceRequest``
-is answered with a balance. Stream frames are written in large pieces, so only the client limits the speed. Of a balance
-request only the id is read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly
-the client. At the third port, ticks come without WebSocket and encryption.
+It knows five requests. ``PrepareStream`` prepares the frames of a number of events (of the kind ``orders``, the events
+of orders from placement to end; of the kind ``standing``, of orders that stay open; or of a ``size`` in bytes), and
+``StartStream`` sends them. ``StartTicks`` sends events at a steady rate (see ``metronome``); ``FinishTicks`` is
+answered once the times at which they were sent are in the file. ``UserBalanceRequest`` is answered with a balance.
+
+Stream frames are written in large pieces, so only the client limits the speed. Of a balance request only the id is
+read: one decryption, one encryption and a few copied bytes, so that a round trip measures mostly the client. It is
+recognized by its length, which is why other short requests are padded. At the third port, ticks come without WebSocket
+and encryption.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -64,6 +68,7 @@ class Seat(WSListener):
         self._next_event = 1
         self._stream: Iterable[bytes] = ()
         self._streaming: asyncio.Task[None] | None = None
+        self._ticking: threading.Thread | None = None
         self._writable = asyncio.Event()
         self._writable.set()
         # Set when the handshake is done.
@@ -120,13 +125,15 @@ class Seat(WSListener):
             first = self._next_event
             self._next_event += command["count"]
             connected = transport.underlying_transport.get_extra_info("socket")
-            start_ticks(
+            self._ticking = start_ticks(
                 connected,
                 command["rate"],
                 command["count"],
                 lambda number, due: self._websocket_frame(first + number, event_json(first + number), due),
                 self._folder,
             )
+        elif command["@type"] == "FinishTicks" and self._ticking is not None:
+            self._ticking.join()
         elif command["@type"] == "StartStream":
             self._streaming = asyncio.get_running_loop().create_task(self._send_stream(transport.underlying_transport))
 

@@ -56,6 +56,7 @@ async def _ours(url: str, directory: Path, count: int, rate: float, *, tuned: bo
                 window.append([event])
                 if len(taken) == count:
                     break
+        await connection.request({"@type": "FinishTicks", "padding": "." * 20})
     if not pauses.microseconds:
         gc.collect(0)  # there were too few events
     collected = {"gc_longest_us": max(pauses.microseconds), "gc_total_us": sum(pauses.microseconds)}
@@ -72,20 +73,20 @@ async def _bare(port: str, directory: Path, count: int, rate: float) -> dict[str
 
     def read() -> None:
         nonlocal rest
-        data, ancillary, _, _ = connected.recvmsg(256 * 1024, 64)
+        received, ancillary, _, _ = connected.recvmsg(256 * 1024, 64)
         now, now_by_the_clock = time.monotonic(), time.time()
+        if not received:  # the responder has closed the connection, and written down when each was sent
+            finished.set()
         for _, kind, value in ancillary:
             if kind == _SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value[: _TIMESPEC.size])
                 waited.append(now_by_the_clock - seconds - nanoseconds * 1e-9)
-        data = rest + data
+        data = rest + received
         whole = len(data) - len(data) % EVENT_FRAME_BYTES
         for start in range(0, whole, EVENT_FRAME_BYTES):
             taken.append(now)
             due.append(_MOMENT.unpack_from(data, start)[0])
         rest = data[whole:]
-        if len(taken) == count:
-            finished.set()
 
     with socket.create_connection(("127.0.0.1", int(port))) as connected:
         if sys.platform == "linux":
@@ -102,12 +103,8 @@ async def _bare(port: str, directory: Path, count: int, rate: float) -> dict[str
 
 
 def _sent(directory: Path) -> array.array[float]:
-    """When each was sent, which the other process writes down when the last one is."""
+    """When each was sent, as the other process has written it down."""
     path = directory / TICKS
-    for _ in range(1000):
-        if path.exists():
-            break
-        time.sleep(0.01)
     sent = array.array("d", path.read_bytes())
     path.unlink()
     return sent

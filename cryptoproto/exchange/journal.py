@@ -329,13 +329,17 @@ class Journal:
         else:
             self._writing = False
         self._release()
-        self._wake()
 
     def _release(self) -> None:
         actions, durable = self._actions, self._durable
-        while actions and actions[0][0] <= durable:
-            _, action, args = actions.popleft()
-            action(*args)
+        try:
+            while actions and actions[0][0] <= durable:
+                _, action, args = actions.popleft()
+                action(*args)
+        finally:
+            if self._loop is not None and actions and actions[0][0] <= durable:
+                self._loop.call_soon(self._release)  # an action has failed: that must not hold up the others
+            self._wake()
 
     def _publish(self, told: list[tuple[str, bytes]], events: list[tuple[int, int, int, str, int]]) -> None:
         for (client_id, payload), (_, transaction_id, time_us, _, _) in zip(told, events, strict=True):

@@ -215,10 +215,7 @@ class Matching:
         """Fill *order* from the other side; true if prices still cross but a fill would be worth nothing."""
         side = self.books[order.pair.name].across(order)
         limit, account = order.price, order.account
-        while order.amount and (level := side.best_within(limit)) is not None:
-            maker = level.oldest
-            if maker is None:  # pragma: no cover - a level without orders is not in the book
-                break
+        while order.amount and (level := side.best_within(limit)) is not None and (maker := level.oldest) is not None:
             if maker.account is account:  # no self-trades: the older order is cancelled
                 self.cancel(maker, time, out)
                 continue

@@ -27,6 +27,7 @@ from tests.support.journals import (
     reopened,
     state,
 )
+from tests.support.leaks import loop_reports
 from tests.support.scenarios import CLIENTS, PAIRS, scenario
 
 
@@ -192,6 +193,29 @@ async def test_what_is_appended_before_the_start_and_after_the_stop_is_durable_a
     again = reopened(path)
     assert again.engine.totals() == {"USD": 7}
     again.close()
+
+
+async def test_an_action_that_fails_does_not_hold_up_the_others(
+    path: Path, keys: dict[str, cp.PublicKey], exchange_key: cp.PrivateKey
+) -> None:
+    journal = open_journal(path, private_key=exchange_key)
+    one = journaled(journal, keys)
+    journal.start(lambda error: pytest.fail(str(error)))
+    one.give(Register("alice", {"USD": "5"}, 0))
+    called: list[int] = []
+
+    def fail(number: int) -> None:
+        called.append(number)
+        raise RuntimeError(f"action {number}")
+
+    for number, action in enumerate((called.append, fail, called.append, fail, called.append)):
+        journal.when_durable(action, number)
+    with loop_reports() as reports:
+        async with asyncio.timeout(20):
+            await journal.stop()
+    assert called == [0, 1, 2, 3, 4]
+    assert [str(each["exception"]) for each in reports] == ["action 1", "action 3"]
+    journal.close()
 
 
 @pytest.mark.parametrize("started", [False, True])

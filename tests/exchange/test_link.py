@@ -10,10 +10,10 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
-from cryptoproto.transport import Closed, MemoryLink
-from tests.support.peer import settle, until_raised
+from cryptoproto.transport import Closed
+from tests.support.peer import until_raised
 from tests.support.raw import RawClient
-from tests.support.trading import Floor, in_memory, limit, trade
+from tests.support.trading import Floor, in_memory, limit, linked, trade
 from tests.support.virtual_time import virtual
 
 BALANCE = cp.UserBalanceRequest()
@@ -130,44 +130,32 @@ async def test_a_silent_client_receives_an_error_and_is_disconnected(keys: dict[
 @virtual
 async def test_more_frames_than_may_wait_end_the_link(keys: dict[str, cp.PrivateKey]) -> None:
     """A transport that delivers frames although reading is paused."""
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
-        link._transport.hold_writes = True
-        exchange.disable_pairs(["BTC_USD"])
-        assert link.outbound.drain is not None
+    async with linked(keys) as alice:
+        alice.transport.hold_writes = True
+        alice.exchange.disable_pairs(["BTC_USD"])
+        assert alice.link.outbound.drain is not None
         for _ in range(2):
-            link.on_message(bytes(2**20))
-        link.on_message(b"one more")
-        assert (await client.closed).reason == "more was sent than can be handled"
-        link._transport.hold_writes = False
+            alice.link.on_message(bytes(2**20))
+        alice.link.on_message(b"one more")
+        assert (await alice.client.closed).reason == "more was sent than can be handled"
+        alice.transport.hold_writes = False
 
 
 async def test_many_frames_that_waited_are_handled_in_turns(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        session = await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
-        link._transport.hold_writes = True
-        exchange.disable_pairs(["BTC_USD"])
+    async with linked(keys) as alice:
+        alice.transport.hold_writes = True
+        alice.exchange.disable_pairs(["BTC_USD"])
         for _ in range(1200):
-            link.on_message(session.seal(session.draft_message(b'{"@type":"CancelAllOrders"}')))
-        record = exchange.venue.client("alice")
+            alice.link.on_message(alice.session.seal(alice.session.draft_message(b'{"@type":"CancelAllOrders"}')))
+        record = alice.exchange.venue.client("alice")
         assert record is not None
         assert record.last_sequence == 0
-        link._transport.hold_writes = False
+        alice.transport.hold_writes = False
         async with asyncio.timeout(20):
             while record.last_sequence < 1200:
                 assert record.last_sequence % 500 == 0
                 await asyncio.sleep(0)
-        assert not link._paused
+        assert not alice.link._paused
 
 
 async def test_a_response_larger_than_a_message_may_be_is_an_error_frame(keys: dict[str, cp.PrivateKey]) -> None:

@@ -15,11 +15,11 @@ from cryptoproto.exchange.ledger import MemoryLedger
 from cryptoproto.exchange.link import ClientLink
 from cryptoproto.exchange.outbound import MAX_OWED
 from cryptoproto.messages import encode
-from cryptoproto.transport import Closed, MemoryLink
+from cryptoproto.transport import Closed
 from cryptoproto.wire import BroadcastFrame, ResponseFrame, ThrottlingFrame, TransactionFrame
 from tests.support.peer import settle
 from tests.support.raw import RawClient, until_connected
-from tests.support.trading import in_memory, trade
+from tests.support.trading import in_memory, linked, trade
 from tests.support.virtual_time import virtual
 
 V5 = cp.Protocol.V5
@@ -57,45 +57,33 @@ async def test_requests_are_not_answered_faster_than_the_client_reads(
 
 
 async def test_broadcasts_that_are_not_read_end_the_link(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
-        link._transport.hold_writes = True
+    async with linked(keys) as alice:
+        alice.transport.hold_writes = True
         payload = bytes(2**10)
-        link.outbound.broadcast(payload)
+        alice.link.outbound.broadcast(payload)
         for _ in range(64):
-            assert not link._closing
-            link.outbound.broadcast(payload)
-        link.outbound.broadcast(payload)
-        assert (await client.closed).reason == "broadcasts were not read"
-        link.outbound.broadcast(payload)
-        link.outbound.pump()
-        link.outbound._pump()
+            assert not alice.link._closing
+            alice.link.outbound.broadcast(payload)
+        alice.link.outbound.broadcast(payload)
+        assert (await alice.client.closed).reason == "broadcasts were not read"
+        alice.link.outbound.broadcast(payload)
+        alice.link.outbound.pump()
+        alice.link.outbound._pump()
 
 
 def test_a_client_that_does_not_read_is_disconnected_in_time(keys: dict[str, cp.PrivateKey]) -> None:
     @virtual
     async def check() -> None:
-        exchange = Exchange(private_key=keys["exchange"], stall_timeout=30)
-        exchange.register("alice", keys["alice"].public_key)
-        async with RawClient.over(in_memory(exchange)) as client:
-            await client.shake_hands(keys, V5)
-            await settle()
-            (link,) = exchange.links
-            assert isinstance(link._transport, MemoryLink)
+        async with linked(keys, stall_timeout=30) as alice:
             for wait in (29.0, 31.0):
-                link._transport.hold_writes = True
-                link.outbound.broadcast(b"{}")  # any frame, to find that the client does not read
-                assert link.outbound.drain is not None
+                alice.transport.hold_writes = True
+                alice.link.outbound.broadcast(b"{}")  # any frame, to find that the client does not read
+                assert alice.link.outbound.drain is not None
                 await asyncio.sleep(wait)
-                assert link._closing == (wait > 30)
-                link._transport.hold_writes = False
+                assert alice.link._closing == (wait > 30)
+                alice.transport.hold_writes = False
                 await settle()
-            assert await client.closed == Closed(1008, "nothing was read for 30 s")
+            assert await alice.client.closed == Closed(1008, "nothing was read for 30 s")
 
     check()
 
@@ -116,85 +104,67 @@ async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dic
 async def test_the_events_of_one_turn_are_sent_with_one_write_and_before_all_that_comes_later(
     keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        session = await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
+    async with linked(keys) as alice:
         writes: list[int] = []
-        send_many = link._transport.send_many
+        send_many = alice.transport.send_many
 
         def counted(messages: Sequence[bytes]) -> None:
             writes.append(len(messages))
             send_many(messages)
 
-        monkeypatch.setattr(link._transport, "send_many", counted)
+        monkeypatch.setattr(alice.transport, "send_many", counted)
 
         async def received(count: int) -> list[type]:
-            return [type(session.receive(await client.message())) for _ in range(count)]
+            return [type(alice.session.receive(await alice.client.message())) for _ in range(count)]
 
-        exchange.deposit("alice", "USD", "1")
+        alice.exchange.deposit("alice", "USD", "1")
         assert writes == [2], "nothing else is expected"
         assert await received(2) == 2 * [TransactionFrame]
         writes.clear()
-        exchange.links.expect_more(True)
+        alice.exchange.links.expect_more(True)
         for _ in range(3):
-            exchange.deposit("alice", "USD", "1")
+            alice.exchange.deposit("alice", "USD", "1")
         assert writes == [], "the turn has not ended"
         assert await received(6) == 6 * [TransactionFrame]
         assert writes == [6]
-        exchange.deposit("alice", "USD", "1")
-        exchange.disable_pairs(["BTC_USD"])
+        alice.exchange.deposit("alice", "USD", "1")
+        alice.exchange.disable_pairs(["BTC_USD"])
         assert await received(3) == [TransactionFrame, TransactionFrame, BroadcastFrame]
-        exchange.deposit("alice", "USD", "1")
-        link.outbound.throttle(1, 1, 1)
+        alice.exchange.deposit("alice", "USD", "1")
+        alice.link.outbound.throttle(1, 1, 1)
         assert await received(3) == [TransactionFrame, TransactionFrame, ThrottlingFrame]
-        exchange.deposit("alice", "USD", "1")
-        exchange.disconnect("alice")
+        alice.exchange.deposit("alice", "USD", "1")
+        alice.exchange.disconnect("alice")
         assert await received(2) == [TransactionFrame, TransactionFrame]
         assert writes == [6, 2, 2, 2]
-        await client.closed
-        exchange.deposit("alice", "USD", "1")
+        await alice.client.closed
+        alice.exchange.deposit("alice", "USD", "1")
         await settle()
         assert writes == [6, 2, 2, 2]
 
 
 async def test_a_long_turn_is_sent_in_parts(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
-        before = len(link._transport.sent)
-        exchange.links.expect_more(True)
+    async with linked(keys) as alice:
+        before = len(alice.transport.sent)
+        alice.exchange.links.expect_more(True)
         for _ in range(31):
-            exchange.deposit("alice", "USD", "1")
-        assert len(link._transport.sent) == before
-        exchange.deposit("alice", "USD", "1")
-        assert len(link._transport.sent) == before + 64
+            alice.exchange.deposit("alice", "USD", "1")
+        assert len(alice.transport.sent) == before
+        alice.exchange.deposit("alice", "USD", "1")
+        assert len(alice.transport.sent) == before + 64
 
 
 async def test_what_one_read_brings_is_answered_together(
     keys: dict[str, cp.PrivateKey], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key, {"USD": "1000"})
-    async with RawClient.over(in_memory(exchange)) as client:
-        session = await client.shake_hands(keys, V5)
-        await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
+    async with linked(keys, {"USD": "1000"}) as alice:
         writes: list[int] = []
-        monkeypatch.setattr(link._transport, "send_many", lambda messages: writes.append(len(messages)))
+        monkeypatch.setattr(alice.transport, "send_many", lambda messages: writes.append(len(messages)))
         order = encode(cp.PlaceBuyLimitOrder("BTC_USD", "1", "1"))
 
         def arrive(*more: bool) -> None:
             for each in more:
-                link.on_message(session.seal(session.draft_message(order)), each)
+                alice.link.on_message(alice.session.seal(alice.session.draft_message(order)), each)
 
         arrive(True, True, False)
         assert writes == [6], "before the turn has ended"
@@ -202,30 +172,24 @@ async def test_what_one_read_brings_is_answered_together(
         assert writes == [6, 2]
         arrive(True)
         assert writes == [6, 2]
-        assert exchange.links.more_expected
+        assert alice.exchange.links.more_expected
         await settle()
         assert writes == [6, 2, 2], "the rest of the read was no message"
-        link.close(1001, "enough")
+        alice.link.close(1001, "enough")
         arrive(True)
-        assert not exchange.links.more_expected
+        assert not alice.exchange.links.more_expected
 
 
 async def test_no_event_is_sent_to_a_client_that_does_not_read(keys: dict[str, cp.PrivateKey]) -> None:
-    exchange = Exchange(private_key=keys["exchange"])
-    exchange.register("alice", keys["alice"].public_key)
-    async with RawClient.over(in_memory(exchange)) as client:
-        await client.shake_hands(keys, V5)
+    async with linked(keys) as alice:
+        alice.transport.hold_writes = True
+        alice.link.outbound.broadcast(b"{}")  # any frame, to find that the client does not read
+        alice.exchange.deposit("alice", "USD", "1")
         await settle()
-        (link,) = exchange.links
-        assert isinstance(link._transport, MemoryLink)
-        link._transport.hold_writes = True
-        link.outbound.broadcast(b"{}")  # any frame, to find that the client does not read
-        exchange.deposit("alice", "USD", "1")
+        assert alice.link.outbound._position == 0
+        alice.transport.hold_writes = False
         await settle()
-        assert link.outbound._position == 0
-        link._transport.hold_writes = False
-        await settle()
-        assert link.outbound._position == 2
+        assert alice.link.outbound._position == 2
 
 
 async def test_nothing_is_sent_before_the_handshake_or_after_the_end(keys: dict[str, cp.PrivateKey]) -> None:

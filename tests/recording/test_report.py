@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from cryptoproto.recording.backtest import BacktestResult, backtest
 from cryptoproto.recording.report import check_report, report
 from tests.support.bots import idle, quoting
 from tests.support.browser import browser, needs_chromium
+from tests.support.html_page import HtmlPage
 from tests.support.recordings import CONNECTED, Market, write_recording
 
 
@@ -32,22 +32,8 @@ def result(path: Path) -> BacktestResult:
     return backtest(path, quoting, balances={"USD": "100000", "BTC": "10", "XYZ": "1"})
 
 
-class Page(HTMLParser):
-    """What a page refers to, and its tags."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.targets: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.targets += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href", "data")]
-
-
 def test_the_page_needs_nothing_else(result: BacktestResult) -> None:
-    page = Page(report(result))
+    page = HtmlPage(report(result))
     assert page.tags.count("svg") == 2
     assert not {"script", "link", "img", "iframe"} & set(page.tags)
     assert all(target.startswith("#") for target in page.targets)
@@ -59,7 +45,7 @@ def test_the_page_shows_every_fill(result: BacktestResult) -> None:
     text = report(result, "a <bot>")
     assert "<title>a &lt;bot&gt;</title>" in text
     assert len(result.fills) > 5
-    assert Page(text).tags.count("tr") == len(result.fills) + 1
+    assert HtmlPage(text).tags.count("tr") == len(result.fills) + 1
     assert "Fills on BTC_USD" in text
     assert "not valued" in text
     assert "XYZ" in text
@@ -75,13 +61,13 @@ def test_the_same_result_gives_the_same_page(path: Path, result: BacktestResult)
 def test_a_bot_that_did_nothing(path: Path) -> None:
     text = report(backtest(path, idle, balances={"USD": "1000"}))
     assert "No order was filled." in text
-    assert Page(text).tags.count("svg") == 1
+    assert HtmlPage(text).tags.count("svg") == 1
 
 
 def test_the_table_is_bounded(result: BacktestResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_module, "_MOST_FILLS", 3)
     text = report(result)
-    assert Page(text).tags.count("tr") == 4
+    assert HtmlPage(text).tags.count("tr") == 4
     assert re.search(r"The first 3 of \d+\.", text)
 
 

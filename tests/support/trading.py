@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.exchange.link import ClientLink
-from cryptoproto.transport import TransportOpener, memory_opener
+from cryptoproto.transport import MemoryLink, TransportOpener, memory_opener
+from cryptoproto.wire import ClientSession
+from tests.support.peer import settle
+from tests.support.raw import RawClient
 
-__all__ = ["Clock", "Floor", "in_memory", "limit", "read_until", "trade"]
+__all__ = ["Clock", "Floor", "Linked", "in_memory", "limit", "linked", "read_until", "trade"]
 
 RICH = {"USD": "1000000", "BTC": "100"}
 
@@ -73,6 +76,32 @@ async def trade(keys: dict[str, cp.PrivateKey], options: dict[str, Any], **more:
 def in_memory(exchange: Exchange) -> TransportOpener:
     """An opener of links to *exchange* without a socket, for virtual time."""
     return memory_opener(lambda: ClientLink(exchange))
+
+
+class Linked(NamedTuple):
+    """Alice on a link in memory: her end, and that of the exchange with its transport."""
+
+    exchange: Exchange
+    client: RawClient
+    session: ClientSession
+    link: ClientLink
+    transport: MemoryLink
+
+
+@asynccontextmanager
+async def linked(
+    keys: dict[str, cp.PrivateKey], balances: dict[str, str] | None = None, **options: Any
+) -> AsyncIterator[Linked]:
+    """An exchange with *options* and one link, over which alice has shaken hands (V5)."""
+    exchange = Exchange(private_key=keys["exchange"], **options)
+    exchange.register("alice", keys["alice"].public_key, balances)
+    async with RawClient.over(in_memory(exchange)) as client:
+        session = await client.shake_hands(keys, cp.Protocol.V5)
+        await settle()
+        (link,) = exchange.links
+        transport = link._transport
+        assert isinstance(transport, MemoryLink)
+        yield Linked(exchange, client, session, link, transport)
 
 
 async def read_until(connection: cp.Connection, is_last: Callable[[cp.Event], bool]) -> list[cp.Event]:
