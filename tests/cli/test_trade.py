@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Self
 
@@ -15,6 +16,7 @@ import cryptoproto as cp
 from cryptoproto.cli import trade
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, start
+from tests.support.config import write_config
 
 pytestmark = pytest.mark.usefixtures("venue")
 BUY = ("order", "buy", "BTC_USD", "0.5", "15000")
@@ -253,3 +255,43 @@ def test_a_negative_number_is_not_called_an_option_only(shell: Shell) -> None:
     assert "if it is a number, put -- before the arguments" in json.loads(refused.err)["message"]
     assert "amount=-1 must be" in shell("order", "buy", "--", "BTC_USD", "-1", "100").err
     assert "put --" not in shell("order", "buy", "--pirce", "1").err
+
+
+@pytest.fixture
+def silent(shell: Shell) -> Iterator[None]:
+    """An exchange that is stopped: the system accepts connections to it, and nothing answers them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        shell.environment |= {"CRYPTOPROTO_URL": address, "CRYPTOPROTO_MARKET_DATA_URL": address}
+        yield
+
+
+WAITING = (
+    BUY, ("order", "cancel", "1"), ("order", "cancel-all"), ("request", "balances"), ("book", "BTC_USD", "--once"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", WAITING)
+def test_the_timeout_is_for_the_connection_too(shell: Shell, silent: None, command: tuple[str, ...]) -> None:
+    waited = shell(*command, "--timeout", "0.2")
+    assert waited.code == 3
+    assert "within 0.2 s" in waited.err
+
+
+@pytest.mark.parametrize("command", [*WAITING, ("profile", "check", "slow")])
+def test_without_a_timeout_that_of_the_profile_counts(shell: Shell, silent: None, command: tuple[str, ...]) -> None:
+    path = write_config(shell.folder / "config.toml", "[profiles.slow]\nopen_timeout = 0.2\n")
+    shell.environment |= {"CRYPTOPROTO_CONFIG": str(path), "CRYPTOPROTO_PROFILE": "slow"}
+    waited = shell(*command)
+    assert waited.code == 3
+    assert "within 0.2 s" in waited.out + waited.err
+
+
+def test_without_a_timeout_the_request_timeout_of_the_profile_counts(
+    shell: Shell, scripted: Callable[[Scripted], Scripted]
+) -> None:
+    path = write_config(shell.folder / "config.toml", "[profiles.slow]\nrequest_timeout = 0.2\n")
+    shell.environment |= {"CRYPTOPROTO_CONFIG": str(path), "CRYPTOPROTO_PROFILE": "slow"}
+    scripted(Scripted())
+    assert "no answer came within 0.2 s" in " ".join(shell(*BUY).err.split())
+    assert "no answer came within 0.1 s" in " ".join(shell(*BUY, "--timeout", "0.1").err.split())
