@@ -332,6 +332,8 @@ async def _send_and_wait(
         what = f"no answer came within {timeout:g} s"
     except (ConnectionClosed, ProtocolError) as error:
         what = f"its answer did not come: {error}"
+    except asyncio.CancelledError:  # by Ctrl-C or SIGTERM; this error ends the command as well
+        what = "the command was stopped before its answer came"
     raise OutcomeUnknown(f"the message was sent, but {what}; `cryptoproto tail` shows whether it took effect")
 
 

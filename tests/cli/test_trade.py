@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -170,6 +171,31 @@ def test_an_order_without_an_answer_may_have_been_placed(
     assert words in " ".join(result.err.split())
     assert "`cryptoproto tail` shows whether it took effect" in " ".join(result.err.split())
     assert len(connection.sent) == 1
+
+
+class Interrupted(Scripted):
+    """A connection during whose wait for an answer the process gets a signal."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self._number = number
+
+    async def __anext__(self) -> cp.Event:
+        os.kill(os.getpid(), self._number)
+        return await super().__anext__()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", [BUY, ("order", "cancel", "7")])
+def test_an_order_that_is_interrupted_may_have_been_placed(
+    shell: Shell, scripted: Callable[[Scripted], Scripted], number: signal.Signals, command: tuple[str, ...]
+) -> None:
+    scripted(Interrupted(number))
+    result = shell(*command, "--json")
+    assert result.code == 4
+    error = json.loads(result.err)
+    assert error["error"] == "OutcomeUnknown"
+    assert "the command was stopped before its answer came; `cryptoproto tail` shows" in error["message"]
 
 
 def test_an_exchange_that_reports_an_error_has_refused(shell: Shell, scripted: Callable[[Scripted], Scripted]) -> None:
