@@ -102,15 +102,9 @@ def tail(
 
     async def main() -> int:
         settings = connection_settings(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
             insecure=insecure,
-        )
+        )  # fmt: skip
         async with connecting(settings, take_over=take_over, resume_from=resume_from) as connection:
             left = count
             async for event in connection:
@@ -161,16 +155,9 @@ def _place_command(side: str) -> None:
             client_order_id=time.time_ns() // 1000 if client_order_id is None else client_order_id,
         )
         settings = connection_settings(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            timeout=timeout,
-        )
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
         link = connecting(settings, take_over=take_over)
         seconds = answer_timeout(settings)
         run(_place(link, OrderCheck(settings, message, seconds), message, seconds, json))
@@ -243,16 +230,9 @@ def cancel(
 
     async def main() -> int:
         settings = connection_settings(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            timeout=timeout,
-        )
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
         async with connecting(settings, take_over=take_over) as connection:
             outcome = await _send_and_wait(connection, CancelOrder(order_id), settles, answer_timeout(settings), json)
         if isinstance(outcome, OrderNotFound):
@@ -283,16 +263,9 @@ def cancel_all(
 
     async def main() -> int:
         settings = connection_settings(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            timeout=timeout,
-        )
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
         async with connecting(settings, take_over=take_over) as connection:
             await connection.send(CancelAllOrders())
             # The response comes after the events of the cancellations, so by now all of them have arrived.
@@ -363,16 +336,9 @@ def request(
 
     async def main() -> int:
         settings = connection_settings(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            timeout=timeout,
-        )
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
         async with connecting(settings, take_over=take_over) as connection:
             if json:
                 print_json(await connection.request({"@type": name}, raw=True))
