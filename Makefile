@@ -216,6 +216,7 @@ IMAGE ?= cryptoproto
 CONTAINERS := $(shell command -v podman || command -v docker)
 
 image:
+	@test -n "$(CONTAINERS)" || { echo "make image needs podman or docker"; exit 1; }
 	$(CONTAINERS) build --file deploy/Containerfile --tag $(IMAGE) .
 
 clean:

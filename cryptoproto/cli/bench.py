@@ -36,6 +36,7 @@ from .options import (
     TransportOverride,
     Url,
     connecting,
+    connection_settings,
     run,
 )
 from .output import console, note, print_json, table
@@ -82,14 +83,16 @@ def bench(
             for protocol in Protocol:
                 link = (
                     connecting(
-                        url,
-                        client_id,
-                        key,
-                        server_key,
-                        profile=profile,
-                        protocol=protocol.value,
-                        transport=transport,
-                        insecure=insecure,
+                        connection_settings(
+                            url,
+                            client_id,
+                            key,
+                            server_key,
+                            profile=profile,
+                            protocol=protocol.value,
+                            transport=transport,
+                            insecure=insecure,
+                        ),
                         take_over=take_over,
                     )
                     if url or profile

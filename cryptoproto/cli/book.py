@@ -14,7 +14,17 @@ from ..exceptions import RequestTimeout
 from ..market_data import FeedState, MarketData, OrderBook, feed_arguments
 from ..messages import OrderBookAgg, plain
 from .exit_codes import ExitCode
-from .options import Insecure, Json, ProfileName, Timeout, TransportOverride, address_of, resolved, run
+from .options import (
+    Insecure,
+    Json,
+    ProfileName,
+    ProfileTimeout,
+    TransportOverride,
+    address_of,
+    answer_timeout,
+    resolved,
+    run,
+)
 from .output import console, print_json, table
 
 __all__ = ["book"]
@@ -39,7 +49,7 @@ def book(
     once: Annotated[bool, typer.Option("--once", help="Show the book as it is now and exit.")] = False,
     transport: TransportOverride = None,
     insecure: Insecure = False,
-    timeout: Timeout = 10.0,
+    timeout: ProfileTimeout = None,
     json: Json = False,
 ) -> None:
     """Show the order book of a pair, until Ctrl-C.
@@ -48,14 +58,15 @@ def book(
 
     Example: [bold]cryptoproto book BTC_USD --url ws://127.0.0.1:8401 --once[/]
     """
-    settings = resolved(profile, market_data_url=url, transport=transport, insecure=insecure)
+    options = {"transport": transport, "insecure": insecure, "open_timeout": timeout, "request_timeout": timeout}
+    settings = resolved(profile, market_data_url=url, **options)
     if not profile and settings.missing("market_data_url"):
-        settings = resolved(None, market_data_url=_DEFAULT_URL, transport=transport, insecure=insecure)
+        settings = resolved(None, market_data_url=_DEFAULT_URL, **options)
     address = address_of(settings, "market_data_url")
 
     async def main() -> int:
-        async with MarketData(**feed_arguments(settings, open_timeout=timeout)) as feed:
-            shown = await _first(feed, pair, address, timeout)
+        async with MarketData(**feed_arguments(settings)) as feed:
+            shown = await _first(feed, pair, address, answer_timeout(settings))
             if once or json:
                 _show(shown, levels, json)
             if not once:

@@ -1,6 +1,6 @@
 """The commands below ``cryptoproto``, and where they are. The module of a command is imported when it is run.
 
-So ``cryptoproto --help`` reads nothing but this table, and takes a third of the time.
+So ``cryptoproto --help`` needs nothing but this table and is quick.
 """
 
 from __future__ import annotations

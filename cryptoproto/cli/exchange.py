@@ -30,10 +30,10 @@ logger: logging.Logger = logging.getLogger("cryptoproto")
 
 _TERMINATED = 128 + signal.SIGTERM
 _Clients: TypeAlias = Annotated[
-    list[str], typer.Option("--client", help="A client that may connect: name=public-key-file. Repeat for more.")
+    list[str] | None, typer.Option("--client", help="A client that may connect: name=public-key-file. Repeat for more.")
 ]
 _Balances: TypeAlias = Annotated[
-    list[str], typer.Option("--balance", help="Opening balance: name:currency=amount. Repeat for more.")
+    list[str] | None, typer.Option("--balance", help="Opening balance: name:currency=amount. Repeat for more.")
 ]
 _Key: TypeAlias = Annotated[
     Path | None,
@@ -98,8 +98,8 @@ _Verbose: TypeAlias = Annotated[bool, typer.Option("--verbose", "-v", help="Also
 
 
 def exchange(
-    client: _Clients = [],  # noqa: B006 - typer reads defaults and never changes them
-    balance: _Balances = [],  # noqa: B006
+    client: _Clients = None,
+    balance: _Balances = None,
     key: _Key = None,
     journal: _Journal = None,
     host: _Host = "127.0.0.1",
@@ -125,10 +125,10 @@ def exchange(
     """
     if rate_limit is not None and not rate_limit > 0:
         raise ConfigurationError(f"--rate-limit {rate_limit:g}: must be greater than zero; leave it out for no limit")
-    clients = _clients(client)
+    clients = _clients(client or [])
     public_keys = {name: PublicKey.load(path) for name, path in clients.items()}
     fees = _fraction(maker_fee, "--maker-fee"), _fraction(taker_fee, "--taker-fee")
-    balances = _balances(balance, clients, pair or DEFAULT_PAIRS, fees)
+    balances = _balances(balance or [], clients, pair or DEFAULT_PAIRS, fees)
     if key is None and journal is None:
         key = Path("exchange.pem")
     new_key = None if key is None or key.exists() else PrivateKey.generate()

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
 
@@ -25,6 +25,7 @@ __all__ = [
     "Json",
     "KeyFile",
     "ProfileName",
+    "ProfileTimeout",
     "ProtocolName",
     "ServerKeyFile",
     "TakeOver",
@@ -33,8 +34,10 @@ __all__ = [
     "TransportOverride",
     "Url",
     "address_of",
+    "answer_timeout",
     "check_address",
     "connecting",
+    "connection_settings",
     "load_private_key",
     "not_negative",
     "positive",
@@ -88,10 +91,13 @@ TakeOver: TypeAlias = Annotated[
 ]
 
 
-def positive(value: float) -> float:
-    """A callback of options: the number, if it is one and more than 0."""
-    if not value > 0:
-        raise typer.BadParameter(f"must be more than 0, not {value}")
+_MOST_SECONDS: Final = 1e9
+
+
+def positive(value: float | None) -> float | None:
+    """A callback of options: the number, if it is one, more than 0, and not above the limit of a profile."""
+    if value is not None and not 0 < value <= _MOST_SECONDS:
+        raise typer.BadParameter(f"must be more than 0 and at most {_MOST_SECONDS:.0f}, not {value}")
     return value
 
 
@@ -106,28 +112,37 @@ Timeout: TypeAlias = Annotated[
     float,
     typer.Option("--timeout", callback=positive, metavar="<seconds>", help="How long to wait for an answer."),
 ]
+ProfileTimeout: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        callback=positive,
+        metavar="<seconds>",
+        help="How long to wait for the connection, and then for an answer.",
+        show_default="10, or what the profile says",
+    ),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def connecting(
+def connection_settings(
     url: str | None,
     client_id: str | None,
     key: Path | None,
     server_key: Path | None,
     *,
-    profile: str | None = None,
-    protocol: Literal["signed", "v5"] | None = None,
-    transport: TransportKind | None = None,
-    insecure: bool = False,
-    take_over: bool = False,
-    resume_from: int = -1,
-) -> connect:
-    """A connection with these options over those of the profile, to be opened by ``async with``.
+    profile: str | None,
+    protocol: Literal["signed", "v5"] | None,
+    transport: TransportKind | None,
+    insecure: bool,
+    timeout: float | None = None,
+) -> Profile:
+    """These options over those of the profile; *timeout* is for the connection and for each answer.
 
-    It is refused if the client id is in use on this machine, unless *take_over*: the exchange would close the other
-    connection, and a command must not end a bot by accident.
+    Raises:
+        ConfigurationError: a file, a variable or an option cannot be used.
     """
-    settings = resolved(
+    return resolved(
         profile,
         url=url,
         client_id=client_id,
@@ -136,7 +151,17 @@ def connecting(
         protocol=protocol,
         transport=transport,
         insecure=insecure,
+        open_timeout=timeout,
+        request_timeout=timeout,
     )
+
+
+def connecting(settings: Profile, *, take_over: bool = False, resume_from: int = -1) -> connect:
+    """A connection with these settings, to be opened by ``async with``.
+
+    It is refused if the client id is in use on this machine, unless *take_over*: the exchange would close the other
+    connection, and a command must not end a bot by accident.
+    """
     address = address_of(settings, "url", "client_id", "key", "server_key")
     _check_server_key(settings.values["server_key"])
     return connect(
@@ -144,6 +169,11 @@ def connecting(
             url=address, private_key=private_key(settings), resume_from=resume_from, exclusive=not take_over
         )
     )
+
+
+def answer_timeout(settings: Profile) -> float:
+    """How long to wait for an answer, in seconds."""
+    return settings.values.get("request_timeout", 10.0)
 
 
 def resolved(profile: str | None, **options: object) -> Profile:

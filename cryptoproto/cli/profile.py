@@ -15,10 +15,10 @@ from ..arguments import redacted
 from ..exceptions import ConfigurationError, PasswordRequired
 from ..keys import PrivateKey, PublicKey
 from ..messages import plain
-from ..profiles import VARIABLES, ConfigFile, Profile, default_path, expanded
+from ..profiles import VARIABLES, ConfigFile, Profile, ProfileValues, default_path, expanded
 from ..version import __version__
 from .exit_codes import ExitCode
-from .options import Json, TakeOver, Timeout, run
+from .options import Json, ProfileTimeout, TakeOver, run
 from .output import console, note, print_json, table
 from .profile_check import ProfileCheck
 from .profile_writer import write_profile
@@ -169,7 +169,7 @@ def check(
     name: Name,
     clock: Annotated[bool, typer.Option(help="Measure how far the clock here is from that of the exchange.")] = True,
     take_over: TakeOver = False,
-    timeout: Timeout = 10.0,
+    timeout: ProfileTimeout = None,
     config: Config = None,
     json: Json = False,
 ) -> None:
@@ -180,10 +180,11 @@ def check(
 
     Example: [bold]cryptoproto profile check paper[/]
     """
-    profile = Profile.load(name, path=config)
+    given: ProfileValues = {} if timeout is None else {"open_timeout": timeout, "request_timeout": timeout}
+    profile = Profile.load(name, path=config, **given)
 
     async def main() -> int:
-        trial = ProfileCheck(profile, timeout=timeout, clock=clock, take_over=take_over)
+        trial = ProfileCheck(profile, clock=clock, take_over=take_over)
         await trial.run()
         if json:
             print_json(

@@ -21,7 +21,7 @@ from ..market_data import FeedState, MarketData, feed_arguments
 from ..messages import CancelOrder, OrderNotFound, UserBalanceRequest
 from ..profiles import Profile
 from .exit_codes import ExitCode, exit_code
-from .options import private_key
+from .options import answer_timeout, private_key
 
 __all__ = ["Finding", "ProfileCheck", "clock_difference", "median_round_trip"]
 
@@ -51,7 +51,6 @@ class ProfileCheck:
 
     Args:
         profile: the profile.
-        timeout: seconds for each thing.
         clock: ask for the exchange's time with a message, which leaves an event in the client's history.
         take_over: connect even if another process on this machine uses the client id.
 
@@ -60,9 +59,8 @@ class ProfileCheck:
         figures: versions, fingerprints and times, for programs.
     """
 
-    def __init__(self, profile: Profile, *, timeout: float, clock: bool, take_over: bool) -> None:
+    def __init__(self, profile: Profile, *, clock: bool, take_over: bool) -> None:
         self._profile = profile
-        self._timeout = timeout
         self._clock = clock
         self._take_over = take_over
         self._private_key: PrivateKey | None = None
@@ -123,8 +121,6 @@ class ProfileCheck:
             server_key=self._server_key,
             resume_from=-1,
             exclusive=not self._take_over,
-            open_timeout=self._timeout,
-            request_timeout=self._timeout,
         )
         started = time.perf_counter()
         async with connect(**arguments) as connection:
@@ -143,14 +139,14 @@ class ProfileCheck:
             text += f"round trip {round_trip_ms:.1f} ms (median of {_ROUND_TRIPS})"
             if not self._clock:
                 return text
-            ahead_ms, error_ms = await clock_difference(connection, self._timeout)
+            ahead_ms, error_ms = await clock_difference(connection, answer_timeout(self._profile))
             self.figures |= {"clock_difference_ms": round(ahead_ms, 3), "clock_uncertainty_ms": round(error_ms, 3)}
             where = "ahead of" if ahead_ms >= 0 else "behind"
             return f"{text}; the clock here is {abs(ahead_ms):.1f} ms {where} the exchange's (± {error_ms:.1f} ms)"
 
     async def _check_market_data(self) -> str:
         started = time.perf_counter()
-        async with MarketData(**feed_arguments(self._profile, open_timeout=self._timeout)) as feed:
+        async with MarketData(**feed_arguments(self._profile)) as feed:
             async for change in feed.states():
                 if change.error is not None:
                     raise change.error

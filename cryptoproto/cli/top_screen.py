@@ -56,7 +56,7 @@ class TopScreen(App[None]):
 
     TITLE: str | None = "cryptoproto top"
     ENABLE_COMMAND_PALETTE: ClassVar[bool] = False
-    # Not a ClassVar, because it is none in the base class.
+    # The base class does not declare it as a ClassVar, so it cannot be one here.
     HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [(width, f"-{name}") for width, name in _WIDTHS]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "quit", "Quit", key_display="q"),

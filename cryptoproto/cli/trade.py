@@ -46,14 +46,15 @@ from .options import (
     Json,
     KeyFile,
     ProfileName,
+    ProfileTimeout,
     ProtocolName,
     ServerKeyFile,
     TakeOver,
-    Timeout,
     TransportOverride,
     Url,
+    answer_timeout,
     connecting,
-    resolved,
+    connection_settings,
     run,
 )
 from .order_checks import OrderCheck
@@ -100,18 +101,11 @@ def tail(
     """
 
     async def main() -> int:
-        async with connecting(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
+        settings = connection_settings(
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
             insecure=insecure,
-            take_over=take_over,
-            resume_from=resume_from,
-        ) as connection:
+        )  # fmt: skip
+        async with connecting(settings, take_over=take_over, resume_from=resume_from) as connection:
             left = count
             async for event in connection:
                 _show(event, json)
@@ -148,7 +142,7 @@ def _place_command(side: str) -> None:
         transport: TransportOverride = None,
         insecure: Insecure = False,
         take_over: TakeOver = False,
-        timeout: Timeout = 10.0,
+        timeout: ProfileTimeout = None,
         json: Json = False,
     ) -> None:
         message = place_message(
@@ -160,19 +154,13 @@ def _place_command(side: str) -> None:
             ttl=ttl,
             client_order_id=time.time_ns() // 1000 if client_order_id is None else client_order_id,
         )
-        link = connecting(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            take_over=take_over,
-        )
-        settings = resolved(profile, transport=transport, insecure=insecure)
-        run(_place(link, OrderCheck(settings, message, timeout), message, timeout, json))
+        settings = connection_settings(
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
+        link = connecting(settings, take_over=take_over)
+        seconds = answer_timeout(settings)
+        run(_place(link, OrderCheck(settings, message, seconds), message, seconds, json))
 
     place.__doc__ = f"""Place a {side} order and wait until the exchange has accepted or refused it.
 
@@ -229,7 +217,7 @@ def cancel(
     transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
-    timeout: Timeout = 10.0,
+    timeout: ProfileTimeout = None,
     json: Json = False,
 ) -> None:
     """Cancel one order and wait until it is cancelled.
@@ -241,18 +229,12 @@ def cancel(
         return isinstance(event.message, OrderCancelled | OrderNotFound) and event.message.order_id == order_id
 
     async def main() -> int:
-        async with connecting(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            take_over=take_over,
-        ) as connection:
-            outcome = await _send_and_wait(connection, CancelOrder(order_id), settles, timeout, json)
+        settings = connection_settings(
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
+        async with connecting(settings, take_over=take_over) as connection:
+            outcome = await _send_and_wait(connection, CancelOrder(order_id), settles, answer_timeout(settings), json)
         if isinstance(outcome, OrderNotFound):
             raise OrderRejected(f"order {order_id} is not open; `cryptoproto request orders` lists the open orders")
         return ExitCode.SUCCESS
@@ -271,7 +253,7 @@ def cancel_all(
     transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
-    timeout: Timeout = 10.0,
+    timeout: ProfileTimeout = None,
     json: Json = False,
 ) -> None:
     """Cancel all your open orders and wait until the exchange has done so.
@@ -280,20 +262,14 @@ def cancel_all(
     """
 
     async def main() -> int:
-        async with connecting(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            take_over=take_over,
-        ) as connection:
+        settings = connection_settings(
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
+        async with connecting(settings, take_over=take_over) as connection:
             await connection.send(CancelAllOrders())
             # The response comes after the events of the cancellations, so by now all of them have arrived.
-            response = await connection.request(UserOrdersRequest(), timeout=timeout)
+            response = await connection.request(UserOrdersRequest())
             arrived = [await anext(connection) for _ in range(connection.queued)]
         cancelled = sum(isinstance(event.message, OrderCancelled) for event in arrived)
         books = response.order_books.values() if isinstance(response, UserOrdersResponse) else ()
@@ -329,6 +305,8 @@ async def _send_and_wait(
         what = f"no answer came within {timeout:g} s"
     except (ConnectionClosed, ProtocolError) as error:
         what = f"its answer did not come: {error}"
+    except asyncio.CancelledError:  # by Ctrl-C or SIGTERM; this error ends the command as well
+        what = "the command was stopped before its answer came"
     raise OutcomeUnknown(f"the message was sent, but {what}; `cryptoproto tail` shows whether it took effect")
 
 
@@ -343,7 +321,7 @@ def request(
     transport: TransportOverride = None,
     insecure: Insecure = False,
     take_over: TakeOver = False,
-    timeout: Timeout = 10.0,
+    timeout: ProfileTimeout = None,
     json: Json = False,
 ) -> None:
     """Ask the exchange for your balances or open orders.
@@ -357,21 +335,15 @@ def request(
         )
 
     async def main() -> int:
-        async with connecting(
-            url,
-            client_id,
-            key,
-            server_key,
-            profile=profile,
-            protocol=protocol,
-            transport=transport,
-            insecure=insecure,
-            take_over=take_over,
-        ) as connection:
+        settings = connection_settings(
+            url, client_id, key, server_key, profile=profile, protocol=protocol, transport=transport,
+            insecure=insecure, timeout=timeout,
+        )  # fmt: skip
+        async with connecting(settings, take_over=take_over) as connection:
             if json:
-                print_json(await connection.request({"@type": name}, timeout=timeout, raw=True))
+                print_json(await connection.request({"@type": name}, raw=True))
             else:
-                response = await connection.request({"@type": name}, timeout=timeout)
+                response = await connection.request({"@type": name})
                 _show_response(response)
         return ExitCode.SUCCESS
 

@@ -89,9 +89,9 @@ async def test_bots_that_do_not_settle_fail_the_check(
 
 def test_latencies_before_the_first_are_a_dash() -> None:
     assert _shown([], 50) == "–"
+    assert _milliseconds([]) is None
+    assert (_shown([0.001], 99), _milliseconds([0.001])) == ("1.00", 1.0)
 
 
 def test_latencies_have_three_digits() -> None:
     assert (_shown([0.0234567], 50), _shown([0.000468], 50)) == ("23.5", "0.47")
-    assert _milliseconds([]) is None
-    assert (_shown([0.001], 99), _milliseconds([0.001])) == ("1.00", 1.0)

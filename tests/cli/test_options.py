@@ -15,7 +15,7 @@ import pytest
 import typer
 
 import cryptoproto as cp
-from cryptoproto.cli.options import check_address, connecting, run
+from cryptoproto.cli.options import check_address, connecting, resolved, run
 from tests.support import command_line
 
 
@@ -82,13 +82,14 @@ async def test_a_client_id_in_use_is_refused_unless_it_is_taken_over(
 
     async with Exchange(private_key=exchange_key) as exchange:
         exchange.register("alice", alice_key.public_key, {"USD": "1"})
-        arguments = (exchange.url, "alice", folder / "alice.pem", folder / "exchange.pub")
-        async with connecting(*arguments) as bot:
+        key, server_key = folder / "alice.pem", folder / "exchange.pub"
+        settings = resolved(None, url=exchange.url, client_id="alice", key=key, server_key=server_key)
+        async with connecting(settings) as bot:
             with pytest.raises(cp.IdentityInUse) as caught:
-                await connecting(*arguments)
+                await connecting(settings)
             assert caught.value.pid == os.getpid()
             assert bot.is_open
-            async with connecting(*arguments, take_over=True) as connection:
+            async with connecting(settings, take_over=True) as connection:
                 await connection.request(cp.UserBalanceRequest())
             await bot.wait_closed()
             assert isinstance(bot.error, cp.ConcurrentConnection)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Self
 
@@ -15,6 +17,7 @@ import cryptoproto as cp
 from cryptoproto.cli import trade
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, start
+from tests.support.config import write_config
 
 pytestmark = pytest.mark.usefixtures("venue")
 BUY = ("order", "buy", "BTC_USD", "0.5", "15000")
@@ -170,6 +173,31 @@ def test_an_order_without_an_answer_may_have_been_placed(
     assert len(connection.sent) == 1
 
 
+class Interrupted(Scripted):
+    """A connection during whose wait for an answer the process gets a signal."""
+
+    def __init__(self, number: signal.Signals) -> None:
+        super().__init__()
+        self._number = number
+
+    async def __anext__(self) -> cp.Event:
+        os.kill(os.getpid(), self._number)
+        return await super().__anext__()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", [BUY, ("order", "cancel", "7")])
+def test_an_order_that_is_interrupted_may_have_been_placed(
+    shell: Shell, scripted: Callable[[Scripted], Scripted], number: signal.Signals, command: tuple[str, ...]
+) -> None:
+    scripted(Interrupted(number))
+    result = shell(*command, "--json")
+    assert result.code == 4
+    error = json.loads(result.err)
+    assert error["error"] == "OutcomeUnknown"
+    assert "the command was stopped before its answer came; `cryptoproto tail` shows" in error["message"]
+
+
 def test_an_exchange_that_reports_an_error_has_refused(shell: Shell, scripted: Callable[[Scripted], Scripted]) -> None:
     scripted(Scripted(end=cp.TradesDisabled(3, "BTC_USD")))
     result = shell("order", "cancel", "7", "--json")
@@ -253,3 +281,43 @@ def test_a_negative_number_is_not_called_an_option_only(shell: Shell) -> None:
     assert "if it is a number, put -- before the arguments" in json.loads(refused.err)["message"]
     assert "amount=-1 must be" in shell("order", "buy", "--", "BTC_USD", "-1", "100").err
     assert "put --" not in shell("order", "buy", "--pirce", "1").err
+
+
+@pytest.fixture
+def silent(shell: Shell) -> Iterator[None]:
+    """An exchange that is stopped: the system accepts connections to it, and nothing answers them."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"ws://127.0.0.1:{listener.getsockname()[1]}"
+        shell.environment |= {"CRYPTOPROTO_URL": address, "CRYPTOPROTO_MARKET_DATA_URL": address}
+        yield
+
+
+WAITING = (
+    BUY, ("order", "cancel", "1"), ("order", "cancel-all"), ("request", "balances"), ("book", "BTC_USD", "--once"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", WAITING)
+def test_the_timeout_is_for_the_connection_too(shell: Shell, silent: None, command: tuple[str, ...]) -> None:
+    waited = shell(*command, "--timeout", "0.2")
+    assert waited.code == 3
+    assert "within 0.2 s" in waited.err
+
+
+@pytest.mark.parametrize("command", [*WAITING, ("profile", "check", "slow")])
+def test_without_a_timeout_that_of_the_profile_counts(shell: Shell, silent: None, command: tuple[str, ...]) -> None:
+    path = write_config(shell.folder / "config.toml", "[profiles.slow]\nopen_timeout = 0.2\n")
+    shell.environment |= {"CRYPTOPROTO_CONFIG": str(path), "CRYPTOPROTO_PROFILE": "slow"}
+    waited = shell(*command)
+    assert waited.code == 3
+    assert "within 0.2 s" in waited.out + waited.err
+
+
+def test_without_a_timeout_the_request_timeout_of_the_profile_counts(
+    shell: Shell, scripted: Callable[[Scripted], Scripted]
+) -> None:
+    path = write_config(shell.folder / "config.toml", "[profiles.slow]\nrequest_timeout = 0.2\n")
+    shell.environment |= {"CRYPTOPROTO_CONFIG": str(path), "CRYPTOPROTO_PROFILE": "slow"}
+    scripted(Scripted())
+    assert "no answer came within 0.2 s" in " ".join(shell(*BUY).err.split())
+    assert "no answer came within 0.1 s" in " ".join(shell(*BUY, "--timeout", "0.1").err.split())

@@ -60,9 +60,8 @@ class Disk:
         shutil.copy(path, target)
         if log_bytes:
             Path(f"{target}-wal").write_bytes(Path(f"{path}-wal").read_bytes()[:log_bytes])
-        if (
-            outbox := Path(f"{path}-outbox")
-        ).exists():  # with each record, a store waits for the disk, or does not care
+        outbox = Path(f"{path}-outbox")
+        if outbox.exists():  # whole: a store waits for the disk with each record, or does not need to
             shutil.copy(outbox, f"{target}-outbox")
         return target
 
