@@ -221,7 +221,12 @@ async def test_an_order_is_replaced(nats: NatsServer, exchange: Exchange, alice_
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [({"lease_s": 0.1}, r"lease_s=0\.1"), ({"on_event": print}, "leave on_event out")]
+    ("options", "words"),
+    [
+        ({"lease_s": 0.1}, r"lease_s=0\.1"),
+        ({"lease_s": float("nan")}, "lease_s=nan"),
+        ({"on_event": print}, "leave on_event out"),
+    ],
 )
 def test_options_that_cannot_be_used(options: dict[str, Any], words: str, alice_key: cp.PrivateKey) -> None:
     with pytest.raises(cp.ConfigurationError, match=words):
