@@ -17,14 +17,7 @@ from ..exceptions import (
     RequestTimeout,
     ServerError,
 )
-from ..messages import (
-    Message,
-    Unknown,
-    UserBalanceRequest,
-    UserBalanceResponse,
-    UserOrdersRequest,
-    UserOrdersResponse,
-)
+from ..messages import Message, Unknown, UserBalanceRequest, UserBalanceResponse, UserOrdersRequest, UserOrdersResponse
 from .account import Account, OrderDifference
 from .link import Link, not_sent
 from .metrics import Metrics
@@ -34,6 +27,7 @@ from .rate_limiter import RateLimiter
 from .ready_messages import ReadyMessages
 from .reports import Reports
 from .reservation import Reservations
+from .rewind import rewound_by
 from .store import OutboxEntry, Store
 from .submission import SENT, SendAgain, Submission
 from .turn import turn
@@ -83,6 +77,7 @@ class OrderEntry:
         self._refuses_orders = False
         self._probes: set[asyncio.Task[None]] = set()
         self._is_whole = False  # whether everything since the account was opened was received
+        self._is_live_only = False  # whether all events of this connection are new
 
     @property
     def unanswered(self) -> int:
@@ -256,10 +251,14 @@ class OrderEntry:
             return
         settled_through = self._store.settled_through
         for event in events:
-            transaction_id = event.transaction_id
-            if type(event.message) in ANSWERS and transaction_id is not None and transaction_id > settled_through:
-                for settled in self._outcomes.apply(event.message):
-                    self._settle(settled, transaction_id)
+            message, number = event.message, event.transaction_id
+            # Replayed answers have settled something already. A live-only connection replays none.
+            if type(message) in ANSWERS and number is not None and (number > settled_through or self._is_live_only):
+                if (error := rewound_by(message, number, self._account.orders, settled_through)) is not None:
+                    self._link.give_up(error)
+                    return
+                for settled in self._outcomes.apply(message):
+                    self._settle(settled, number)
 
     def _settle(self, settled: Settled, through: int) -> None:
         pending, error = settled
@@ -341,6 +340,7 @@ class OrderEntry:
         def on_orders(response: Message | Unknown) -> None:
             if connection.received_position < known:  # new events with such ids would change and settle nothing
                 return
+            self._is_live_only = not complete
             # Not earlier: an older link may have delivered more during the handshake, which the exchange then refuses.
             for pending in self._outcomes.not_received(last_sequence):
                 self._was_not_received(self._submissions[pending])
@@ -378,6 +378,7 @@ class OrderEntry:
     def on_disconnected(self, error: CryptoprotoError) -> None:
         """An open connection has ended. An error frame is kept until the message that it answers is known."""
         self._known_before = self._last_accepted
+        self._is_live_only = False
         if not isinstance(self._error, ServerError):
             self._error = error
 

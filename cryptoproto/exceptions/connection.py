@@ -157,7 +157,8 @@ class HistoryRewound(ConnectionClosed):
     Attributes:
         position: the last transaction id that this client has processed.
         exchange_position: the transaction id that proves the rewind: at or below *position*.
-        what: ``"transaction"``, or ``"sequence"`` if the numbers are sequences of this client's messages.
+        what: ``"transaction"``; ``"sequence"`` if the numbers are sequences of this client's messages; ``"order"`` if
+            they are an order id that was used twice.
     """
 
     position: int

@@ -20,7 +20,8 @@ from cryptoproto.client.states import State, StateChange
 from cryptoproto.client.store import OutboxEntry
 from cryptoproto.client.submission import Submission
 from cryptoproto.messages import decode
-from tests.support.peer import placed
+from tests.support import orders
+from tests.support.peer import placed, settle
 from tests.support.stores import FullDisk
 from tests.support.told import told
 from tests.support.virtual_time import virtual
@@ -301,3 +302,42 @@ async def test_an_exchange_that_has_forgotten_what_is_known_here_was_rewound() -
     assert (caught.value.position, caught.value.exchange_position) == (9, 8)
     connection.received_position = 9
     await desk.entry.resume(connection, 5)
+
+
+@virtual
+async def test_an_order_id_that_was_used_before_shows_that_the_exchange_was_rewound() -> None:
+    desk = Desk()
+    desk.told(4, orders.placed(1, 5))
+    submission = desk.submission(Kind.PLACE)
+    submission.pending.client_order_id = 6
+    call = asyncio.ensure_future(desk.entry.submit(submission, wait=True))
+    await settle()
+    desk.told(9, orders.placed(1, 6))
+    (error,) = desk.connection.given_up
+    assert isinstance(error, cp.HistoryRewound)
+    assert error.what == "order"
+    assert not submission.answer.done()
+    call.cancel()
+
+
+@virtual
+async def test_a_live_event_below_what_has_settled_something_shows_it_too() -> None:
+    """Only a connection that replays nothing cannot have such an event."""
+    store = cp.MemoryStore()
+    store.open("alice", "")
+    store.remove(store.put(OutboxEntry(kind="place", payload=b"{}", created_ns=0, sequence=1)), 8)
+    desk = Desk(store)
+    connection = cast("Any", desk.connection)
+    connection.received_position = -1
+    await desk.entry.resume(connection, -1)
+    call = asyncio.ensure_future(desk.entry.submit(desk.submission(), wait=True))
+    await settle()
+    desk.entry.settle([told(None, cp.OrderNotFound(7))])  # a broadcast has no id
+    desk.told(7, cp.OrderNotFound(7))
+    (error,) = desk.connection.given_up
+    assert isinstance(error, cp.HistoryRewound)
+    assert (error.position, error.exchange_position) == (8, 7)
+    desk.entry.on_disconnected(error)
+    desk.told(7, cp.OrderNotFound(7))
+    assert len(desk.connection.given_up) == 1
+    call.cancel()
