@@ -115,7 +115,7 @@ async def _serve(gateway: Gateway, client_id: str, metrics_port: int | None, *, 
         with ExitStack() as stack:
             if metrics_port is not None:
                 stack.enter_context(_metrics(gateway, client_id, metrics_port))
-            return await _until_terminated(_tell(gateway, client_id, json=json), gateway.wait_closed())
+            return await _until_terminated(_show_roles(gateway, client_id, json=json), gateway.wait_closed())
 
 
 async def _until_terminated(*work: Coroutine[Any, Any, None]) -> int:
@@ -172,21 +172,16 @@ def feed(
 
 async def _serve_feed(publisher: GatewayFeed, client_id: str, *, json: bool) -> int:
     async with publisher:
-        return await _until_terminated(_tell_feed(publisher, client_id, json=json), publisher.wait_closed())
+        return await _until_terminated(_show_feed_roles(publisher, client_id, json=json), publisher.wait_closed())
 
 
-async def _tell_feed(publisher: GatewayFeed, client_id: str, *, json: bool) -> None:
+async def _show_feed_roles(publisher: GatewayFeed, client_id: str, *, json: bool) -> None:
     """Print whenever this process begins to publish, or stops."""
     while True:
-        if json:
-            print_json({"event": "standby"})
-        else:
-            console.print(f"standing by for the market data of {client_id}")
+        _print_role("standby", f"standing by for the market data of {client_id}", json=json)
         await publisher.wait_publishing()
-        if json:
-            print_json({"event": "publishing", "fence": publisher.fence})
-        else:
-            console.print(f"[bold green]publishing[/] the market data of {client_id}, fence {publisher.fence}")
+        words = f"[bold green]publishing[/] the market data of {client_id}"
+        _print_role("publishing", words, publisher.fence, json=json)
         await publisher.wait_lost()
 
 
@@ -198,19 +193,20 @@ def _metrics(gateway: Gateway, client_id: str, port: int) -> Any:
     return endpoint
 
 
-async def _tell(gateway: Gateway, client_id: str, *, json: bool) -> None:
+async def _show_roles(gateway: Gateway, client_id: str, *, json: bool) -> None:
     """Print whenever this process becomes the owner, or is not the owner any more."""
     while True:
-        if json:
-            print_json({"event": "standby"})
-        else:
-            console.print(f"standing by for the session of {client_id}")
+        _print_role("standby", f"standing by for the session of {client_id}", json=json)
         await gateway.wait_owner()
-        if json:
-            print_json({"event": "owner", "fence": gateway.fence})
-        else:
-            console.print(f"[bold green]owner[/] of the session of {client_id}, fence {gateway.fence}")
+        _print_role("owner", f"[bold green]owner[/] of the session of {client_id}", gateway.fence, json=json)
         await gateway.wait_lost()
+
+
+def _print_role(role: str, words: str, fence: int | None = None, *, json: bool) -> None:
+    if json:
+        print_json({"event": role} if fence is None else {"event": role, "fence": fence})
+    else:
+        console.print(words if fence is None else f"{words}, fence {fence}")
 
 
 @app.command()

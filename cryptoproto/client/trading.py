@@ -17,7 +17,7 @@ __all__ = ["TradingClient"]
 
 
 class TradingClient(Protocol):
-    """What a bot needs of a client. :class:`~cryptoproto.Client` satisfies it.
+    """What a bot needs of a client. :class:`~cryptoproto.Client` and the gateway's ``GatewayClient`` satisfy it.
 
     Annotate a bot's client with it, and the bot runs on every client that has these methods, a double for tests
     included. What they do, return and raise is described at :class:`~cryptoproto.Client`.

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import socket
 import ssl as ssl_module
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import nats.errors
 
 from ..arguments import redacted
-from ..exceptions import ConfigurationError, GatewayError
+from ..exceptions import GatewayError
 from ..market_data import MarketData
-from .lease import Lease
-from .lease_keeper import LeaseKeeper
+from .lease import Lease, check_length
+from .lease_keeper import LeaseKeeper, Member
 from .names import GATEWAY, PREFIX, Names, inbox_of
 from .nats_connection import NatsConnection, close_nats, open_nats
 from .owner.feed_publisher import FeedPublisher
 from .streams import ensure_bucket
 
 __all__ = ["GatewayFeed"]
-
-_SHORTEST_LEASE_S: Final = 0.5
 
 
 class GatewayFeed:
@@ -67,8 +63,7 @@ class GatewayFeed:
         nkey_seed: str | os.PathLike[str] | None = None,
         nats_tls: ssl_module.SSLContext | None = None,
     ) -> None:
-        if lease_s < _SHORTEST_LEASE_S:
-            raise ConfigurationError(f"lease_s={lease_s} must be at least 0.5: a renewal takes a few round trips")
+        check_length(lease_s)
         self._nats_url = nats_url
         self._names = Names(client_id, prefix)
         self._lease_s = lease_s
@@ -142,8 +137,8 @@ class GatewayFeed:
             await close_nats(self._nc)
             reason = str(error) or "no answer"
             raise GatewayError(f"NATS at {redacted(self._nats_url)} refuses what a feed needs: {reason}") from error
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        lease = Lease(f"{name}:{secrets.token_hex(4)}", self._lease_s, name)
+        member = Member.this_process()
+        lease = Lease(member.id, self._lease_s, member.name)
         self._keeper = LeaseKeeper(bucket, self._names.market_lease, lease, self._lease_s)
         await self._keeper.follow_writes(self._nc, self._names.written(self._names.market_lease))
         publisher = FeedPublisher(self._nc, self._names, self._feed, lambda: self.fence)

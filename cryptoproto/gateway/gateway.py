@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import secrets
-import socket
 import ssl as ssl_module
 from types import TracebackType
 from typing import Final, Self, Unpack
@@ -31,8 +29,8 @@ from ..exceptions import (
 )
 from ..market_data import MarketData, OrderBook
 from ..reconnect import Backoff
-from .lease import Lease
-from .lease_keeper import LeaseKeeper
+from .lease import Lease, check_length
+from .lease_keeper import LeaseKeeper, Member
 from .names import GATEWAY, PREFIX, Names, inbox_of
 from .nats_connection import NatsConnection, close_nats, open_nats
 from .owner.feed_publisher import FeedPublisher
@@ -97,8 +95,7 @@ class Gateway:
         nats_tls: ssl_module.SSLContext | None = None,
         **options: Unpack[ConnectArguments],
     ) -> None:
-        if lease_s < 0.5:
-            raise ConfigurationError(f"lease_s={lease_s} must be at least 0.5: a renewal takes a few round trips")
+        check_length(lease_s)
         if "on_event" in options:
             raise ConfigurationError("a gateway passes events on to strategies; leave on_event out")
         self._settings = GatewaySettings(
@@ -118,8 +115,7 @@ class Gateway:
         self._options = options
         self._client_id = ConnectOptions(url=url, **options).client_id
         self._names = Names(self._client_id, prefix)
-        self._name = f"{socket.gethostname()}:{os.getpid()}"
-        self._member = f"{self._name}:{secrets.token_hex(4)}"
+        self._member = Member.this_process()
         self._feed: MarketData | None = None
         self._nc: Nats | None = None
         self._keeper: LeaseKeeper | None = None
@@ -220,9 +216,8 @@ class Gateway:
         except GatewayError:
             await close_nats(nc)
             raise
-        lease = Lease(self._member, self._settings.lease_s, self._name)
+        lease = Lease(self._member.id, self._settings.lease_s, self._member.name)
         self._keeper = keeper = LeaseKeeper(leases, self._names.lease, lease, self._settings.lease_s)
-
         await keeper.follow_writes(nc, self._names.written(self._names.lease))
         self._task = asyncio.ensure_future(self._run(nc, js, strategies, keeper))
         if self._settings.market_data_url is not None:
@@ -309,7 +304,7 @@ class Gateway:
         while True:
             await _first_of(keeping, asyncio.ensure_future(keeper.wait_held()))
             self._takeovers += 1
-            logger.info("%s owns the session of %s with fence %d", self._name, self._client_id, keeper.fence)
+            logger.info("%s owns the session of %s with fence %d", self._member.name, self._client_id, keeper.fence)
             try:
                 await self._own(nc, js, strategies, keeper, keeping)
             except ConcurrentConnection as error:
@@ -350,7 +345,7 @@ class Gateway:
             self._names,
             strategies,
             fence,
-            self._member,
+            self._member.id,
             lambda: keeper.fence == fence,  # not a later ownership of this process
             self._settings.lease_s / 3,
             open_client,

@@ -21,10 +21,21 @@ import msgspec
 
 from ..exceptions import ConfigurationError
 
-__all__ = ["Entry", "Lease", "LeaseRecord", "Read", "Step", "Wait", "Write"]
+__all__ = ["Entry", "Lease", "LeaseRecord", "Read", "Step", "Wait", "Write", "check_length"]
 
 _READS: Final = 10
 """How often a standby reads the entry during one lease: a release is noticed within a tenth of it."""
+_SHORTEST_S: Final = 0.5
+
+
+def check_length(lease_s: float) -> None:
+    """Check the length of a lease.
+
+    Raises:
+        ConfigurationError: it is too short for the round trips of a renewal.
+    """
+    if not lease_s >= _SHORTEST_S:  # as NaN is not
+        raise ConfigurationError(f"lease_s={lease_s} must be at least {_SHORTEST_S}: a renewal takes a few round trips")
 
 
 class LeaseRecord(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -98,8 +109,7 @@ class Lease:
     )
 
     def __init__(self, member: str, lease_s: float, name: str = "") -> None:
-        if lease_s <= 0:
-            raise ConfigurationError(f"lease_s={lease_s} must be positive")
+        check_length(lease_s)
         self._member = member
         self._name = name
         self._lease_s = lease_s

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import secrets
+import socket
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
 import msgspec
 import nats.errors
@@ -19,7 +22,7 @@ from ..exceptions import GatewayError
 from ..messages import MALFORMED
 from .lease import Entry, Lease, LeaseRecord, Read, Wait, Write
 
-__all__ = ["LeaseKeeper"]
+__all__ = ["LeaseKeeper", "Member"]
 
 logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
 
@@ -29,6 +32,24 @@ _PAUSE_S: Final = 0.05
 """The pause after a request without an answer, or with one that changes nothing."""
 
 T = TypeVar("T")
+
+
+class Member(NamedTuple):
+    """A process that competes for a lease.
+
+    Attributes:
+        name: its host and process, for people.
+        id: unique for each start.
+    """
+
+    name: str
+    id: str
+
+    @classmethod
+    def this_process(cls) -> Self:
+        """A new member, in this process."""
+        name = f"{socket.gethostname()}:{os.getpid()}"
+        return cls(name, f"{name}:{secrets.token_hex(4)}")
 
 
 class LeaseKeeper:

@@ -1,4 +1,4 @@
-"""What a gateway was told, in one value."""
+"""The options of a gateway, in one value."""
 
 from __future__ import annotations
 

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from nats.aio.client import Client as Nats
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.gateway import Gateway
+from cryptoproto.gateway.nats_connection import close_nats, open_nats
 from tests.support.nats_server import NatsServer, nats_server
 
 
@@ -17,6 +19,14 @@ from tests.support.nats_server import NatsServer, nats_server
 def nats(tmp_path: Path) -> Iterator[NatsServer]:
     with nats_server(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+async def nc(nats: NatsServer) -> AsyncIterator[Nats]:
+    nc = Nats()
+    await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
+    yield nc
+    await close_nats(nc)
 
 
 @pytest.fixture

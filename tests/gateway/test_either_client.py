@@ -140,7 +140,7 @@ async def test_an_order_that_can_never_be_valid_is_refused_here(opened: Opened) 
         with pytest.raises(cp.OrderInvalid):
             await client.place("BTC_USD", "buy", amount="0.000000001", price="1")
         with pytest.raises(cp.OrderInvalid):
-            await client.place("BTC_USD", "buy", amount=0.1, price="1")  # type: ignore[arg-type]
+            await client.place("BTC_USD", "buy", amount=0.1, price="1")  # type: ignore[arg-type]  # a float is refused
 
 
 async def test_an_order_that_the_exchange_refuses_is_an_error(opened: Opened) -> None:

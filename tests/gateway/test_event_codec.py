@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 import cryptoproto as cp
@@ -36,6 +38,6 @@ def test_anything_else_is_refused(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("read", [first_of, last_of, previous_of])
-def test_the_head_of_anything_else_is_refused(read: object) -> None:
+def test_the_head_of_anything_else_is_refused(read: Callable[[bytes], int]) -> None:
     with pytest.raises(DecodeError, match="no gateway has written"):
-        read(b"x" * 16)  # type: ignore[operator]
+        read(b"x" * 16)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from nats.aio.client import Client as Nats
@@ -10,18 +9,10 @@ from nats.js.kv import KeyValue
 from cryptoproto.exceptions import GatewayError
 from cryptoproto.gateway.lease import Lease
 from cryptoproto.gateway.lease_keeper import LeaseKeeper
-from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.nats_connection import close_nats
 from tests.support.nats_server import NatsServer
 
 LEASE_S = 0.6
-
-
-@pytest.fixture
-async def nc(nats: NatsServer) -> AsyncIterator[Nats]:
-    nc = Nats()
-    await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
-    yield nc
-    await close_nats(nc)
 
 
 @pytest.fixture

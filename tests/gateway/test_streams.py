@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +9,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from cryptoproto.exceptions import GatewayError, OwnershipLost
-from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.nats_connection import close_nats
 from cryptoproto.gateway.streams import (
     StreamWriter,
     ensure_stream,
@@ -24,14 +23,6 @@ from tests.support.nats_server import NatsServer
 
 STREAM = "s"
 SUBJECT = "s.messages"
-
-
-@pytest.fixture
-async def nc(nats: NatsServer) -> AsyncIterator[Nats]:
-    nc = Nats()
-    await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
-    yield nc
-    await close_nats(nc)
 
 
 @pytest.fixture

@@ -35,22 +35,26 @@ def choice(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(seed)
 
 
+async def check_takeovers(desk: Desk, ways: list[str]) -> None:
+    """Take the session over in each of *ways*, trading in between, and compare everything afterwards."""
+    for how in ways:
+        await desk.trade()
+        await desk.take_over(how)
+    await desk.trade()
+    await desk.finish()
+    count = await desk.check()
+    print(dict(count))  # noqa: T201 - shown when the test fails
+    assert count["fences"] > len(ways)
+    assert count["accepted"] > 0
+
+
 @pytest.mark.parametrize("plan", list(PLANS))
 async def test_every_outcome_is_true_after_each_takeover(
     plan: str, keys: dict[str, cp.PrivateKey], choice: random.Random
 ) -> None:
-    ways = PLANS[plan]
     with scratch_folder() as folder, nats_server(folder) as nats:
         async with Desk.of(folder, [nats], keys, choice) as desk:
-            for how in ways:
-                await desk.trade()
-                await desk.take_over(how)
-            await desk.trade()
-            await desk.finish()
-            count = await desk.check()
-    print(dict(count))  # noqa: T201 - shown when the test fails
-    assert count["fences"] > len(ways)
-    assert count["accepted"] > 0
+            await check_takeovers(desk, PLANS[plan])
 
 
 @pytest.mark.skipif(not can_make_networks(), reason="only root can make network namespaces")
@@ -65,15 +69,7 @@ async def test_every_outcome_is_true_on_hosts_of_a_network(
         nats_server(folder, host=network.address("nats"), before=network.command("nats")) as nats,
     ):
         async with Desk.of(folder, [nats], keys, choice, Namespaces(network, nats.url)) as desk:
-            for how in ways:
-                await desk.trade()
-                await desk.take_over(how)
-            await desk.trade()
-            await desk.finish()
-            count = await desk.check()
-    print(dict(count))  # noqa: T201 - shown when the test fails
-    assert count["fences"] > len(ways)
-    assert count["accepted"] > 0
+            await check_takeovers(desk, ways)
 
 
 def test_a_message_of_a_deposed_owner_is_noticed() -> None:

@@ -1,8 +1,7 @@
 """A gateway in its own process, to be killed or stopped: ``python -m tests.support.gateway_process ALICE.PEM``.
 
 Each line on the standard input, ``nats_url exchange_url exchange.pub lease_s replicas``, starts one; see
-``tests/support/lives.py``.
-It tells when it has become the owner, with its fence.
+``tests/support/lives.py``. It says when it has become the owner, with its fence.
 """
 
 from __future__ import annotations

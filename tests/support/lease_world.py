@@ -115,18 +115,23 @@ class LeaseWorld:
 
     def _serve(self, member: _Member, number: int, step: Read | Write, sent_at: float) -> None:
         """The bucket handles a request, and answers unless the answer is lost."""
+        answer: Callable[[], None]
         if isinstance(step, Read):
-            entry = self._entry
-            answer = lambda: member.lease.on_entry(entry, self._clock(member))  # noqa: E731
+            answer = partial(self._on_entry, member, self._entry)
         elif step.last == (self._entry.revision if self._entry else 0):
             self._revision += self._random.randint(1, 3)  # the bucket has other entries
             self._entry = Entry(self._revision, step.record)
-            revision = self._revision
-            answer = lambda: member.lease.on_written(step, revision, sent_at)  # noqa: E731
+            answer = partial(member.lease.on_written, step, self._revision, sent_at)
         else:
-            answer = lambda: member.lease.on_refused(self._clock(member))  # noqa: E731
+            answer = partial(self._on_refused, member)
         if not self._is_lost():
             self._at(self._latency(), member, lambda: self._answered(member, number, answer))
+
+    def _on_entry(self, member: _Member, entry: Entry | None) -> None:
+        member.lease.on_entry(entry, self._clock(member))
+
+    def _on_refused(self, member: _Member) -> None:
+        member.lease.on_refused(self._clock(member))
 
     def _answered(self, member: _Member, number: int, answer: Callable[[], None]) -> None:
         if member.request == number:

@@ -7,10 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["NatsServer", "nats_cluster", "nats_server"]
+
+_LOOK_S = 0.005
+"""How often to look whether the server listens."""
 
 
 class NatsServer:
@@ -19,7 +22,7 @@ class NatsServer:
     Args:
         folder: for its files.
         options: of the program.
-        config: its configuration; only the address is not that which stands there.
+        config: its configuration; the address in it does not count.
         scheme: ``"tls"`` if the configuration has a certificate.
         host: the address to listen on.
         before: what to put before the command line.
@@ -72,8 +75,10 @@ class NatsServer:
             ]
         )
         while True:  # the server writes the file when it listens
-            if self._process.poll() is not None:
-                raise RuntimeError(f"nats-server ended: {log.read_text()}")
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LOOK_S)
+                said = log.read_text() if log.exists() else "it has written no log"
+                raise RuntimeError(f"nats-server ended: {said}")
             for file in ports.iterdir():
                 try:
                     self.port = int(json.loads(file.read_text())["nats"][0].rpartition(":")[2])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, Self
 
+import msgspec
 from nats import connect
 
 from cryptoproto.gateway.names import Names
@@ -51,9 +52,9 @@ class Witness(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.msg.startswith("client %s sent %d from %s") and isinstance(record.args, tuple):
-            client_id, sequence, source, payload = record.args
+            client_id, *accepted = record.args
             if client_id == "alice":
-                self.accepted.append(Accepted(sequence, source, payload))  # type: ignore[arg-type]
+                self.accepted.append(msgspec.convert(accepted, Accepted))
 
     @classmethod
     @contextmanager

@@ -96,7 +96,7 @@ class KillSwitch:
         CURRENT.set(command)
         failure: CryptoprotoError | None = None
         try:
-            await self._client.cancel(order)
+            await self._client.cancel(order, wait=False)  # without a session, run() does it in the next one
         except CryptoprotoError as error:
             failure = error
         if not isinstance(failure, OutcomeUnknown):

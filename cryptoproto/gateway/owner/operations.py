@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import nats.errors
@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from ...client import Client
 from ...client.error_row import ErrorRow
-from ...exceptions import ConfigurationError, CryptoprotoError
+from ...exceptions import ConfigurationError, CryptoprotoError, GatewayError
 from ...messages import MALFORMED
 from ..names import OPERATOR, Names, check_strategy, is_inbox_of
 from ..nats_connection import unsubscribe
@@ -23,9 +23,12 @@ from ..strategy_ids import strategy_number
 from .kill_switch import KillSwitch
 from .strategies import Strategies
 
-__all__ = ["OperationService"]
+__all__ = ["AT_ONCE", "OperationService"]
 
 logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
+
+AT_ONCE: Final = 16
+"""How many requests of operators are carried out at the same time: a kill may take seconds."""
 
 
 class OperationService:
@@ -59,6 +62,7 @@ class OperationService:
         self._kill_switch = kill_switch
         self._strategies = strategies
         self._status = status
+        self._tasks: set[asyncio.Task[None]] = set()
         self._subscription: Any = None
 
     async def start(self) -> None:
@@ -66,12 +70,23 @@ class OperationService:
         self._subscription = await self._nc.subscribe(self._names.operation("*"), cb=self._on_request)
 
     async def close(self) -> None:
-        """Take no more requests."""
+        """Take no more requests, and wait for the end of those that are carried out."""
         await unsubscribe(self._subscription)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _on_request(self, message: Msg) -> None:
         if not is_inbox_of(message.reply, OPERATOR):
             return  # anything else could be a subject that the sender itself may not publish on
+        if len(self._tasks) >= AT_ONCE:
+            error = GatewayError(f"the owner answers {AT_ONCE} operators at the moment; try again in a few seconds")
+            await self._reply(message, OperationReply(ErrorRow.of(error)))
+            return
+        task = asyncio.ensure_future(self._serve(message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, message: Msg) -> None:
         operation = message.subject.rpartition(".")[2]
         try:
             request = msgspec.json.decode(message.data or b"{}", type=OperationRequest)
@@ -80,6 +95,9 @@ class OperationService:
             reply = OperationReply(ErrorRow.of(ConfigurationError(f"not a request of an operator: {error}")))
         except CryptoprotoError as error:
             reply = OperationReply(ErrorRow.of(error))
+        await self._reply(message, reply)
+
+    async def _reply(self, message: Msg, reply: OperationReply) -> None:
         try:
             await self._nc.publish(message.reply, msgspec.json.encode(reply))
         except nats.errors.Error as error:

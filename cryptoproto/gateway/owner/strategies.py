@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ class Strategies:
         self._bucket = bucket
         self._known: dict[str, Strategy] = {}
         self._revision = 0
+        self._lock = asyncio.Lock()  # changes of this owner do not refuse each other
 
     def get(self, name: str) -> Strategy | None:
         """A strategy, as it was when the entry was read or changed last."""
@@ -109,7 +111,8 @@ class Strategies:
         def changed(known: dict[str, Strategy]) -> dict[str, Strategy]:
             return known | {name: change(known.get(name) or Strategy(_next_number(known)))}
 
-        return (await self._write(changed))[name]
+        async with self._lock:
+            return (await self._write(changed))[name]
 
     async def _write(self, change: Callable[[dict[str, Strategy]], dict[str, Strategy]]) -> dict[str, Strategy]:
         for _ in range(_TRIES):

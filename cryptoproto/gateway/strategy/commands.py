@@ -1,4 +1,4 @@
-"""A strategy's commands: each is kept until its outcome is known, whichever owner tells it."""
+"""A strategy's commands: each is kept until an owner has said what became of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The market data that a gateway publishes, with the face of :class:`~cryptoproto.MarketData`."""
+"""The market data that a gateway publishes, read as a :class:`~cryptoproto.MarketData`."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.gateway import Gateway, GatewayClient, Operator
-from tests.support.nats_server import nats_server
+from tests.support.nats_server import NatsServer, nats_server
 
 
 async def test_orders_on_their_way_do_not_outlive_a_kill(tmp_path: Path, alice_key: cp.PrivateKey) -> None:
@@ -51,3 +51,21 @@ async def test_orders_on_their_way_do_not_outlive_a_kill(tmp_path: Path, alice_k
                     await strategy.place("BTC_USD", "buy", amount="1", price="100", wait=True)
                 book = exchange.open_orders("alice").order_books["BTC_USD"]
                 assert [each.order_id for each in book.buy] == [kept.order_id]
+
+
+async def test_a_kill_while_the_exchange_cannot_be_reached(
+    gateway: Gateway, exchange: Exchange, nats: NatsServer
+) -> None:
+    """The operator gets an answer, and the orders are cancelled by the next live session."""
+    async with (
+        GatewayClient(nats.url, client_id="alice", strategy="mm1") as strategy,
+        Operator(nats.url, "alice") as operator,
+    ):
+        await strategy.place("BTC_USD", "buy", amount="1", price="100", wait=True)
+        await exchange.close()
+        assert gateway.client is not None
+        async for change in gateway.client.states():
+            if change.state is not cp.State.LIVE:
+                break
+        reply = await operator.kill("mm1")
+        assert (reply.cancelled, reply.not_cancelled) == (0, 1)

@@ -45,7 +45,8 @@ class World:
         self.orders = fake
         self.switch = KillSwitch(fake, fake, fake)
 
-    async def cancel(self, order: FakeOrder) -> bool:
+    async def cancel(self, order: FakeOrder, *, wait: bool) -> bool:
+        assert not wait
         if self.closes_anyway:
             order.is_closed = True
         if self.error is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 import msgspec
 import nats.errors
@@ -16,9 +18,13 @@ from cryptoproto.exceptions import GatewayError
 from cryptoproto.gateway import Gateway, GatewayClient, Operator, StrategyLimits
 from cryptoproto.gateway.names import OPERATOR, Names, inbox_of
 from cryptoproto.gateway.nats_connection import close_nats, flush_nats, open_nats
-from cryptoproto.gateway.operations import OperationReply
-from cryptoproto.gateway.owner.operations import OperationService
+from cryptoproto.gateway.operations import GatewayStatus, OperationReply
+from cryptoproto.gateway.owner.operations import AT_ONCE, OperationService
+from cryptoproto.gateway.owner.strategies import Strategies
 from tests.support.nats_server import NatsServer
+
+NO_BUCKET: Any = None
+STATUS: Final = GatewayStatus("alice", "host:1", 1, 0.0, "live", "", -1, 0, 0, 0)
 
 
 @pytest.fixture
@@ -92,9 +98,9 @@ async def test_an_operator_that_cannot_be_answered(gateway: Gateway, caplog: pyt
     down: Any = Down()
     fake: Any = None
     service = OperationService(down, Names("alice"), fake, fake, fake, fake)
-    await service.close()
     message: Any = type("Message", (), {"reply": f"{inbox_of(OPERATOR)}.1", "subject": "a.explode", "data": b"{}"})()
     await service._on_request(message)
+    await service.close()
     assert "an operator could not be answered" in caplog.text
 
 
@@ -115,3 +121,51 @@ async def test_a_gateway_that_does_not_answer_well(nc: Nats, nats: NatsServer) -
         assert await operator.set_limits("mm1", max_open_orders=1) == StrategyLimits()
         with pytest.raises(GatewayError, match=r"did not answer within 0\.2 s"):
             await operator.status()
+
+
+async def test_the_status_is_answered_while_a_strategy_is_killed(nats: NatsServer, nc: Nats) -> None:
+    killing, may_end = asyncio.Event(), asyncio.Event()
+
+    class SlowKill:
+        async def kill(self, name: str) -> tuple[int, int]:
+            killing.set()
+            await may_end.wait()
+            return 1, 0
+
+    strategies: Any = Strategies(NO_BUCKET)
+    client: Any = SimpleNamespace(orders=SimpleNamespace(open=[]))
+    kill_switch: Any = SlowKill()
+    service = OperationService(nc, Names("alice"), client, kill_switch, strategies, lambda: STATUS)
+    await service.start()
+    await flush_nats(nc)
+    async with Operator(nats.url, "alice") as operator:
+        kill = asyncio.ensure_future(operator.kill("mm1"))
+        await killing.wait()
+        assert await operator.status() == STATUS
+        may_end.set()
+        assert (await kill).cancelled == 1
+    await service.close()
+
+
+async def test_an_owner_does_not_answer_any_number_of_questions_at_once(nc: Nats) -> None:
+    may_end = asyncio.Event()
+
+    class Stuck:
+        async def kill(self, name: str) -> tuple[int, int]:
+            await may_end.wait()
+            return 0, 0
+
+    client: Any = SimpleNamespace(orders=SimpleNamespace(open=[]))
+    stuck: Any = Stuck()
+    strategies: Any = Strategies(NO_BUCKET)
+    service = OperationService(nc, Names("alice"), client, stuck, strategies, lambda: STATUS)
+    await service.start()
+    await flush_nats(nc)
+    asking = [asyncio.ensure_future(ask(nc, "kill", b"{}")) for _ in range(AT_ONCE)]
+    await flush_nats(nc)
+    error = await ask(nc, "status", b"{}")
+    assert f"answers {AT_ONCE} operators" in str(error)
+    may_end.set()
+    assert await asyncio.gather(*asking) == [None] * AT_ONCE
+    assert await ask(nc, "status", b"{}") is None
+    await service.close()

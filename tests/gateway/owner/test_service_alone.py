@@ -47,7 +47,7 @@ class World:
         self.answers: list[tuple[str, cp.CryptoprotoError | None]] = []
         self.error: cp.CryptoprotoError | None = None
         self.flush_error: OwnershipLost | None = None
-        self.number_error: GatewayError | None = None
+        self.number_error: cp.CryptoprotoError | None = None
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.cancels = True
@@ -167,7 +167,7 @@ async def test_the_end_of_the_owners_client_is_not_that_of_the_strategy(world: W
     world.error = cp.ClientClosed("closed")
     reply = await world.ask(world.placing())
     assert type(reply.outcome.restored()) is cp.RequestNotSent
-    world.number_error = cp.ClientClosed("closed")  # type: ignore[assignment]
+    world.number_error = cp.ClientClosed("closed")
     assert type((await world.ask(Hello())).outcome.restored()) is cp.RequestNotSent
 
 

@@ -48,6 +48,16 @@ async def test_two_owners_never_give_one_number_away_twice(bucket: KeyValue) -> 
     assert (await one.ensure("a0")).number == numbers[0]
 
 
+async def test_changes_of_one_owner_do_not_meet(bucket: KeyValue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is refused reads the entry again, and a read may be old: a killed strategy must stay killed."""
+    strategies = Strategies(bucket)
+    await strategies.load()
+    monkeypatch.setattr(bucket, "get", None)
+    await asyncio.gather(*(strategies.ensure(name) for name in "abcde"), strategies.set_killed("a", is_killed=True))
+    assert [each.number for each in strategies.all().values()] == [1, 2, 3, 4, 5]
+    assert [name for name, each in strategies.all().items() if each.is_killed] == ["a"]
+
+
 async def test_a_change_keeps_what_others_have_changed(bucket: KeyValue) -> None:
     one, two = Strategies(bucket), Strategies(bucket)
     await one.set_limits("mm1", {"max_open_orders": 3})

@@ -10,17 +10,8 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 import cryptoproto as cp
-from cryptoproto.gateway.nats_connection import close_nats, flush_nats, open_nats
+from cryptoproto.gateway.nats_connection import close_nats, flush_nats
 from cryptoproto.gateway.strategy.call_table import CallTable
-from tests.support.nats_server import NatsServer
-
-
-@pytest.fixture
-async def nc(nats: NatsServer) -> AsyncIterator[Nats]:
-    nc = Nats()
-    await open_nats(nc, nats.url, "test", inbox="_INBOX.one")
-    yield nc
-    await close_nats(nc)
 
 
 @pytest.fixture

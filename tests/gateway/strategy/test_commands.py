@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,13 +155,14 @@ async def test_the_next_process_asks_what_became_of_a_command(
     kind: type[CallPlace | CallCancel], nats: NatsServer, owner: ScriptedOwner, tmp_path: Path
 ) -> None:
     store = tmp_path / "one.db"
+    calling: asyncio.Future[Any]
     owner.answer = lambda call: b"" if isinstance(call, kind) else accepted(owner) if is_place(call) else None
     async with GatewayClient(nats.url, client_id="alice", strategy="one", store=store) as client:
         if kind is CallPlace:
             calling = asyncio.ensure_future(place(client, 60))
         else:
             order = await place(client)
-            calling = asyncio.ensure_future(client.cancel(order, timeout=60))  # type: ignore[arg-type]
+            calling = asyncio.ensure_future(client.cancel(order, timeout=60))
         await owner.received(kind)
     with pytest.raises(cp.OutcomeUnknown, match="closed before the answer") as caught:
         await calling

@@ -212,8 +212,9 @@ async def test_an_end_while_a_book_is_asked_for() -> None:
     world = await opened()
     asked = world.asked.copy()
     link = world.opener
-    await world.handler(Message(NAMES.market_of(PAIR), encode_update(Numbered(FENCE, 5, False, PAIR, b"trade"))))  # type: ignore[misc]
-    await world.handler(Message(NAMES.market_beat, b"rubbish"))  # type: ignore[misc]
+    assert world.handler is not None
+    await world.handler(Message(NAMES.market_of(PAIR), encode_update(Numbered(FENCE, 5, False, PAIR, b"trade"))))
+    await world.handler(Message(NAMES.market_beat, b"rubbish"))
     await world.settle()
     assert world.asked == asked, "the question was not asked any more"
     assert (link.gaps, len(world.ended)) == (1, 1)
