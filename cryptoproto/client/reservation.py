@@ -29,6 +29,7 @@ class Reservations:
     def __init__(self, store: Store) -> None:
         self._store: ReservingStore | None = store if isinstance(store, ReservingStore) else None
         self._lock = asyncio.Lock()
+        self._held = 0  # messages that hold a sequence, or wait for one
         self.are_needed: bool = self._store is not None
 
     @asynccontextmanager
@@ -38,28 +39,39 @@ class Reservations:
         Gives whether the message may be sent now. It must be sent without awaiting anything before. If something else
         has taken the sequence while the store wrote, the message is written down once more, under the next one.
         """
+        self._held += 1
+        try:
+            async with self._lock:
+                connection.keep_signed(submission.payload)
+                try:
+                    yield await self._reserve(connection, submission, is_alone=self._held == 1)
+                finally:
+                    connection.release(submission.payload)
+        finally:
+            self._held -= 1
+
+    async def _reserve(self, connection: Connection, submission: Submission, *, is_alone: bool) -> bool:
+        """Write the message down until the sequence is free; returns whether it may be sent."""
         payload = submission.payload
-        async with self._lock:
-            reserved = None
-            connection.keep_signed(payload)  # it is signed while the store writes: neither needs the other
+        reserved = None
+        while self._store is not None and connection.is_open and connection.is_free_for(payload):
+            sequence = connection.next_sequence
+            if sequence == reserved:
+                return True
+            # It is signed while the store writes: neither needs the other.
+            reserving = self._store.reserve(_entry(submission, sequence))
+            if is_alone:  # what comes together is signed by threads
+                connection.sign_now(payload)
             try:
-                while self._store is not None and connection.is_open and connection.is_free_for(payload):
-                    sequence = connection.next_sequence
-                    if sequence == reserved:
-                        yield True
-                        return
-                    try:
-                        await self._store.reserve(_entry(submission, sequence))
-                    except CryptoprotoError:
-                        # Perhaps it is written down: nothing else may be sent with this sequence.
-                        connection.give_up(ConnectionClosed(None, "a message could not be written down"))
-                        raise
-                    reserved = sequence
-                    with suppress(CryptoprotoError):  # the connection has ended, which the loop sees
-                        await connection.wait_signed(payload)
-                yield False
-            finally:
-                connection.release(payload)
+                await reserving
+            except CryptoprotoError:
+                # Perhaps it is written down: nothing else may be sent with this sequence.
+                connection.give_up(ConnectionClosed(None, "a message could not be written down"))
+                raise
+            reserved = sequence
+            with suppress(CryptoprotoError):  # the connection has ended, which the loop sees
+                await connection.wait_signed(payload)
+        return False
 
     async def connected(self, connection: Connection) -> None:
         """A connection was opened, and nothing was sent on it."""

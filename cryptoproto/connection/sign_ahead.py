@@ -98,6 +98,15 @@ class SignAhead:
         message = self._messages.get(payload)
         return None if message is None else message.bodies.get(sequence)
 
+    def draft(self, payload: bytes, sequence: int) -> Draft | None:
+        """What to sign to have a message for *sequence*; ``None`` if it was begun. As :meth:`next_drafts`, for one."""
+        message = self._messages.get(payload)
+        if message is None or sequence in message.started:
+            return None
+        message.started.add(sequence)
+        self._plan = None
+        return Draft(_MESSAGE, sequence, payload)
+
     def next_drafts(self, sequence: int) -> list[Draft]:
         """What to sign next, if *sequence* is the next one; empty if there is nothing to do.
 

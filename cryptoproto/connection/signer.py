@@ -53,7 +53,7 @@ class Signer:
 
     __slots__ = (
         "_ahead", "_dispatch", "_error", "_executor", "_fail", "_filling", "_key_is_short", "_loop",
-        "_progress", "_queue", "_running", "_session", "_threads", "_turn_is_used", "_unsigned", "last_request_id",
+        "_queue", "_running", "_session", "_signing", "_threads", "_turn_is_used", "_unsigned", "last_request_id",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +76,7 @@ class Signer:
         self._turn_is_used = False  # whether a frame was signed in this turn of the event loop
         self._filling = False
         self._ahead = SignAhead()
-        self._progress: asyncio.Future[None] | None = None  # done when a message was signed ahead
+        self._signing: list[asyncio.Future[None]] = []  # done when a message was signed ahead
         self._error: Callable[[], CryptoprotoError] | None = None
         self._executor = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="cryptoproto-signer")
 
@@ -189,6 +189,19 @@ class Signer:
             self._ahead.add(payload, spare=spare)
             self._fill_soon()
 
+    def sign_now(self, payload: bytes) -> None:
+        """Sign a message that is kept signed, in the event loop, if that does not take too long with this key.
+
+        For one that is alone, as :meth:`put`: to wake a thread, and to be woken by it, takes longer.
+        """
+        if self._key_is_short and self._error is None:
+            draft = self._ahead.draft(payload, self._session.next_sequence)
+            if draft is not None:
+                try:
+                    self._ahead.store(draft, self._session.signed_body(draft))
+                except Exception as error:  # noqa: BLE001 - ends the connection, as an error in a thread does
+                    self._fail(error)
+
     def release(self, payload: bytes, *, spare: bool = False) -> None:
         """Take one :meth:`keep_signed` back."""
         self._ahead.remove(payload, spare=spare)
@@ -204,9 +217,9 @@ class Signer:
             CryptoprotoError: what :meth:`end` was given.
         """
         while self._ahead.has(payload) and not self.is_signed(payload):
-            if self._progress is None:
-                self._progress = self._loop.create_future()
-            await asyncio.shield(self._progress)
+            progress = self._loop.create_future()
+            self._signing.append(progress)
+            await progress
         if self._error is not None:
             raise self._error()
 
@@ -278,6 +291,7 @@ class Signer:
         self._fill()
 
     def _report_progress(self) -> None:
-        progress, self._progress = self._progress, None
-        if progress is not None:
-            progress.set_result(None)
+        signing, self._signing = self._signing, []
+        for progress in signing:
+            if not progress.done():
+                progress.set_result(None)

@@ -11,7 +11,6 @@ from typing import Final, Self, Unpack
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client as Nats
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.kv import KeyValue
@@ -117,7 +116,7 @@ class Gateway:
         self._names = Names(self._client_id, prefix)
         self._member = Member.this_process()
         self._feed: MarketData | None = None
-        self._nc: Nats | None = None
+        self._nc: NatsConnection | None = None
         self._keeper: LeaseKeeper | None = None
         self._ownership: Ownership | None = None
         self._takeovers = 0
@@ -272,7 +271,7 @@ class Gateway:
 
     # Owner or standby
 
-    async def _run(self, nc: Nats, js: JetStreamContext, strategies: KeyValue, keeper: LeaseKeeper) -> None:
+    async def _run(self, nc: NatsConnection, js: JetStreamContext, strategies: KeyValue, keeper: LeaseKeeper) -> None:
         """Stand by and own in turn, until something ends the gateway for good."""
         try:
             while True:
@@ -294,7 +293,7 @@ class Gateway:
 
     async def _take_turns(
         self,
-        nc: Nats,
+        nc: NatsConnection,
         js: JetStreamContext,
         strategies: KeyValue,
         keeper: LeaseKeeper,
@@ -321,7 +320,7 @@ class Gateway:
 
     async def _own(
         self,
-        nc: Nats,
+        nc: NatsConnection,
         js: JetStreamContext,
         strategies: KeyValue,
         keeper: LeaseKeeper,

@@ -11,14 +11,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, RetentionPolicy, StorageType, StreamConfig
 from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError, OwnershipLost
-from .nats_connection import cancellable, unsubscribe
+from .nats_connection import NatsConnection, cancellable, unsubscribe
 
 __all__ = [
     "Stored",
@@ -58,10 +57,13 @@ class _Ack(msgspec.Struct, frozen=True):
     error: _Error | None = None
 
 
-class _Waiting(NamedTuple):
-    """A message that is not acknowledged yet."""
+_acks: Final = msgspec.json.Decoder(_Ack)
 
-    ack: asyncio.Future[int]
+
+class _Waiting(NamedTuple):
+    """A message that is not acknowledged yet, and those who wait for that."""
+
+    acks: list[asyncio.Future[int]]
     timer: asyncio.TimerHandle
 
 
@@ -82,7 +84,7 @@ class StreamWriter:
         timeout_s: how long to wait for an acknowledgement.
     """
 
-    def __init__(self, nc: Nats, subject: str, last: int, timeout_s: float) -> None:
+    def __init__(self, nc: NatsConnection, subject: str, last: int, timeout_s: float) -> None:
         self._nc = nc
         self._subject = subject
         self._last = last
@@ -104,7 +106,7 @@ class StreamWriter:
             OwnershipLost: why.
         """
         await self._failed.wait()
-        self._check()
+        raise self._failure()
 
     @property
     def last(self) -> int:
@@ -127,37 +129,64 @@ class StreamWriter:
             async with self._lock:
                 if self._subscription is None:
                     try:
-                        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_ack)
+                        self._subscription = await self._nc.listen(f"{self._inbox}.*", self._on_ack)
                     except nats.errors.Error as error:
                         raise OwnershipLost(f"nothing can be written to {self._subject}: {error}") from error
-        self._check()
+        return await self.stored(self.send(payload, message_id))
+
+    def send(self, payload: bytes, message_id: str = "") -> int:
+        """Hand a message to NATS, as :meth:`append` does, which has to be called before; returns its number.
+
+        What fails is raised by :meth:`stored`.
+        """
+        if self._error is not None:
+            return self._last + 1
         number = self._last = self._last + 1
         headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}
         if message_id:
             headers[Header.MSG_ID.value] = message_id
-        ack = self._loop.create_future()
         timer = self._loop.call_later(self._timeout_s, self._on_silence, number)
-        self._waiting[number] = _Waiting(ack, timer)
+        self._waiting[number] = _Waiting([], timer)
         self._all_settled.clear()
         try:
-            await self._nc.publish(self._subject, payload, f"{self._inbox}.{number}", headers)
+            self._nc.post(self._subject, payload, f"{self._inbox}.{number}", headers)
         except nats.errors.Error as error:
             self._settle(number, f"a message to {self._subject} could not be sent: {error}")
-        await ack
-        self._check()
         return number
+
+    def stored(self, number: int) -> asyncio.Future[int]:
+        """Message *number* is acknowledged; a new future for each call, whose cancellation ends only that wait.
+
+        Its exception is OwnershipLost: somebody else has written, or NATS did not acknowledge the message in time.
+        """
+        ack: asyncio.Future[int] = self._loop.create_future()
+        waiting = self._waiting.get(number)
+        if waiting is None:
+            self._complete(ack, number)
+        else:
+            waiting.acks.append(ack)
+        return ack
+
+    def _complete(self, ack: asyncio.Future[int], number: int) -> None:
+        if ack.done():
+            return  # its caller has left
+        if self._error is None:
+            ack.set_result(number)
+        else:
+            ack.set_exception(self._failure())
+            ack.exception()  # perhaps nobody waits for it any more
 
     async def close(self) -> None:
         """Wait until every message is acknowledged or refused."""
         await self._all_settled.wait()
         await unsubscribe(self._subscription)
 
-    async def _on_ack(self, message: Msg) -> None:
+    def _on_ack(self, message: Msg) -> None:
         number = int(message.subject.rpartition(".")[2])
         if not message.data:  # only a header, which says that nobody has subscribed
             self._settle(number, f"NATS refused a message to {self._subject}: no stream takes it")
             return
-        reply = msgspec.json.decode(message.data, type=_Ack)
+        reply = _acks.decode(message.data)
         if reply.error is None and reply.seq == number:
             self._settle(number)
         elif reply.error is None:
@@ -178,14 +207,13 @@ class StreamWriter:
             self._failed.set()
         if settled is not None:
             settled.timer.cancel()
-            if not settled.ack.done():
-                settled.ack.set_result(number)
+            for ack in settled.acks:
+                self._complete(ack, number)
         if not self._waiting:
             self._all_settled.set()
 
-    def _check(self) -> None:
-        if self._error is not None:
-            raise OwnershipLost(str(self._error))
+    def _failure(self) -> OwnershipLost:
+        return OwnershipLost(str(self._error))
 
 
 async def ensure_stream(js: JetStreamContext, config: StreamConfig) -> None:

@@ -24,6 +24,7 @@ class Connection:
         self.ended: list[cp.CryptoprotoError] = []
         self.asked: list[object] = []
         self.kept: list[bytes] = []
+        self.signed_here = 0
         self.on_sign: Callable[[], object] = bool
         self.answers = asyncio.Event()
 
@@ -33,11 +34,16 @@ class Connection:
     def keep_signed(self, payload: bytes) -> None:
         self.kept.append(payload)
 
+    def sign_now(self, payload: bytes) -> None:
+        assert payload in self.kept
+        self.signed_here += 1
+
     def release(self, payload: bytes) -> None:
         self.kept.remove(payload)
 
     async def wait_signed(self, payload: bytes) -> None:
         assert payload in self.kept
+        await asyncio.sleep(0)
         self.on_sign()
         if not self.is_open:
             raise cp.ConnectionClosed(None, "it has ended")
@@ -127,6 +133,14 @@ async def test_a_message_is_signed_while_the_store_writes() -> None:
     world.store.on_reserve = lambda: kept.extend(world.fake.kept)
     assert await world.hold()
     assert (kept, world.fake.kept) == ([b"{}"], [])
+
+
+async def test_only_a_message_that_is_alone_is_signed_in_the_event_loop() -> None:
+    world = World()
+    assert await world.hold()
+    assert world.fake.signed_here == 1
+    assert await asyncio.gather(*(world.hold() for _ in range(3))) == [True] * 3
+    assert world.fake.signed_here == 3, "the first and the last of the three"
 
 
 async def test_the_connection_ends_while_a_message_is_signed() -> None:

@@ -202,6 +202,11 @@ async def test_a_message_that_a_caller_keeps_signed(
         await connection.wait_signed(payload)
         assert connection.is_signed(payload)
         connection.release(payload)
+        connection.keep_signed(payload)
+        connection.sign_now(payload)
+        assert connection.is_signed(payload), "at once"
+        connection.sign_now(payload)
+        connection.release(payload)
         connection.keep_signed(payload, spare=True)
         await connection.wait_signed(payload)
         assert await connection.send_encoded(payload) == 1

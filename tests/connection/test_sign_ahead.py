@@ -128,3 +128,16 @@ def test_what_was_given_back_is_signed_later() -> None:
     ahead.remove(b"1", spare=True)
     ahead.give_back(first)
     assert planned(ahead, 1) == []
+
+
+def test_one_message_that_is_signed_at_once_is_not_planned_again() -> None:
+    ahead = SignAhead()
+    assert ahead.draft(b"a", 1) is None, "it is not kept signed"
+    ahead.add(b"a")
+    ahead.add(b"b")
+    draft = ahead.draft(b"a", 1)
+    assert draft is not None
+    assert ahead.draft(b"a", 1) is None, "it was begun"
+    assert (b"a", 1) not in planned(ahead, 1)
+    ahead.store(draft, b"signed")
+    assert ahead.body(b"a", 1) == b"signed"

@@ -285,6 +285,36 @@ async def test_a_key_that_cannot_sign_in_the_event_loop_ends_the_connection(
         assert len(script.peer.messages) == turn_is_used
 
 
+async def test_a_message_that_is_kept_signed_is_signed_in_the_event_loop_on_demand(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with script.connect(alice_key) as connection:
+        signatures.take()
+        connection.keep_signed(b"{}")
+        connection.sign_now(b"{}")
+        assert connection.is_signed(b"{}")
+        assert signatures.take() == [HERE]
+        connection.release(b"{}")
+        signatures.fails = True
+        connection.keep_signed(b"{}")
+        connection.sign_now(b"{}")
+        with pytest.raises(cp.ConnectionClosed, match="a frame could not be signed"):
+            await connection.wait_signed(b"{}")
+        connection.sign_now(b"{}")  # it has ended
+
+
+async def test_a_long_key_does_not_sign_in_the_event_loop_on_demand(
+    script: Script, alice_key: cp.PrivateKey, signatures: Signatures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cryptoproto.connection.signer._LONGEST_KEY_BITS", alice_key.bits - 1)
+    async with script.connect(alice_key) as connection:
+        signatures.take()
+        connection.keep_signed(b"{}")
+        connection.sign_now(b"{}")
+        await connection.wait_signed(b"{}")
+        assert signatures.take() == [ASIDE]
+
+
 async def test_a_request_whose_signature_fails_in_the_event_loop(
     script: Script, alice_key: cp.PrivateKey, signatures: Signatures
 ) -> None:

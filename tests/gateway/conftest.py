@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from nats.aio.client import Client as Nats
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.gateway import Gateway
-from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.nats_connection import NatsConnection, close_nats, open_nats
 from tests.support.nats_server import NatsServer, nats_server
 
 
@@ -22,8 +21,8 @@ def nats(tmp_path: Path) -> Iterator[NatsServer]:
 
 
 @pytest.fixture
-async def nc(nats: NatsServer) -> AsyncIterator[Nats]:
-    nc = Nats()
+async def nc(nats: NatsServer) -> AsyncIterator[NatsConnection]:
+    nc = NatsConnection()
     await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
     yield nc
     await close_nats(nc)

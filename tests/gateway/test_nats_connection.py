@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 from nats.aio.client import Client as Nats
-from nats.errors import Error
+from nats.aio.msg import Msg
+from nats.errors import Error, OutboundBufferLimitError
 
 import cryptoproto as cp
 from cryptoproto.gateway import nats_connection
-from cryptoproto.gateway.nats_connection import NatsConnection, cancellable, close_nats, open_nats, to_the_end
+from cryptoproto.gateway.nats_connection import (
+    NatsConnection,
+    cancellable,
+    close_nats,
+    flush_nats,
+    open_nats,
+    to_the_end,
+    unsubscribe,
+)
 from tests.support.nats_server import NatsServer
 
 
@@ -136,3 +145,65 @@ async def test_what_has_to_be_done_to_the_end_is_not_interrupted() -> None:
     steps.clear()
     await to_the_end(leave())
     assert steps == ["begun", "done"]
+
+
+async def test_a_message_is_written_and_taken_without_a_task(nc: NatsConnection) -> None:
+    taken: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+    subscription = await nc.listen("here", taken.set_result)
+    await flush_nats(nc)
+    nc.post("here", b"data", "there", {"name": "value"})
+    assert nc.pending_data_size == 0, "it is written"
+    message = await taken
+    assert (message.subject, message.reply, message.data) == ("here", "there", b"data")
+    assert message.headers == {"name": "value"}
+    await unsubscribe(subscription)
+    nc.post("here", b"nobody takes this")
+    await flush_nats(nc)
+
+
+async def test_a_message_that_cannot_be_taken_does_not_end_the_connection(
+    nc: NatsConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+    await nc.listen("here", taken.set_result)
+    await nc.listen("here", lambda message: taken.set_result(message) if not taken.done() else None)
+    nc.post("here", b"1")
+    assert (await taken).data == b"1"
+    nc.post("here", b"2")
+    await flush_nats(nc)
+    assert "a message on here could not be taken" in caplog.text
+    assert nc.is_connected
+
+
+async def test_without_the_internals_of_nats_py_messages_take_the_usual_way(
+    nc: NatsConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a version that calls other methods."""
+    monkeypatch.setattr(NatsConnection, "_process_msg", Nats._process_msg)
+    monkeypatch.setattr(NatsConnection, "_flush_pending", Nats._flush_pending)
+    taken: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+    await nc.listen("here", taken.set_result)
+    nc.post("here", b"data")
+    assert (await taken).data == b"data"
+
+
+async def test_what_the_socket_does_not_take_is_written_later(nc: NatsConnection) -> None:
+    received: list[bytes] = []
+    all_received = asyncio.Event()
+    large = b"x" * 500_000
+
+    def take(message: Msg) -> None:
+        received.append(message.data)
+        if message.data == b"last":
+            all_received.set()
+
+    await nc.listen("here", take)
+    while nc.pending_data_size <= 2 * 1024 * 1024:
+        nc.post("here", large)
+    with pytest.raises(OutboundBufferLimitError):
+        nc.post("here", b"too much waits")
+    while nc.pending_data_size:
+        await nc.flush()
+    nc.post("here", b"last")
+    await all_received.wait()
+    assert set(received[:-1]) == {large}

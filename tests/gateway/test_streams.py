@@ -4,12 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from nats.aio.client import Client as Nats
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
 from cryptoproto.exceptions import GatewayError, OwnershipLost
-from cryptoproto.gateway.nats_connection import close_nats
+from cryptoproto.gateway.nats_connection import NatsConnection, close_nats
 from cryptoproto.gateway.streams import (
     StreamWriter,
     ensure_stream,
@@ -26,19 +25,19 @@ SUBJECT = "s.messages"
 
 
 @pytest.fixture
-async def js(nc: Nats) -> JetStreamContext:
+async def js(nc: NatsConnection) -> JetStreamContext:
     js = nc.jetstream(timeout=2)
     await ensure_stream(js, StreamConfig(name=STREAM, subjects=[SUBJECT]))
     return js
 
 
-async def append(nc: Nats, *messages: bytes) -> None:
+async def append(nc: NatsConnection, *messages: bytes) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     for message in messages:
         await writer.append(message)
 
 
-async def test_messages_are_appended_in_order(js: JetStreamContext, nc: Nats) -> None:
+async def test_messages_are_appended_in_order(js: JetStreamContext, nc: NatsConnection) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     assert await last_message(js, STREAM, SUBJECT) is None
     assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
@@ -51,7 +50,7 @@ async def test_messages_are_appended_in_order(js: JetStreamContext, nc: Nats) ->
     await writer.close()
 
 
-async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: Nats) -> None:
+async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: NatsConnection) -> None:
     old, new = StreamWriter(nc, SUBJECT, 0, 2), StreamWriter(nc, SUBJECT, 0, 2)
     failing = asyncio.ensure_future(old.wait_failed())
     await new.append(b"new")
@@ -64,14 +63,14 @@ async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: Nats) ->
     assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"new"]
 
 
-async def test_a_message_that_is_ignored_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
+async def test_a_message_that_is_ignored_ends_the_writer(js: JetStreamContext, nc: NatsConnection) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     await writer.append(b"a", "1")
     with pytest.raises(OwnershipLost, match="id is known"):
         await writer.append(b"b", "1")
 
 
-async def test_what_is_on_its_way_fails_with_the_first_that_fails(js: JetStreamContext, nc: Nats) -> None:
+async def test_what_is_on_its_way_fails_with_the_first_that_fails(js: JetStreamContext, nc: NatsConnection) -> None:
     """Also the message after it, which the stream accepts: the new owner has written one in between."""
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     await writer.append(b"a")
@@ -83,7 +82,7 @@ async def test_what_is_on_its_way_fails_with_the_first_that_fails(js: JetStreamC
     assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"a", b"of another owner", b"c"]
 
 
-async def test_a_message_that_cannot_be_sent_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
+async def test_a_message_that_cannot_be_sent_ends_the_writer(js: JetStreamContext, nc: NatsConnection) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     with pytest.raises(OwnershipLost, match="could not be sent"):
         await writer.append(b"x" * (nc.max_payload + 1))
@@ -93,13 +92,13 @@ async def test_a_message_that_cannot_be_sent_ends_the_writer(js: JetStreamContex
         await StreamWriter(nc, SUBJECT, 0, 2).append(b"a")
 
 
-async def test_a_message_that_no_stream_takes_ends_the_writer(nc: Nats, nats: NatsServer) -> None:
+async def test_a_message_that_no_stream_takes_ends_the_writer(nc: NatsConnection, nats: NatsServer) -> None:
     writer = StreamWriter(nc, "nobody.listens", 0, 2)
     with pytest.raises(OwnershipLost, match="no stream takes it"):
         await writer.append(b"a")
 
 
-async def test_a_message_that_is_too_large_ends_the_writer(js: JetStreamContext, nc: Nats) -> None:
+async def test_a_message_that_is_too_large_ends_the_writer(js: JetStreamContext, nc: NatsConnection) -> None:
     js_config = (await js.stream_info(STREAM)).config
     js_config.max_msg_size = 10
     await js.update_stream(js_config)
@@ -109,7 +108,7 @@ async def test_a_message_that_is_too_large_ends_the_writer(js: JetStreamContext,
 
 
 async def test_a_message_without_an_acknowledgement_ends_the_writer(
-    js: JetStreamContext, nc: Nats, nats: NatsServer
+    js: JetStreamContext, nc: NatsConnection, nats: NatsServer
 ) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 0.2)
     nats.kill()
@@ -117,7 +116,7 @@ async def test_a_message_without_an_acknowledgement_ends_the_writer(
         await writer.append(b"a")
 
 
-async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: Nats) -> None:
+async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: NatsConnection) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     leaving = asyncio.ensure_future(writer.append(b"a"))
     await asyncio.sleep(0)
@@ -126,7 +125,7 @@ async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: Na
     await writer.close()
 
 
-async def test_old_messages_are_deleted(js: JetStreamContext, nc: Nats) -> None:
+async def test_old_messages_are_deleted(js: JetStreamContext, nc: NatsConnection) -> None:
     await append(nc, b"a", b"b", b"c")
     await purge_before(js, STREAM, 0)
     assert [each.number async for each in read_stream(js, STREAM, SUBJECT)] == [1, 2, 3]
@@ -137,7 +136,7 @@ async def test_old_messages_are_deleted(js: JetStreamContext, nc: Nats) -> None:
     assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
 
 
-async def test_the_first_message_since_a_time(js: JetStreamContext, nc: Nats) -> None:
+async def test_the_first_message_since_a_time(js: JetStreamContext, nc: NatsConnection) -> None:
     await append(nc, b"a", b"b", b"c")
     now = datetime.now(UTC)
     assert await first_since(js, STREAM, now - timedelta(hours=1)) == 1
@@ -147,12 +146,14 @@ async def test_the_first_message_since_a_time(js: JetStreamContext, nc: Nats) ->
     assert await first_since(js, STREAM, second) == 2
 
 
-async def test_deleting_without_nats_is_tried_again_later(js: JetStreamContext, nc: Nats, nats: NatsServer) -> None:
+async def test_deleting_without_nats_is_tried_again_later(
+    js: JetStreamContext, nc: NatsConnection, nats: NatsServer
+) -> None:
     nats.kill()
     await purge_before(js, STREAM, 5)
 
 
-async def test_a_stream_that_cannot_be_made(js: JetStreamContext, nc: Nats) -> None:
+async def test_a_stream_that_cannot_be_made(js: JetStreamContext, nc: NatsConnection) -> None:
     with pytest.raises(GatewayError, match="the stream other cannot be used"):
         await ensure_stream(js, StreamConfig(name="other", subjects=[SUBJECT]))
     await ensure_stream(js, StreamConfig(name=STREAM, subjects=["else"]))  # left as it is

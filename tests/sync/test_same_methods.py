@@ -34,7 +34,7 @@ def test_nothing_is_missing(ours: type, theirs: type) -> None:
         "add", "reject", "mark_not_sent", "mark_unknown", "end_unknown", "handlers", "on_trade", "adopt", "withdraw",
         "check_unused", "newest_open",  # of a table
         "is_free_for", "wait_turn", "received_position", "next_sequence", "send_encoded",  # of a connection
-        "keep_signed", "release", "is_signed", "wait_signed",  # of a connection
+        "keep_signed", "sign_now", "release", "is_signed", "wait_signed",  # of a connection
         "request_at", "pause_events", "resume_events", "wait_closed", "open", "give_up",  # of a connection
         "on_open", "on_message", "on_text", "on_heard", "on_closed",
         "attach", "detach",  # of a feed: an observer is called in its event loop

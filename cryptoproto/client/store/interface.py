@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import msgspec
@@ -106,8 +106,10 @@ class Store(Protocol):
 class ReservingStore(Store, Protocol):
     """A store that cannot make an entry durable without waiting: :meth:`Store.put` only confirms what it reserved."""
 
-    async def reserve(self, entry: OutboxEntry) -> None:
-        """Make *entry* durable; it is about to be put, with this sequence, unless another message takes the sequence.
+    def reserve(self, entry: OutboxEntry) -> Awaitable[None]:
+        """Make *entry* durable. It begins before this returns; await it to wait for the end.
+
+        The entry is about to be put, with this sequence, unless another message takes the sequence.
 
         An entry of the same message that was reserved before is replaced.
 

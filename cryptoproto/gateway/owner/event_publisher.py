@@ -87,9 +87,12 @@ class EventPublisher:
             while not self._waiting:
                 self._arrived.clear()
                 await self._arrived.wait()
+            # An outcome may be written with the next command, instead of being written by itself before its events.
+            await self._store.flushed(at_once=False)
             if self._store.has_open:
                 # The reply to a command must not wait for the work of publishing the events around it.
                 await asyncio.sleep(GATHER_S)
+            await self._store.wait_sent(GATHER_S)  # afterwards there is time, until the exchange has answered
             events = self._next_events()
             await self._store.flushed()
             last = events[-1].transaction_id or 0

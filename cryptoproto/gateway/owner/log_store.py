@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -63,6 +65,8 @@ class LogStore:
         self._holds = holds
         self._clock = clock
         self._last_key = 0
+        self._sent = asyncio.Event()
+        self._sent.set()
         self._commands: dict[int, Command] = {}  # without an outcome, by key
         self._settled: dict[int, tuple[int, Slot]] = {}  # settled, but the answer was not given to the log yet
         self._outcomes = OutcomeWriter(writer, log, purge)
@@ -79,6 +83,13 @@ class LogStore:
     def has_open(self) -> bool:
         """Whether there are commands without an outcome."""
         return bool(self._commands)
+
+    async def wait_sent(self, timeout: float) -> None:
+        """If a command is about to be sent, wait until it is, for at most *timeout* seconds."""
+        if not self._sent.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    await self._sent.wait()
 
     def outbox(self) -> list[OutboxEntry]:
         """See :meth:`Store.outbox <cryptoproto.Store.outbox>`: the commands that the exchange may have received."""
@@ -100,7 +111,7 @@ class LogStore:
         if self.position is None or transaction_id > self.position:
             self.position = transaction_id
 
-    async def reserve(self, entry: OutboxEntry) -> None:
+    def reserve(self, entry: OutboxEntry) -> Awaitable[None]:
         """Write down that the command of this task is about to be sent with the sequence of *entry*.
 
         Raises:
@@ -116,9 +127,14 @@ class LogStore:
             created_ns=entry.created_ns,
             client_order_id=entry.client_order_id,
         )
+        self._sent.clear()
+        return self._reserved(intent, self._outcomes.write_with(intent))
+
+    async def _reserved(self, intent: Intent, written: asyncio.Future[int]) -> None:
         try:
-            number = await self._outcomes.write_with(intent)
+            number = await written
         except OwnershipLost as error:
+            self._sent.set()
             raise RequestNotSent(f"{error}; the next owner takes commands") from error
         self._log.apply(intent, number)
 
@@ -138,6 +154,7 @@ class LogStore:
         Raises:
             RequestNotSent: this process is not the owner any more, or the strategy was killed.
         """
+        self._sent.set()
         if not self._holds():
             raise RequestNotSent("this gateway is not the owner any more; the next owner takes commands")
         command = CURRENT.get()
@@ -207,10 +224,10 @@ class LogStore:
         """Write nothing more; the next owner comes to the same outcomes."""
         self._outcomes.close()
 
-    async def flushed(self) -> None:
-        """Wait until every outcome that is known is in the log.
+    async def flushed(self, *, at_once: bool = True) -> None:
+        """Wait until every outcome that is known is in the log; see :meth:`OutcomeWriter.flushed`.
 
         Raises:
             OwnershipLost: it cannot be written.
         """
-        await self._outcomes.flushed()
+        await self._outcomes.flushed(at_once=at_once)

@@ -11,7 +11,7 @@ import msgspec
 
 from ...exceptions import OwnershipLost
 from ..command_log import CommandLog
-from ..records import Answered, Intent, encode_records
+from ..records import Answered, Intent, LogRecord, encode_records
 from ..streams import StreamWriter
 
 __all__ = ["GATHER_S", "OutcomeWriter", "Slot"]
@@ -51,7 +51,9 @@ class OutcomeWriter:
         self._purge = purge
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Slot] = deque()
-        self._writing: asyncio.Task[int] | None = None
+        self._writing: asyncio.Future[int] | None = None
+        self._delete_before = 0  # once the present message is stored
+        self._deleting: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._error: OwnershipLost | None = None
@@ -71,25 +73,27 @@ class OutcomeWriter:
         if self._writing is None and self._timer is None and not self._is_closed:
             self._timer = self._loop.call_later(GATHER_S, self._write)
 
-    async def write_with(self, intent: Intent) -> int:
-        """Write *intent*, together with the outcomes that wait; returns the number of the message.
+    def write_with(self, intent: Intent) -> asyncio.Future[int]:
+        """Write *intent*, together with the outcomes that wait; the future has the number of the message.
 
-        Raises:
-            OwnershipLost: it cannot be written.
+        Its exception is OwnershipLost: it cannot be written.
         """
         outcomes = [] if self._writing is not None else self._next_records()
-        if not outcomes:
-            return await self._writer.append(encode_records(intent))
-        return await asyncio.shield(self._start(outcomes, intent))
+        number = self._start(outcomes, intent) if outcomes else self._writer.send(encode_records(intent))
+        return self._writer.stored(number)
 
-    async def flushed(self) -> None:
+    async def flushed(self, *, at_once: bool = True) -> None:
         """Wait until every outcome that is known is in the log.
+
+        Args:
+            at_once: whether to write them now; otherwise they may wait for the next command, for at most 1 ms.
 
         Raises:
             OwnershipLost: it cannot be written.
         """
         while self._error is None and (self._waiting or self._writing is not None):
-            self._write()
+            if at_once or self._is_closed:
+                self._write()
             self._changed.clear()
             await self._changed.wait()
         if self._error is not None:
@@ -100,6 +104,8 @@ class OutcomeWriter:
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._deleting is not None:
+            self._deleting.cancel()
 
     def _write(self) -> None:
         """Write what waits, unless a message is on its way: its end comes here, too."""
@@ -109,23 +115,27 @@ class OutcomeWriter:
         if self._writing is None and (outcomes := self._next_records()):
             self._start(outcomes)
 
-    def _start(self, outcomes: list[Answered], *more: Intent) -> asyncio.Task[int]:
-        self._writing = task = self._loop.create_task(self._append(outcomes, *more))
-        task.add_done_callback(self._on_written)
-        return task
-
-    async def _append(self, outcomes: list[Answered], *more: Intent) -> int:
-        number = await self._writer.append(encode_records(*outcomes, *more))
-        if self._log.forgotten >= _DELETE_AFTER and not more:  # a command does not wait for that
-            await self._delete_forgotten()
+    def _start(self, outcomes: list[Answered], *more: Intent) -> int:
+        records: list[LogRecord] = [*outcomes, *more]
+        # A checkpoint says through which transaction outcomes are known, so it must not come before any of them.
+        if not self._waiting and self._log.forgotten >= _DELETE_AFTER:
+            self._delete_before = self._log.first_needed
+            records.append(checkpoint := self._log.checkpoint())
+            self._log.apply(checkpoint, self._writer.last)
+        number = self._writer.send(encode_records(*records))
+        self._writing = written = self._writer.stored(number)
+        written.add_done_callback(self._on_written)
         return number
 
-    def _on_written(self, task: asyncio.Task[int]) -> None:
+    def _on_written(self, written: asyncio.Future[int]) -> None:
         self._writing = None
-        error = None if task.cancelled() else task.exception()
+        error = written.exception()
         if isinstance(error, OwnershipLost):
             self._error = error
         elif not self._is_closed:
+            if self._delete_before:
+                self._deleting = asyncio.ensure_future(self._purge(self._delete_before))
+                self._delete_before = 0
             self._write()
         self._changed.set()
 
@@ -136,10 +146,3 @@ class OutcomeWriter:
             records.append(record)
             self._waiting.popleft()
         return records
-
-    async def _delete_forgotten(self) -> None:
-        """Delete the records of outcomes that are forgotten; what still counts of them is appended first."""
-        checkpoint = self._log.checkpoint()
-        number = await self._writer.append(encode_records(checkpoint))
-        self._log.apply(checkpoint, number)
-        await self._purge(self._log.first_needed)

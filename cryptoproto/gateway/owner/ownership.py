@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import nats.errors
-from nats.aio.client import Client as Nats
 from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
@@ -20,7 +19,7 @@ from ..calls import OwnerState, encode
 from ..command_log import CommandLog
 from ..event_codec import last_of
 from ..names import Names
-from ..nats_connection import flush_nats, to_the_end
+from ..nats_connection import NatsConnection, flush_nats, to_the_end
 from ..operations import GatewayStatus
 from ..records import Takeover, decode_records, encode_records
 from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
@@ -66,7 +65,7 @@ class Ownership:
 
     def __init__(
         self,
-        nc: Nats,
+        nc: NatsConnection,
         js: JetStreamContext,
         names: Names,
         bucket: KeyValue,

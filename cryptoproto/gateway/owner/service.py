@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 from ...client import Client
@@ -60,7 +59,7 @@ from ..calls import (
 )
 from ..command_log import CommandLog
 from ..names import Names, check_strategy, is_inbox_of
-from ..nats_connection import unsubscribe
+from ..nats_connection import NatsConnection, unsubscribe
 from ..records import Placed
 from ..strategy_ids import strategy_number
 from ..strategy_limits import StrategyLimits
@@ -100,7 +99,7 @@ class CommandService:
 
     def __init__(
         self,
-        nc: Nats,
+        nc: NatsConnection,
         names: Names,
         fence: int,
         client: Client,
@@ -131,7 +130,7 @@ class CommandService:
 
     async def start(self) -> None:
         """Take calls from here on."""
-        self._subscription = await self._nc.subscribe(self._names.command("*"), cb=self._on_call)
+        self._subscription = await self._nc.listen(self._names.command("*"), self._on_call)
 
     async def close(self) -> None:
         """Take no more calls, and wait for the end of those that are carried out; the client must be closed before."""
@@ -139,7 +138,7 @@ class CommandService:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _on_call(self, message: Msg) -> None:
+    def _on_call(self, message: Msg) -> None:
         """A call has arrived. The server has checked that its sender may use this subject."""
         strategy = self._names.strategy_of(message.subject)
         if not is_inbox_of(message.reply, strategy):
@@ -148,7 +147,7 @@ class CommandService:
             error = RequestNotSent(
                 f"{_IN_FLIGHT} calls of strategy {strategy} are being carried out; send fewer at once"
             )
-            await self._reply(message, self._answer(error))
+            self._reply(message, self._answer(error))
             return
         self._in_flight[strategy] += 1
         task = asyncio.ensure_future(self._serve(message, strategy))
@@ -170,11 +169,11 @@ class CommandService:
         finally:
             self._in_flight[strategy] -= 1
         if reply is not None:
-            await self._reply(message, reply)
+            self._reply(message, reply)
 
-    async def _reply(self, message: Msg, reply: Reply) -> None:
+    def _reply(self, message: Msg, reply: Reply) -> None:
         try:
-            await self._nc.publish(message.reply, encode(reply))
+            self._nc.post(message.reply, encode(reply))
         except nats.errors.Error as error:
             logger.warning("a reply could not be sent: %s", error)
 

@@ -9,13 +9,12 @@ import asyncio
 from typing import Any, Final, NamedTuple
 
 import nats.errors
-from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.js.api import Header
 
 from ...client.link import not_sent
 from ...exceptions import OutcomeUnknown
-from ..nats_connection import unsubscribe
+from ..nats_connection import NatsConnection, unsubscribe
 
 __all__ = ["CallTable"]
 
@@ -35,7 +34,7 @@ class CallTable:
         subject: where calls are sent to.
     """
 
-    def __init__(self, nc: Nats, subject: str) -> None:
+    def __init__(self, nc: NatsConnection, subject: str) -> None:
         self._nc = nc
         self._subject = subject
         self._loop = asyncio.get_running_loop()
@@ -47,7 +46,7 @@ class CallTable:
     async def start(self) -> None:
         """Take replies from here on."""
         self._inbox = self._nc.new_inbox()
-        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._on_reply)
+        self._subscription = await self._nc.listen(f"{self._inbox}.*", self._on_reply)
 
     async def close(self) -> None:
         """Take no more replies."""
@@ -65,7 +64,7 @@ class CallTable:
         timer = self._loop.call_later(timeout, self._fail, number, "no reply before the deadline")
         self._waiting[number] = _Waiting(reply, timer)
         try:
-            await self._nc.publish(self._subject, payload, f"{self._inbox}.{number}")
+            self._nc.post(self._subject, payload, f"{self._inbox}.{number}")
             return await reply
         except nats.errors.Error as error:
             raise _no_reply(f"the gateway did not answer: {error}") from error
@@ -78,7 +77,7 @@ class CallTable:
         for number in self._waiting:
             self._fail(number, reason)
 
-    async def _on_reply(self, message: Msg) -> None:
+    def _on_reply(self, message: Msg) -> None:
         waiting = self._waiting.get(int(message.subject.rpartition(".")[2]))
         if waiting is None or waiting.reply.done():
             return

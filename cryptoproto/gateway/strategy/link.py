@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 from ...client.link import not_sent
@@ -19,7 +18,7 @@ from ...messages import MALFORMED
 from ...reconnect import StateStream
 from ..calls import EventsFrom, Hello, OpenEvents, OwnerState, Reply, Welcome, encode
 from ..names import Names
-from ..nats_connection import unsubscribe
+from ..nats_connection import NatsConnection, unsubscribe
 from .call_table import CallTable
 
 __all__ = ["GatewayLink"]
@@ -49,7 +48,7 @@ class GatewayLink:
         spoke: set each time when the owner has announced its state, about every second.
     """
 
-    def __init__(self, nc: Nats, names: Names, strategy: str) -> None:
+    def __init__(self, nc: NatsConnection, names: Names, strategy: str) -> None:
         self.states: StateStream[StateChange] = StateStream(StateChange(State.CONNECTING, "looking for the owner"))
         self.found: asyncio.Event = asyncio.Event()
         self.spoke: asyncio.Event = asyncio.Event()

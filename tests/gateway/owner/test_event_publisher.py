@@ -26,6 +26,10 @@ class World:
         self.error: Exception | None = None
         self.broadcast_fails = False
         self.has_open = False
+        self.outcomes_are_written = asyncio.Event()
+        self.outcomes_are_written.set()
+        self.is_sent = asyncio.Event()
+        self.is_sent.set()
         self._ids = ids
         self._ends = ends
         fake: Any = self
@@ -37,8 +41,14 @@ class World:
         if not self._ends:
             await asyncio.Event().wait()
 
-    async def flushed(self) -> None:
-        self.steps.append("flushed")
+    async def flushed(self, *, at_once: bool = True) -> None:
+        if at_once:
+            self.steps.append("flushed")
+        else:
+            await self.outcomes_are_written.wait()
+
+    async def wait_sent(self, _timeout: float) -> None:
+        await self.is_sent.wait()
 
     async def append(self, message: bytes, message_id: str) -> None:
         if self.error is not None:
@@ -66,6 +76,30 @@ async def test_outcomes_are_in_the_log_before_the_events() -> None:
     await world.run_until(2)
     assert world.steps == ["flushed", (5, 7, 9)]
     assert world.publisher.position == 9
+
+
+async def test_events_wait_until_outcomes_are_written_with_the_next_command() -> None:
+    world = World([7])
+    world.outcomes_are_written.clear()
+    running = asyncio.ensure_future(world.run_until(1))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert world.steps == []
+    world.outcomes_are_written.set()
+    await running
+    assert world.steps == ["flushed", (5, 7)]
+
+
+async def test_a_command_that_is_about_to_be_sent_goes_first() -> None:
+    world = World([7])
+    world.is_sent.clear()
+    running = asyncio.ensure_future(world.run_until(1))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert world.steps == []
+    world.is_sent.set()
+    await running
+    assert world.steps == ["flushed", (5, 7)]
 
 
 async def test_a_broadcast_is_passed_on_and_not_kept() -> None:

@@ -29,16 +29,27 @@ class Stream:
         self.goes_on = asyncio.Event()
         self.goes_on.set()
         self._log = log
+        self._sent: dict[int, bytes] = {}
 
     async def append(self, payload: bytes) -> int:
+        return await self.stored(self.send(payload))
+
+    def send(self, payload: bytes) -> int:
         self.last += 1
-        number = self.last
+        self._sent[self.last] = payload
+        return self.last
+
+    def stored(self, number: int) -> asyncio.Future[int]:
+        return asyncio.ensure_future(self._store(number))
+
+    async def _store(self, number: int) -> int:
         await self.goes_on.wait()
         if self.is_broken:
             raise OwnershipLost("another process has written")
-        records = decode_records(payload)
-        self.records += records
-        self.together.append(len(records))
+        if (payload := self._sent.pop(number, None)) is not None:
+            records = decode_records(payload)
+            self.records += records
+            self.together.append(len(records))
         return number
 
     async def purge(self, number: int) -> None:
@@ -96,6 +107,7 @@ async def test_what_cannot_be_written_is_not_sent() -> None:
     world.stream.is_broken = True
     with pytest.raises(RequestNotSent, match="the next owner takes commands"):
         await world.send("a")
+    await world.store.wait_sent(60)  # nothing is about to be sent
     with pytest.raises(OwnershipLost):
         await world.store.connected(4)
 
@@ -182,7 +194,41 @@ async def test_what_is_forgotten_is_deleted_after_a_checkpoint(monkeypatch: pyte
         await world.store.flushed()
     checkpoints = [record for record in world.stream.records if isinstance(record, Checkpoint)]
     assert [each.forgotten_at for each in checkpoints] == [13.0, 16.0]
-    assert world.stream.purged == [4, 8]  # the answers that are kept are at most from there on
+    await asyncio.sleep(0)
+    assert world.stream.purged == [4, 7]  # the answers that are kept are at most from there on
+
+
+async def test_a_checkpoint_does_not_come_before_an_outcome_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says through which transaction outcomes are known: a new owner would not look for one that is missing."""
+    monkeypatch.setattr("cryptoproto.gateway.owner.outcome_writer._DELETE_AFTER", 1)
+    world = World(kept=1)
+    first, second = await world.send("first", 1), await world.send("second", 2)
+    third = await world.send("third", 3)
+    for number, command in enumerate((first, second, third)):
+        assert command.key is not None
+        world.store.remove(command.key, 20 + number)
+    world.store.answer(first, None)
+    world.store.answer(third, None)  # forgets the first
+    await world.send("fourth", 4)
+    assert not any(isinstance(record, Checkpoint) for record in world.stream.records)
+    world.store.answer(second, None)
+    await world.store.flushed()
+    kinds = [type(record) for record in world.stream.records[-3:]]
+    assert kinds == [Answered, Answered, Checkpoint]
+
+
+async def test_who_publishes_waits_until_a_command_that_is_written_down_is_sent() -> None:
+    world = World()
+    await world.store.wait_sent(60)
+    world.stream.goes_on.clear()
+    sending = asyncio.ensure_future(world.send("a"))
+    await asyncio.sleep(0)
+    waiting = asyncio.ensure_future(world.store.wait_sent(60))
+    await world.store.wait_sent(0)  # not longer than that
+    assert not waiting.done()
+    world.stream.goes_on.set()
+    await waiting
+    await sending
 
 
 async def test_a_store_has_a_position_and_no_reports() -> None:

@@ -32,10 +32,15 @@ class World:
     def last(self) -> int:
         return len(self.messages)
 
-    async def append(self, payload: bytes) -> int:
+    def send(self, payload: bytes) -> int:
         self.messages.append([getattr(record, "command", "-") for record in decode_records(payload)])
-        number = len(self.messages)
         self.arrived.set()
+        return len(self.messages)
+
+    def stored(self, number: int) -> asyncio.Future[int]:
+        return asyncio.ensure_future(self._stored(number))
+
+    async def _stored(self, number: int) -> int:
         await self.goes_on.wait()
         if self.is_broken:
             raise OwnershipLost("another process has written")
@@ -75,6 +80,17 @@ async def test_the_next_command_takes_outcomes_along() -> None:
     assert await world.outcomes.write_with(intent("c")) == 2
     assert world.messages == [["a", "b"], ["c"]]
     await world.outcomes.flushed()
+
+
+async def test_who_is_in_no_hurry_waits_for_the_next_command() -> None:
+    world = World()
+    world.put("a")
+    waiting = asyncio.ensure_future(world.outcomes.flushed(at_once=False))
+    await asyncio.sleep(0)
+    assert world.messages == []
+    await world.outcomes.write_with(intent("b"))
+    await waiting
+    assert world.messages == [["a", "b"]]
 
 
 async def test_only_one_message_with_outcomes_is_on_its_way() -> None:

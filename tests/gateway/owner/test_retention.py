@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from nats.aio.client import Client as Nats
 from nats.js.api import StreamConfig
 
+from cryptoproto.gateway.nats_connection import NatsConnection
 from cryptoproto.gateway.owner import retention
 from cryptoproto.gateway.owner.retention import keep_events
 from cryptoproto.gateway.streams import StreamWriter, ensure_stream
@@ -14,7 +14,7 @@ from cryptoproto.gateway.streams import StreamWriter, ensure_stream
 NO_NATS: Any = None
 
 
-async def test_the_last_event_is_never_deleted(nc: Nats) -> None:
+async def test_the_last_event_is_never_deleted(nc: NatsConnection) -> None:
     js = nc.jetstream(timeout=2)
     await ensure_stream(js, StreamConfig(name="s", subjects=["s"]))
     writer = StreamWriter(nc, "s", 0, 2)

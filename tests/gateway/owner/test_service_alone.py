@@ -65,7 +65,7 @@ class World:
 
     # NATS
 
-    async def publish(self, _subject: str, data: bytes) -> None:
+    def post(self, _subject: str, data: bytes) -> None:
         if self.nats_is_down:
             raise nats.errors.ConnectionClosedError
         self.replies.append(msgspec.json.decode(data, type=Reply))
@@ -116,7 +116,8 @@ class World:
 
     async def send(self, call: Call | bytes, reply: str = "_INBOX.one.1") -> None:
         message: Any = Message(call if isinstance(call, bytes) else encode(call), reply)
-        await self.service._on_call(message)
+        self.service._on_call(message)
+        await asyncio.sleep(0)  # the call has begun
 
     async def ask(self, call: Call) -> Reply:
         await self.send(call)

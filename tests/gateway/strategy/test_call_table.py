@@ -6,16 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 
 import cryptoproto as cp
-from cryptoproto.gateway.nats_connection import close_nats, flush_nats
+from cryptoproto.gateway.nats_connection import NatsConnection, close_nats, flush_nats
 from cryptoproto.gateway.strategy.call_table import CallTable
 
 
 @pytest.fixture
-async def calls(nc: Nats) -> AsyncIterator[CallTable]:
+async def calls(nc: NatsConnection) -> AsyncIterator[CallTable]:
     calls = CallTable(nc, "owner")
     await calls.close()  # nothing was started
     await calls.start()
@@ -24,7 +23,7 @@ async def calls(nc: Nats) -> AsyncIterator[CallTable]:
 
 
 @pytest.fixture
-async def asked(nc: Nats) -> list[Msg]:
+async def asked(nc: NatsConnection) -> list[Msg]:
     """The calls that have arrived, and are not answered."""
     asked: list[Msg] = []
 
@@ -42,7 +41,7 @@ async def arrived(asked: list[Msg], count: int) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_replies_may_come_in_any_order(nc: Nats, calls: CallTable, asked: list[Msg]) -> None:
+async def test_replies_may_come_in_any_order(nc: NatsConnection, calls: CallTable, asked: list[Msg]) -> None:
     first, second = (asyncio.ensure_future(calls.call(payload, 10)) for payload in (b"a", b"b"))
     await arrived(asked, 2)
     for message in reversed(asked):
@@ -71,7 +70,7 @@ async def test_all_calls_are_ended(calls: CallTable, asked: list[Msg]) -> None:
             await each
 
 
-async def test_a_reply_that_comes_too_late_is_ignored(nc: Nats, calls: CallTable, asked: list[Msg]) -> None:
+async def test_a_reply_that_comes_too_late_is_ignored(nc: NatsConnection, calls: CallTable, asked: list[Msg]) -> None:
     leaving = asyncio.ensure_future(calls.call(b"a", 10))
     ended = asyncio.ensure_future(calls.call(b"b", 10))
     await arrived(asked, 2)
@@ -84,7 +83,7 @@ async def test_a_reply_that_comes_too_late_is_ignored(nc: Nats, calls: CallTable
         await ended
 
 
-async def test_a_call_that_cannot_be_sent(nc: Nats, calls: CallTable) -> None:
+async def test_a_call_that_cannot_be_sent(nc: NatsConnection, calls: CallTable) -> None:
     with pytest.raises(cp.OutcomeUnknown, match="did not answer"):
         await calls.call(b"x" * (nc.max_payload + 1), 10)
     await close_nats(nc)

@@ -7,13 +7,12 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
-from nats.aio.client import Client as Nats
 
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError
 from cryptoproto.gateway.calls import Hello, Reply, TakeSnapshot, encode
 from cryptoproto.gateway.names import Names
-from cryptoproto.gateway.nats_connection import close_nats, open_nats
+from cryptoproto.gateway.nats_connection import NatsConnection, close_nats, open_nats
 from cryptoproto.gateway.strategy import link as link_module
 from cryptoproto.gateway.strategy.link import GatewayLink
 from tests.support.nats_server import NatsServer
@@ -28,7 +27,7 @@ async def owner(nats: NatsServer) -> AsyncIterator[ScriptedOwner]:
 
 @pytest.fixture
 async def link(nats: NatsServer) -> AsyncIterator[GatewayLink]:
-    nc = Nats()
+    nc = NatsConnection()
     await open_nats(nc, nats.url, "test", inbox="_INBOX.one")
     link = GatewayLink(nc, Names("alice"), "one")
     await link.start()
