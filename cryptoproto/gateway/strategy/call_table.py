@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.api import Header
 
 from ...client.link import not_sent
-from ...exceptions import OutcomeUnknown
+from ...exceptions import CryptoprotoError, OutcomeUnknown
 from ..nats_connection import NatsConnection, unsubscribe
 
 __all__ = ["CallTable"]
@@ -52,10 +52,10 @@ class CallTable:
         """Take no more replies."""
         await unsubscribe(self._subscription)
 
-    async def call(self, payload: bytes, timeout: float) -> bytes:
-        """Send *payload* and wait for the reply. Cancelling ends only the wait.
+    def call(self, payload: bytes, timeout: float) -> asyncio.Future[bytes]:
+        """Send *payload*; the future has the reply. Cancelling it ends only the wait.
 
-        Raises:
+        Its exception is one of these:
             RequestNotSent: nobody received it.
             OutcomeUnknown: it was sent, and there is no reply within *timeout* seconds or until :meth:`end`.
         """
@@ -63,14 +63,15 @@ class CallTable:
         reply: asyncio.Future[bytes] = self._loop.create_future()
         timer = self._loop.call_later(timeout, self._fail, number, "no reply before the deadline")
         self._waiting[number] = _Waiting(reply, timer)
+        reply.add_done_callback(lambda _: self._forget(number))
         try:
             self._nc.post(self._subject, payload, f"{self._inbox}.{number}")
-            return await reply
         except nats.errors.Error as error:
-            raise _no_reply(f"the gateway did not answer: {error}") from error
-        finally:
-            del self._waiting[number]
-            timer.cancel()
+            self._fail(number, str(error))
+        return reply
+
+    def _forget(self, number: int) -> None:
+        self._waiting.pop(number).timer.cancel()
 
     def end(self, reason: str) -> None:
         """End all calls: there will be no replies."""
@@ -82,14 +83,19 @@ class CallTable:
         if waiting is None or waiting.reply.done():
             return
         if message.headers and message.headers.get(Header.STATUS) == _NO_RESPONDERS:
-            waiting.reply.set_exception(not_sent("no gateway owns the session at the moment"))
+            _raise_in(waiting.reply, not_sent("no gateway owns the session at the moment"))
         else:
             waiting.reply.set_result(message.data)
 
     def _fail(self, number: int, reason: str) -> None:
         reply = self._waiting[number].reply
         if not reply.done():
-            reply.set_exception(_no_reply(f"the gateway did not answer: {reason}"))
+            _raise_in(reply, _no_reply(f"the gateway did not answer: {reason}"))
+
+
+def _raise_in(reply: asyncio.Future[bytes], error: CryptoprotoError) -> None:
+    reply.set_exception(error)
+    reply.exception()  # its caller may have another answer already
 
 
 def _no_reply(reason: str) -> OutcomeUnknown:

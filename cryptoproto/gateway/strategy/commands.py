@@ -6,7 +6,8 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 import msgspec
 
@@ -17,7 +18,7 @@ from ...client.reports import Reports
 from ...client.store import OutboxEntry, Store
 from ...client.submission import Submission
 from ...connection import Event
-from ...exceptions import CryptoprotoError, InsufficientFundsError, OutcomeUnknown, RequestNotSent
+from ...exceptions import CryptoprotoError, DecodeError, InsufficientFundsError, OutcomeUnknown, RequestNotSent
 from ...messages import (
     BuyOrderPlaced,
     CancelOrder,
@@ -28,7 +29,7 @@ from ...messages import (
 from ...messages import encode as encode_message
 from ..calls import CallCancel, CallPlace, OutcomeOf, Reply, decode_call, encode
 from ..records import Placed
-from .link import GatewayLink
+from .link import GatewayLink, read_reply
 
 __all__ = ["Commands"]
 
@@ -124,16 +125,14 @@ class Commands:
         call = _call(submission, command or secrets.token_hex(16), fence, deadline, given_at, wait=wait)
         sent = _Sent(call, submission, fence, is_named=command is not None)
         self._remember(sent)
-        sending = asyncio.ensure_future(self._carry_out(sent, fence, wait=wait))
         try:
-            error = await self._outcome(submission, sending)
+            error = await self._outcome(sent, fence, wait=wait)
         except asyncio.CancelledError:
             submission.caller_left = True
             if submission.answer.done():
                 self._reports.add(submission.report(submission.answer.result()))
             raise
         finally:
-            sending.cancel()
             submission.caller_left = True
             if not submission.answer.done():
                 self._resolve_soon()
@@ -161,23 +160,48 @@ class Commands:
             raise
         self._add(sent)
 
-    async def _outcome(self, submission: Submission, sending: asyncio.Future[None]) -> CryptoprotoError | None:
-        """Wait until it is settled, or until there is nothing more to wait for."""
-        await asyncio.wait((submission.answer, sending), return_when=asyncio.FIRST_COMPLETED)
+    async def _outcome(self, sent: _Sent, fence: int, *, wait: bool) -> CryptoprotoError | None:
+        """Send it, and wait until it is settled, or until there is nothing more to wait for."""
+        submission = sent.submission
+        reply = self._link.begin_call(encode(sent.call), fence, submission.deadline)
+        try:
+            await asyncio.wait((submission.answer, reply), return_when=asyncio.FIRST_COMPLETED)
+            if not (submission.answer.done() or self._is_settled_by(sent, reply, fence)):
+                await self._first_of(submission.answer, self._follow(sent, reply, fence, wait=wait))
+        finally:
+            reply.cancel()
         if submission.answer.done():
             return submission.answer.result()
-        sending.result()
         error = OutcomeUnknown("no answer came before the deadline; the outcome will be reported")
         if submission.order is not None:
             self._account.orders.mark_unknown(submission.order, error)
         return error
 
-    async def _carry_out(self, sent: _Sent, fence: int, *, wait: bool) -> None:
-        """Send the call, and ask for its outcome if there is no reply; ends at the deadline at the latest."""
+    async def _first_of(self, answer: asyncio.Future[Any], following: Coroutine[Any, Any, None]) -> None:
+        """Wait until *answer* is there or *following* has ended, which ends with this wait."""
+        task = asyncio.ensure_future(following)
+        try:
+            await asyncio.wait((answer, task), return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        finally:
+            task.cancel()
+
+    def _is_settled_by(self, sent: _Sent, reply: asyncio.Future[bytes], fence: int) -> bool:
+        """Settle it by the first reply; returns false if that needs more than to read it."""
+        if reply.exception() is not None:
+            return False
+        try:
+            return self._take(sent, read_reply(reply.result()), fence)
+        except DecodeError:
+            return False
+
+    async def _follow(self, sent: _Sent, replying: asyncio.Future[bytes], fence: int, *, wait: bool) -> None:
+        """Give the call to the next owner if this one did not take it, or ask for its outcome; until the deadline."""
         deadline = sent.submission.deadline
         while True:
             try:
-                reply = await self._link.call(encode(sent.call), fence, deadline)
+                reply = read_reply(await replying)
                 if reply.fence > fence:
                     # Whatever an earlier owner did with it is in the command log, so it can be sent again.
                     raise not_sent("another gateway has become the owner")
@@ -189,6 +213,7 @@ class Commands:
                     self._settle(sent, error)
                     return
                 sent.call = msgspec.structs.replace(sent.call, fence=fence, deadline=self._link.owners_time(deadline))
+                replying = self._link.begin_call(encode(sent.call), fence, deadline)
                 continue
             except CryptoprotoError as error:
                 logger.info("%s: %s", sent.call.command, error)

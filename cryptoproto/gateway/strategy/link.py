@@ -21,9 +21,11 @@ from ..names import Names
 from ..nats_connection import NatsConnection, unsubscribe
 from .call_table import CallTable
 
-__all__ = ["GatewayLink"]
+__all__ = ["GatewayLink", "read_reply"]
 
 logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
+
+_replies: Final = msgspec.json.Decoder(Reply)
 
 _SILENCE_S: Final = 3.0
 """After how many seconds without a word the owner is taken for gone; it says something every second."""
@@ -183,7 +185,7 @@ class GatewayLink:
         asked_at = time.monotonic()
         try:
             message = await self._nc.request(self._subject, encode(Hello()), timeout=_HELLO_TIMEOUT_S)
-            reply = msgspec.json.decode(message.data, type=Reply)
+            reply = _replies.decode(message.data)
             if (refused := reply.outcome.restored()) is not None:
                 return refused
             welcome = msgspec.json.decode(reply.result, type=Welcome)
@@ -194,7 +196,8 @@ class GatewayLink:
             self.enter(StateChange(State.CLOSED, str(error), error=error))
             return error
         except (nats.errors.Error, TimeoutError):
-            return GatewayError("the gateway does not answer")
+            is_connected = self._nc.is_connected
+            return GatewayError("the gateway does not answer" if is_connected else "the connection to NATS is lost")
         except MALFORMED as unreadable:
             return GatewayError(f"the answer of the gateway cannot be read: {unreadable}")
         # The owner's clock has gone on since it wrote this, so times derived from it are never too late.
@@ -229,7 +232,9 @@ class GatewayLink:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self.states.changed()
             except TimeoutError:
-                raise not_sent("there was no owner with a live session within the deadline") from None
+                reason, cause = self.state.reason, self.state.error
+                late = not_sent(f"there was no owner with a live session within the deadline: {reason}", cause=cause)
+                raise late from cause
         return self._fence
 
     def owners_time(self, deadline: float) -> float:
@@ -242,14 +247,18 @@ class GatewayLink:
         Raises:
             RequestNotSent: nobody received it.
             OutcomeUnknown: it was sent and there is no reply.
+            DecodeError: the reply is none.
         """
+        return read_reply(await self.begin_call(payload, fence, deadline))
+
+    def begin_call(self, payload: bytes, fence: int, deadline: float) -> asyncio.Future[bytes]:
+        """Send a call; the future has what :func:`read_reply` reads, or else an exception of :meth:`call`."""
         if fence != self._fence:
-            raise not_sent("the owner has changed")
-        data = await self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S)
-        try:
-            return msgspec.json.decode(data, type=Reply)
-        except MALFORMED as error:
-            raise DecodeError(f"the reply of the gateway cannot be read: {error}") from error
+            refused: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            refused.set_exception(not_sent("the owner has changed"))
+            refused.exception()  # perhaps its caller has an outcome already
+            return refused
+        return self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S)
 
     async def open_events(self, deliver: str, position: int | None, live_only: bool) -> EventsFrom:
         """Have the owner deliver everything after *position* to *deliver*.
@@ -268,3 +277,15 @@ class GatewayLink:
     def closed(self) -> ClientClosed:
         """The error of a call on a client that is closed."""
         return ClientClosed(f"the client is closed: {self.state.reason}; a retry cannot succeed")
+
+
+def read_reply(data: bytes) -> Reply:
+    """The owner's reply.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    try:
+        return _replies.decode(data)
+    except MALFORMED as error:
+        raise DecodeError(f"the reply of the gateway cannot be read: {error}") from error

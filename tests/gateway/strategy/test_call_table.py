@@ -42,7 +42,7 @@ async def arrived(asked: list[Msg], count: int) -> None:
 
 
 async def test_replies_may_come_in_any_order(nc: NatsConnection, calls: CallTable, asked: list[Msg]) -> None:
-    first, second = (asyncio.ensure_future(calls.call(payload, 10)) for payload in (b"a", b"b"))
+    first, second = (calls.call(payload, 10) for payload in (b"a", b"b"))
     await arrived(asked, 2)
     for message in reversed(asked):
         await nc.publish(message.reply, b"reply to " + message.data)
@@ -61,7 +61,7 @@ async def test_there_is_no_reply_in_time(calls: CallTable, asked: list[Msg]) -> 
 
 
 async def test_all_calls_are_ended(calls: CallTable, asked: list[Msg]) -> None:
-    waiting = [asyncio.ensure_future(calls.call(b"a", 10)) for _ in range(2)]
+    waiting = [calls.call(b"a", 10) for _ in range(2)]
     await arrived(asked, 2)
     calls.end("the owner has changed")
     calls.end("once is enough")
@@ -71,8 +71,8 @@ async def test_all_calls_are_ended(calls: CallTable, asked: list[Msg]) -> None:
 
 
 async def test_a_reply_that_comes_too_late_is_ignored(nc: NatsConnection, calls: CallTable, asked: list[Msg]) -> None:
-    leaving = asyncio.ensure_future(calls.call(b"a", 10))
-    ended = asyncio.ensure_future(calls.call(b"b", 10))
+    leaving = calls.call(b"a", 10)
+    ended = calls.call(b"b", 10)
     await arrived(asked, 2)
     leaving.cancel()
     await asyncio.wait([leaving])

@@ -66,6 +66,18 @@ async def test_an_owner_is_found(owner: ScriptedOwner, link: GatewayLink) -> Non
     assert link.published == 7
 
 
+async def test_why_there_is_no_owner_is_said_at_the_deadline(nats: NatsServer, link: GatewayLink) -> None:
+    words = "within the deadline: no gateway owns the session at the moment"
+    await until(link, cp.State.WAITING, "no gateway owns the session")
+    with pytest.raises(cp.RequestNotSent, match=words) as caught:
+        await link.live_by(time.monotonic() + 0.01, wait=True)
+    assert isinstance(caught.value.__cause__, cp.GatewayError)
+    nats.kill()
+    await until(link, cp.State.WAITING, "the connection to NATS is lost")
+    with pytest.raises(cp.RequestNotSent, match="the connection to NATS is lost"):
+        await link.live_by(time.monotonic() + 0.01, wait=True)
+
+
 async def test_the_link_of_the_owner_is_down_and_comes_back(owner: ScriptedOwner, link: GatewayLink) -> None:
     await live(link)
     link.found.clear()
@@ -76,7 +88,8 @@ async def test_the_link_of_the_owner_is_down_and_comes_back(owner: ScriptedOwner
     assert link.state.state is cp.State.WAITING
     with pytest.raises(cp.RequestNotSent, match="the owner is waiting"):
         await link.live_by(time.monotonic() + 5, wait=False)
-    with pytest.raises(cp.RequestNotSent, match="within the deadline"):
+    words = "there was no owner with a live session within the deadline: the owner is waiting"
+    with pytest.raises(cp.RequestNotSent, match=words):
         await link.live_by(time.monotonic() + 0.01, wait=True)
     owner.state = "live"
     await owner.announce()
