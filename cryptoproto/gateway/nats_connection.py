@@ -86,6 +86,7 @@ class NatsConnection(Nats):
         super().__init__()
         self._listeners: WeakKeyDictionary[Subscription, Callable[[Msg], None]] = WeakKeyDictionary()
         self._is_posting = False
+        self._turn_is_used = False
 
     async def request(self, *args: Any, **kwargs: Any) -> Msg:
         """See :meth:`nats.aio.client.Client.request`."""
@@ -96,7 +97,9 @@ class NatsConnection(Nats):
         await cancellable(super().flush(timeout))
 
     def post(self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
-        """Publish a message; it is written before this returns, unless earlier ones wait to be written.
+        """Publish a message; the first one in a turn of the event loop is written before this returns.
+
+        The others are written together at the end of the turn, or when the socket has taken what was written before.
 
         Raises:
             nats.errors.Error: it cannot be sent, or too much waits to be written.
@@ -115,11 +118,17 @@ class NatsConnection(Nats):
 
     async def _flush_pending(self, force_flush: bool = False) -> Any:
         transport = self._transport
-        if self._is_posting and self.is_connected and transport is not None and not _has_to_wait(transport):
+        may_write = self._is_posting and not self._turn_is_used
+        if may_write and self.is_connected and transport is not None and not _has_to_wait(transport):
             transport.writelines(self._pending)
             self._pending, self._pending_data_size = [], 0
+            self._turn_is_used = True
+            asyncio.get_running_loop().call_soon(self._on_next_turn)
             return None
         return await super()._flush_pending(force_flush)
+
+    def _on_next_turn(self) -> None:
+        self._turn_is_used = False
 
     async def listen(self, subject: str, take: Callable[[Msg], None]) -> Subscription:
         """Subscribe: *take* is called with each message as soon as it is read. It must not raise.

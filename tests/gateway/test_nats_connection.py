@@ -161,6 +161,18 @@ async def test_a_message_is_written_and_taken_without_a_task(nc: NatsConnection)
     await flush_nats(nc)
 
 
+async def test_messages_of_one_turn_are_written_together(nc: NatsConnection) -> None:
+    taken: asyncio.Queue[Msg] = asyncio.Queue()
+    await nc.listen("here", taken.put_nowait)
+    await flush_nats(nc)
+    for number in range(5):
+        nc.post("here", b"%d" % number)
+    assert nc.pending_data_size == 4 * len(b"PUB here  1\r\n0\r\n"), "all but the first"
+    assert [(await taken.get()).data for _ in range(5)] == [b"0", b"1", b"2", b"3", b"4"]
+    nc.post("here", b"next turn")
+    assert nc.pending_data_size == 0
+
+
 async def test_a_message_that_cannot_be_taken_does_not_end_the_connection(
     nc: NatsConnection, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -144,6 +144,7 @@ class LogStore:
         Raises:
             OwnershipLost: it cannot be written.
         """
+        self._sent.set()  # what was about to be sent on the connection before was not
         record = Connected(last_sequence)
         number = await self._writer.append(encode_records(record))
         self._log.apply(record, number)
