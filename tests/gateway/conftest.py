@@ -45,7 +45,7 @@ async def gateway(nats: NatsServer, exchange: Exchange, keys: dict[str, cp.Priva
         client_id="alice",
         private_key=keys["alice"],
         server_key=exchange.public_key,
-        lease_s=20,  # on a machine that is busy with other tests, everything in this process can stop for a second or two
+        lease_s=20,  # on a busy machine, everything in this process can stop for a second
         backoff=cp.Backoff(initial=0.01, cap=0.05),
     ) as gateway:
         await gateway.wait_owner()
