@@ -198,6 +198,24 @@ async def test_what_is_forgotten_is_deleted_after_a_checkpoint(monkeypatch: pyte
     assert world.stream.purged == [4, 7]  # the answers that are kept are at most from there on
 
 
+async def test_what_is_being_deleted_at_the_end_is_left_to_the_next_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryptoproto.gateway.owner.outcome_writer._DELETE_AFTER", 1)
+    begun = asyncio.Event()
+
+    async def purge(_number: int) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Stream, "purge", lambda _, number: purge(number))
+    world = World(kept=1)
+    world.stream.last = 1
+    for name in ("a", "b", "c"):
+        world.store.answer(Command(name, "one"), None)
+    await world.store.flushed()
+    await begun.wait()
+    world.store.close()
+
+
 async def test_a_checkpoint_does_not_come_before_an_outcome_that_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says through which transaction outcomes are known: a new owner would not look for one that is missing."""
     monkeypatch.setattr("cryptoproto.gateway.owner.outcome_writer._DELETE_AFTER", 1)

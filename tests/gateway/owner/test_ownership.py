@@ -58,18 +58,21 @@ async def test_a_standby_follows_when_the_owner_cannot_reach_the_exchange(
 
 
 async def test_two_writers_of_the_log_and_the_events(
-    gateway: Gateway, nats: NatsServer, exchange: Exchange, keys: dict[str, cp.PrivateKey]
+    nats: NatsServer, exchange: Exchange, keys: dict[str, cp.PrivateKey]
 ) -> None:
     """Whoever else writes to a stream ends the ownership, also if nothing is to be written; it is taken up anew."""
-    fence = gateway.fence
-    async with GatewayClient(nats.url, client_id="alice", strategy="one") as client:
+    async with (
+        member(nats, exchange, keys["alice"], lease_s=2) as gateway,
+        GatewayClient(nats.url, client_id="alice", strategy="one") as client,
+    ):
         await client.place("BTC_USD", "buy", amount="0.1", price="100", wait=True)
+        fence = gateway.fence
         losing = asyncio.ensure_future(gateway.wait_lost())  # before it is lost: it is soon taken up again
         await client._nc.jetstream().publish("cryptoproto.alice.log", b'[{"type":"connected","last_sequence":0}]')
         with pytest.raises(cp.RequestError):
             await client.place("BTC_USD", "buy", amount="0.1", price="100", timeout=0.2)
         await losing
-        await client.place("BTC_USD", "buy", amount="0.1", price="100", wait=True)
+        await client.place("BTC_USD", "buy", amount="0.1", price="100", timeout=60, wait=True)
         assert gateway.fence > fence
 
 

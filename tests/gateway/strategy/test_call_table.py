@@ -46,6 +46,7 @@ async def test_replies_may_come_in_any_order(nc: NatsConnection, calls: CallTabl
     await arrived(asked, 2)
     for message in reversed(asked):
         await nc.publish(message.reply, b"reply to " + message.data)
+        await nc.publish(message.reply, b"a second reply")
     assert list(await asyncio.gather(first, second)) == [b"reply to a", b"reply to b"]
 
 
@@ -81,6 +82,7 @@ async def test_a_reply_that_comes_too_late_is_ignored(nc: NatsConnection, calls:
         await nc.publish(message.reply, b"late")
     with pytest.raises(cp.OutcomeUnknown):
         await ended
+    await flush_nats(nc)
 
 
 async def test_a_call_that_cannot_be_sent(nc: NatsConnection, calls: CallTable) -> None:
