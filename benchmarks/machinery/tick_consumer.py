@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import cryptoproto as cp
 
+from .curve import distribution
 from .link import connect_to
 from .metronome import TICKS
 from .runtime import run
@@ -125,16 +126,20 @@ class Pauses:
             self.microseconds.append((time.thread_time_ns() - self._begin) / 1000)
 
 
-def _since(moments: Sequence[float], taken: Sequence[float], rate: float, name: str) -> dict[str, float]:
+def _since(moments: Sequence[float], taken: Sequence[float], rate: float, name: str) -> dict[str, Any]:
     skipped = min(int(rate * _WARM_UP_S), len(taken) // 2)
     pairs = zip(moments[skipped:], taken[skipped:], strict=True)
     return _percentiles([end - start for start, end in pairs], name)
 
 
-def _percentiles(seconds: Sequence[float], name: str) -> dict[str, float]:
+def _percentiles(seconds: Sequence[float], name: str) -> dict[str, Any]:
     ordered = sorted(seconds)
     last = len(ordered) - 1
-    return {f"{name}_{key}_us": ordered[round(last * share)] * 1e6 for key, share in _PERCENTILES.items()}
+    measured: dict[str, Any] = {
+        f"{name}_{key}_us": ordered[round(last * share)] * 1e6 for key, share in _PERCENTILES.items()
+    }
+    measured[f"{name}_distribution_us"] = [(percentile, each * 1e6) for percentile, each in distribution(ordered)]
+    return measured
 
 
 def main(kind: str, url: str, directory: str, count: str, rate: str, uvloop: str = "") -> None:
