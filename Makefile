@@ -14,7 +14,7 @@ EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,f
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint docs
-.PHONY: typecheck-public bench bench-others bench-check figures report fuzz mutate cuts kills faults soak dist package lowest image clean
+.PHONY: typecheck-public bench bench-check figures report fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -140,8 +140,10 @@ typecheck-public: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes cryptoproto --ignoreexternal
 
 # Other interpreters to compare, with the packages of the extras: make report PYTHONS="path/to/python3.13 …"
+REPORT = $(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+
 report: $(READY)
-	$(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+	$(REPORT)
 
 bench-check: $(READY)
 	$(BIN)/python -m benchmarks.check
@@ -149,19 +151,25 @@ bench-check: $(READY)
 BENCHES := benchmarks.exchange benchmarks.journal benchmarks.handshakes benchmarks.apikeys benchmarks.licensing \
 	benchmarks.gateway benchmarks.status_browser
 
+BENCHES := benchmarks.exchange benchmarks.journal benchmarks.handshakes benchmarks.apikeys benchmarks.licensing \
+	benchmarks.gateway benchmarks.status_browser
+
+# One that fails does not keep the others from being measured.
+RUN_BENCHES = @failed=; \
+	for module in $(BENCHES); do \
+		echo "== $$module"; \
+		$(BIN)/python -m $$module --record || failed="$$failed $$module"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
 bench: $(READY)
 	$(BIN)/python -m benchmarks --record
-	@$(MAKE) --no-print-directory bench-others
+	$(RUN_BENCHES)
 
-bench-others: $(READY)
-	@for module in $(BENCHES); do \
-		echo "== $$module"; \
-		$(BIN)/python -m $$module --record || exit 1; \
-	done
-
-# The report measures the rows of "python -m benchmarks", too, so nothing is measured twice.
+# The report measures the rows of "python -m benchmarks" as well, and the check begins with what they gave.
 figures: $(READY)
-	@$(MAKE) --no-print-directory report bench-others
+	$(REPORT)
+	$(RUN_BENCHES)
 	$(BIN)/python -m benchmarks.check --recorded
 
 # The long runs add a line each to docs/runs, which is committed.

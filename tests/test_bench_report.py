@@ -146,21 +146,21 @@ def test_every_interpreter_has_its_bars(monkeypatch: pytest.MonkeyPatch) -> None
         return {"p50_us": cost} if kind == "round-trip" else {"cpu_us": cost}
 
     monkeypatch.setattr(versions, "run_client", measured)
-    monkeypatch.setattr(versions, "label", lambda python: f"{python} free-threaded" if python == "py" else python)
+    monkeypatch.setattr(versions, "label", lambda python: f"{python} free-threaded" if python == "3.1" else python)
     server: Any = SimpleNamespace
-    effort = Effort(1, True, server, ("python", "py"))
+    effort = Effort(1, True, server, ("3.12", "3.1"))
     receive, _, trip = versions.drawings(effort)
     assert isinstance(receive, Bars)
     assert isinstance(trip, Bars)
     assert receive.bars == trip.bars
     assert receive.bars == [
-        ("python, asyncio", "ours", 6.0),
-        ("python, uvloop", "ours", 6.5),
-        ("py free-threaded, asyncio", "ours", 2.0),
-        ("py free-threaded, uvloop", "ours", 2.5),
+        ("Python 3.12, asyncio", "ours", 4.0),
+        ("Python 3.12, uvloop", "ours", 4.5),
+        ("Python 3.1 free-threaded, asyncio", "ours", 3.0),
+        ("Python 3.1 free-threaded, uvloop", "ours", 3.5),
     ]
     assert "orjson" not in receive.reading
-    assert "orjson" in versions.drawings(Effort(1, True, server, ("python",)))[0].reading
+    assert "orjson" in versions.drawings(Effort(1, True, server, ("3.12",)))[0].reading
 
 
 @pytest.mark.parametrize(

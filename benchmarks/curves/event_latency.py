@@ -11,7 +11,7 @@ from ..machinery.ticks import RATE, receive_ticks
 
 __all__ = ["drawings"]
 
-_SECONDS: Final = 10
+_SECONDS: Final = 6
 _ROUNDS: Final = 3
 _LINES: Final[tuple[tuple[str, Role, str, str], ...]] = (
     ("cryptoproto with tuned_gc()", "ours", "tuned", "sent"),
@@ -45,7 +45,7 @@ def _drawing(loop: str, measured: dict[str, list[dict[str, Any]]]) -> Curve:
         f"The sender, a thread of another process, keeps to its times whether or not the receiver keeps up, so a pause "
         f"counts for every event that it delays. Medians of {_ROUNDS} runs of {_SECONDS} seconds, in turns. A program "
         "with 200,000 other objects, that keeps its last 50,000 events. The bare socket neither decrypts nor decodes: "
-        "its slowest events are what the machine does.",
+        "its slowest events are what the machine does. The kernel's timestamp is that of the last packet of a read.",
         "percentile",
         "time from sending to handling, µs",
         [

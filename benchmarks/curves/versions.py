@@ -15,12 +15,10 @@ __all__ = ["drawings"]
 _ROUNDS: Final = 3
 _LOOPS: Final = ("asyncio", "uvloop")
 _MEASURED: Final[dict[str, tuple[str, str, str, tuple[int, int]]]] = {
-    "versions-receive": ("CPU time of an event, Connection", "connection_consumer", "ours", (100_000, 10_000)),
-    "versions-client": (
-        "CPU time of an event, Client with MemoryStore", "client_consumer", "memory", (60_000, 12_000),
-    ),
-    "versions-round-trip": ("Round trip of a request, p50", "curve_consumer", "round-trip", (5_000, 500)),
-}  # fmt: skip
+    "versions-receive": ("CPU time of an event of Connection", "connection_consumer", "ours", (100_000, 10_000)),
+    "versions-client": ("CPU time of an event of Client", "client_consumer", "memory", (60_000, 12_000)),
+    "versions-round-trip": ("Round trip of a request (p50)", "curve_consumer", "round-trip", (5_000, 500)),
+}
 """The title, the module and the kind of the process that measures it, and its numbers, by the name of the plot."""
 _READING: Final = (
     "Each bar is the median of {rounds} fresh processes that run the client with this interpreter, all in turns; the "
@@ -48,8 +46,8 @@ def drawings(effort: Effort) -> list[Drawing]:
             name,
             f"{title}, by version of Python and event loop",
             reading,
-            f"{title.partition(',')[0]}, µs",
-            [_bar(f"{labels[python]}, {loop}", times) for (python, loop), times in taken[name].items()],
+            f"{title}, µs",
+            [_bar(f"Python {labels[python]}, {loop}", times) for (python, loop), times in taken[name].items()],
         )
         for name, (title, _, _, _) in _MEASURED.items()
     ]
