@@ -11,11 +11,12 @@ from ..machinery.ticks import RATE, receive_ticks
 
 __all__ = ["drawings"]
 
-_SECONDS: Final = 6
+_SECONDS: Final = 5
 _ROUNDS: Final = 3
 _LINES: Final[tuple[tuple[str, Role, str, str], ...]] = (
     ("cryptoproto with tuned_gc()", "ours", "tuned", "sent"),
     ("cryptoproto, Python's own garbage collection", "ours", "default", "sent"),
+    ("straightforward client with aiohttp", "peer", "aiohttp", "sent"),
     ("bare socket", "floor", "bare", "sent"),
     ("bare socket, from the timestamp of the kernel", "floor", "bare", "kernel"),
 )

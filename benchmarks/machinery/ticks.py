@@ -10,7 +10,7 @@ from .processes import ROOT, Responder, command, environment
 
 __all__ = ["KINDS", "RATE", "receive_ticks"]
 
-KINDS: Final = ("bare", "default", "tuned")
+KINDS: Final = ("bare", "default", "tuned", "aiohttp")
 """See ``tick_consumer``."""
 RATE: Final = 10_000
 _EXTRA_S: Final = 120

@@ -11,21 +11,22 @@ from typing import Any, Final
 from ..machinery.effort import Effort
 from ..machinery.measure import Pair
 from ..machinery.report import Row
-from ..machinery.ticks import KINDS, RATE, receive_ticks
+from ..machinery.ticks import RATE, receive_ticks
 
 __all__ = ["ROUNDS", "rows"]
 
 ROUNDS: Final = 3
 
 _SECONDS: Final = 5
+_KINDS: Final = ("bare", "default", "tuned")
 
 
 def rows(effort: Effort) -> list[Row]:
     """With and without :func:`cryptoproto.tuned_gc`, and what a bare socket shows of the machine; in turns."""
     count = effort.scaled(_SECONDS * RATE)
-    measured: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+    measured: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _KINDS}
     for _ in range(effort.rounds):
-        for kind in KINDS:
+        for kind in _KINDS:
             measured[kind].append(receive_ticks(effort.responder, kind, count))
 
     def pairs(kind: str, since: str) -> list[Pair]:
