@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from ..machinery.curve import Curve, Drawing, Role, Series
 from ..machinery.effort import Effort
-from ..machinery.ticks import RATE, receive_ticks
+from ..machinery.ticks import KINDS, RATE, receive_ticks
 
 __all__ = ["drawings"]
 
 _SECONDS: Final = 5
 _ROUNDS: Final = 3
+_LOOPS: Final = ("asyncio", "uvloop")
 _LINES: Final[tuple[tuple[str, Role, str, str], ...]] = (
     ("cryptoproto with tuned_gc()", "ours", "tuned", "sent"),
     ("cryptoproto, Python's own garbage collection", "ours", "default", "sent"),
@@ -26,17 +27,13 @@ _LINES: Final[tuple[tuple[str, Role, str, str], ...]] = (
 def drawings(effort: Effort) -> list[Drawing]:
     """A plot for each event loop; all consumers take turns."""
     count = effort.scaled(_SECONDS * RATE)
-    kinds = sorted({kind for _, _, kind, _ in _LINES})
-    measured: dict[tuple[str, bool], list[dict[str, Any]]] = {}
+    loops = _LOOPS[:1] if effort.quick else _LOOPS
+    measured: dict[str, dict[str, list[dict[str, Any]]]] = {loop: {kind: [] for kind in KINDS} for loop in loops}
     for _ in range(effort.repeated(_ROUNDS)):
-        for kind in kinds:
-            for uvloop in (False, True):
-                ticks = receive_ticks(effort.responder, kind, count, uvloop=uvloop)
-                measured.setdefault((kind, uvloop), []).append(ticks)
-    return [
-        _drawing("asyncio", {kind: measured[kind, False] for kind in kinds}),
-        _drawing("uvloop", {kind: measured[kind, True] for kind in kinds}),
-    ]
+        for kind in KINDS:
+            for loop in loops:
+                measured[loop][kind].append(receive_ticks(effort.responder, kind, count, uvloop=loop == "uvloop"))
+    return [_drawing(loop, measured[loop]) for loop in loops]
 
 
 def _drawing(loop: str, measured: dict[str, list[dict[str, Any]]]) -> Curve:
