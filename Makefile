@@ -151,9 +151,6 @@ bench-check: $(READY)
 BENCHES := benchmarks.exchange benchmarks.journal benchmarks.handshakes benchmarks.apikeys benchmarks.licensing \
 	benchmarks.gateway benchmarks.status_browser
 
-BENCHES := benchmarks.exchange benchmarks.journal benchmarks.handshakes benchmarks.apikeys benchmarks.licensing \
-	benchmarks.gateway benchmarks.status_browser
-
 # One that fails does not keep the others from being measured.
 RUN_BENCHES = @failed=; \
 	for module in $(BENCHES); do \
