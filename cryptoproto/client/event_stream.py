@@ -307,7 +307,7 @@ class EventDelivery:
             self._store_soon()
         self._account.apply(events)
         self._order_entry.settle(events)
-        self._taken_in = last_transaction_id(events, self._taken_in)
+        self._taken_in = events[-1].transaction_id or last_transaction_id(events, self._taken_in)
         if self._handler is not None:
             for event in events:
                 self._handle(self._handler, event)
