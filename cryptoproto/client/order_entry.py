@@ -90,7 +90,6 @@ class OrderEntry:
             submission = Submission.restored(entry, self._loop.create_future())
             if submission.order is not None:
                 self._account.orders.add(submission.order)
-            submission.pending.sequence = entry.sequence
             self._submissions[submission.pending] = submission
 
     # Sending
@@ -251,16 +250,15 @@ class OrderEntry:
         if not self._submissions:
             return
         settled_through, orders = self._store.settled_through, self._account.orders
+        # The tables ignore old ids, which a live-only connection to a restored exchange may bring.
+        may_be_rewound = orders.has_repeated_id or self._is_live_only
         for event in events:
             message, number = event.message, event.transaction_id
             # Replayed answers have settled something already. A live-only connection replays none.
             if type(message) in ANSWERS and number is not None and (number > settled_through or self._is_live_only):
-                # The tables ignore old ids, which a live-only connection to a restored exchange may bring.
-                if orders.has_repeated_id or self._is_live_only:
-                    error = rewound_by(message, number, orders, settled_through)
-                    if error is not None:
-                        self._link.give_up(error)
-                        return
+                if may_be_rewound and (error := rewound_by(message, number, orders, settled_through)) is not None:
+                    self._link.give_up(error)
+                    return
                 for settled in self._outcomes.apply(message):
                     self._settle(settled, number)
 
