@@ -64,7 +64,7 @@ class Intent(msgspec.Struct, frozen=True, tag="intent", omit_defaults=True):
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """The order that a command placed, as the owner knew it when it answered."""
+    """The order that a command placed or cancelled, as the owner knew it when it answered."""
 
     order_id: int
     amount: Decimal
@@ -82,7 +82,7 @@ class Answered(msgspec.Struct, frozen=True, tag="answered", omit_defaults=True):
         strategy: who gave it.
         outcome: why it did not take effect; without an error if it did.
         client_order_id: of the order that it placed or was to place.
-        placed: the order that it placed, if its owner saw the outcome.
+        placed: the order that it placed or cancelled, if its owner saw the outcome.
         settled_through: the transaction that the outcome follows from; see :attr:`Store.settled_through
             <cryptoproto.Store.settled_through>`.
         fence: of the owner that wrote it.

@@ -195,16 +195,27 @@ class Desk:
             case "stopped":
                 owner.lives.strike(signal.SIGSTOP)
                 await self.wait_owner()
-                self._depose(owner, fence)
+                await self._depose(owner, fence)
                 owner.lives.strike(signal.SIGCONT)
             case _:
                 owner.host.cut(how, self._choice)
                 await self.wait_owner()
-                self._depose(owner, fence)
+                await self._depose(owner, fence)
                 owner.host.heal()
 
-    def _depose(self, member: Member, fence: int) -> None:
-        """From here on, nothing that it sends as the owner that it was may have an effect."""
+    async def _depose(self, member: Member, fence: int) -> None:
+        """From here on, nothing that it sends as the owner that it was may have an effect.
+
+        That is once the next owner has its session: until then, the exchange takes what the old one had sent, and says
+        so in the handshake.
+        """
+        async with asyncio.timeout(DEADLINE_S), Operator(self._nats_url, "alice") as operator:
+            while True:
+                with contextlib.suppress(GatewayError):
+                    status = await operator.status()
+                    if status.fence > fence and status.state == "live":
+                        break
+                await asyncio.sleep(0.02)
         self._deposed.append(Deposed(member.host.source, fence, len(self._witness.accepted)))
 
     async def until_replicated(self, nodes: list[NatsServer]) -> None:

@@ -260,7 +260,7 @@ class CommandService:
             if isinstance(call, CallPlace):
                 order = await self._place(call, strategy, number, remaining)
             else:
-                await self._cancel(call, strategy, number, remaining)
+                order = await self._cancel(call, strategy, number, remaining)
         except OrderRefused as error:
             # Not in the log: a strategy that is refused all the time must not fill it.
             return self._answer(OrderInvalid(str(error)))
@@ -307,7 +307,7 @@ class CommandService:
                 wait=call.wait,
             )
 
-    async def _cancel(self, call: CallCancel, strategy: str, number: int, remaining: float) -> None:
+    async def _cancel(self, call: CallCancel, strategy: str, number: int, remaining: float) -> Order:
         order = self._client.orders.get(call.order_id)
         if order is None:
             # It could become the order of another strategy while the message is on its way to the exchange.
@@ -318,6 +318,7 @@ class CommandService:
             raise OrderInvalid(f"order {call.order_id} is not an order of strategy {strategy}")
         if not await self._client.cancel(order_id=call.order_id, timeout=remaining, wait=call.wait):
             raise OrderNotOpen(f"order {call.order_id} is not open")
+        return order
 
     def _limits_of(self, strategy: str) -> StrategyLimits:
         known = self._strategies.get(strategy)

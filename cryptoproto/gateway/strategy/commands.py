@@ -20,9 +20,13 @@ from ...client.submission import Submission
 from ...connection import Event
 from ...exceptions import CryptoprotoError, DecodeError, InsufficientFundsError, OutcomeUnknown, RequestNotSent
 from ...messages import (
+    BuyOrderAmountChanged,
+    BuyOrderCancelled,
     BuyOrderPlaced,
     CancelOrder,
     OrderPlaced,
+    SellOrderAmountChanged,
+    SellOrderCancelled,
     SellOrderPlaced,
     Side,
 )
@@ -245,8 +249,12 @@ class Commands:
         if reply.pending or reply.fence != fence:  # another owner has not looked at the call
             return answer.done()
         error, order = reply.outcome.restored(), sent.submission.order
-        if error is None and order is not None and reply.has_result:
-            self._accept(sent, order, msgspec.json.decode(reply.result, type=Placed))
+        if error is None and reply.has_result:
+            placed = msgspec.json.decode(reply.result, type=Placed)
+            if order is None:
+                self._close(placed)
+            else:
+                self._accept(sent, order, placed)
         self._settle(sent, error)
         return True
 
@@ -274,6 +282,22 @@ class Commands:
             orders.handlers()[kind](message, order.changed_by, time.time_ns())
         if is_repeated:
             sent.submission.order = orders.get(placed.order_id)
+
+    def _close(self, placed: Placed) -> None:
+        """An order is cancelled: the reply may come before the events, also before those of fills until then."""
+        orders = self._account.orders
+        order = orders.get(placed.order_id)
+        if order is None or order.is_closed:
+            return
+        is_buy, handlers, now_ns = order.side is Side.BUY, orders.handlers(), time.time_ns()
+        changed, cancelled = (
+            (BuyOrderAmountChanged, BuyOrderCancelled) if is_buy else (SellOrderAmountChanged, SellOrderCancelled)
+        )
+        at = divmod(now_ns // 1000, 1_000_000)
+        terms = (placed.order_id, order.trade_pair, at, placed.client_order_id)
+        if order.remaining != placed.remaining:
+            handlers[changed](changed(*terms, amount=placed.remaining), order.changed_by, now_ns)
+        handlers[cancelled](cancelled(*terms), order.changed_by, now_ns)
 
     # Settling
 

@@ -203,6 +203,33 @@ async def placed_order(owner: ScriptedOwner, client: GatewayClient) -> cp.Order:
     return await place(client)
 
 
+@pytest.mark.parametrize("side", ["buy", "sell"])
+@pytest.mark.parametrize("remaining", ["1", "0.4"])
+async def test_the_reply_says_what_was_left_of_an_order_that_is_cancelled(
+    owner: ScriptedOwner, client: GatewayClient, side: str, remaining: str
+) -> None:
+    """The events may come later, also those of fills before the cancel. A replace() needs the rest now."""
+
+    def answer(call: Call) -> Reply | None:
+        if isinstance(call, CallCancel):
+            return owner.reply(Placed(call.order_id, Decimal(1), Decimal(remaining), Decimal(100), True, None))
+        return accepted(owner) if is_place(call) else None
+
+    owner.answer = answer
+    order = await client.place("BTC_USD", side, amount="1", price="100")
+    assert await client.cancel(order)
+    assert (order.status, order.remaining) == (cp.OrderStatus.CANCELLED, Decimal(remaining))
+    assert client.orders.open == []
+
+
+async def test_a_cancel_of_an_order_that_is_not_known_or_closed_changes_nothing(
+    owner: ScriptedOwner, client: GatewayClient
+) -> None:
+    owner.answer = lambda call: accepted(owner, 99) if isinstance(call, CallCancel) else None
+    assert await client.cancel(order_id=99)
+    assert client.orders.get(99) is None
+
+
 async def test_a_call_that_is_cancelled_after_its_outcome_is_reported(
     owner: ScriptedOwner, client: GatewayClient
 ) -> None:
