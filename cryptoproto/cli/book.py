@@ -23,9 +23,9 @@ from .options import (
     address_of,
     answer_timeout,
     resolved,
-    run,
 )
 from .output import console, print_json, table
+from .running import run
 
 __all__ = ["book"]
 

@@ -12,8 +12,9 @@ import typer
 from ..exceptions import ConfigurationError
 from .exit_codes import ExitCode
 from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, Strategy, room, trusted
-from .options import Json, Timeout, run
+from .options import Json, Timeout
 from .output import console, note, print_json, short, table
+from .running import reported_if_stopped, run
 
 if TYPE_CHECKING:
     from ..gateway import GatewayStatus, Operator, StrategyLimits
@@ -50,7 +51,8 @@ def _operation(*, timeout: float = 5.0) -> Callable[[Callable[..., Awaitable[int
 
             async def main() -> int:
                 async with operator:
-                    return await operate(operator, **values)
+                    with reported_if_stopped("the request was sent", "see: cryptoproto gateway status"):
+                        return await operate(operator, **values)
 
             run(main())
 

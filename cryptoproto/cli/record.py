@@ -16,8 +16,9 @@ from ..market_data import MarketData
 from ..recording import Recorder, record
 from ..recording.durations import seconds_of
 from .exit_codes import ExitCode
-from .options import Insecure, Json, Timeout, TransportName, check_address, positive, run
+from .options import Insecure, Json, Timeout, TransportName, check_address, positive
 from .output import console, note, notes, print_json
+from .running import run
 
 __all__ = ["record_command"]
 
