@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -22,9 +22,8 @@ def run(main: Coroutine[Any, Any, int]) -> None:
     stopped = ExitCode.INTERRUPTED
 
     async def interruptible() -> int:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        task, loop = cast("asyncio.Task[int]", asyncio.current_task()), asyncio.get_running_loop()
         loop.set_exception_handler(_on_loop_error)
-        assert task is not None  # a coroutine of asyncio.run() has one
 
         def on_sigterm() -> None:
             nonlocal stopped
