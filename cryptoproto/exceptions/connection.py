@@ -164,10 +164,11 @@ class HistoryRewound(ConnectionClosed):
     position: int
 
     def __init__(self, position: int, exchange_position: int, what: str = "transaction") -> None:
+        others = "; an exchange that has deleted old events looks the same" if what == "transaction" else ""
         super().__init__(
             None,
             f"the exchange's history was rewound: it is at {what} {exchange_position}, but this client has "
-            f"already processed {what} {position}. It was probably restored from a backup. Compare your orders "
+            f"already processed {what} {position}. It was probably restored from a backup{others}. Compare your orders "
             f"and balances with the exchange, then start again with a new store or another resume_from",
             position=position,
         )
