@@ -379,6 +379,9 @@ def _show_response(response: Message | Unknown) -> None:
                         pair, side, str(entry.order_id), str(entry.client_order_id or ""), plain(entry.amount),
                         plain(entry.price),
                     )  # fmt: skip
-        show(shown)
+        if shown.row_count:
+            show(shown)
+        else:
+            note("there are no open orders")
     else:
         console.print_json(data=response.payload)

@@ -57,6 +57,17 @@ def test_it_follows_the_book_until_sigterm(shell: Shell, venue: Exchange) -> Non
         assert program.kill(signal.SIGTERM) == 143
 
 
+def test_it_prints_each_change_into_a_pipe(shell: Shell, venue: Exchange) -> None:
+    environment = {"CRYPTOPROTO_MARKET_DATA_URL": venue.market_data_url}
+    with start("book", "BTC_USD", cwd=shell.folder, env=environment) as program:
+        assert program.first_line.strip() == "BTC_USD"
+        assert shell("order", "buy", "BTC_USD", "0.5", "15000").code == 0
+        assert program.process.stdout is not None
+        while "0.50000000  15000.00000000" not in program.process.stdout.readline():
+            pass
+        assert program.kill(signal.SIGTERM) == 143
+
+
 def test_it_shows_the_book_until_sigterm(shell: Shell, venue: Exchange) -> None:
     with start(
         "book",
@@ -76,6 +87,7 @@ def test_the_screen_is_refreshed_until_the_end(shell: Shell, venue: Exchange, mo
             raise asyncio.CancelledError
 
     monkeypatch.setattr("cryptoproto.cli.book.asyncio.sleep", stop)
+    shell.environment["FORCE_COLOR"] = "1"  # rich takes it for a terminal then
     shown = shell("book", "BTC_USD")
     assert shown.code == 143
     assert "BTC_USD" in shown.out

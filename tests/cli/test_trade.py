@@ -54,6 +54,8 @@ def test_cancelling_everything(shell: Shell) -> None:
     assert shell("order", "buy", "BTC_USD", "1", "11").code == 0
     assert shell("order", "cancel-all", "--json").lines == [{"cancelled": 2, "open_orders": 0}]
     assert "there were no open orders" in shell("order", "cancel-all").err
+    orders = shell("request", "orders")
+    assert (orders.code, orders.out, orders.err.strip()) == (0, "", "there are no open orders")
     assert shell("order", "buy", "BTC_USD", "1", "11").code == 0
     assert "1 order cancelled, none left open" in shell("order", "cancel-all").err
 
