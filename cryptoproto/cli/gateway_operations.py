@@ -13,7 +13,7 @@ from ..exceptions import ConfigurationError
 from .exit_codes import ExitCode
 from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, Strategy, room, trusted
 from .options import Json, Timeout
-from .output import console, note, print_json, short, table
+from .output import console, counted, note, print_json, short, table
 from .running import reported_if_stopped, run
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ async def kill(operator: Operator, strategy: Strategy, json: Json = False) -> in
     if json:
         print_json({"strategy": strategy, "cancelled": reply.cancelled, "not_cancelled": reply.not_cancelled})
     else:
-        console.print(f"{strategy} is killed; {reply.cancelled} orders cancelled")
+        console.print(f"{strategy} is killed; {counted(reply.cancelled, 'order')} cancelled")
         if reply.not_cancelled:
-            console.print(f"[bold red]{reply.not_cancelled} orders may still be open[/]")
+            console.print(f"[bold red]{counted(reply.not_cancelled, 'order')} may still be open[/]")
     return ExitCode.FAILED if reply.not_cancelled else ExitCode.SUCCESS
 
 
@@ -188,9 +188,9 @@ def _show(found: GatewayStatus) -> None:
 def _in_words(limits: StrategyLimits) -> str:
     parts = []
     if limits.max_orders_per_second is not None:
-        parts.append(f"{limits.max_orders_per_second} orders per second")
+        parts.append(f"{counted(limits.max_orders_per_second, 'order')} per second")
     if limits.max_open_orders is not None:
-        parts.append(f"{limits.max_open_orders} open orders")
+        parts.append(counted(limits.max_open_orders, "open order"))
     parts += [f"open value {short(most)} {currency}" for currency, most in limits.max_open_value.items()]
     if limits.price_band is not None:
         parts.append(f"price band {short(limits.price_band)}")

@@ -58,7 +58,7 @@ from .options import (
     connection_settings,
 )
 from .order_checks import OrderCheck
-from .output import console, note, print_event, print_json, short, show, table
+from .output import console, counted, note, print_event, print_json, short, show, table
 from .running import reported_if_stopped, run
 
 __all__ = ["order", "request", "tail"]
@@ -283,16 +283,13 @@ def cancel_all(
         if json:
             print_json({"cancelled": cancelled, "open_orders": left})
         elif left:
-            note(f"{_orders(cancelled)} cancelled; [red]{_orders(left)} still open[/]")
+            note(f"{counted(cancelled, 'order')} cancelled; [red]{counted(left, 'order')} still open[/]")
         else:
-            note(f"{_orders(cancelled)} cancelled, none left open" if cancelled else "there were no open orders")
+            done = f"{counted(cancelled, 'order')} cancelled, none left open"
+            note(done if cancelled else "there were no open orders")
         return ExitCode.FAILED if left else ExitCode.SUCCESS
 
     run(main())
-
-
-def _orders(count: int) -> str:
-    return "1 order" if count == 1 else f"{count} orders"
 
 
 async def _answered(connection: Connection, message: Message, answer: Callable[[], Awaitable[T]], timeout: float) -> T:
