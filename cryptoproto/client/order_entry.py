@@ -27,7 +27,7 @@ from .rate_limiter import RateLimiter
 from .ready_messages import ReadyMessages
 from .reports import Reports
 from .reservation import Reservations
-from .rewind import rewound_by
+from .rewind import rewound_before, rewound_by
 from .store import OutboxEntry, Store
 from .submission import SENT, SendAgain, Submission
 from .turn import turn
@@ -336,9 +336,12 @@ class OrderEntry:
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
         known = max(self._account.position, self._store.settled_through) if complete else resumed_from
+        rewound: HistoryRewound | None = None
 
         def on_orders(response: Message | Unknown) -> None:
-            if connection.received_position < known:  # new events with such ids would change and settle nothing
+            nonlocal rewound
+            rewound = rewound_before(response, connection.received_position, known, self._account.orders)
+            if rewound is not None:
                 return
             self._is_live_only = not complete
             # Not earlier: an older link may have delivered more during the handshake, which the exchange then refuses.
@@ -352,8 +355,8 @@ class OrderEntry:
                     self._reports.add(difference)
 
         await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)
-        if connection.received_position < known:
-            raise HistoryRewound(known, connection.received_position)
+        if rewound is not None:
+            raise rewound
         replayed = self._account.heard - received
         await ask_patiently(connection, self._account, UserBalanceRequest(), on_balances)
         self._ready.follow_orders()
