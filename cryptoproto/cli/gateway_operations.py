@@ -13,7 +13,7 @@ from ..exceptions import ConfigurationError
 from .exit_codes import ExitCode
 from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, Strategy, room, trusted
 from .options import Json, Timeout
-from .output import console, counted, note, print_json, short, table
+from .output import console, counted, note, print_json, short, show, table
 from .running import reported_if_stopped, run
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _show(found: GatewayStatus) -> None:
     for name, each in found.strategies.items():
         state = "[red]killed[/]" if each.is_killed else "[green]active[/]"
         shown.add_row(name, str(each.number), state, str(each.open_orders), _in_words(each.limits))
-    console.print(shown)
+    show(shown)
 
 
 def _in_words(limits: StrategyLimits) -> str:
