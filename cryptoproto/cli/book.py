@@ -67,7 +67,7 @@ def book(
     async def main() -> int:
         async with MarketData(**feed_arguments(settings)) as feed:
             shown = await _first(feed, pair, address, answer_timeout(settings))
-            is_screen = console.is_terminal and not json
+            is_screen = console.is_terminal and not console.is_dumb_terminal and not json
             if once or not is_screen:
                 _show(shown, levels, json)
             if not once:
