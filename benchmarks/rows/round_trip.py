@@ -30,7 +30,7 @@ def rows(effort: Effort) -> list[Row]:
     title = "round trip of a request (p50), against a bare picows echo"
     codec = "the same, against our codec on a bare picows link"
     return [
-        Row.from_pairs("round-trip", title, [(ours, echo) for ours, echo, _ in medians], unit="us", at_most=1.5),
+        Row.from_pairs("round-trip", title, [(ours, echo) for ours, echo, _ in medians], unit="us", at_most=1.35),
         Row.from_pairs("round-trip-codec", codec, [(ours, bare) for ours, _, bare in medians], unit="us", at_most=1.15),
     ]
 

@@ -25,7 +25,7 @@ from ..exceptions import (
     UnsupportedVersion,
 )
 from ..keys import PrivateKey, PublicKey
-from .batch_reader import FEWEST, batch_reader
+from .batch_reader import batch_reader
 from .cipher import KEY_BYTES, MAX_FRAME_BYTES, PADDING, Opener, Sealer
 from .codes import ClientFrameType, CloseCode, Protocol
 from .frames import (
@@ -157,7 +157,7 @@ class ClientSession:
         and the error is returned as well.
         """
         received: list[ServerFrame | Opened] = []
-        results = self._read_batch(frames) if len(frames) >= FEWEST else []
+        results = self._read_batch(frames)
         results += [None] * (len(frames) - len(results))
         try:
             for frame, result in zip(frames, results, strict=True):

@@ -228,7 +228,7 @@ class SqliteStore:
         if self._is_behind or self._changes.are_there or (recorder is not None and recorder.is_behind):
             file = self._open()
             with self._undone_on_failure(file.connection):
-                file.connection.execute("BEGIN IMMEDIATE")
+                self._begin(file.connection)
                 self._commit(file, self._position)
 
     @contextmanager
@@ -258,7 +258,7 @@ class SqliteStore:
         if self._in_transaction:
             raise ConfigurationError("another store.transaction() is open; one at a time")
         with self._undone_on_failure(connection):
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
         self._in_transaction = True
         try:
             yield connection
@@ -311,6 +311,10 @@ class SqliteStore:
         except OSError as error:
             raise StoreError(f"cannot write to {file.log.path}: {error.strerror}") from error
         self._changes.add(change)
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        with self._checkpointer.writing:  # once begun, SQLite keeps others from writing
+            connection.execute("BEGIN IMMEDIATE")
 
     def _commit_with_position(self, file: StoreFile) -> None:
         position, handling = self._position, self._handling()
