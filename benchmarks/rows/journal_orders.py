@@ -108,7 +108,7 @@ class _Sender:
         self._transport: Transport | None = None
 
     def frame(self, number: int) -> bytes:
-        return self._session.seal(self._session.draft_message(encode(_order(number))))
+        return self._session.message_frame(encode(_order(number)))[1]
 
     async def exchange(self, transport: Transport, frames: list[bytes]) -> None:
         self._awaited = 2 * len(frames)

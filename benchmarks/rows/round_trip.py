@@ -39,7 +39,7 @@ async def _measure(effort: Effort, server: Responder) -> list[tuple[float, float
     block = effort.scaled(400)
     request = cp.UserBalanceRequest()
     session, _ = samples.open_sessions(cp.Protocol.V5)
-    frame = session.seal(session.draft_request(encode(request)))
+    _, frame = session.request_frame(encode(request))
 
     async def ours() -> None:
         await connection.request(request)

@@ -286,7 +286,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "do not notice a rewound history",
-        91,
+        47,
         "wire.session:ClientSession.receive",
         "if self._replay_is_over:",
         "if False:",
