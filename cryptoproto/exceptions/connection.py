@@ -170,10 +170,11 @@ class HistoryRewound(ConnectionClosed):
             )
         else:
             proof = f"it is at {what} {exchange_position}, but this client has already processed {what} {position}"
+        others = "; an exchange that has deleted old events looks the same" if what == "transaction" else ""
         super().__init__(
             None,
-            f"the exchange's history was rewound: {proof}. It was probably restored from a backup. Compare your orders "
-            f"and balances with the exchange, then start again with a new store or another resume_from",
+            f"the exchange's history was rewound: {proof}. It was probably restored from a backup{others}. Compare "
+            f"your orders and balances with the exchange, then start again with a new store or another resume_from",
             position=position,
         )
         self.args: tuple[Any, ...] = (position, exchange_position, what)  # what a copy is made from

@@ -348,6 +348,8 @@ async def test_a_live_event_below_what_has_settled_something_shows_it_too() -> N
     call = asyncio.ensure_future(desk.entry.submit(desk.submission(), wait=True))
     await settle()
     desk.entry.settle([told(None, cp.OrderNotFound(7))])  # a broadcast has no id
+    desk.told(9, cp.OrderNotFound(99))
+    assert desk.connection.given_up == []
     desk.told(7, cp.OrderNotFound(7))
     (error,) = desk.connection.given_up
     assert isinstance(error, cp.HistoryRewound)
