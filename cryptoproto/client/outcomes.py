@@ -43,7 +43,7 @@ ANSWERS: Final[frozenset[type[Any]]] = frozenset(
 """The messages that can settle anything. A look here saves a call for each of the others."""
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
     """What a message asks for."""
 
     PLACE = "place"

@@ -132,6 +132,7 @@ def test_what_is_not_an_id(value: object) -> None:
         (cp.OrderStatus.FILLED, "filled"),
         (cp.State.LIVE, "live"),
         (cp.FeedState.LIVE, "live"),
+        (cp.OutcomeKind.CANCEL_ALL, "cancel_all"),
     ],
 )
 def test_enums_can_be_compared_with_strings_and_printed(value: enum.StrEnum, text: str) -> None:
