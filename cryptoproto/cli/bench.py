@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +78,9 @@ def bench(
     async def main() -> int:
         rows: list[dict[str, object]] = []
         measured: list[list[float]] = []
-        with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
+        progress = Progress(console=console, transient=True, disable=json or not console.is_terminal)
+        # rich before 14.3 ends one that is disabled with an empty line
+        with nullcontext() if progress.disable else progress:
             task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
             for protocol in Protocol:
                 link = (

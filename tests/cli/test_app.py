@@ -111,9 +111,12 @@ def test_a_mistake_is_explained_in_one_sentence(
     [
         (("exchange", "--port", "abc"), "Invalid value for '--port': it must be a whole number"),
         (("demo", "--seconds", "long"), "Invalid value for '--seconds': it must be a number"),
+        (("demo", "--seconds", "0"), "Invalid value for '--seconds': it must be greater than or equal to 1"),
     ],
 )
-def test_what_is_not_a_number_is_called_so(arguments: tuple[str, ...], words: str, shell: Shell) -> None:
+def test_a_number_that_is_none_or_out_of_range_is_explained_in_plain_words(
+    arguments: tuple[str, ...], words: str, shell: Shell
+) -> None:
     result = shell(*arguments)
     assert result.code == 2
     assert words in " ".join(result.err.split())
