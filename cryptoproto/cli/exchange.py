@@ -23,8 +23,9 @@ from ..exchange.endpoints import LOOPBACK_OF_WILDCARD
 from ..instruments import Instrument
 from ..keys import PrivateKey, PublicKey
 from ..wire import CloseCode
-from .options import Json, TransportName, run
+from .options import Json, TransportName
 from .output import console, note, print_json
+from .running import run
 
 __all__ = ["exchange"]
 
