@@ -23,7 +23,7 @@ from .exit_codes import ExitCode, described, exit_code, show_error, wants_json
 __all__ = ["app", "run"]
 
 _NEGATIVE: Final = re.compile(r"-[0-9.]")
-_PLAIN: Final = {  # for words of pydantic
+_PLAIN: Final = {  # for the words of pydantic, which typer shows
     "it must be a valid integer, unable to parse string as an integer": "it must be a whole number",
     "it must be a valid number, unable to parse string as a number": "it must be a number",
 }
