@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -76,3 +78,26 @@ def test_the_pages_that_workflows_test_exist() -> None:
     for path in WORKFLOWS:
         for file in re.findall(r"\btests/\S+\.py", path.read_text()):
             assert (ROOT / file).is_file(), file
+
+
+@pytest.mark.parametrize(
+    ("tag", "changelog", "published"),
+    [
+        ("v0.2.0", "## [Unreleased]\n\n## [0.2.0] - 2026-12-31\n\n- A change.\n", True),
+        ("v0.2.0", "## [Unreleased]\n\n- A change.\n\n## [0.2.0] - 2026-12-31\n", False),
+        ("v0.2.0", "## [Unreleased]\n\n## [0.1.0] - 2026-11-28\n", False),
+        ("v0.3.0", "## [Unreleased]\n\n## [0.3.0] - 2027-01-31\n", False),
+    ],
+    ids=["as it should be", "left under Unreleased", "not in the changelog", "another version"],
+)
+def test_a_tag_that_does_not_fit_is_not_published(tag: str, changelog: str, published: bool, tmp_path: Path) -> None:
+    steps = jobs(ROOT / ".github" / "workflows" / "release.yml")["build"]["steps"]
+    (script,) = (
+        step["run"] for step in steps if step.get("name") == "The tag is the version, and the changelog has it"
+    )
+    (tmp_path / "CHANGELOG.md").write_text(changelog)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "cryptoproto-0.2.0.tar.gz").touch()
+    environment = {"PATH": os.environ["PATH"], "GITHUB_REF_NAME": tag}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode == 0) == published

@@ -23,6 +23,10 @@ from .exit_codes import ExitCode, described, exit_code, show_error, wants_json
 __all__ = ["app", "run"]
 
 _NEGATIVE: Final = re.compile(r"-[0-9.]")
+_PLAIN: Final = {  # for the words of pydantic, which typer shows
+    "it must be a valid integer, unable to parse string as an integer": "it must be a whole number",
+    "it must be a valid number, unable to parse string as a number": "it must be a number",
+}
 _NOT_WRITTEN: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 _UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of click that newer versions of typer bring
 
@@ -58,7 +62,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
+            text = error.message.removeprefix("Value error, ").replace("Input should be ", "it must be ")
+            error.message = _PLAIN.get(text, text)
             raise
         except _UsageError as error:
             if _NEGATIVE.match(getattr(error, "option_name", "")):

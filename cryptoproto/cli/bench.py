@@ -7,8 +7,8 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +78,7 @@ def bench(
     async def main() -> int:
         rows: list[dict[str, object]] = []
         measured: list[list[float]] = []
-        with Progress(console=console, transient=True, disable=json or not console.is_terminal) as progress:
+        with _progress(shown=console.is_terminal and not json) as progress:
             task = progress.add_task("measuring", total=len(Protocol) * 3 * count)
             for protocol in Protocol:
                 link = (
@@ -114,6 +114,14 @@ def bench(
         return ExitCode.SUCCESS
 
     run(main())
+
+
+@contextmanager
+def _progress(*, shown: bool) -> Iterator[Progress]:
+    """A progress bar. Rich before 14.3 ends one that is disabled with an empty line, so that one is not started."""
+    progress = Progress(console=console, transient=True, disable=not shown)
+    with progress if shown else nullcontext():
+        yield progress
 
 
 def _show(rows: list[dict[str, object]], measured: list[list[float]], count: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import signal
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.markup import escape
 from ..exceptions import ConfigurationError
 from ..exchange import DEFAULT_PAIRS, Engine, Exchange
 from ..exchange.commands import Refused, Register
+from ..exchange.endpoints import LOOPBACK_OF_WILDCARD
 from ..instruments import Instrument
 from ..keys import PrivateKey, PublicKey
 from ..wire import CloseCode
@@ -157,7 +159,8 @@ def exchange(
         _write_public_key(made.public_key, public_file)
         for name, public_key in public_keys.items():
             made.register(name, public_key, balances.get(name))
-        _show(made, public_file, journal, (pair or DEFAULT_PAIRS)[0], json=json)
+        order = _order(made, clients, (pair or DEFAULT_PAIRS)[0], public_file)
+        _show(made, public_file, journal, order, everywhere=host in LOOPBACK_OF_WILDCARD, json=json)
 
     with _log_to_standard_error(verbose=verbose):
         run(_serve(made, begin))
@@ -186,22 +189,33 @@ async def _serve(made: Exchange, begin: Callable[[], None]) -> int:
     return _TERMINATED
 
 
-def _show(made: Exchange, public_file: Path, journal: Path | None, pair: str, *, json: bool) -> None:
+def _order(made: Exchange, clients: Mapping[str, str], pair: str, public_file: Path) -> str | None:
+    """A command that places an order, if there is a client; its private key should be beside the public one."""
+    if not made.client_ids:
+        return None
+    name = next(iter(clients), made.client_ids[0])
+    options = {
+        "--url": made.url,
+        "--client-id": name,
+        "--key": str(Path(clients.get(name, name)).with_suffix(".pem")),
+        "--server-key": str(public_file),
+    }
+    written = " ".join(f"{option} {shlex.quote(value)}" for option, value in options.items())
+    return f"cryptoproto order buy {pair} 1 15000 {written}"
+
+
+def _show(
+    made: Exchange, public_file: Path, journal: Path | None, order: str | None, *, everywhere: bool, json: bool
+) -> None:
     if json:
         print_json({"url": made.url, "market_data_url": made.market_data_url, "public_key": str(public_file)})
         return
-    console.print(f"[bold]exchange[/]     {made.url}")
+    console.print(f"[bold]exchange[/]     {made.url}{'  (and on all other addresses)' if everywhere else ''}")
     console.print(f"[bold]market data[/]  {made.market_data_url}")
     console.print(f"[bold]public key[/]   {public_file}  (clients need it as --server-key)")
     console.print(f"[bold]clients[/]      {', '.join(made.client_ids) or 'none: nobody can connect'}")
-    if made.client_ids:
-        name = made.client_ids[0]
-        console.print(
-            f"[bold]to trade[/]     cryptoproto order buy {pair} 1 15000 --url {made.url} --client-id {escape(name)} "
-            f"--key {escape(name)}.pem --server-key {escape(str(public_file))}",
-            soft_wrap=True,
-            highlight=False,
-        )
+    if order is not None:
+        console.print(f"[bold]to trade[/]     {escape(order)}", soft_wrap=True, highlight=False)
     kept = "in memory and is gone at the end" if journal is None else f"in {journal}"
     note(f"Everything is kept {kept}. Press Ctrl-C to stop.")
 

@@ -12,9 +12,11 @@ from ..exceptions import ConfigurationError
 from ..transport import ListenerFactory, TransportKind, serve
 from ..transport.bind_error import bind_error
 
-__all__ = ["Endpoints"]
+__all__ = ["LOOPBACK_OF_WILDCARD", "Endpoints"]
 
 _LAST_PORT: Final = 65_535
+# Nobody can connect to these; they mean all addresses of the machine.
+LOOPBACK_OF_WILDCARD: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
 
 
 class Endpoints:
@@ -56,18 +58,19 @@ class Endpoints:
 
     @property
     def url(self) -> str:
-        """The address for clients."""
+        """The address for clients; one of loopback, if the exchange listens on all addresses."""
         return self._url(0)
 
     @property
     def market_data_url(self) -> str:
-        """The address for market data."""
+        """The address for market data, chosen in the same way."""
         return self._url(1)
 
     def _url(self, which: int) -> str:
         if not self._ports[which]:
             raise ConfigurationError("the exchange has no address before it is started; use `async with`")
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        host = LOOPBACK_OF_WILDCARD.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
         return f"{'ws' if self._ssl is None else 'wss'}://{host}:{self._ports[which]}"
 
     async def listen(self, clients: ListenerFactory, market_data: ListenerFactory) -> None:

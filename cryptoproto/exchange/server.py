@@ -165,7 +165,7 @@ class Exchange:
 
     @property
     def url(self) -> str:
-        """The address for clients."""
+        """The address for clients; one of loopback, if the exchange listens on all addresses of its machine."""
         return self._endpoints.url
 
     @property

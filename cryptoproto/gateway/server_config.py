@@ -59,13 +59,17 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
         if (self.tls_cert is None) is not (self.tls_key is None):
             raise ConfigurationError("a certificate and its key belong together: give both or neither")
         is_remote = bool(self.servers) or self.host not in ("127.0.0.1", "localhost", "::1")
-        if is_remote and self.tls_cert is None and not self.insecure:
-            raise ConfigurationError(
-                f"orders would cross the network without TLS: other machines can reach {self.host}; give a certificate "
-                f"and its key, or say that the network is trusted (insecure)"
-            )
         if len(self.servers) in (1, 2):
-            raise ConfigurationError("a cluster has at least three servers, so that a majority is left when one fails")
+            raise ConfigurationError(
+                f"a cluster has at least three servers, so that a majority is left when one fails; there is only "
+                f"{' and '.join(self.servers)}. For one server alone, name none"
+            )
+        if is_remote and self.tls_cert is None and not self.insecure:
+            where = "between the servers" if self.servers else f"to {self.host}"
+            raise ConfigurationError(
+                f"orders would cross the network {where} without TLS: give a certificate and its key, or say that "
+                f"the network is trusted (insecure)"
+            )
         for server in self.servers:
             if not _SERVER.fullmatch(server):
                 raise ConfigurationError(f"{server!r:.100} is not the host name of a server")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 from typing import Final
 from urllib.parse import urlsplit
@@ -73,7 +74,7 @@ async def open_within(
         not_tls = isinstance(error, ConnectionResetError) or (
             isinstance(error, ssl.SSLError) and getattr(error, "reason", None) in _TLS_OF_ANOTHER
         )
-        hint = _without_tls(url) if not_tls else ""
+        hint = _without_tls(url) if not_tls else _advice(error)
         if isinstance(error, ssl.SSLCertVerificationError):
             hint = next(advice for word, advice in _BAD_CERTIFICATE if word in str(error).lower())
         raise ConnectError(None, f"cannot connect to {redacted(url)}: {_words(error)}{hint}") from error
@@ -101,6 +102,14 @@ def _words(error: OSError) -> str:
     if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno)
     return error.strerror or str(error) or "the other end closed the connection"
+
+
+def _advice(error: OSError) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "; nothing listens there: check the address and the port, and whether the exchange runs"
+    if isinstance(error, socket.gaierror):
+        return "; check the host name"
+    return ""
 
 
 def _without_tls(url: str) -> str:

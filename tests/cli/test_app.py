@@ -106,6 +106,22 @@ def test_a_mistake_is_explained_in_one_sentence(
     assert words.format(nobody=nobody) in shown["message"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("exchange", "--port", "abc"), "Invalid value for '--port': it must be a whole number"),
+        (("demo", "--seconds", "long"), "Invalid value for '--seconds': it must be a number"),
+        (("demo", "--seconds", "0"), "Invalid value for '--seconds': it must be greater than or equal to 1"),
+    ],
+)
+def test_a_number_that_is_none_or_out_of_range_is_explained_in_plain_words(
+    arguments: tuple[str, ...], words: str, shell: Shell
+) -> None:
+    result = shell(*arguments)
+    assert result.code == 2
+    assert words in " ".join(result.err.split())
+
+
 def test_a_missing_option_is_a_usage_error(shell: Shell) -> None:
     missing = shell("request", "balances")
     assert missing.code == 2

@@ -207,7 +207,9 @@ async def test_a_journals_clients_are_named_at_the_start(alice_key: cp.PrivateKe
     exchange = Exchange(path="exchange.db")
     exchange.register("alice", alice_key.public_key)
     await exchange.close()
-    assert "clients      alice" in await shown("--journal", "exchange.db")
+    started = await shown("--journal", "exchange.db")
+    assert "clients      alice" in started
+    assert "--client-id alice --key alice.pem --server-key exchange.pub" in started
     assert "none: nobody can connect" in await shown("--key", "other.pem")
 
 
@@ -243,9 +245,17 @@ def test_a_client_or_a_balance_that_cannot_be_meant(options: tuple[str, ...], wo
     assert words in " ".join(shown.err.split())
 
 
-def test_the_command_that_it_prints_places_an_order(folder: Path) -> None:
-    with start("exchange", *ALICE, *PORTS, cwd=folder) as running:
+@pytest.mark.parametrize("options", [(), ("--host", "0.0.0.0")])
+def test_the_command_that_it_prints_places_an_order(options: tuple[str, ...], folder: Path) -> None:
+    keys = folder / "my keys"
+    keys.mkdir()
+    for name in ("alice.pem", "alice.pub"):
+        (folder / name).rename(keys / name)
+    client = ("--client", "alice=my keys/alice.pub", "--balance", "alice:USD=100000")
+    with start("exchange", *client, *PORTS, *options, cwd=folder) as running:
         assert running.process.stdout is not None
+        assert running.first_line.startswith("exchange     ws://127.0.0.1:")
+        assert ("on all other addresses" in running.first_line) == bool(options)
         line = next(line for line in running.process.stdout if line.startswith("to trade "))
         program, *arguments = shlex.split(line.removeprefix("to trade "))
         placed = run(*arguments, cwd=folder)

@@ -63,6 +63,17 @@ async def test_a_free_port_is_kept_for_the_next_time(keys: dict[str, cp.PrivateK
             pass
 
 
+@pytest.mark.parametrize(("host", "address"), [("0.0.0.0", "ws://127.0.0.1:"), ("::", "ws://[::1]:")])
+async def test_on_all_addresses_it_names_one_that_a_client_can_use(
+    host: str, address: str, keys: dict[str, cp.PrivateKey]
+) -> None:
+    async with Exchange(host=host, private_key=keys["exchange"]) as exchange:
+        assert exchange.url.startswith(address)
+        assert exchange.market_data_url.startswith(address)
+        async with RawClient.connected(exchange.url):
+            pass
+
+
 def test_it_listens_from_the_start_to_the_stop() -> None:
     sockets = Endpoints("127.0.0.1", 0, 0, None, "auto", 2**16)
     assert not sockets.is_listening

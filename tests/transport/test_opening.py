@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 import ssl
 from pathlib import Path
 
@@ -62,7 +63,17 @@ def test_only_a_link_over_tls_that_was_not_opened_in_time_may_need_none() -> Non
 async def test_a_network_error_has_a_text_and_no_password() -> None:
     url = "wss://user:geheim@example.com"
     refused = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('10.0.0.1', 443)")
-    assert await attempt(raising(refused), url) == "cannot connect to wss://***@example.com: Connection refused"
+    assert await attempt(raising(refused), url) == (
+        "cannot connect to wss://***@example.com: Connection refused; nothing listens there: check the address and the "
+        "port, and whether the exchange runs"
+    )
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert await attempt(raising(unknown), url) == (
+        "cannot connect to wss://***@example.com: Name or service not known; check the host name"
+    )
+    assert await attempt(raising(OSError(errno.ENETUNREACH, "x")), url) == (
+        "cannot connect to wss://***@example.com: Network is unreachable"
+    )
     empty = await attempt(raising(ConnectionResetError()), url)
     assert empty.startswith(
         "cannot connect to wss://***@example.com: the other end closed the connection; if this port"
