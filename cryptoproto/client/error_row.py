@@ -50,6 +50,7 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
     currency: str = ""
     order_id: int | None = None
     sent: bool | None = None
+    is_final: bool = False
 
     @classmethod
     def of(cls, error: CryptoprotoError | None) -> Self:
@@ -63,6 +64,8 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
             row.error, row.text = "ConnectionClosed", str(error)
         elif error is not None:
             row.error, row.text = type(error).__name__, str(error)
+        if isinstance(error, OutcomeUnknown):
+            row.is_final = error.is_final
         if error is not None:
             row.sent = error.sent
         return row
@@ -81,4 +84,6 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
         else:
             error = _TYPES.get(self.error, CryptoprotoError)(self.text)
         error.sent = self.sent
+        if self.is_final and isinstance(error, OutcomeUnknown):
+            error.is_final = True
         return error

@@ -33,6 +33,15 @@ def test_an_error_survives(error: cp.CryptoprotoError) -> None:
     assert vars(restored) == vars(error)
 
 
+def test_an_outcome_that_nobody_will_know_stays_so() -> None:
+    error = cp.OutcomeUnknown("its answer was skipped")
+    error.is_final = True
+    restored = ErrorRow.of(error).restored()
+    assert isinstance(restored, cp.OutcomeUnknown)
+    assert restored.is_final
+    assert ErrorRow.of(cp.OutcomeUnknown("no answer")) == ErrorRow("OutcomeUnknown", "no answer", sent=True)
+
+
 def test_the_end_of_a_connection_keeps_its_words() -> None:
     restored = ErrorRow.of(cp.ServerRestart(1012, "back soon")).restored()
     assert isinstance(restored, cp.ConnectionClosed)
