@@ -404,6 +404,9 @@ def test_other_refusals() -> None:
     assert story(venue.order("alice", "buy", "1", "1", ttl=MAX_TTL_S + 1)) == [
         "alice refused 2: ttl must be 0 (no expiry) or up to 3153600000 seconds"
     ]
+    assert story(venue.order("alice", "buy", "1", "1", ttl=MAX_TTL_S))[-1].startswith("alice BuyOrderPlaced")
+    unknown = story(venue.order("alice", "buy", "1", "1", pair="X" * 99))
+    assert unknown[0].startswith(f"alice refused 2: unknown trade pair '{'X' * 40}'; there are BTC_USD")
     assert story(venue.order("nobody", "buy", "1", "1")) == ["nobody refused -1: unknown client 'nobody'"]
     assert story(venue.cancel("nobody", 1)) == ["nobody refused -1: unknown client 'nobody'"]
     wrong: Any

@@ -20,7 +20,7 @@ from cryptoproto.wire import (
     ServerSession,
     TransactionFrame,
 )
-from cryptoproto.wire.batch_reader import batch_reader
+from cryptoproto.wire.batch_reader import FEWEST, batch_reader
 from tests.support.wire_oracle import Dice, sessions
 
 PROTOCOLS = pytest.mark.parametrize("protocol", list(Protocol))
@@ -74,6 +74,31 @@ def test_a_read_of_events(protocol: Protocol) -> None:
     frames = [server.transaction(number, 0.5, b"j" * number) for number in range(1, 40)]
     assert client.receive_all(frames) == ([TransactionFrame(n, 0.5, b"j" * n) for n in range(1, 40)], None)
     assert client.last_transaction_id == 39
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("count", [1, FEWEST - 1, FEWEST, 20])
+def test_few_frames_are_read_one_by_one_and_more_together(
+    protocol: Protocol, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = sessions(protocol)
+    ways: list[str] = []
+    one, together = client._read, client._read_batch
+
+    def read_one(frame: bytes) -> object:
+        ways.append("one")
+        return one(frame)
+
+    def read_together(frames: list[bytes]) -> object:
+        ways.append("together")
+        return together(frames)
+
+    monkeypatch.setattr(client, "_read", read_one)
+    monkeypatch.setattr(client, "_read_batch", read_together)
+    frames = [server.transaction(number, 1.0, b"{}") for number in range(1, count)] + [server.response(1, b"[]")]
+    received, error = client.receive_all(frames)
+    assert (len(received), error) == (count, None)
+    assert ways == (["together"] if count >= FEWEST else ["one"] * count)
 
 
 @PROTOCOLS

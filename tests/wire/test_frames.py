@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -125,7 +126,7 @@ def test_unknown_server_types(protocol: Protocol, kind: int) -> None:
 def test_timestamps_that_are_no_time(protocol: Protocol, timestamp: float) -> None:
     codec = ServerFrameCodec(protocol)
     body = server_body(protocol, 1, ("hyper", 1), ("double", timestamp), ("opaque", b"{}"))
-    with pytest.raises(cp.DecodeError, match="its timestamp is out of range"):
+    with pytest.raises(cp.DecodeError, match=r"^malformed server message: its timestamp is out of range$"):
         codec.decode(body)
     assert frequent(codec, GARBAGE + padded(body)) is None
 
@@ -242,6 +243,23 @@ def test_client_frame_truncated_or_extended(protocol: Protocol, kind: ClientFram
             codec.decode(body + more)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda body: body[:3], "truncated client frame"),
+        (lambda body: body[:8], "truncated client frame"),  # within the signature, the fill of which is empty
+        (lambda body: body[:7] + b"x" + body[8:], "malformed client frame"),
+        (lambda body: body + b"\0", "malformed client frame: its length field does not match its data"),
+        (lambda body: body[:-1] + b"x", "malformed frame: wrong length or fill"),
+    ],
+)
+def test_what_is_wrong_with_a_signed_body(change: Callable[[bytes], bytes], words: str) -> None:
+    body = client_body(Protocol.SIGNED, 1, 5, b"{}", lambda _: b"sig")
+    with pytest.raises(cp.DecodeError) as caught:
+        ClientFrameCodec(Protocol.SIGNED).decode(change(body))
+    assert str(caught.value) == words
+
+
 @PROTOCOLS
 @pytest.mark.parametrize("kind", [-(2**31), -1, 0, 3, 4, 5, 2**31 - 1])
 def test_unknown_client_types(protocol: Protocol, kind: int) -> None:
@@ -307,7 +325,7 @@ def test_error_types(number: int, expected: type[cp.ServerError]) -> None:
 def test_a_missed_heartbeat_is_no_server_error(number: int) -> None:
     error = server_error(number, "TimeoutError()")
     assert type(error) is cp.HeartbeatTimeout
-    assert "missed our heartbeat" in str(error)
+    assert str(error).endswith(": the exchange missed our heartbeat")
     assert type(server_error(number, "TimeoutError")) is not cp.HeartbeatTimeout
 
 
