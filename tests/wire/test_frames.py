@@ -12,12 +12,14 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.wire import (
     BroadcastFrame,
+    ClientFrame,
     ClientFrameCodec,
     ClientFrameType,
     CloseCode,
     ErrorFrame,
     ErrorType,
     MessageFrame,
+    Opener,
     Protocol,
     RequestFrame,
     ResponseFrame,
@@ -258,6 +260,32 @@ def test_what_is_wrong_with_a_signed_body(change: Callable[[bytes], bytes], word
     with pytest.raises(cp.DecodeError) as caught:
         ClientFrameCodec(Protocol.SIGNED).decode(change(body))
     assert str(caught.value) == words
+
+
+def short_cut(plain: bytes, limit: int = 2**20) -> ClientFrame | None:
+    """What the short cut of the unsigned form makes of a frame that decrypts to *plain*."""
+    opener = Opener(bytes(32), limit)
+    opener.update = lambda data: plain
+    return ClientFrameCodec.reader(opener)(plain)
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+@pytest.mark.parametrize("size", range(17))
+def test_the_short_cut_reads_whatever_a_client_sends(kind: int, size: int) -> None:
+    payload = b"j" * size
+    plain = GARBAGE + written(kind, 5, payload)
+    frame = short_cut(plain)
+    assert frame == (MessageFrame(5, payload) if kind == 1 else RequestFrame(5, payload))
+    assert short_cut(plain, len(plain)) == frame
+    assert short_cut(plain, len(plain) - 1) is None
+    assert short_cut(plain + b"x") is None
+    assert short_cut(GARBAGE + written(3, 5, payload)) is None
+
+
+def test_the_short_cut_takes_a_length_as_unsigned() -> None:
+    """As a number with a sign, this one would leave just the padding behind the JSON."""
+    body = packed(("enum", 1), ("hyper", 5))
+    assert short_cut(GARBAGE + body + struct.pack(">i", -48) + b"j" * 48 + b"\x10" * 16) is None
 
 
 @PROTOCOLS

@@ -81,6 +81,29 @@ def test_handshake(protocol: Protocol) -> None:
     assert client.hello() is client.hello()
 
 
+def test_a_server_before_the_first_hello() -> None:
+    server = new_server()
+    assert (server.protocol, server.next_sequence) == (Protocol.SIGNED, 0)
+
+
+@PROTOCOLS
+def test_hellos_of_the_largest_size(protocol: Protocol) -> None:
+    client, server = sessions(protocol, max_frame_bytes=256)  # that of the keys
+    assert client.next_sequence == server.next_sequence == 1
+    with pytest.raises(cp.DecodeError, match=r"^a frame of 256 bytes exceeds the limit of 255$"):
+        sessions(protocol, max_frame_bytes=255)
+
+
+@PROTOCOLS
+def test_the_first_read_has_more_than_the_hello(protocol: Protocol) -> None:
+    client, server = new_client(protocol), new_server()
+    server.receive(client.hello())
+    hello = server.accept(public_key("client"), 0)
+    received, error = client.receive_all([hello, *[b"damaged"] * 5])
+    assert [type(each) for each in received] == [Opened]
+    assert isinstance(error, cp.DecodeError)
+
+
 @PROTOCOLS
 def test_a_server_that_says_no_version(protocol: Protocol) -> None:
     client = new_client(protocol)
@@ -126,7 +149,7 @@ def test_an_invalid_proof(proof: bytes) -> None:
     server = new_server()
     server.receive(new_client().hello())
     server.accept(public_key("client"), 0)
-    with pytest.raises(cp.InvalidKey, match="the challenge was not signed with the registered key"):
+    with pytest.raises(cp.InvalidKey, match=r"^the challenge was not signed with the registered key$"):
         server.receive(proof)
 
 
@@ -147,7 +170,7 @@ def test_a_proof_of_another_or_of_another_challenge() -> None:
 def test_a_proof_before_the_answer() -> None:
     server = new_server()
     server.receive(new_client().hello())
-    with pytest.raises(cp.DecodeError, match="before the server's hello was sent"):
+    with pytest.raises(cp.DecodeError, match=r"^received a frame before the server's hello was sent$"):
         server.receive(bytes(256))
 
 
@@ -161,7 +184,7 @@ def test_hellos_larger_than_the_limit() -> None:
 
 def test_steps_out_of_their_order() -> None:
     client, server = new_client(), new_server()
-    with pytest.raises(cp.ProtocolError, match="the client has not sent its hello"):
+    with pytest.raises(cp.ProtocolError, match=r"^the client has not sent its hello$"):
         server.accept(public_key("client"), 0)
     too_early: list[Callable[[], bytes]] = [
         lambda: server.transaction(1, 1.0, b"{}"),
