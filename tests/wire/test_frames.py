@@ -113,6 +113,29 @@ def test_server_frame_truncated_or_extended(
         assert frequent(codec, GARBAGE + padded(body + more)) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"\0\0\0", "truncated server frame"),
+        (struct.pack(">iI", 5, 19) + bytes(20), "malformed server frame: its length field does not match its data"),
+        (struct.pack(">iI", 5, 12) + bytes(12), "malformed throttling frame"),
+    ],
+)
+def test_what_is_wrong_with_a_signed_server_body(body: bytes, words: str) -> None:
+    with pytest.raises(cp.DecodeError) as caught:
+        ServerFrameCodec(Protocol.SIGNED).decode(body)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_the_short_cut_takes_lengths_as_unsigned(kind: int) -> None:
+    """As a number with a sign, this length would leave just the padding behind the JSON."""
+    fields: list[tuple[str, Any]] = [("hyper", 5), ("double", 1.0)] if kind == 1 else [("hyper", 5)]
+    body = server_body(Protocol.V5, kind, *fields) + struct.pack(">i", -48)
+    plain = GARBAGE + body + b"j" * 48 + (b"\x08" * 8 if kind == 1 else b"\x10" * 16)
+    assert frequent(ServerFrameCodec(Protocol.V5), plain) is None
+
+
 @PROTOCOLS
 @pytest.mark.parametrize("kind", [-(2**31), -1, 0, 6, 7, 255, 2**31 - 1])
 def test_unknown_server_types(protocol: Protocol, kind: int) -> None:
@@ -282,7 +305,7 @@ def test_the_short_cut_reads_whatever_a_client_sends(kind: int, size: int) -> No
     assert short_cut(GARBAGE + written(3, 5, payload)) is None
 
 
-def test_the_short_cut_takes_a_length_as_unsigned() -> None:
+def test_the_short_cut_of_a_client_takes_lengths_as_unsigned() -> None:
     """As a number with a sign, this one would leave just the padding behind the JSON."""
     body = packed(("enum", 1), ("hyper", 5))
     assert short_cut(GARBAGE + body + struct.pack(">i", -48) + b"j" * 48 + b"\x10" * 16) is None
