@@ -105,7 +105,7 @@ JOBS ?= 1
 
 simulate: $(READY)
 	$(BIN)/python -m tests.support.simulation --start $(START) --seeds $(SEEDS) --jobs $(JOBS) \
-		$(if $(KEEP),--keep $(KEEP)) $(if $(TRACE),--trace) $(if $(SUMMARY),--summary $(SUMMARY))
+		$(if $(KEEP),--keep $(KEEP)) $(if $(TRACE),--trace) $(if $(GATEWAYS),--gateways) $(if $(SUMMARY),--summary $(SUMMARY))
 
 mutants: $(READY)
 	$(BIN)/python -m tests.support.simulation --mutants --seeds $(SEEDS)
