@@ -84,7 +84,7 @@ def test_one_command_has_one_time_and_its_events_name_the_pair() -> None:
 
     for client in ("carol", "dave"):
         venue.register(client, {"ETH": "100", "BTC": "100"})
-    venue.now_us = START_US // 1_000_000 * 1_000_000 + 999_999
+    venue.now_us = START_US // 1_000_000 * 1_000_000 + 999_000
     assert order("carol", "sell", "1", "1") == ["SetBalance", "SellOrderPlaced"]
     filled = ["OwnTrade", "SellOrderAmountChanged", "SetBalance", "SellOrderClosed"]
     taken = ["OwnTrade", "BuyOrderAmountChanged", "SetBalance", "SetBalance", "AnonymousTrade"]  # a better price
