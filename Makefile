@@ -14,7 +14,7 @@ EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,f
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint docs
-.PHONY: typecheck-public bench bench-check report fuzz mutate cuts kills faults soak dist package lowest image clean
+.PHONY: typecheck-public bench bench-check figures report fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -32,9 +32,10 @@ help:
 	@echo "make typecheck-public  check with pyright that every public name has a type"
 	@echo "make fuzz          look for inputs that break a promise; SECONDS=60 for each target, TARGET=stomp for one"
 	@echo "make mutate        change the code in one place at a time, and show what no test notices"
-	@echo "make bench         measure; prints a table and writes benchmarks/results/"
+	@echo "make bench         measure all ratios, and write them into docs/performance.md and the README"
 	@echo "make bench-check   measure again, and say which ratios became worse than the committed ones"
 	@echo "make report        measure curves and distributions, and write docs/report/index.html with its plots"
+	@echo "make figures       the report, the ratios and the check in one; takes half an hour of a quiet machine"
 	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
@@ -139,18 +140,34 @@ typecheck-public: $(READY)
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes cryptoproto --ignoreexternal
 
 # Other interpreters to compare, with the packages of the extras: make report PYTHONS="path/to/python3.13 …"
+REPORT = $(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+
 report: $(READY)
-	$(BIN)/python -m benchmarks.report $(foreach python,$(PYTHONS),--python $(python))
+	$(REPORT)
 
 bench-check: $(READY)
 	$(BIN)/python -m benchmarks.check
 
+BENCHES := benchmarks.exchange benchmarks.journal benchmarks.handshakes benchmarks.apikeys benchmarks.licensing \
+	benchmarks.gateway benchmarks.status_browser
+
+# One that fails does not keep the others from being measured.
+RUN_BENCHES = @failed=; \
+	for module in $(BENCHES); do \
+		echo "== $$module"; \
+		$(BIN)/python -m $$module --record || failed="$$failed $$module"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
+
 bench: $(READY)
-	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.exchange
-	$(BIN)/python -m benchmarks.journal
-	$(BIN)/python -m benchmarks.apikeys
-	$(BIN)/python -m benchmarks.licensing
+	$(BIN)/python -m benchmarks --record
+	$(RUN_BENCHES)
+
+# The report measures the rows of "python -m benchmarks" as well, and the check begins with what they gave.
+figures: $(READY)
+	$(REPORT)
+	$(RUN_BENCHES)
+	$(BIN)/python -m benchmarks.check --recorded
 
 # The long runs add a line each to docs/runs, which is committed.
 LONG = $(BIN)/python -m pytest -p no:cacheprovider -o faulthandler_timeout=0

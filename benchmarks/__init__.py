@@ -2,8 +2,10 @@
 
 - ``rows/`` holds what is measured. A row's file has the row's name: ``decode`` and ``decode-obvious`` are in
   ``rows/decode.py``, ``client-sqlite-growth`` is in ``rows/client_sqlite.py``.
+- ``curves/`` holds what ``python -m benchmarks.report`` draws besides.
 - ``baselines/`` holds what the rows compare cryptoproto with.
-- ``machinery/`` runs the rows: it starts processes, takes the times and prints the results.
+- ``machinery/`` runs the rows: it starts processes, takes the times, prints the results, and writes them into the
+  documentation with ``--record``.
 
 ``benchmarks.exchange``, ``benchmarks.journal``, ``benchmarks.handshakes``, ``benchmarks.apikeys`` and
 ``benchmarks.licensing`` are separate commands with the same options, because their rows take long or need further

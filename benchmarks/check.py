@@ -1,6 +1,7 @@
 """Compare ratios with those in ``baseline.json``: ``python -m benchmarks.check``. ``--accept`` writes new ones.
 
-A ratio that looks worse is measured again with more rounds, so that one disturbance does not raise an alarm. Only
+A ratio that looks worse is measured again with more rounds, so that one disturbance does not raise an alarm. With
+``--recorded``, the figures that the documentation shows count as the first time that each was measured. Only
 ratios are compared: absolute figures say more about the machine than about the code. Rows that are not in the file are
 not compared; delete those whose ratios vary too much, as those of the slowest of a thousand events do.
 """
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import MEASUREMENTS
+from .machinery.figures import load, rows_of
 from .machinery.report import Row
 from .machinery.runner import Measurement, chosen, name_of, run
 
@@ -87,6 +89,7 @@ def main(baseline: Path = BASELINE) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.check", description="Say which ratios became worse.")
     parser.add_argument("--only", metavar="NAME", help="one measurement, or all that start with NAME and a dash")
     parser.add_argument("--accept", action="store_true", help="write what is measured now as the new baseline")
+    parser.add_argument("--recorded", action="store_true", help="begin with the figures in the documentation")
     options = parser.parse_args()
     measurements: Sequence[Measurement] = MEASUREMENTS
     if options.only is not None:
@@ -96,7 +99,8 @@ def main(baseline: Path = BASELINE) -> None:
             parser.error(f"--only: {error}")
     known: dict[str, float] = json.loads(baseline.read_text()) if baseline.exists() else {}
     if options.accept:
-        ratios = {row.name: round(row.value, 3) for row in run(measurements) if row.floor is not None}
+        rows = _recorded(measurements) if options.recorded else run(measurements)
+        ratios = {row.name: round(row.value, 3) for row in rows if row.floor is not None}
         baseline.write_text(json.dumps(dict(sorted((known | ratios).items())), indent=1) + "\n")
         print(f"{len(ratios)} ratios written to {baseline}")
         return
@@ -108,8 +112,10 @@ def main(baseline: Path = BASELINE) -> None:
     with Console(stderr=True).status("measuring") as status:
 
         def measure(name: str, times: int) -> list[Row]:
-            status.update(f"measuring: {name}" + (f", {times} times the rounds" if times > 1 else ""))
             (measurement,) = (each for each in measurements if name_of(each) == name)
+            if options.recorded and times == 1 and (rows := _recorded([measurement])):
+                return rows
+            status.update(f"measuring: {name}" + (f", {times} times the rounds" if times > 1 else ""))
             return run([measurement], rounds=times * measurement.ROUNDS)
 
         findings = compare(known, measurements, measure)
@@ -119,9 +125,21 @@ def main(baseline: Path = BASELINE) -> None:
         sys.exit(f"worse by more than {_TOLERANCE:.0%}, each time that it was measured: {', '.join(worse)}")
 
 
+def _recorded(measurements: Sequence[Measurement]) -> list[Row]:
+    """The recorded rows of *measurements*."""
+    names = {name_of(each) for each in measurements}
+    rows = rows_of("benchmarks", load())
+    return [row for row in rows if _measured_by(row.name) in names]
+
+
+def _measured_by(row: str) -> str:
+    """The name of the measurement that has this row: the longest that the name of the row starts with."""
+    return max((name for name in map(name_of, MEASUREMENTS) if f"{row}-".startswith(f"{name}-")), key=len, default="")
+
+
 def _is_compared(name: str, baseline: Mapping[str, float]) -> bool:
     """Whether a row of the measurement with this name is in *baseline*."""
-    return any(f"{row}-".startswith(f"{name}-") for row in baseline)
+    return any(_measured_by(row) == name for row in baseline)
 
 
 def _table(findings: Sequence[Finding]) -> Table:

@@ -1,8 +1,8 @@
 """Measure everything and write the report: ``python -m benchmarks.report``.
 
 It writes ``data.json``, an SVG for each plot and ``index.html`` into ``docs/report``. ``--draw`` draws the figures of
-an earlier run again. ``--python`` also measures a few rows with other interpreters. A report with ``--quick`` or
-``--only`` is not a whole one, so it needs another folder.
+an earlier run again. ``--python`` names further interpreters to compare. A report with ``--quick`` or ``--only`` is not
+a whole one, so it needs another folder. A whole one puts the figures of its rows into the documentation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
-import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -20,20 +20,31 @@ from typing import Any, Final
 from rich.console import Console
 
 from . import MEASUREMENTS
-from .curves import exchange, growth, latency, market_data, message_size, start_up
+from .curves import event_latency, exchange, growth, latency, market_data, message_size, start_up, versions
+from .machinery import documentation
 from .machinery.curve import Bars, Curve, Drawing, Series, Study
 from .machinery.effort import Effort
+from .machinery.figures import record
+from .machinery.interpreters import label
 from .machinery.page import page
 from .machinery.plots import svg
-from .machinery.processes import ROOT, environment, responder
+from .machinery.processes import ROOT, responder
 from .machinery.report import as_dict
 from .machinery.runner import Measurement, name_of, run
 
 __all__ = ["STUDIES", "draw", "main", "measure"]
 
-STUDIES: Final[tuple[Study, ...]] = (latency, message_size, growth, market_data, exchange, start_up)
+STUDIES: Final[tuple[Study, ...]] = (
+    latency,
+    event_latency,
+    message_size,
+    growth,
+    market_data,
+    exchange,
+    start_up,
+    versions,
+)
 FOLDER: Final = ROOT / "docs/report"
-_UNITS: Final = {"receive": "CPU time of an event, µs", "round-trip": "round trip of a request (p50), µs"}
 
 
 def measure(
@@ -50,36 +61,9 @@ def measure(
         start = functools.cache(lambda: exits.enter_context(responder()))
         for study in studies:
             status.update(f"measuring: {name_of(study)}")
-            drawings += study.drawings(Effort(1, quick, start))
+            drawings += study.drawings(Effort(1, quick, start, pythons))
         rows = run(measurements, quick=quick, progress=lambda name: status.update(f"measuring: {name}"))
-        if pythons:
-            status.update("measuring with other interpreters")
-            drawings += _interpreters(pythons, quick=quick)
     return {**as_dict(rows), "drawings": [{"kind": type(each).__name__, **asdict(each)} for each in drawings]}
-
-
-def _interpreters(pythons: Sequence[str], *, quick: bool) -> list[Drawing]:
-    """A bar for each interpreter and event loop, for each of the rows that depend on both."""
-    bars: dict[str, list[tuple[str, Any, float]]] = {name: [] for name in _UNITS}
-    for python in pythons:
-        for loop in ("asyncio", "uvloop"):
-            for name, lengths in bars.items():
-                line = [python, "-m", "benchmarks", "--json", "--only", name]
-                line += ["--uvloop"] * (loop == "uvloop") + ["--quick"] * quick
-                done = subprocess.run(line, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, check=True)
-                document = json.loads(done.stdout)
-                label = f"{document['machine']['python'].removeprefix('CPython ')}, {loop}"
-                lengths.append((label, "ours", document["rows"][0]["ours"]))
-    return [
-        Bars(
-            f"python-{name}",
-            f"{_UNITS[name].partition(',')[0]}, by version of Python and event loop",
-            "One after the other on the same machine, each as the row of the same name below.",
-            _UNITS[name],
-            lengths,
-        )
-        for name, lengths in bars.items()
-    ]
 
 
 def draw(document: dict[str, Any], folder: Path) -> list[Path]:
@@ -126,6 +110,11 @@ def main() -> None:
     studies = [each for each in STUDIES if options.only in (None, name_of(each))]
     if not studies:
         parser.error(f"--only: there is no study {options.only!r}; choose one of {', '.join(map(name_of, STUDIES))}")
+    try:
+        for python in options.python:
+            label(python)
+    except ValueError as error:
+        parser.error(f"--python: {error}")
     console = Console(stderr=True)
     data = options.to / "data.json"
     if options.draw:
@@ -134,9 +123,12 @@ def main() -> None:
         document = json.loads(data.read_text())
     else:
         measurements = MEASUREMENTS if options.only is None else ()
-        document = measure(studies, measurements, options.python, quick=options.quick, console=console)
+        pythons = [sys.executable, *options.python]
+        document = measure(studies, measurements, pythons, quick=options.quick, console=console)
         options.to.mkdir(parents=True, exist_ok=True)
         data.write_text(json.dumps(document, indent=1) + "\n")
+        if options.to.resolve() == FOLDER:
+            documentation.write(record("benchmarks", document))
     for path in draw(document, options.to):
         print(path)
 

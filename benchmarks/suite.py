@@ -21,6 +21,7 @@ from .rows import (
     round_trip,
     start_up,
     status_page,
+    store_commits,
     tail_events,
     tail_place,
 )
@@ -42,6 +43,7 @@ MEASUREMENTS: Final[tuple[Measurement, ...]] = (
     client_orders,
     status_page,
     recording,
+    store_commits,
     tail_place,
     tail_events,
     start_up,

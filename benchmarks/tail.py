@@ -22,7 +22,7 @@ _COLUMNS = ("p50", "p99", "p999", "p9999", "max")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tail", description="Measure the slowest events.")
-    parser.add_argument("--minutes", type=float, default=0.2, help="how long each of the three takes")
+    parser.add_argument("--minutes", type=float, default=0.2, help="how long each of the receivers takes")
     parser.add_argument("--uvloop", action="store_true", help="use uvloop instead of asyncio's own event loop")
     options = parser.parse_args()
     count = int(options.minutes * 60 * RATE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from benchmarks import check
 from benchmarks.check import compare
 from benchmarks.machinery.report import Row
+from benchmarks.machinery.runner import Measurement, name_of
 
 
 def cost(name: str, ratio: float) -> Row:
@@ -95,6 +97,30 @@ def test_what_has_no_committed_ratio_is_not_measured(
     with pytest.raises(SystemExit):
         run([Row.absolute("memory", "", 3, unit="MiB")], "--only", "memory")
     assert "has no ratio of memory" in capsys.readouterr().err
+
+
+def test_recorded_figures_are_measured_again_only_if_they_look_worse(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = [asdict(cost(name, 1.5)) for name in ("encode", "client-memory", "memory", "client-memory-growth")]
+    measured: list[tuple[str, int]] = []
+
+    def run(measurements: list[Measurement], *, rounds: int) -> list[Row]:
+        (each,) = measurements
+        measured.append((name_of(each), rounds // each.ROUNDS))
+        return [cost("encode", 1.02)]
+
+    monkeypatch.setattr(check, "load", lambda: {"commands": {"benchmarks": recorded}})
+    monkeypatch.setattr(check, "run", run)
+    monkeypatch.setattr(sys, "argv", ["check", "--recorded"])
+    baseline = tmp_path / "baseline.json"
+    baseline.write_text('{"encode": 1.0, "client-memory": 1.5, "client-memory-growth": 1.45, "decode": 2}')
+    check.main(baseline)
+    assert measured == [("decode", 1), ("encode", 2)]
+    assert "client-memory-growth" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["check", "--recorded", "--accept"])
+    check.main(baseline)
+    assert json.loads(baseline.read_text())["encode"] == 1.5
 
 
 @pytest.mark.parametrize(

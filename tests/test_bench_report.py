@@ -14,10 +14,14 @@ import pytest
 
 import benchmarks
 from benchmarks import report
+from benchmarks.curves import versions
+from benchmarks.machinery import documentation
 from benchmarks.machinery.curve import Bars, Curve, Series, Study, distribution
 from benchmarks.machinery.effort import Effort
+from benchmarks.machinery.interpreters import label
 from benchmarks.machinery.plots import svg
 from benchmarks.machinery.processes import responder
+from benchmarks.machinery.report import Row
 from benchmarks.machinery.runner import name_of
 from tests.support.html_page import HtmlPage
 
@@ -104,13 +108,72 @@ def test_a_report_of_one_study_has_no_ratios(tmp_path: Path, monkeypatch: pytest
     assert "ratios" not in (tmp_path / "index.html").read_text()
 
 
+def test_only_a_whole_report_fills_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled: list[dict[str, Any]] = []
+    monkeypatch.setattr(report, "STUDIES", [SimpleNamespace(__name__="curves.s", drawings=lambda effort: [BARS])])
+    monkeypatch.setattr(report, "run", lambda *arguments, **options: [Row.absolute("memory", "m", 1.0, unit="MiB")])
+    monkeypatch.setattr(report, "record", lambda command, document: {command: document["rows"]})
+    monkeypatch.setattr(documentation, "write", filled.append)
+    monkeypatch.setattr(sys, "argv", ["report", "--to", str(tmp_path)])
+    report.main()
+    assert filled == []
+    monkeypatch.setattr(report, "FOLDER", tmp_path)
+    report.main()
+    assert [row["name"] for row in filled[0]["benchmarks"]] == ["memory"]
+
+
+def test_an_interpreter_is_called_by_its_version() -> None:
+    assert label(sys.executable).startswith(sys.version.split()[0])
+
+
+def test_an_interpreter_that_lacks_a_package_is_named(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho \"ModuleNotFoundError: No module named 'picows'\" >&2\nexit 1\n")
+    python.chmod(0o700)
+    expected = (
+        r"python cannot run the benchmarks: ModuleNotFoundError: No module named 'picows'; install the package there"
+    )
+    with pytest.raises(ValueError, match=expected):
+        label(str(python))
+    python.write_text("#!/bin/sh\nexit 3\n")
+    with pytest.raises(ValueError, match="cannot run the benchmarks: exit code 3"):
+        label(str(python))
+
+
+def test_every_interpreter_has_its_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    def measured(_server: Any, kind: str, *_: int, python: str, uvloop: bool, **__: Any) -> dict[str, float]:
+        cost = len(python) + uvloop / 2
+        return {"p50_us": cost} if kind == "round-trip" else {"cpu_us": cost}
+
+    monkeypatch.setattr(versions, "run_client", measured)
+    monkeypatch.setattr(versions, "label", lambda python: f"{python} free-threaded" if python == "3.1" else python)
+    server: Any = SimpleNamespace
+    effort = Effort(1, True, server, ("3.12", "3.1"))
+    receive, _, trip = versions.drawings(effort)
+    assert isinstance(receive, Bars)
+    assert isinstance(trip, Bars)
+    assert receive.bars == trip.bars
+    assert receive.bars == [
+        ("Python 3.12, asyncio", "ours", 4.0),
+        ("Python 3.12, uvloop", "ours", 4.5),
+        ("Python 3.1 free-threaded, asyncio", "ours", 3.0),
+        ("Python 3.1 free-threaded, uvloop", "ours", 3.5),
+    ]
+    assert "orjson" not in receive.reading
+    assert "orjson" in versions.drawings(Effort(1, True, server, ("3.12",)))[0].reading
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--only", "nothing", "--to", "folder"], "there is no study 'nothing'; choose one of latency, message-size"),
+        (
+            ["--only", "nothing", "--to", "folder"],
+            "there is no study 'nothing'; choose one of latency, event-latency, message-size",
+        ),
         (["--only", "latency"], "--quick and --only do not measure all of the report; choose another folder with --to"),
         (["--quick"], "choose another folder with --to"),
         (["--draw", "--to", "nowhere"], "--draw: there is no nowhere/data.json; measure first"),
+        (["--python", "/no/python"], "--python: /no/python cannot be started: No such file or directory"),
     ],
 )
 def test_the_command_explains_what_is_wrong(

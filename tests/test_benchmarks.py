@@ -166,7 +166,7 @@ def test_the_obvious_codec_reads_our_events() -> None:
 def test_the_obvious_codec_and_ours_read_each_others_orders() -> None:
     client_random, server_random = _KeyFirst(0), _KeyFirst(32)
     client, server = samples.open_sessions(cp.Protocol.V5, client_random, server_random)
-    ours = client.seal(client.draft_message(encode(samples.ORDER)))
+    ours = client.message_frame(encode(samples.ORDER))[1]
     received = server.receive(ours)
     assert isinstance(received, MessageFrame)
     assert json.loads(received.payload) == samples.ORDER_AS_DICT

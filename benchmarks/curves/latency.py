@@ -60,7 +60,7 @@ async def _measure_trips(effort: Effort) -> list[Series]:
     server = effort.responder
     request = cp.UserBalanceRequest()
     session, _ = samples.open_sessions(cp.Protocol.V5)
-    frame = session.seal(session.draft_request(encode(request)))
+    _, frame = session.request_frame(encode(request))
     async with AsyncExitStack() as stack:
         trips: dict[tuple[str, Role], Trip] = {}
         for protocol in cp.Protocol:

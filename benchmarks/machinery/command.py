@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from . import documentation
+from .figures import record
 from .report import as_dict, machine, table, write_json
 from .runner import Measurement, chosen, run
 
@@ -30,12 +32,15 @@ def main(program: str, measurements: Sequence[Measurement], *, uvloop: bool = Fa
     parser.add_argument("--rounds", type=int, help="rounds of each measurement; the median is reported")
     parser.add_argument("--quick", action="store_true", help="only show that everything runs; the numbers mean nothing")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.add_argument("--record", action="store_true", help="put the figures into the documentation")
     parser.set_defaults(uvloop=False)
     if uvloop:
         parser.add_argument("--uvloop", action="store_true", help="use uvloop instead of asyncio's own event loop")
     options = parser.parse_args()
     if options.rounds is not None and options.rounds < 1:
         parser.error("--rounds must be 1 or more")
+    if options.record and (options.quick or options.uvloop):
+        parser.error("--record: the documentation shows neither figures of --quick nor of --uvloop")
     if options.only is not None:
         try:
             measurements = chosen(measurements, options.only)
@@ -51,6 +56,8 @@ def main(program: str, measurements: Sequence[Measurement], *, uvloop: bool = Fa
         )
     document = as_dict(rows, uvloop=options.uvloop)
     path = None if options.quick else write_json(document)
+    if options.record:
+        documentation.write(record(program, document))
     if options.json:
         json.dump(document, sys.stdout, indent=2)
         print()

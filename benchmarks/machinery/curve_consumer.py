@@ -7,12 +7,14 @@
 - ``connections``: SIZE connections share the COUNT events.
 - ``open-orders``: a client with SIZE open orders.
 - ``memory``: SIZE looks at the resident memory while COUNT events come.
+- ``round-trip``: COUNT requests, one at a time, after SIZE to warm up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import statistics
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -91,6 +93,17 @@ async def _memory(url: str, directory: Path, count: int, size: int) -> dict[str,
     return {"looks_mib": looks}
 
 
+async def _round_trip(url: str, directory: Path, count: int, size: int) -> dict[str, Any]:
+    request = cp.UserBalanceRequest()
+    taken = []
+    async with connect_to(url, directory) as connection:
+        for _ in range(size + count):
+            start = time.perf_counter_ns()
+            await connection.request(request)
+            taken.append((time.perf_counter_ns() - start) / 1000)
+    return {"p50_us": statistics.median(taken[size:])}
+
+
 _KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, Any]]]] = {
     "picows": partial(_sized, transport="picows"),
     "websockets": partial(_sized, transport="websockets"),
@@ -98,6 +111,7 @@ _KINDS: dict[str, Callable[[str, Path, int, int], Coroutine[Any, Any, dict[str, 
     "connections": _connections,
     "open-orders": _open_orders,
     "memory": _memory,
+    "round-trip": _round_trip,
 }
 
 

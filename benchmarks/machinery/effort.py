@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .processes import Responder
@@ -18,11 +19,13 @@ class Effort:
         rounds: how many times ours and the floor take turns.
         quick: whether to do a thousandth of the work, which only shows that everything runs.
         start_responder: returns the responder of this run; the first call starts it.
+        pythons: the interpreters to compare.
     """
 
     rounds: int
     quick: bool
     start_responder: Callable[[], Responder]
+    pythons: Sequence[str] = (sys.executable,)
 
     @property
     def responder(self) -> Responder:

@@ -104,7 +104,12 @@ def printing(module: str, *arguments: str) -> Iterator[Iterator[dict[str, Any]]]
 
 
 def run_client(
-    server: Responder, kind: str, *numbers: int, module: str = "benchmarks.machinery.connection_consumer"
+    server: Responder,
+    kind: str,
+    *numbers: int,
+    module: str = "benchmarks.machinery.connection_consumer",
+    python: str = sys.executable,
+    uvloop: bool = False,
 ) -> dict[str, Any]:
     """Run *module* in a fresh process and return what it measured.
 
@@ -113,6 +118,8 @@ def run_client(
         kind: what the module shall do.
         numbers: how many events, how many to warm up, and what else the kind needs.
         module: prints one line of JSON.
+        python: the interpreter that runs it.
+        uvloop: whether to run it on uvloop; as the responder does, if that does.
 
     Raises:
         CalledProcessError: it failed; its traceback is on the standard error.
@@ -120,7 +127,7 @@ def run_client(
     """
     arguments = [kind, server.url, str(server.directory), *map(str, numbers)]
     done = subprocess.run(
-        command(module, *arguments, *(["uvloop"] if server.uvloop else [])),
+        [python, "-m", module, *arguments, *(["uvloop"] if uvloop or server.uvloop else [])],
         cwd=ROOT,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -1,8 +1,9 @@
 """A process that receives events at a steady rate, and prints how long they took to reach its handler.
 
 ``python -m benchmarks.machinery.tick_consumer KIND URL DIRECTORY COUNT RATE [uvloop]`` prints one line of JSON. *KIND*
-is ``default``, ``tuned`` (with :func:`cryptoproto.tuned_gc`), or ``bare``. Then *URL* is the port at which the
-responder sends without WebSocket and encryption, and the kernel's own timestamps are read as well.
+is ``default``, ``tuned`` (with :func:`cryptoproto.tuned_gc`), ``aiohttp`` (the straightforward client), or ``bare``.
+Then *URL* is the port at which the responder sends without WebSocket and encryption, and the kernel's own timestamps
+are read as well.
 """
 
 from __future__ import annotations
@@ -15,15 +16,19 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Any, Final
 
+import aiohttp
+
 import cryptoproto as cp
 
-from .link import connect_to
+from .curve import distribution
+from .link import baseline_over, connect_to
 from .metronome import TICKS
 from .runtime import run
 from .samples import EVENT_FRAME_BYTES
@@ -38,6 +43,7 @@ _BALLAST: Final = 200_000
 """How many objects the program has besides: those of pandas and a few tables, for example."""
 _WINDOW: Final = 50_000
 """How many of the last events it keeps."""
+_FINISH: Final = {"@type": "FinishTicks", "padding": "." * 20}
 _PERCENTILES: Final = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "p9999": 0.9999, "max": 1.0}
 
 
@@ -49,19 +55,44 @@ async def _ours(url: str, directory: Path, count: int, rate: float, *, tuned: bo
     async with connect_to(url, directory) as connection:
         with cp.tuned_gc() if tuned else nullcontext():
             pauses = Pauses()
-            await connection.request({"@type": "StartTicks", "count": count, "rate": rate})
+            await connection.request(_start(count, rate))
             async for event in connection:
                 taken.append(clock())
                 due.append(event.timestamp or 0.0)
                 window.append([event])
                 if len(taken) == count:
                     break
-        await connection.request({"@type": "FinishTicks", "padding": "." * 20})
+        await connection.request(_FINISH)
     if not pauses.microseconds:
         gc.collect(0)  # there were too few events
     collected = {"gc_longest_us": max(pauses.microseconds), "gc_total_us": sum(pauses.microseconds)}
     del ballast
     return {**_since(due, taken, rate, "due"), **_since(_sent(directory), taken, rate, "sent"), **collected}
+
+
+async def _aiohttp(url: str, directory: Path, count: int, rate: float) -> dict[str, Any]:
+    """The same program with the straightforward client, which starts a task for each event."""
+    due, taken = array.array("d"), array.array("d")
+    clock = time.monotonic
+    ballast = [[number] for number in range(_BALLAST)]
+    window: deque[list[dict[str, Any]]] = deque(maxlen=_WINDOW)
+
+    async def handle(_transaction_id: int, timestamp: float, payload: dict[str, Any]) -> None:
+        taken.append(clock())
+        due.append(timestamp)
+        window.append([payload])
+
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as websocket:
+        client = await baseline_over(websocket, directory, handle)
+        await client.request(_start(count, rate))
+        await client.receive_events(count)
+        await client.request(_FINISH)
+    del ballast
+    return {**_since(due, taken, rate, "due"), **_since(_sent(directory), taken, rate, "sent")}
+
+
+def _start(count: int, rate: float) -> dict[str, Any]:
+    return {"@type": "StartTicks", "count": count, "rate": rate}
 
 
 async def _bare(port: str, directory: Path, count: int, rate: float) -> dict[str, Any]:
@@ -125,22 +156,33 @@ class Pauses:
             self.microseconds.append((time.thread_time_ns() - self._begin) / 1000)
 
 
-def _since(moments: Sequence[float], taken: Sequence[float], rate: float, name: str) -> dict[str, float]:
+def _since(moments: Sequence[float], taken: Sequence[float], rate: float, name: str) -> dict[str, Any]:
     skipped = min(int(rate * _WARM_UP_S), len(taken) // 2)
     pairs = zip(moments[skipped:], taken[skipped:], strict=True)
     return _percentiles([end - start for start, end in pairs], name)
 
 
-def _percentiles(seconds: Sequence[float], name: str) -> dict[str, float]:
+def _percentiles(seconds: Sequence[float], name: str) -> dict[str, Any]:
     ordered = sorted(seconds)
     last = len(ordered) - 1
-    return {f"{name}_{key}_us": ordered[round(last * share)] * 1e6 for key, share in _PERCENTILES.items()}
+    measured: dict[str, Any] = {
+        f"{name}_{key}_us": ordered[round(last * share)] * 1e6 for key, share in _PERCENTILES.items()
+    }
+    measured[f"{name}_distribution_us"] = [(percentile, each * 1e6) for percentile, each in distribution(ordered)]
+    return measured
+
+
+_KINDS: Final[dict[str, Callable[[str, Path, int, float], Coroutine[Any, Any, dict[str, Any]]]]] = {
+    "default": partial(_ours, tuned=False),
+    "tuned": partial(_ours, tuned=True),
+    "aiohttp": _aiohttp,
+    "bare": _bare,
+}
 
 
 def main(kind: str, url: str, directory: str, count: str, rate: str, uvloop: str = "") -> None:
     folder, many, often = Path(directory), int(count), float(rate)
-    work = _bare(url, folder, many, often) if kind == "bare" else _ours(url, folder, many, often, tuned=kind == "tuned")
-    print(json.dumps(run(work, uvloop=uvloop == "uvloop")))
+    print(json.dumps(run(_KINDS[kind](url, folder, many, often), uvloop=uvloop == "uvloop")))
 
 
 if __name__ == "__main__":

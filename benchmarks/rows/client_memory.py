@@ -21,9 +21,9 @@ def rows(effort: Effort) -> list[Row]:
     """The cost, and how it changes with ten times as many events."""
     pairs = turns_against_connection(effort, "memory")
     count, grown = growth(effort, "memory", effort.rounds)
-    title = "an event of Client with MemoryStore, against a bare Connection"
+    title = "CPU of an event of Client with MemoryStore, against a bare Connection"
     return [
-        Row.from_pairs("client-memory", title, pairs, unit="us", at_most=1.5),
+        Row.from_pairs("client-memory", title, pairs, unit="us", at_most=1.25),
         Row.from_pairs(
             "client-memory-growth", f"the same over {count:,} events, against a tenth of them", grown, unit="us"
         ),

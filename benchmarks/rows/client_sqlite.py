@@ -17,9 +17,9 @@ def rows(effort: Effort) -> list[Row]:
     """The cost, and how it changes with ten times as many events."""
     pairs = turns_against_connection(effort, "sqlite")
     count, grown = growth(effort, "sqlite", effort.rounds)
-    title = "an event of Client with SqliteStore, against a bare Connection"
+    title = "CPU of an event of Client with SqliteStore, against a bare Connection"
     return [
-        Row.from_pairs("client-sqlite", title, pairs, unit="us", at_most=3.0),
+        Row.from_pairs("client-sqlite", title, pairs, unit="us", at_most=1.25),
         Row.from_pairs(
             "client-sqlite-growth", f"the same over {count:,} events, against a tenth of them", grown, unit="us"
         ),

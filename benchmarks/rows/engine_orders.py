@@ -31,19 +31,19 @@ def rows(effort: Effort) -> list[Row]:
     count = effort.scaled(20_000)
     crossing = _measure(_crossing(count), effort.rounds)
     mixed = _measure(_random(count), effort.rounds)
-    pairs = "an order of a flow in which each second one fills the one before (6 events each)"
+    pairs = "CPU of an order in the matching engine, each second one fills the one before"
     return [
         Row.from_pairs("engine-orders", f"{pairs}, against decoding it", crossing, unit="us"),
         Row.absolute(
             "engine-orders-crossing",
-            f"{pairs}: 10 us are 100,000 a second",
+            f"{pairs}; 10 µs are 100,000 a second",
             statistics.median(ours for ours, _ in crossing),
             unit="us",
             below=10.0,
         ),
         Row.from_pairs(
             "engine-orders-random",
-            "an order of random side, price and amount, against decoding it",
+            "CPU of an order of random side, price and amount, against decoding it",
             mixed,
             unit="us",
         ),

@@ -59,13 +59,15 @@ def rows(effort: Effort) -> list[Row]:
     return [
         Row.from_pairs("journal-orders", title, pairs, unit="orders/s", at_least=0.6),
         Row.from_pairs("journal-orders-growth", growth, grown, unit="orders/s"),
-        _time("journal-orders-time", "time for an order with a journal: 40 us are 25,000 a second", written, 40.0),
-        _time("journal-orders-in-memory", "in memory: 33.3 us are 30,000 a second", in_memory, 33.3),
+        _time("journal-orders-time", "with a journal; 40 µs are 25,000 a second", written, 40.0),
+        _time("journal-orders-in-memory", "in memory; 33.3 µs are 30,000 a second", in_memory, 33.3),
     ]
 
 
 def _time(name: str, title: str, rates: Iterable[float], below: float) -> Row:
-    return Row.absolute(name, title, 1e6 / statistics.median(rates), unit="us", below=below)
+    return Row.absolute(
+        name, f"time for an order at an exchange {title}", 1e6 / statistics.median(rates), unit="us", below=below
+    )
 
 
 def _orders_per_s(folder: Path, key: cp.PrivateKey, path: str, count: int) -> float:
@@ -106,7 +108,7 @@ class _Sender:
         self._transport: Transport | None = None
 
     def frame(self, number: int) -> bytes:
-        return self._session.seal(self._session.draft_message(encode(_order(number))))
+        return self._session.message_frame(encode(_order(number)))[1]
 
     async def exchange(self, transport: Transport, frames: list[bytes]) -> None:
         self._awaited = 2 * len(frames)

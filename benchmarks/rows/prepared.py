@@ -15,7 +15,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import cryptoproto as cp
 
@@ -35,22 +35,31 @@ _BURST: Final = 100
 _QUEUED: Final = 200
 _SIGNED_BYTES: Final = bytes(150)
 
+_Burst: TypeAlias = dict[str, float]
+"""The milliseconds of a burst, and how many cores the process kept busy meanwhile."""
+
 
 def rows(effort: Effort) -> list[Row]:
     """Single orders, a burst, and how long the event loop is held up by a longer one."""
     server = effort.responder
     threads = max(2, os.cpu_count() or 1)
     singles = run(_singles(effort, server), uvloop=server.uvloop)
-    burst = run(_bursts(effort, server, threads), uvloop=server.uvloop)
+    bursts = run(_bursts(effort, server, threads), uvloop=server.uvloop)
     stall = run(_stall(effort, server, threads), uvloop=server.uvloop)
     signed, prepared, plain, rsa, rsa_cpu = (singles[kind] for kind in ("signed", "prepared", "v5", "rsa", "rsa_cpu"))
+    ahead = "CPU of sending a prepared signed order, against"
+    alone = "time to send a signed order that is not prepared, against the bare RSA signature"
     together = f"{_BURST} signed orders at once with {threads} threads, against bare signatures in as many threads"
+    cores = f"cores that such a burst keeps busy (CPU by clock), against bare signatures in {threads} threads"
     held_up = f"CPU time of the longest turn of the event loop while {_QUEUED} signed orders are queued"
     return [
-        _row("prepared", "a prepared signed order, against the RSA signature", prepared, rsa_cpu, at_most=0.25),
-        _row("prepared-v5", "a prepared signed order, against one of V5", prepared, plain, at_most=3.0),
-        _row("prepared-not", "a signed order not prepared, against the RSA signature", signed, rsa, at_most=1.25),
-        Row.from_pairs("prepared-not-burst", together, burst, unit="ms"),
+        _row("prepared", f"{ahead} the bare RSA signature", prepared, rsa_cpu, at_most=0.25),
+        _row("prepared-v5", f"{ahead} one of V5", prepared, plain, at_most=3.0),
+        _row("prepared-not", alone, signed, rsa, at_most=1.25),
+        Row.from_pairs("prepared-not-burst", together, [_pair(each, "ms") for each in bursts], unit="ms"),
+        Row.from_pairs(
+            "prepared-not-burst-cores", cores, [_pair(each, "cores") for each in bursts], unit="cores", at_least=0.9
+        ),
         Row.absolute("prepared-not-stall", held_up, stall, unit="ms", below=1.0),
     ]
 
@@ -104,9 +113,9 @@ async def _cpu_microseconds(call: Callable[[], Awaitable[Any]]) -> float:
     return (time.thread_time_ns() - start) / 1000
 
 
-async def _bursts(effort: Effort, server: Responder, threads: int) -> list[Pair]:
-    """Milliseconds of a burst of orders, and of as many bare signatures."""
-    pairs: list[Pair] = []
+async def _bursts(effort: Effort, server: Responder, threads: int) -> list[tuple[_Burst, _Burst]]:
+    """Bursts of orders, and of as many bare signatures."""
+    rounds: list[tuple[_Burst, _Burst]] = []
     key = cp.PrivateKey.load(server.directory / "client.pem")
     with ThreadPoolExecutor(threads) as pool:
 
@@ -120,12 +129,27 @@ async def _bursts(effort: Effort, server: Responder, threads: int) -> list[Pair]
                 await _burst(connection, _BURST // threads * threads)
 
             for number in range(effort.rounds + 1):
-                taken: dict[bool, list[float]] = {True: [], False: []}
+                taken: dict[bool, list[_Burst]] = {True: [], False: []}
                 for turn in range(6):
                     is_ours = bool((turn + number) % 2)
-                    taken[is_ours].append(await _microseconds(orders if is_ours else bare) / 1000)
-                pairs.append((statistics.median(taken[True]), statistics.median(taken[False])))
-    return pairs[1:]  # the first warmed up
+                    taken[is_ours].append(await _timed_burst(orders if is_ours else bare))
+                rounds.append((_median(taken[True]), _median(taken[False])))
+    return rounds[1:]  # the first warmed up
+
+
+async def _timed_burst(burst: Callable[[], Awaitable[None]]) -> _Burst:
+    cpu, clock = time.process_time_ns(), time.perf_counter_ns()
+    await burst()
+    took = time.perf_counter_ns() - clock
+    return {"ms": took / 1e6, "cores": (time.process_time_ns() - cpu) / took}
+
+
+def _median(bursts: list[_Burst]) -> _Burst:
+    return {name: statistics.median(each[name] for each in bursts) for name in bursts[0]}
+
+
+def _pair(turns: tuple[_Burst, _Burst], name: str) -> Pair:
+    return turns[0][name], turns[1][name]
 
 
 def _sign(key: cp.PrivateKey, count: int) -> None:

@@ -25,9 +25,9 @@ def rows(effort: Effort) -> list[Row]:
     def turns(kind: str, other: str) -> list[Pair]:
         return in_turns(partial(_cpu_us, effort, kind), partial(_cpu_us, effort, other), effort.rounds)
 
-    title = "events iterated per CPU second, against aiohttp and the obvious codec"
-    by_batch = "an event that comes in a batch, against one by one"
-    websockets = "an event over websockets, against bare websockets"
+    title = "CPU of an event, received and iterated over, against aiohttp and a task for each"
+    by_batch = "CPU of an event that is taken by the batch, against one by one"
+    websockets = "CPU of an event over websockets, against receiving the frames with bare websockets"
     return [
         Row.from_pairs("receive", title, turns("ours", "baseline"), unit="us", times_faster=7.0),
         Row.from_pairs("receive-batches", by_batch, turns("batches", "ours"), unit="us", at_most=0.75),

@@ -22,9 +22,9 @@ def rows(effort: Effort) -> list[Row]:
     alone = in_turns(partial(cpu_ms, "-c", "import cryptoproto"), dependencies, effort.rounds)
     client = in_turns(partial(cpu_ms, "-c", "from cryptoproto import Client"), dependencies, effort.rounds)
     commands = statistics.median(cpu_ms("-m", "cryptoproto", "--help") for _ in range(effort.rounds))
-    against = "against the imports of its dependencies (CPU)"
+    against = "against the import of its dependencies"
     return [
-        Row.from_pairs("start-up", f"import cryptoproto, {against}", alone, unit="ms", at_most=1.15),
-        Row.from_pairs("start-up-client", f"from cryptoproto import Client, {against}", client, unit="ms"),
-        Row.absolute("start-up-help", "cryptoproto --help (CPU)", commands, unit="ms", below=250.0),
+        Row.from_pairs("start-up", f"CPU of import cryptoproto, {against}", alone, unit="ms", at_most=1.15),
+        Row.from_pairs("start-up-client", f"CPU of from cryptoproto import Client, {against}", client, unit="ms"),
+        Row.absolute("start-up-help", "CPU of cryptoproto --help", commands, unit="ms", below=250.0),
     ]

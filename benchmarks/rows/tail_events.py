@@ -6,26 +6,27 @@ minutes of it: ``python -m benchmarks.tail --minutes 10``.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from ..machinery.effort import Effort
 from ..machinery.measure import Pair
 from ..machinery.report import Row
-from ..machinery.ticks import KINDS, RATE, receive_ticks
+from ..machinery.ticks import RATE, receive_ticks
 
 __all__ = ["ROUNDS", "rows"]
 
 ROUNDS: Final = 3
 
 _SECONDS: Final = 5
+_KINDS: Final = ("bare", "default", "tuned")
 
 
 def rows(effort: Effort) -> list[Row]:
     """With and without :func:`cryptoproto.tuned_gc`, and what a bare socket shows of the machine; in turns."""
     count = effort.scaled(_SECONDS * RATE)
-    measured: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
+    measured: dict[str, list[dict[str, Any]]] = {kind: [] for kind in _KINDS}
     for _ in range(effort.rounds):
-        for kind in KINDS:
+        for kind in _KINDS:
             measured[kind].append(receive_ticks(effort.responder, kind, count))
 
     def pairs(kind: str, since: str) -> list[Pair]:
@@ -35,7 +36,7 @@ def rows(effort: Effort) -> list[Row]:
         (tuned["gc_longest_us"], default["gc_longest_us"])
         for tuned, default in zip(measured["tuned"], measured["default"], strict=True)
     ]
-    title = "p99.9 of an event at 10,000/s"
+    title = "p99.9 of events at 10,000/s"
     made = [
         Row.from_pairs(
             "tail-events", f"{title}, sent to handled, against p50", pairs("tuned", "sent"), unit="us", at_most=5.0

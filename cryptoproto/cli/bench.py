@@ -37,9 +37,9 @@ from .options import (
     Url,
     connecting,
     connection_settings,
-    run,
 )
 from .output import console, note, print_json, table
+from .running import run
 
 __all__ = ["bench"]
 

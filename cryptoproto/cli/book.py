@@ -23,9 +23,9 @@ from .options import (
     address_of,
     answer_timeout,
     resolved,
-    run,
 )
 from .output import console, print_json, table
+from .running import run
 
 __all__ = ["book"]
 
@@ -54,7 +54,7 @@ def book(
 ) -> None:
     """Show the order book of a pair, until Ctrl-C.
 
-    Market data is public: no key is needed.
+    In a pipe or a file, it is printed each time it changes. Market data is public: no key is needed.
 
     Example: [bold]cryptoproto book BTC_USD --url ws://127.0.0.1:8401 --once[/]
     """
@@ -67,10 +67,11 @@ def book(
     async def main() -> int:
         async with MarketData(**feed_arguments(settings)) as feed:
             shown = await _first(feed, pair, address, answer_timeout(settings))
-            if once or json:
+            is_screen = console.is_terminal and not console.is_dumb_terminal and not json
+            if once or not is_screen:
                 _show(shown, levels, json)
             if not once:
-                await (_print_changes(feed, shown, levels) if json else _refresh(shown, levels))
+                await (_refresh(shown, levels) if is_screen else _print_changes(feed, shown, levels, json))
         return ExitCode.SUCCESS
 
     run(main())
@@ -98,10 +99,10 @@ async def _first(feed: MarketData, pair: str, url: str, timeout: float) -> Order
         raise
 
 
-async def _print_changes(feed: MarketData, book: OrderBook, levels: int) -> None:
+async def _print_changes(feed: MarketData, book: OrderBook, levels: int, json: bool) -> None:
     async for update in feed:
         if isinstance(update, OrderBookAgg) and update.trade_pair == book.trade_pair:
-            _show(book, levels, json=True)
+            _show(book, levels, json)
 
 
 async def _refresh(book: OrderBook, levels: int) -> None:

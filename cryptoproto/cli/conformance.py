@@ -42,8 +42,9 @@ from ..keys import PrivateKey, PublicKey
 from ..transport import opener, serve
 from ..wire import Protocol
 from .exit_codes import ExitCode
-from .options import Insecure, Json, TransportName, check_address, positive, run
+from .options import Insecure, Json, TransportName, check_address, positive
 from .output import console, note, print_json, table
+from .running import run
 
 __all__ = ["app"]
 

@@ -27,8 +27,9 @@ from ..transport import TransportKind
 from ..wire import Protocol
 from .demo_bots import PAIR, Bot, MarketMaker, Taker
 from .exit_codes import ExitCode
-from .options import Json, TransportName, positive, run
+from .options import Json, TransportName, positive
 from .output import console, print_json, table
+from .running import run
 
 __all__ = ["demo"]
 

@@ -21,8 +21,9 @@ from ..exchange.commands import Refused, Register
 from ..instruments import Instrument
 from ..keys import PrivateKey, PublicKey
 from ..wire import CloseCode
-from .options import Json, TransportName, run
+from .options import Json, TransportName
 from .output import console, note, print_json
+from .running import run
 
 __all__ = ["exchange"]
 

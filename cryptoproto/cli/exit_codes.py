@@ -39,13 +39,13 @@ class ExitCode(enum.IntEnum):
     NO_CONNECTION = 3
     """The other end cannot be reached, the handshake failed, or the connection was lost before anything was sent."""
     NO_ANSWER = 4
-    """No answer came before the time, the connection or the command was over. An order may have been placed."""
+    """No answer came in time, or the connection was lost before it. An order may have been placed."""
     IN_USE = 5
     """Another process on this machine uses the client id; see `--take-over`."""
     INTERRUPTED = 130
-    """Ended by Ctrl-C (SIGINT)."""
+    """Ended by Ctrl-C (SIGINT). If an answer was missing then, the error says so: an order may have been placed."""
     TERMINATED = 143
-    """Ended by SIGTERM."""
+    """Ended by SIGTERM; likewise."""
 
 
 def exit_code(error: CryptoprotoError) -> ExitCode:

@@ -27,9 +27,9 @@ from .options import (
     address_of,
     private_key,
     resolved,
-    run,
 )
 from .output import console, note, print_json
+from .running import run
 
 if TYPE_CHECKING:
     from ..gateway import Gateway, GatewayFeed

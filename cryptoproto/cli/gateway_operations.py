@@ -12,8 +12,9 @@ import typer
 from ..exceptions import ConfigurationError
 from .exit_codes import ExitCode
 from .gateway_options import NATS, Nats, NatsCa, Nkey, Prefix, SessionOf, Strategy, room, trusted
-from .options import Json, Timeout, run
-from .output import console, note, print_json, short, table
+from .options import Json, Timeout
+from .output import console, counted, note, print_json, short, show, table
+from .running import reported_if_stopped, run
 
 if TYPE_CHECKING:
     from ..gateway import GatewayStatus, Operator, StrategyLimits
@@ -50,7 +51,8 @@ def _operation(*, timeout: float = 5.0) -> Callable[[Callable[..., Awaitable[int
 
             async def main() -> int:
                 async with operator:
-                    return await operate(operator, **values)
+                    with reported_if_stopped("the request was sent", "see: cryptoproto gateway status"):
+                        return await operate(operator, **values)
 
             run(main())
 
@@ -105,9 +107,9 @@ async def kill(operator: Operator, strategy: Strategy, json: Json = False) -> in
     if json:
         print_json({"strategy": strategy, "cancelled": reply.cancelled, "not_cancelled": reply.not_cancelled})
     else:
-        console.print(f"{strategy} is killed; {reply.cancelled} orders cancelled")
+        console.print(f"{strategy} is killed; {counted(reply.cancelled, 'order')} cancelled")
         if reply.not_cancelled:
-            console.print(f"[bold red]{reply.not_cancelled} orders may still be open[/]")
+            console.print(f"[bold red]{counted(reply.not_cancelled, 'order')} may still be open[/]")
     return ExitCode.FAILED if reply.not_cancelled else ExitCode.SUCCESS
 
 
@@ -180,15 +182,15 @@ def _show(found: GatewayStatus) -> None:
     for name, each in found.strategies.items():
         state = "[red]killed[/]" if each.is_killed else "[green]active[/]"
         shown.add_row(name, str(each.number), state, str(each.open_orders), _in_words(each.limits))
-    console.print(shown)
+    show(shown)
 
 
 def _in_words(limits: StrategyLimits) -> str:
     parts = []
     if limits.max_orders_per_second is not None:
-        parts.append(f"{limits.max_orders_per_second} orders per second")
+        parts.append(f"{counted(limits.max_orders_per_second, 'order')} per second")
     if limits.max_open_orders is not None:
-        parts.append(f"{limits.max_open_orders} open orders")
+        parts.append(counted(limits.max_open_orders, "open order"))
     parts += [f"open value {short(most)} {currency}" for currency, most in limits.max_open_value.items()]
     if limits.price_band is not None:
         parts.append(f"price band {short(limits.price_band)}")

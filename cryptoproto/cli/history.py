@@ -22,7 +22,7 @@ from ..market_data import MarketData, feed_arguments
 from ..messages import DECIMALS, EXACT
 from ..profiles import Profile
 from .options import Json, ProfileName, Timeout, address_of, resolved, store_of
-from .output import console, note, print_json, short, table
+from .output import note, print_json, short, show, table
 
 __all__ = ["history_app"]
 
@@ -264,7 +264,7 @@ def _show(name: str, title: str, columns: Sequence[str], records: Iterable[Any],
     if not count:
         note(f"there are no {'trades' if name == 'pnl' else name.replace('_', ' ')} in this range")
         return
-    console.print(shown)
+    show(shown)
     if count > shown.row_count:
         note(f"the last {shown.row_count:,} of {count:,} rows; --last, --csv, --parquet and --json show more")
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -16,7 +13,6 @@ from ..exceptions import ConfigurationError, PasswordRequired
 from ..keys import PrivateKey
 from ..profiles import VARIABLES, Profile, joined
 from ..transport import TransportKind
-from .exit_codes import ExitCode
 from .prompts import ask_secret
 
 __all__ = [
@@ -43,7 +39,6 @@ __all__ = [
     "positive",
     "private_key",
     "resolved",
-    "run",
     "store_of",
 ]
 
@@ -266,29 +261,3 @@ def _check_server_key(path: str) -> None:
             f"{path}: no such file; it is the public key of the exchange, which its operator gives to clients "
             f"(`cryptoproto exchange` writes exchange.pub)"
         )
-
-
-def _on_loop_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Report an error that nothing awaits, except a link that its peer ended during the TLS handshake.
-
-    aiofastnet, on which picows runs, reports such links with a class in place of an exception, and logging fails on it.
-    """
-    if not isinstance(context.get("exception"), type):
-        loop.default_exception_handler(context)
-
-
-def run(main: Coroutine[Any, Any, int]) -> None:
-    """Run a command's coroutine and exit with the code that it returns. SIGTERM ends it as Ctrl-C does."""
-
-    async def interruptible() -> int:
-        task, loop = asyncio.current_task(), asyncio.get_running_loop()
-        loop.set_exception_handler(_on_loop_error)
-        if task is not None:
-            loop.add_signal_handler(signal.SIGTERM, task.cancel)
-        return await main
-
-    try:
-        code = asyncio.run(interruptible())
-    except asyncio.CancelledError:
-        code = ExitCode.TERMINATED
-    raise typer.Exit(code)

@@ -15,7 +15,7 @@ from rich.table import Table
 from ..connection import Event
 from ..messages import Message, Unknown, plain
 
-__all__ = ["console", "fields", "note", "notes", "print_event", "print_json", "short", "show", "table"]
+__all__ = ["console", "counted", "fields", "note", "notes", "print_event", "print_json", "short", "show", "table"]
 
 console: Console = Console(highlight=False)
 _NARROWEST_COLUMNS = 72  # below it, the columns of an event leave no room for its fields
@@ -83,6 +83,11 @@ def short(value: Decimal) -> str:
     """*value* in plain digits, without zeros at the end of its decimals."""
     text = plain(value)
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def counted(count: int, noun: str) -> str:
+    """*count* and the *noun*, which forms its plural with an s: ``1 order``, ``2 orders``."""
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def print_event(event: Event) -> None:

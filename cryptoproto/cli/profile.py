@@ -18,10 +18,11 @@ from ..messages import plain
 from ..profiles import VARIABLES, ConfigFile, Profile, ProfileValues, default_path, expanded
 from ..version import __version__
 from .exit_codes import ExitCode
-from .options import Json, ProfileTimeout, TakeOver, run
+from .options import Json, ProfileTimeout, TakeOver
 from .output import console, note, print_json, table
 from .profile_check import ProfileCheck
 from .profile_writer import write_profile
+from .running import run
 
 __all__ = ["profile_app"]
 

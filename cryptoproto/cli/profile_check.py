@@ -22,6 +22,7 @@ from ..messages import CancelOrder, OrderNotFound, UserBalanceRequest
 from ..profiles import Profile
 from .exit_codes import ExitCode, exit_code
 from .options import answer_timeout, private_key
+from .output import counted
 
 __all__ = ["Finding", "ProfileCheck", "clock_difference", "median_round_trip"]
 
@@ -177,7 +178,8 @@ class ProfileCheck:
             store.close()
         self.figures["position"] = position
         self.figures["outbox"] = waiting
-        return f"{path}: position {'none' if position is None else position}, {waiting} messages without an outcome"
+        kept = f"position {'none' if position is None else position}, {counted(waiting, 'message')} without an outcome"
+        return f"{path}: {kept}"
 
 
 async def median_round_trip(connection: Connection) -> float:

@@ -16,8 +16,9 @@ from ..market_data import MarketData
 from ..recording import Recorder, record
 from ..recording.durations import seconds_of
 from .exit_codes import ExitCode
-from .options import Insecure, Json, Timeout, TransportName, check_address, positive, run
-from .output import console, note, notes, print_json
+from .options import Insecure, Json, Timeout, TransportName, check_address, positive
+from .output import console, counted, note, notes, print_json
+from .running import run
 
 __all__ = ["record_command"]
 
@@ -105,20 +106,21 @@ async def _until_the_end(recorder: Recorder, seconds: int | None) -> None:
 def _progress(recorder: Recorder, passed: float) -> Text:
     minutes, seconds = divmod(int(passed), 60)
     hours, minutes = divmod(minutes, 60)
-    gaps = f", {recorder.gaps} disconnects" if recorder.gaps else ""
     return Text(
-        f"{hours}:{minutes:02}:{seconds:02}  {recorder.updates:,} updates, {recorder.size / 1000:,.0f} kB{gaps}"
-        f"  ({recorder.path})"
+        f"{hours}:{minutes:02}:{seconds:02}  {counted(recorder.updates, 'update')}, "
+        f"{recorder.size / 1000:,.0f} kB{_gaps(recorder)}  ({recorder.path})"
     )
+
+
+def _gaps(recorder: Recorder) -> str:
+    return f", {counted(recorder.gaps, 'disconnect')}" if recorder.gaps else ""
 
 
 def _show_end(recorder: Recorder, *, json: bool) -> None:
     if json:
         print_json({"path": recorder.path, "updates": recorder.updates, "bytes": recorder.size, "gaps": recorder.gaps})
     elif recorder.updates:
-        gaps = f", {recorder.gaps} disconnects" if recorder.gaps else ""
-        console.print(
-            f"[bold]{recorder.path}[/]  {recorder.updates:,} updates, {recorder.size:,} bytes{gaps}", soft_wrap=True
-        )
+        found = f"{counted(recorder.updates, 'update')}, {recorder.size:,} bytes{_gaps(recorder)}"
+        console.print(f"[bold]{recorder.path}[/]  {found}", soft_wrap=True)
     else:
         note(f"{recorder.path}: nothing was recorded")

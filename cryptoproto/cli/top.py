@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from .exit_codes import ExitCode
-from .options import Json, Timeout, run
+from .options import Json, Timeout
 from .output import print_json
+from .running import run
 
 __all__ = ["top"]
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from ..exceptions import CryptoprotoError
 from ..extras import needs
 from . import top_panels as panels
+from .output import counted
 from .status_reader import StatusReader
 
 with needs("cryptoproto top", "top"):
@@ -216,8 +217,7 @@ class TopScreen(App[None]):
             return
         try:
             asked = await self._reader.ask_to_cancel_all()
-            count = asked["open_orders"]
-            orders = "1 open order" if count == 1 else f"{count:,} open orders"
+            orders = counted(asked["open_orders"], "open order")
             if await self.push_screen_wait(_Question(f"The bot has {orders}. Really cancel at the exchange?")):
                 await self._reader.cancel_all(asked["confirm"])
                 self.notify("All orders are cancelled.")

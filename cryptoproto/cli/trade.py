@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Final, Literal, TypeVar
 
 import typer
 
@@ -55,12 +56,16 @@ from .options import (
     answer_timeout,
     connecting,
     connection_settings,
-    run,
 )
 from .order_checks import OrderCheck
-from .output import console, note, print_event, print_json, short, show, table
+from .output import console, counted, note, print_event, print_json, short, show, table
+from .running import reported_if_stopped, run
 
 __all__ = ["order", "request", "tail"]
+
+T = TypeVar("T")
+
+_ADVICE: Final = "`cryptoproto tail` shows whether it took effect"
 
 order: typer.Typer = typer.Typer(
     no_args_is_help=True, help="Place and cancel orders, and wait for the answer of the exchange."
@@ -185,7 +190,7 @@ async def _place(link: connect, check: OrderCheck, message: PlaceOrder, timeout:
 
     async with check.book() as book, link as connection:
         await check.check(connection, book)
-        outcome = await _send_and_wait(connection, message, settles, timeout, json)
+        outcome = await _answered(connection, message, partial(_event, connection, settles, json), timeout)
     if isinstance(outcome, InsufficientFunds):
         raise InsufficientFundsError(outcome.currency, outcome.order_id)
     if isinstance(outcome, OrderPlaced) and not json:
@@ -234,7 +239,8 @@ def cancel(
             insecure=insecure, timeout=timeout,
         )  # fmt: skip
         async with connecting(settings, take_over=take_over) as connection:
-            outcome = await _send_and_wait(connection, CancelOrder(order_id), settles, answer_timeout(settings), json)
+            answer = partial(_event, connection, settles, json)
+            outcome = await _answered(connection, CancelOrder(order_id), answer, answer_timeout(settings))
         if isinstance(outcome, OrderNotFound):
             raise OrderRejected(f"order {order_id} is not open; `cryptoproto request orders` lists the open orders")
         return ExitCode.SUCCESS
@@ -267,9 +273,9 @@ def cancel_all(
             insecure=insecure, timeout=timeout,
         )  # fmt: skip
         async with connecting(settings, take_over=take_over) as connection:
-            await connection.send(CancelAllOrders())
+            answer = partial(connection.request, UserOrdersRequest())
+            response = await _answered(connection, CancelAllOrders(), answer, answer_timeout(settings))
             # The response comes after the events of the cancellations, so by now all of them have arrived.
-            response = await connection.request(UserOrdersRequest())
             arrived = [await anext(connection) for _ in range(connection.queued)]
         cancelled = sum(isinstance(event.message, OrderCancelled) for event in arrived)
         books = response.order_books.values() if isinstance(response, UserOrdersResponse) else ()
@@ -277,37 +283,41 @@ def cancel_all(
         if json:
             print_json({"cancelled": cancelled, "open_orders": left})
         elif left:
-            note(f"{_orders(cancelled)} cancelled; [red]{_orders(left)} still open[/]")
+            note(f"{counted(cancelled, 'order')} cancelled; [red]{counted(left, 'order')} still open[/]")
         else:
-            note(f"{_orders(cancelled)} cancelled, none left open" if cancelled else "there were no open orders")
+            done = f"{counted(cancelled, 'order')} cancelled, none left open"
+            note(done if cancelled else "there were no open orders")
         return ExitCode.FAILED if left else ExitCode.SUCCESS
 
     run(main())
 
 
-def _orders(count: int) -> str:
-    return "1 order" if count == 1 else f"{count} orders"
+async def _answered(connection: Connection, message: Message, answer: Callable[[], Awaitable[T]], timeout: float) -> T:
+    """Send *message* and return its *answer*.
 
-
-async def _send_and_wait(
-    connection: Connection, message: Message, settles: Callable[[Event], bool], timeout: float, json: bool
-) -> Message | Unknown:
-    """Send *message*, show the events that follow, and return the message of the first that *settles* it."""
-    await connection.send(message)
+    Raises:
+        OutcomeUnknown: it was sent, and its answer did not come.
+    """
+    with reported_if_stopped("the message may have been sent", _ADVICE):
+        await connection.send(message)
     try:
-        async with asyncio.timeout(timeout):
-            while True:
-                event = await anext(connection)
-                _show(event, json)
-                if settles(event):
-                    return event.message
+        with reported_if_stopped("the message was sent", _ADVICE):
+            async with asyncio.timeout(timeout):
+                return await answer()
     except TimeoutError:
         what = f"no answer came within {timeout:g} s"
     except (ConnectionClosed, ProtocolError) as error:
         what = f"its answer did not come: {error}"
-    except asyncio.CancelledError:  # by Ctrl-C or SIGTERM; this error ends the command as well
-        what = "the command was stopped before its answer came"
-    raise OutcomeUnknown(f"the message was sent, but {what}; `cryptoproto tail` shows whether it took effect")
+    raise OutcomeUnknown(f"the message was sent, but {what}; {_ADVICE}")
+
+
+async def _event(connection: Connection, settles: Callable[[Event], bool], json: bool) -> Message | Unknown:
+    """Show the events that follow, and return the message of the first that *settles* what was sent."""
+    while True:
+        event = await anext(connection)
+        _show(event, json)
+        if settles(event):
+            return event.message
 
 
 def request(
@@ -340,11 +350,11 @@ def request(
             insecure=insecure, timeout=timeout,
         )  # fmt: skip
         async with connecting(settings, take_over=take_over) as connection:
-            if json:
-                print_json(await connection.request({"@type": name}, raw=True))
-            else:
-                response = await connection.request({"@type": name})
-                _show_response(response)
+            with reported_if_stopped("the request was sent", "ask again"):
+                if json:
+                    print_json(await connection.request({"@type": name}, raw=True))
+                else:
+                    _show_response(await connection.request({"@type": name}))
         return ExitCode.SUCCESS
 
     run(main())
@@ -366,6 +376,9 @@ def _show_response(response: Message | Unknown) -> None:
                         pair, side, str(entry.order_id), str(entry.client_order_id or ""), plain(entry.amount),
                         plain(entry.price),
                     )  # fmt: skip
-        show(shown)
+        if shown.row_count:
+            show(shown)
+        else:
+            note("there are no open orders")
     else:
         console.print_json(data=response.payload)

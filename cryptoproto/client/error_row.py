@@ -9,9 +9,11 @@ import msgspec
 from ..exceptions import (
     ClientClosed,
     ConfigurationError,
+    ConnectError,
     ConnectionClosed,
     CryptoprotoError,
     GatewayError,
+    HeartbeatTimeout,
     InsufficientFundsError,
     OrderInvalid,
     OrderNotOpen,
@@ -20,8 +22,9 @@ from ..exceptions import (
     RequestNotSent,
     RequestTimeout,
     ServerError,
+    SlowConsumer,
 )
-from ..wire import server_error
+from ..wire import connection_closed, server_error
 
 __all__ = ["ErrorRow"]
 
@@ -39,6 +42,8 @@ _TYPES: Final[dict[str, type[CryptoprotoError]]] = {
         RequestTimeout,
     )
 }
+_WITHOUT_CODE: Final = {each.__name__: each for each in (ConnectError, HeartbeatTimeout, SlowConsumer)}
+"""How a connection ends without a close code."""
 
 
 class ErrorRow(msgspec.Struct, omit_defaults=True):
@@ -50,6 +55,7 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
     currency: str = ""
     order_id: int | None = None
     sent: bool | None = None
+    close_code: int | None = None
     is_final: bool = False
 
     @classmethod
@@ -61,7 +67,9 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
         elif isinstance(error, InsufficientFundsError):
             row.error, row.currency, row.order_id = "InsufficientFundsError", error.currency, error.order_id
         elif isinstance(error, ConnectionClosed):
-            row.error, row.text = "ConnectionClosed", str(error)
+            name = type(error).__name__
+            row.error = name if name in _WITHOUT_CODE else "ConnectionClosed"
+            row.close_code, row.text = error.code, error.reason
         elif error is not None:
             row.error, row.text = type(error).__name__, str(error)
         if isinstance(error, OutcomeUnknown):
@@ -80,7 +88,9 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
         elif self.error == "InsufficientFundsError":
             error = InsufficientFundsError(self.currency, self.order_id)
         elif self.error == "ConnectionClosed":
-            error = ConnectionClosed(None, self.text)
+            error = connection_closed(self.close_code, self.text)
+        elif self.error in _WITHOUT_CODE:
+            error = _WITHOUT_CODE[self.error](None, self.text)
         else:
             error = _TYPES.get(self.error, CryptoprotoError)(self.text)
         error.sent = self.sent

@@ -27,7 +27,7 @@ from .rate_limiter import RateLimiter
 from .ready_messages import ReadyMessages
 from .reports import Reports
 from .reservation import Reservations
-from .rewind import rewound_by
+from .rewind import rewound_before, rewound_by
 from .store import OutboxEntry, Store
 from .submission import SENT, SendAgain, Submission
 from .turn import turn
@@ -68,8 +68,8 @@ class OrderEntry:
         self._metrics = metrics
         self._ready = ready
         self.reserved: Reservations = Reservations(store)
-        self._outcomes = Outcomes()
-        self._submissions: dict[Pending, Submission] = {}
+        self._submissions: dict[Pending, Submission] = {}  # those without an outcome
+        self._outcomes = Outcomes(self._submissions)
         self._loop = asyncio.get_running_loop()
         self._error: CryptoprotoError | None = None  # an error frame whose message is not known yet
         self._last_accepted = 0  # the highest sequence of an accepted order
@@ -82,7 +82,7 @@ class OrderEntry:
     @property
     def unanswered(self) -> int:
         """How many messages have no outcome yet."""
-        return len(self._outcomes)
+        return len(self._submissions)
 
     def restore(self) -> None:
         """Take up the messages that an earlier process left without an outcome."""
@@ -91,7 +91,6 @@ class OrderEntry:
             if submission.order is not None:
                 self._account.orders.add(submission.order)
             self._submissions[submission.pending] = submission
-            self._outcomes.add(submission.pending, entry.sequence)
 
     # Sending
 
@@ -111,7 +110,9 @@ class OrderEntry:
                 await self._send_by_deadline(submission, wait=wait)
                 if pending.kind is Kind.CANCEL_ALL and not submission.answer.done():
                     await self._probe(submission)  # no event answers it; the response to a request comes after it
-                error = await self._outcome(submission)
+                answer = submission.answer
+                await asyncio.wait([answer], timeout=max(submission.deadline - self._loop.time(), 0.0))
+                error = answer.result() if answer.done() else await self._late_outcome(submission)
                 if not isinstance(error, SendAgain):
                     break
                 submission.answer = self._loop.create_future()
@@ -177,8 +178,8 @@ class OrderEntry:
                 self._account.orders.withdraw(order)
             raise
         submission.sent_ns = now_ns
+        pending.sequence = sequence
         self._submissions[pending] = submission
-        self._outcomes.add(pending, sequence)
         self._metrics.count(SENT[pending.kind])
         try:
             await connection.send_encoded(submission.payload)
@@ -190,11 +191,10 @@ class OrderEntry:
 
     # Waiting for the outcome
 
-    async def _outcome(self, submission: Submission) -> CryptoprotoError | None:
-        """Wait for the outcome until the deadline, and for one probe longer if the connection is up."""
+    async def _late_outcome(self, submission: Submission) -> CryptoprotoError | None:
+        """There was no outcome at the deadline. Wait for one probe longer if the connection is up."""
         answer = submission.answer
-        await asyncio.wait([answer], timeout=max(submission.deadline - self._loop.time(), 0.0))
-        if not answer.done() and self._link.live() is not None:
+        if self._link.live() is not None:
             await self._probe(submission)
             if not answer.done():
                 # The exchange has answered a later request, or nothing at all. A new connection replays the truth.
@@ -212,7 +212,7 @@ class OrderEntry:
             return
 
         def after(_: Message | Unknown) -> None:
-            if pending.kind is Kind.CANCEL_ALL and pending.sequence == sequence and pending in self._outcomes:
+            if pending.kind is Kind.CANCEL_ALL and pending.sequence == sequence and pending in self._submissions:
                 self._settle(Settled(pending, None), self._account.position)
 
         try:
@@ -249,12 +249,14 @@ class OrderEntry:
             self._ready.follow_orders()
         if not self._submissions:
             return
-        settled_through = self._store.settled_through
+        settled_through, orders = self._store.settled_through, self._account.orders
+        # The tables ignore old ids, which a live-only connection to a restored exchange may bring.
+        may_be_rewound = orders.has_repeated_id or self._is_live_only
         for event in events:
             message, number = event.message, event.transaction_id
             # Replayed answers have settled something already. A live-only connection replays none.
             if type(message) in ANSWERS and number is not None and (number > settled_through or self._is_live_only):
-                if (error := rewound_by(message, number, self._account.orders, settled_through)) is not None:
+                if may_be_rewound and (error := rewound_by(message, number, orders, settled_through)) is not None:
                     self._link.give_up(error)
                     return
                 for settled in self._outcomes.apply(message):
@@ -287,13 +289,12 @@ class OrderEntry:
             self._store.remove(key, through)
         submission.key = None
         del self._submissions[submission.pending]
-        self._outcomes.remove(submission.pending)
 
     def _was_not_received(self, submission: Submission) -> None:
         again = submission.resend and not submission.caller_left and self._loop.time() < submission.deadline
         error = not_sent("the connection was lost before the exchange received it")
         self._forget(submission, self._account.position, error)
-        self._outcomes.withdraw(submission.pending)
+        submission.pending.sequence = None  # it may be sent again, with another one
         if again:
             submission.resend = False
             self._metrics.count("resent")
@@ -336,9 +337,12 @@ class OrderEntry:
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
         known = max(self._account.position, self._store.settled_through) if complete else resumed_from
+        rewound: HistoryRewound | None = None
 
         def on_orders(response: Message | Unknown) -> None:
-            if connection.received_position < known:  # new events with such ids would change and settle nothing
+            nonlocal rewound
+            rewound = rewound_before(response, connection.received_position, known, self._account.orders)
+            if rewound is not None:
                 return
             self._is_live_only = not complete
             # Not earlier: an older link may have delivered more during the handshake, which the exchange then refuses.
@@ -352,8 +356,8 @@ class OrderEntry:
                     self._reports.add(difference)
 
         await ask_patiently(connection, self._account, UserOrdersRequest(), on_orders)
-        if connection.received_position < known:
-            raise HistoryRewound(known, connection.received_position)
+        if rewound is not None:
+            raise rewound
         replayed = self._account.heard - received
         await ask_patiently(connection, self._account, UserBalanceRequest(), on_balances)
         self._ready.follow_orders()
@@ -365,10 +369,9 @@ class OrderEntry:
             differences = self._account.orders.adopt(response, whole=self._is_whole)
         through = self._account.position
         if not complete:
-            for pending in self._outcomes:
-                order = self._submissions[pending].order
-                if order is not None and order.is_open:
-                    self._settle(Settled(pending, None), through)
+            for submission in list(self._submissions.values()):
+                if submission.order is not None and submission.order.is_open:
+                    self._settle(Settled(submission.pending, None), through)
         for settled in self._outcomes.caught_up(last_sequence, self._error, complete=complete):
             self._settle(settled, through)
         self._error = None

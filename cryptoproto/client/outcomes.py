@@ -8,7 +8,7 @@ last message that the exchange has seen, whose sequence the next handshake gives
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -43,7 +43,7 @@ ANSWERS: Final[frozenset[type[Any]]] = frozenset(
 """The messages that can settle anything. A look here saves a call for each of the others."""
 
 
-class Kind(enum.Enum):
+class Kind(enum.StrEnum):
     """What a message asks for."""
 
     PLACE = "place"
@@ -75,54 +75,40 @@ class Settled(NamedTuple):
 
 
 class Outcomes:
-    """The messages without an outcome, in the order of their sequences.
+    """Decides about the messages without an outcome.
 
-    The methods that decide change nothing: a message stays until :meth:`remove`, so a decision that could not be stored
-    is made again when its event comes again.
+    It changes nothing: a message stays until its sender removes it, so a decision that could not be stored is made
+    again when its event comes again.
+
+    Args:
+        unanswered: the messages without an outcome, in the order of their sequences, as they are at any time.
     """
 
     __slots__ = ("_unanswered",)
 
-    def __init__(self) -> None:
-        self._unanswered: dict[Pending, None] = {}
-
-    def __len__(self) -> int:
-        return len(self._unanswered)
-
-    def __iter__(self) -> Iterator[Pending]:
-        """All messages without an outcome, oldest first."""
-        return iter(list(self._unanswered))
-
-    def __contains__(self, pending: Pending) -> bool:
-        return pending in self._unanswered
-
-    def add(self, pending: Pending, sequence: int | None) -> None:
-        """*pending* is about to be sent with *sequence*."""
-        pending.sequence = sequence
-        self._unanswered[pending] = None
-
-    def remove(self, pending: Pending) -> None:
-        """Its outcome is known."""
-        if pending in self._unanswered:
-            del self._unanswered[pending]
-
-    def withdraw(self, pending: Pending) -> None:
-        """The exchange has not received it. It may be added again, with another sequence."""
-        self.remove(pending)
-        pending.sequence = None
+    def __init__(self, unanswered: Mapping[Pending, object]) -> None:
+        self._unanswered = unanswered
 
     def apply(self, message: Message | Unknown) -> list[Settled]:
         """What *message* settles: one outcome or none. A repeated answer settles nothing."""
+        error: CryptoprotoError | None = None
         if isinstance(message, OrderPlaced):
-            number = message.client_order_id
-            return [] if number is None else self._answered(Kind.PLACE, number, None)
-        if isinstance(message, InsufficientFunds):
-            return self._answered(Kind.PLACE, None, InsufficientFundsError(message.currency, message.order_id))
-        if isinstance(message, OrderCancelled):
-            return self._answered(Kind.CANCEL, message.order_id, None)
-        if isinstance(message, OrderNotFound):
-            error = OrderNotOpen(f"order {message.order_id} is not open")
-            return self._answered(Kind.CANCEL, message.order_id, error)
+            kind, number = Kind.PLACE, message.client_order_id
+            if number is None:
+                return []
+        elif isinstance(message, InsufficientFunds):
+            kind, number = Kind.PLACE, None  # of the oldest order
+            error = InsufficientFundsError(message.currency, message.order_id)
+        elif isinstance(message, OrderCancelled):
+            kind, number = Kind.CANCEL, message.order_id
+        elif isinstance(message, OrderNotFound):
+            kind, number = Kind.CANCEL, message.order_id
+            error = OrderNotOpen(f"order {number} is not open")
+        else:
+            return []
+        for one in self._unanswered:
+            if one.kind is kind and number in (None, one.client_order_id if kind is Kind.PLACE else one.order_id):
+                return [Settled(one, error)]
         return []
 
     def not_received(self, last_sequence: int) -> list[Pending]:
@@ -156,10 +142,3 @@ class Outcomes:
             return unknown
         # Received, and neither accepted nor refused by an event: refused with an error frame that was lost.
         return OrderRejected("the exchange refused it; the reason was lost with the connection")
-
-    def _answered(self, kind: Kind, number: int | None, error: CryptoprotoError | None) -> list[Settled]:
-        """The outcome of the oldest message of *kind* with this client order id or order id; ``None`` fits all."""
-        for one in self._unanswered:
-            if one.kind is kind and number in (None, one.client_order_id if kind is Kind.PLACE else one.order_id):
-                return [Settled(one, error)]
-        return []

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..exceptions import HistoryRewound
-from ..messages import OrderPlaced
-from .account import OrderTable
+from ..messages import OrderPlaced, UserOrdersResponse
+from .account import OrderStatus, OrderTable
 
-__all__ = ["rewound_by"]
+__all__ = ["rewound_before", "rewound_by"]
 
 
 def rewound_by(message: Any, transaction_id: int, orders: OrderTable, settled_through: int) -> HistoryRewound | None:
@@ -26,4 +26,24 @@ def rewound_by(message: Any, transaction_id: int, orders: OrderTable, settled_th
         order, number = orders.get(message.order_id), message.client_order_id
         if order is not None and number is not None and order.client_order_id not in (None, number):
             return HistoryRewound(message.order_id, message.order_id, "order")
+    return None
+
+
+def rewound_before(response: Any, received: int, known: int, orders: OrderTable) -> HistoryRewound | None:
+    """The error if the replay, and the list of open orders after it, show that the exchange has forgotten events.
+
+    Args:
+        response: the exchange's answer to a UserOrdersRequest.
+        received: the last transaction of the replay, or where it began.
+        known: the last transaction in the tables. New events with such ids would change and settle nothing.
+        orders: all known orders.
+    """
+    if received < known:
+        return HistoryRewound(known, received)
+    if isinstance(response, UserOrdersResponse):
+        for book in response.order_books.values():
+            for row in (*book.buy, *book.sell):
+                order = orders.get(row.order_id)
+                if order is not None and order.status in (OrderStatus.FILLED, OrderStatus.CANCELLED):
+                    return HistoryRewound(row.order_id, row.order_id, "order")
     return None

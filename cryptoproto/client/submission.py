@@ -56,7 +56,7 @@ class Submission(msgspec.Struct, eq=False):
         """
         order = None
         try:
-            pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id)
+            pending = Pending(kind=Kind(entry.kind), client_order_id=entry.client_order_id, sequence=entry.sequence)
             message = decode_client_message(entry.payload)
             if isinstance(message, CancelOrder):
                 pending.order_id = message.order_id

@@ -179,11 +179,14 @@ class Pump:
             self.fail(error, CloseCode.PROTOCOL_ERROR)
 
     def _hand_over(self, events: list[Event]) -> None:
-        self._position = last_transaction_id(events, self._position)
-        if self._on_event is not None:
+        self._position = events[-1].transaction_id or last_transaction_id(events, self._position)
+        if self._on_events is not None:
+            try:  # as _call_user(), without its call
+                self._on_events(events)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as there
+                self._on_user_error(self._on_events, error)
+        elif self._on_event is not None:
             self._call_user(self._on_event, events[0])  # which came alone
-        elif self._on_events is not None:
-            self._call_user(self._on_events, events)
         elif self.queue.put(events):
             self._on_full()
 
@@ -246,16 +249,15 @@ class Pump:
         signer = self.signer
         if signer is None:
             number, frame = self.session.request_frame(payload)
-            call = self.calls.open(number, deadline)
-            if at is not None:
-                self._watched[number] = at
-            transport.send(frame)
         else:
             draft = self.session.draft_request(payload)
             number = draft.number
-            call = self.calls.open(number, deadline)
-            if at is not None:
-                self._watched[number] = at
+        call = self.calls.open(number, deadline)
+        if at is not None:
+            self._watched[number] = at
+        if signer is None:
+            transport.send(frame)
+        else:
             signer.put(draft)
         return number, call
 
@@ -370,9 +372,8 @@ class Pump:
         if not len(self.calls) and not self._draining:
             self.pause_reading()
         elif self.queue.overflowing:
-            waiting = len(self.queue)
             advice = "take events faster, or resume from the position"
-            reason = f"{waiting} events were waiting while a call was in flight; {advice}"
+            reason = f"{len(self.queue)} events were waiting while a call was in flight; {advice}"
             self.fail(SlowConsumer(None, reason), CloseCode.NORMAL)
 
     def _ping(self) -> None:

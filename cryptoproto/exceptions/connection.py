@@ -158,17 +158,23 @@ class HistoryRewound(ConnectionClosed):
         position: the last transaction id that this client has processed.
         exchange_position: the transaction id that proves the rewind: at or below *position*.
         what: ``"transaction"``; ``"sequence"`` if the numbers are sequences of this client's messages; ``"order"`` if
-            they are an order id that was used twice.
+            they are the id of an order that was used twice, or that is open again after its end.
     """
 
     position: int
 
     def __init__(self, position: int, exchange_position: int, what: str = "transaction") -> None:
+        if what == "order":
+            proof = (
+                f"it has given order id {position} to a second order, or opened order {position} again after its end"
+            )
+        else:
+            proof = f"it is at {what} {exchange_position}, but this client has already processed {what} {position}"
+        others = "; an exchange that has deleted old events looks the same" if what == "transaction" else ""
         super().__init__(
             None,
-            f"the exchange's history was rewound: it is at {what} {exchange_position}, but this client has "
-            f"already processed {what} {position}. It was probably restored from a backup. Compare your orders "
-            f"and balances with the exchange, then start again with a new store or another resume_from",
+            f"the exchange's history was rewound: {proof}. It was probably restored from a backup{others}. Compare "
+            f"your orders and balances with the exchange, then start again with a new store or another resume_from",
             position=position,
         )
         self.args: tuple[Any, ...] = (position, exchange_position, what)  # what a copy is made from

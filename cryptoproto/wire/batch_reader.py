@@ -10,11 +10,9 @@ from .cipher import Opener
 from .codes import Protocol
 from .frames import LATEST_TIMESTAMP, SHORTEST_BYTES, ResponseFrame, TransactionFrame, json_ends
 
-__all__ = ["FEWEST", "batch_reader"]
+__all__ = ["batch_reader"]
 
 _LENGTH: Final = Struct(">I")
-FEWEST: Final = 4
-"""Fewer frames take less time one by one."""
 
 
 def batch_reader(

@@ -3,7 +3,7 @@
 Neither class knows about sockets, clocks or tasks; randomness is passed in. A session first completes the handshake and
 then exchanges frames::
 
-    client   hello() ──► receive(server hello) = Opened, with the proof to send ──► receive, draft, seal
+    client   hello() ──► receive(server hello) = Opened, with the proof to send ──► receive, draft, sign, seal
     server   receive(client hello) = ClientHello ──► accept() ──► receive(proof) = Proven ──► receive, send
 """
 
@@ -25,7 +25,7 @@ from ..exceptions import (
     UnsupportedVersion,
 )
 from ..keys import PrivateKey, PublicKey
-from .batch_reader import FEWEST, batch_reader
+from .batch_reader import batch_reader
 from .cipher import KEY_BYTES, MAX_FRAME_BYTES, PADDING, Opener, Sealer
 from .codes import ClientFrameType, CloseCode, Protocol
 from .frames import (
@@ -108,7 +108,6 @@ class ClientSession:
         self.last_sequence: int = 0
         self.next_sequence: int = 0
         self.last_transaction_id: int = resume_from
-        self._signed = protocol is Protocol.SIGNED
         self._private_key = private_key
         self._random = random
         self._max_frame_bytes = max_frame_bytes
@@ -158,7 +157,7 @@ class ClientSession:
         and the error is returned as well.
         """
         received: list[ServerFrame | Opened] = []
-        results = self._read_batch(frames) if len(frames) >= FEWEST else []
+        results = self._read_batch(frames)
         results += [None] * (len(frames) - len(results))
         try:
             for frame, result in zip(frames, results, strict=True):
@@ -215,12 +214,11 @@ class ClientSession:
         self.next_sequence = sequence + 1
         return sequence, self._write(_MESSAGE, sequence, payload)
 
-    def sign(self, draft: Draft) -> bytes:
-        """The signature for ``SIGNED``; takes 0.2 ms or more with RSA-2048 and may be computed in another thread."""
-        return self._private_key.sign(self._encoder.data(draft.number, draft.payload))
-
     def signed_body(self, draft: Draft) -> bytes:
-        """A draft with its signature, for :meth:`seal_body`; may be computed in another thread, as :meth:`sign`."""
+        """A draft with its signature, for :meth:`seal_body`.
+
+        Signing takes 0.2 ms or more with RSA-2048, and may be done in another thread.
+        """
         data = self._encoder.data(draft.number, draft.payload)
         body = self._encoder.signed_body(draft.kind, data, self._private_key.sign(data))
         return body + PADDING[len(body) & 15]
@@ -241,23 +239,6 @@ class ClientSession:
         if sealer is None:
             raise ProtocolError("the handshake is not complete")
         return sealer.seal_padded(body)
-
-    def seal(self, draft: Draft, signature: bytes = b"") -> bytes:
-        """The frame to send. Frames must be sent in the order in which they are sealed.
-
-        Raises:
-            ProtocolError: the handshake is not complete, or the signature for ``SIGNED`` is missing.
-        """
-        sealer = self._sealer
-        if sealer is None:
-            raise ProtocolError("the handshake is not complete")
-        if not self._signed:
-            return self._write(draft.kind, draft.number, draft.payload)
-        if not signature:
-            raise ProtocolError("a frame of Protocol.SIGNED needs a signature")
-        encoder = self._encoder
-        data = encoder.data(draft.number, draft.payload)
-        return sealer.seal(encoder.signed_body(draft.kind, data, signature))
 
 
 SPOKEN_VERSIONS: Final = {protocol.version: protocol for protocol in Protocol}

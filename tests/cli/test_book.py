@@ -57,6 +57,20 @@ def test_it_follows_the_book_until_sigterm(shell: Shell, venue: Exchange) -> Non
         assert program.kill(signal.SIGTERM) == 143
 
 
+@pytest.mark.parametrize("terminal", [{}, {"FORCE_COLOR": "1", "TERM": "dumb"}], ids=["pipe", "dumb terminal"])
+def test_it_prints_each_change_where_nothing_can_be_redrawn(
+    shell: Shell, venue: Exchange, terminal: dict[str, str]
+) -> None:
+    environment = {"CRYPTOPROTO_MARKET_DATA_URL": venue.market_data_url, **terminal}
+    with start("book", "BTC_USD", cwd=shell.folder, env=environment) as program:
+        assert "BTC_USD" in program.first_line
+        assert shell("order", "buy", "BTC_USD", "0.5", "15000").code == 0
+        assert program.process.stdout is not None
+        while "0.50000000  15000.00000000" not in program.process.stdout.readline():
+            pass
+        assert program.kill(signal.SIGTERM) == 143
+
+
 def test_it_shows_the_book_until_sigterm(shell: Shell, venue: Exchange) -> None:
     with start(
         "book",
@@ -76,6 +90,7 @@ def test_the_screen_is_refreshed_until_the_end(shell: Shell, venue: Exchange, mo
             raise asyncio.CancelledError
 
     monkeypatch.setattr("cryptoproto.cli.book.asyncio.sleep", stop)
+    shell.environment["FORCE_COLOR"] = "1"  # rich takes it for a terminal then
     shown = shell("book", "BTC_USD")
     assert shown.code == 143
     assert "BTC_USD" in shown.out

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from cryptoproto.cli import gateway_operations
 from cryptoproto.gateway import GatewayClient
 from cryptoproto.sync.exchange import Exchange
-from tests.support.command_line import Shell, start
+from tests.support.command_line import Shell, run, start
 from tests.support.nats_server import nats_server
 
 
@@ -87,3 +91,23 @@ def test_a_handover_without_a_standby_gives_a_higher_fence(desk: Shell) -> None:
         if result.code == 0 and result.lines[0]["fence"] > before:
             return
     pytest.fail("nobody owns the session")
+
+
+def test_an_operation_that_is_stopped_says_that_its_outcome_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Silent:
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        async def kill(self, strategy: str) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(gateway_operations, "_operator", lambda **_: Silent())
+    result = run("gateway", "kill", "mm1", "--client-id", "alice")
+    assert result.code == 130
+    assert "the request was sent, but the command was stopped before its answer came; see: cryptoproto gateway" in (
+        " ".join(result.err.split())
+    )

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import cryptoproto as cp
+from cryptoproto.cli import output
 from cryptoproto.sync.exchange import Exchange
 from tests.support.command_line import Shell, run
 from tests.support.config import write_config
@@ -41,6 +43,13 @@ def test_trades_as_a_table(filled: Shell) -> None:
     assert "ETH_USD" in shown.out
     assert "ETH_USD" not in filled("history", "trades", "alice.db", "--pair", "BTC_USD").out
     assert "there are no trades in this range" in filled("history", "trades", "alice.db", "--since", "1971-01-01").err
+
+
+def test_a_narrow_terminal_breaks_no_number(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "console", Console(highlight=False, width=40))
+    shown = filled("history", "trades", "alice.db", "--last", "1")
+    assert "time    1970-01-01 00:00:40" in shown.out
+    assert "pair    ETH_USD" in shown.out
 
 
 def test_only_the_last_rows_are_shown(filled: Shell) -> None:

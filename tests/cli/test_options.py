@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -12,10 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
-import typer
 
 import cryptoproto as cp
-from cryptoproto.cli.options import check_address, connecting, resolved, run
+from cryptoproto.cli.options import check_address, connecting, resolved
 from tests.support import command_line
 
 
@@ -95,23 +92,6 @@ async def test_a_client_id_in_use_is_refused_unless_it_is_taken_over(
             assert isinstance(bot.error, cp.ConcurrentConnection)
 
 
-def test_sigterm_cancels_the_command() -> None:
-    ended: list[str] = []
-
-    async def main() -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append("cleaned up")
-        return 0
-
-    with pytest.raises(typer.Exit) as end:
-        run(main())
-    assert end.value.exit_code == 143
-    assert ended == ["cleaned up"]
-
-
 def test_a_link_that_ends_during_the_tls_handshake_leaves_one_line(folder: Path) -> None:
     """The reports of aiofastnet break the logging of asyncio, which writes forty lines about it; not under pytest."""
 
@@ -137,17 +117,6 @@ def test_a_link_that_ends_during_the_tls_handshake_leaves_one_line(folder: Path)
     assert done.returncode == 3
     assert done.stderr.startswith(f"error: cannot connect to {address}: the other end closed the connection")
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_other_errors_that_nothing_awaits_are_reported(caplog: pytest.LogCaptureFixture) -> None:
-    async def command() -> int:
-        asyncio.get_running_loop().call_soon(lambda: 1 / 0)
-        await asyncio.sleep(0)
-        return 0
-
-    with pytest.raises(typer.Exit):
-        run(command())
-    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_missing_server_key_is_not_to_be_made(folder: Path) -> None:

@@ -77,6 +77,11 @@ def test_short_numbers(value: str, text: str) -> None:
     assert output.short(Decimal(value)) == text
 
 
+@pytest.mark.parametrize(("count", "text"), [(0, "0 orders"), (1, "1 order"), (1234, "1,234 orders")])
+def test_counts(count: int, text: str) -> None:
+    assert output.counted(count, "order") == text
+
+
 def test_notes_go_to_standard_error_and_json_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     output.note("accepted")
     output.print_json({"a": 1})

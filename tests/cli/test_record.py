@@ -130,6 +130,8 @@ def test_disconnects_are_shown(tmp_path: Path) -> None:
     recorder = cp.record(cp.MarketData("ws://localhost"), tmp_path / "a.rec")
     recorder.gaps = 2
     assert "2 disconnects" in str(_progress(recorder, 3723.0))
+    recorder.gaps = 1
+    assert "1 disconnect " in str(_progress(recorder, 3723.0))
     assert "1:02:03" in str(_progress(recorder, 3723.0))
     recorder.updates = 5
     _show_end(recorder, json=False)

@@ -54,6 +54,8 @@ def test_cancelling_everything(shell: Shell) -> None:
     assert shell("order", "buy", "BTC_USD", "1", "11").code == 0
     assert shell("order", "cancel-all", "--json").lines == [{"cancelled": 2, "open_orders": 0}]
     assert "there were no open orders" in shell("order", "cancel-all").err
+    orders = shell("request", "orders")
+    assert (orders.code, orders.out, orders.err.strip()) == (0, "", "there are no open orders")
     assert shell("order", "buy", "BTC_USD", "1", "11").code == 0
     assert "1 order cancelled, none left open" in shell("order", "cancel-all").err
 
@@ -174,28 +176,79 @@ def test_an_order_without_an_answer_may_have_been_placed(
 
 
 class Interrupted(Scripted):
-    """A connection during whose wait for an answer the process gets a signal."""
+    """A connection during whose wait for *call* the process gets a signal."""
 
-    def __init__(self, number: signal.Signals) -> None:
+    def __init__(self, number: signal.Signals, call: str) -> None:
         super().__init__()
         self._number = number
+        self._call = call
+
+    async def _interrupt(self, call: str) -> None:
+        if call == self._call:
+            os.kill(os.getpid(), self._number)
+            await asyncio.Event().wait()
+
+    async def send(self, message: object) -> int:
+        await self._interrupt("send")
+        return await super().send(message)
+
+    async def request(self, *_: object, **__: object) -> object:
+        await self._interrupt("request")
+        return await super().request()
 
     async def __anext__(self) -> cp.Event:
-        os.kill(os.getpid(), self._number)
+        await self._interrupt("event")
         return await super().__anext__()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("command", [BUY, ("order", "cancel", "7")])
-def test_an_order_that_is_interrupted_may_have_been_placed(
-    shell: Shell, scripted: Callable[[Scripted], Scripted], number: signal.Signals, command: tuple[str, ...]
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("command", "call", "words"),
+    [
+        (BUY, "event", "the message was sent, but"),
+        (BUY, "send", "the message may have been sent, but"),
+        (("order", "cancel", "7"), "event", "the message was sent, but"),
+        (("order", "cancel-all"), "request", "the message was sent, but"),
+        (("request", "balances"), "request", "the request was sent, but"),
+    ],
+)
+def test_a_command_that_is_stopped_while_it_waits_says_that_the_outcome_is_not_known(
+    shell: Shell,
+    scripted: Callable[[Scripted], Scripted],
+    number: signal.Signals,
+    code: int,
+    command: tuple[str, ...],
+    call: str,
+    words: str,
 ) -> None:
-    scripted(Interrupted(number))
+    scripted(Interrupted(number, call))
     result = shell(*command, "--json")
-    assert result.code == 4
+    assert result.code == code
     error = json.loads(result.err)
-    assert error["error"] == "OutcomeUnknown"
-    assert "the command was stopped before its answer came; `cryptoproto tail` shows" in error["message"]
+    assert (error["error"], error["exit_code"]) == ("OutcomeUnknown", code)
+    assert error["message"].startswith(f"{words} the command was stopped before its answer came; ")
+    assert ("`cryptoproto tail` shows whether it took effect" in error["message"]) == (command[0] == "order")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (cp.RequestTimeout("no response"), "no answer came within 10 s"),
+        (cp.ConnectionClosed(1006, "cut"), "its answer did not come: connection closed with code 1006: cut"),
+    ],
+)
+def test_a_cancel_all_without_an_answer_may_have_taken_effect(
+    shell: Shell, scripted: Callable[[Scripted], Scripted], end: Exception, words: str
+) -> None:
+    class Unanswered(Scripted):
+        async def request(self, *_: object, **__: object) -> object:
+            raise end
+
+    connection = scripted(Unanswered())
+    result = shell("order", "cancel-all")
+    assert result.code == 4
+    assert f"the message was sent, but {words}" in " ".join(result.err.split())
+    assert len(connection.sent) == 1
 
 
 def test_an_exchange_that_reports_an_error_has_refused(shell: Shell, scripted: Callable[[Scripted], Scripted]) -> None:

@@ -22,6 +22,13 @@ from cryptoproto.exceptions import GatewayError
         GatewayError("NATS is gone"),
         cp.InvalidPayload(2, "amount is missing"),
         cp.InsufficientFundsError("USD", 7),
+        cp.ConnectionClosed(None, "lost"),
+        cp.ConnectionClosed(1011, "internal error"),
+        cp.RateLimited(4009, "too fast"),
+        cp.ServerRestart(1012, ""),
+        cp.ConnectError(None, "nobody answers"),
+        cp.HeartbeatTimeout(None, "nothing was received"),
+        cp.SlowConsumer(None, "the queue is full"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -42,10 +49,11 @@ def test_an_outcome_that_nobody_will_know_stays_so() -> None:
     assert ErrorRow.of(cp.OutcomeUnknown("no answer")) == ErrorRow("OutcomeUnknown", "no answer", sent=True)
 
 
-def test_the_end_of_a_connection_keeps_its_words() -> None:
-    restored = ErrorRow.of(cp.ServerRestart(1012, "back soon")).restored()
-    assert isinstance(restored, cp.ConnectionClosed)
-    assert "back soon" in str(restored)
+def test_a_rewound_history_is_the_end_of_a_connection() -> None:
+    error = cp.HistoryRewound(8, 5)
+    restored = ErrorRow.of(error).restored()
+    assert type(restored) is cp.ConnectionClosed
+    assert restored.reason == str(error)
 
 
 def test_no_error_stays_none() -> None:

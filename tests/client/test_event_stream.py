@@ -104,7 +104,7 @@ async def test_a_group_is_stored_when_it_is_full() -> None:
     assert setting.store.notes == [3, "flush"]
     await setting.take(3)
     assert setting.store.notes == [3, "flush", 6, "flush"]
-    assert setting.waits.count == 6
+    assert setting.waits.snapshot().count == 6
 
 
 @virtual
@@ -114,7 +114,7 @@ async def test_a_group_that_is_not_full_is_stored_in_a_moment() -> None:
     await setting.take(2)
     await asyncio.sleep(0.06)
     assert setting.store.notes == [1, "flush"]
-    assert setting.waits.count == 2
+    assert setting.waits.snapshot().count == 2
     await asyncio.sleep(10)  # the second takes long, and nobody wakes up for it
     assert setting.store.notes == [1, "flush"]
     await setting.take(1)
@@ -264,7 +264,7 @@ async def test_a_batch_is_handled_when_the_next_is_asked_for() -> None:
     waiting.cancel()
     await asyncio.sleep(0.06)
     assert setting.store.notes == [2, "flush", 3, "flush"]
-    assert setting.waits.count == 4
+    assert setting.waits.snapshot().count == 4
 
 
 @virtual

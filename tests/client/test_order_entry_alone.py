@@ -19,7 +19,7 @@ from cryptoproto.client.reports import Reports
 from cryptoproto.client.states import State, StateChange
 from cryptoproto.client.store import OutboxEntry
 from cryptoproto.client.submission import Submission
-from cryptoproto.messages import decode
+from cryptoproto.messages import OpenOrder, decode
 from tests.support import orders
 from tests.support.peer import placed, settle
 from tests.support.stores import FullDisk
@@ -35,6 +35,7 @@ class Stub:
         self.next_sequence = 1
         self.last_sequence = 0
         self.received_position = 0
+        self.open_orders = cp.UserOrdersResponse({})
         self.error: cp.CryptoprotoError | None = None
         self.refusal: cp.CryptoprotoError | None = None
         self.turns: Iterator[bool] = iter(())  # whether it is free, and then it is
@@ -54,7 +55,7 @@ class Stub:
 
     async def request_at(self, _: Any, at: Callable[[Any], None], *, timeout: float | None = None) -> None:
         self.on_request()
-        at(cp.UserOrdersResponse({}))
+        at(self.open_orders)
 
     def resume_events(self) -> None: ...
 
@@ -321,6 +322,20 @@ async def test_an_order_id_that_was_used_before_shows_that_the_exchange_was_rewo
 
 
 @virtual
+async def test_an_order_that_is_open_again_after_its_end_shows_it_after_a_reconnect() -> None:
+    """Nothing is changed: an order that has ended here stays as it is."""
+    desk = Desk()
+    desk.told(4, orders.placed(1, 5))
+    desk.told(5, orders.cancelled(1, 5))
+    desk.connection.received_position = 5
+    desk.connection.open_orders = orders.a_list(OpenOrder(1, orders.ONE, orders.PRICE, 5))
+    with pytest.raises(cp.HistoryRewound) as caught:
+        await desk.entry.resume(cast("Any", desk.connection), 5)
+    assert caught.value.what == "order"
+    assert desk.account.orders.open == []
+
+
+@virtual
 async def test_a_live_event_below_what_has_settled_something_shows_it_too() -> None:
     """Only a connection that replays nothing cannot have such an event."""
     store = cp.MemoryStore()
@@ -333,6 +348,8 @@ async def test_a_live_event_below_what_has_settled_something_shows_it_too() -> N
     call = asyncio.ensure_future(desk.entry.submit(desk.submission(), wait=True))
     await settle()
     desk.entry.settle([told(None, cp.OrderNotFound(7))])  # a broadcast has no id
+    desk.told(9, cp.OrderNotFound(99))
+    assert desk.connection.given_up == []
     desk.told(7, cp.OrderNotFound(7))
     (error,) = desk.connection.given_up
     assert isinstance(error, cp.HistoryRewound)

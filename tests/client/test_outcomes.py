@@ -40,12 +40,11 @@ CANCEL_ALL = Pending(kind=Kind.CANCEL_ALL)
 ALL = (PLACE_1, CANCEL_7, PLACE_2, CANCEL_7_AGAIN, CANCEL_1, CANCEL_ALL)
 
 
-def outcomes(*pending: Pending) -> Outcomes:
+def sent(*pending: Pending) -> dict[Pending, None]:
     """They were sent in this order, with sequences from 1."""
-    table = Outcomes()
     for sequence, one in enumerate(pending, 1):
-        table.add(one, sequence)
-    return table
+        one.sequence = sequence
+    return dict.fromkeys(pending)
 
 
 @pytest.mark.parametrize(
@@ -67,34 +66,32 @@ def outcomes(*pending: Pending) -> Outcomes:
     ],
 )
 def test_what_a_message_settles(message: Any, settled: Pending | None, error: type[Exception] | None) -> None:
-    table = outcomes(*ALL)
-    found = table.apply(message)
+    unanswered = sent(*ALL)
+    outcomes = Outcomes(unanswered)
+    found = outcomes.apply(message)
     assert [each.pending for each in found] == ([] if settled is None else [settled])
     assert [type(each.error) for each in found] == ([] if settled is None else [error or type(None)])
-    assert list(table) == list(ALL), "nothing changes until the outcome is stored"
+    assert list(unanswered) == list(ALL), "nothing changes until the outcome is stored"
     assert (type(message) in ANSWERS) or not found
     for each in found:
-        table.remove(each.pending)
-        assert each.pending not in table
-        assert [again.pending for again in table.apply(message)] != [each.pending], "a repeated answer finds the next"
+        del unanswered[each.pending]
+        assert [again.pending for again in outcomes.apply(message)] != [each.pending], (
+            "a repeated answer finds the next"
+        )
 
 
 def test_a_lack_of_funds_names_what_lacks() -> None:
-    (settled,) = outcomes(PLACE_1).apply(cp.InsufficientFunds(9, "USD"))
+    (settled,) = Outcomes(sent(PLACE_1)).apply(cp.InsufficientFunds(9, "USD"))
     assert isinstance(settled.error, cp.InsufficientFundsError)
     assert (settled.error.currency, settled.error.order_id) == ("USD", 9)
 
 
 def test_what_the_exchange_has_not_received() -> None:
-    table = outcomes(*ALL)
-    assert table.not_received(2) == list(ALL[2:])
-    assert table.not_received(6) == []
-    table.withdraw(PLACE_1)
-    assert PLACE_1.sequence is None
-    assert len(table) == 5
-    table.withdraw(PLACE_1)  # again: without effect
-    table.add(PLACE_1, None)
-    assert table.not_received(6) == [PLACE_1], "taken over from an earlier process that had not sent it"
+    outcomes = Outcomes(sent(*ALL))
+    assert outcomes.not_received(2) == list(ALL[2:])
+    assert outcomes.not_received(6) == []
+    PLACE_1.sequence = None
+    assert outcomes.not_received(6) == [PLACE_1], "taken over from an earlier process that had not sent it"
 
 
 @pytest.mark.parametrize(
@@ -111,8 +108,8 @@ def test_what_is_settled_when_everything_was_replayed(
     error: cp.CryptoprotoError | None, complete: bool, verdicts: list[type[Exception]]
 ) -> None:
     """An error frame answers the last message that the exchange has seen; events have answered the others."""
-    table = outcomes(PLACE_1, CANCEL_7, PLACE_2, CANCEL_1)
-    settled = table.caught_up(3, error, complete=complete)
+    unanswered = sent(PLACE_1, CANCEL_7, PLACE_2, CANCEL_1)
+    settled = Outcomes(unanswered).caught_up(3, error, complete=complete)
     assert [each.pending for each in settled] == [PLACE_1, CANCEL_7, PLACE_2]
     assert [type(each.error) for each in settled] == verdicts
     unknown = [each.error for each in settled if isinstance(each.error, cp.OutcomeUnknown)]
@@ -122,16 +119,16 @@ def test_what_is_settled_when_everything_was_replayed(
         "the exchange received it; its answer was among events that were not requested",
         "the exchange refused it; the reason was lost with the connection",
     }
-    assert len(table) == 4
+    assert len(unanswered) == 4
 
 
 def test_a_cancel_that_fails_names_its_order() -> None:
-    (settled,) = outcomes(CANCEL_7).apply(cp.OrderNotFound(7))
+    (settled,) = Outcomes(sent(CANCEL_7)).apply(cp.OrderNotFound(7))
     assert str(settled.error) == "order 7 is not open"
 
 
 def test_cancel_all_is_settled_by_having_been_received() -> None:
-    (settled,) = outcomes(CANCEL_ALL).caught_up(1, cp.InvalidPayload(2, "no"), complete=True)
+    (settled,) = Outcomes(sent(CANCEL_ALL)).caught_up(1, cp.InvalidPayload(2, "no"), complete=True)
     assert settled.error is None
 
 
@@ -156,7 +153,8 @@ ANSWERED_BY: dict[str, tuple[Callable[[int], Any], Kind, bool]] = {
 @given(steps=st.lists(STEPS, max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_against_a_list_that_is_searched_from_the_front(steps: list[tuple[str, int]]) -> None:
-    table = Outcomes()
+    unanswered: dict[Pending, None] = {}
+    outcomes = Outcomes(unanswered)
     model: list[tuple[Kind, int, Pending]] = []
     sequence = 0
     for what, number in steps:
@@ -164,22 +162,22 @@ def test_against_a_list_that_is_searched_from_the_front(steps: list[tuple[str, i
             sequence += 1
             kind = Kind(what)
             about = {"client_order_id" if kind is Kind.PLACE else "order_id": number}
-            pending = Pending(kind=kind, **about)
-            table.add(pending, sequence)
+            pending = Pending(kind=kind, sequence=sequence, **about)
+            unanswered[pending] = None
             model.append((kind, number, pending))
         elif what == "lost":
             seen = sequence - number
             lost = [entry for entry in model if (entry[2].sequence or 0) > seen]
-            assert table.not_received(seen) == [pending for _, _, pending in lost]
+            assert outcomes.not_received(seen) == [pending for _, _, pending in lost]
             for entry in lost:
-                table.withdraw(entry[2])
+                del unanswered[entry[2]]
                 model.remove(entry)
         else:
             make, kind, names_it = ANSWERED_BY[what]
             fits = [entry for entry in model if entry[0] is kind and (not names_it or entry[1] == number)]
-            settled = table.apply(make(number))
+            settled = outcomes.apply(make(number))
             assert [each.pending for each in settled] == [pending for _, _, pending in fits[:1]]
             for each in settled:
-                table.remove(each.pending)
+                del unanswered[each.pending]
                 model.remove(fits[0])
-        assert list(table) == [pending for _, _, pending in model]
+        assert list(unanswered) == [pending for _, _, pending in model]

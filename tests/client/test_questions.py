@@ -10,7 +10,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from tests.support.lines import Line, client_of, patient, trader
-from tests.support.peer import Script, changed
+from tests.support.peer import Script, changed, placed
 from tests.support.virtual_time import virtual
 
 
@@ -52,3 +52,37 @@ async def test_a_response_of_another_type_has_no_balances(script: Script, alice_
         replying = asyncio.create_task(reply())
         assert await client.balances() == {}
         await replying
+
+
+class SlowStore(cp.MemoryStore):
+    """A reserving store that takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+        self.may_write = asyncio.Event()
+
+    async def reserve(self, entry: cp.OutboxEntry) -> None:
+        self.is_asked.set()
+        await self.may_write.wait()
+
+    async def connected(self, last_sequence: int) -> None:
+        pass
+
+
+@virtual
+async def test_a_request_waits_while_a_store_reserves_a_sequence(script: Script, alice_key: cp.PrivateKey) -> None:
+    patient(script)
+    store = SlowStore()
+    async with client_of(script, alice_key, store=store) as client:
+        placing = asyncio.create_task(client.place("BTC_USD", "buy", amount=1, price=100, client_order_id=5))
+        await store.is_asked.wait()
+        asking = asyncio.create_task(client.balances())
+        await asyncio.sleep(1)
+        assert len(script.peer.requests) == 2, "those of the resume"
+        store.may_write.set()
+        assert await asking == {}
+        assert client.metrics().counters["requests"] == 1
+        assert script.peer.sequences == [1]
+        script.peer.event(1, placed(5))
+        await placing

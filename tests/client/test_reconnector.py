@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,46 @@ async def test_a_handshake_that_has_forgotten_an_answered_message_closes_the_cli
         error = client.state.error
         assert isinstance(error, cp.HistoryRewound)
         assert (error.position, error.exchange_position, error.what) == (1, 0, "sequence")
+
+
+def store_of_a_bot(script: Script, position: int, settled_through: int) -> cp.MemoryStore:
+    """What an earlier process has left, whose bot had handled fewer events than had settled its orders."""
+    store = cp.MemoryStore()
+    store.open("alice", script.private_key.public_key.fingerprint)
+    store.advance(position)
+    store.remove(0, settled_through)
+    store.close()
+    return store
+
+
+@virtual
+@pytest.mark.parametrize(
+    ("position", "replay"), [(8, ()), (2, (9,)), (2, (8,)), (0, (9,))], ids=["none", "newer", "last", "from the start"]
+)
+async def test_an_exchange_that_has_deleted_old_events_is_not_taken_for_a_restored_one(
+    script: Script, alice_key: cp.PrivateKey, position: int, replay: tuple[int, ...]
+) -> None:
+    """The replay reaches the last event that settled an order, or the client had handled that one."""
+    script.greeting += [partial(Peer.event, transaction_id=number) for number in replay]
+    patient(script)
+    async with client_of(script, alice_key, store=store_of_a_bot(script, position, 8)) as client:
+        assert script.peer.hello is not None
+        assert script.peer.hello.last_seen_order == position
+        assert client.state.state is State.LIVE
+
+
+@virtual
+@pytest.mark.parametrize("replay", [(), (5,)], ids=["none", "older"])
+async def test_a_replay_that_ends_before_what_has_settled_an_order_closes_the_client(
+    script: Script, alice_key: cp.PrivateKey, replay: tuple[int, ...]
+) -> None:
+    """It was restored from a backup, or has deleted all that is newer than the position: both look the same."""
+    script.greeting += [partial(Peer.event, transaction_id=number) for number in replay]
+    patient(script)
+    with pytest.raises(cp.HistoryRewound, match="an exchange that has deleted old events looks the same") as caught:
+        await client_of(script, alice_key, store=store_of_a_bot(script, 2, 8)).__aenter__()
+    assert (caught.value.position, caught.value.exchange_position) == (8, max(replay, default=2))
+    assert "start again with a new store" in str(caught.value)
 
 
 @virtual

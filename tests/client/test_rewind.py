@@ -8,8 +8,9 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.client.account.account import Account
-from cryptoproto.client.rewind import rewound_by
-from tests.support.orders import placed
+from cryptoproto.client.rewind import rewound_before, rewound_by
+from cryptoproto.messages import OpenOrder
+from tests.support.orders import ONE, PRICE, a_list, cancelled, placed
 from tests.support.told import told
 
 
@@ -47,3 +48,30 @@ def test_a_transaction_id_that_has_settled_something(account: Account, transacti
     error = rewound_by(placed(9, 71), transaction_id, account.orders, 12)
     assert isinstance(error, cp.HistoryRewound)
     assert (error.position, error.exchange_position, error.what) == (12, transaction_id, "transaction")
+
+
+def open_order(order_id: int) -> OpenOrder:
+    return OpenOrder(order_id, ONE, PRICE)
+
+
+def test_an_order_that_is_open_after_its_end(account: Account) -> None:
+    account.apply([told(13, cancelled(7))])
+    error = rewound_before(a_list(open_order(8), open_order(7)), 13, 13, account.orders)
+    assert isinstance(error, cp.HistoryRewound)
+    assert (error.position, error.exchange_position, error.what) == (7, 7, "order")
+
+
+def test_orders_that_may_be_open(account: Account) -> None:
+    """Open ones, one that is not known here, and one whose end no event has reported."""
+    account.orders.adopt(a_list(open_order(7)))
+    order = account.orders.get(8)
+    assert order is not None
+    assert order.status is cp.OrderStatus.UNKNOWN
+    assert rewound_before(a_list(open_order(7), open_order(8), open_order(9)), 12, 12, account.orders) is None
+    assert rewound_before(cp.Unknown("Something", {}), 13, 12, account.orders) is None
+
+
+def test_a_replay_that_ends_too_early(account: Account) -> None:
+    error = rewound_before(a_list(), 11, 12, account.orders)
+    assert isinstance(error, cp.HistoryRewound)
+    assert (error.position, error.exchange_position, error.what) == (12, 11, "transaction")

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.connection.event import last_transaction_id
 
 
 def event(timestamp: float | None, raw: bytes = b'{"@type":"Note","colour":"red"}') -> cp.Event:
@@ -29,6 +30,15 @@ def test_the_time_is_in_utc(timestamp: float) -> None:
 
 def test_a_broadcast_has_no_time() -> None:
     assert event(None).at is None
+
+
+def test_the_last_transaction_of_a_read() -> None:
+    transactions = [cp.Event(number, 1.0, cp.Unknown("Note", {}), 5, b"{}") for number in (7, 8)]
+    broadcast = cp.Event(None, None, cp.Unknown("News", {}), 5, b"{}")
+    assert last_transaction_id(transactions, 3) == 8
+    assert last_transaction_id([*transactions, broadcast, broadcast], 3) == 8
+    assert last_transaction_id([broadcast], 3) == 3
+    assert last_transaction_id([], None) is None
 
 
 def test_an_event_does_not_change() -> None:

@@ -30,3 +30,9 @@ def test_a_rewound_history_says_both_positions_and_what_to_do() -> None:
     assert "processed transaction 42" in str(error)
     assert "new store" in str(error)
     assert str(error) == error.reason
+
+
+def test_a_history_that_an_order_shows_to_be_rewound() -> None:
+    error = cp.HistoryRewound(42, 42, "order")
+    assert "order id 42 to a second order, or opened order 42 again" in str(error)
+    assert "new store" in str(error)

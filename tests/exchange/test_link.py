@@ -146,7 +146,7 @@ async def test_many_frames_that_waited_are_handled_in_turns(keys: dict[str, cp.P
         alice.transport.hold_writes = True
         alice.exchange.disable_pairs(["BTC_USD"])
         for _ in range(1200):
-            alice.link.on_message(alice.session.seal(alice.session.draft_message(b'{"@type":"CancelAllOrders"}')))
+            alice.link.on_message(alice.session.message_frame(b'{"@type":"CancelAllOrders"}')[1])
         record = alice.exchange.venue.client("alice")
         assert record is not None
         assert record.last_sequence == 0

@@ -17,10 +17,12 @@ import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from cryptoproto.exchange.link import ClientLink
 from cryptoproto.transport import Closed
-from cryptoproto.wire import ClientHello, ClientSession, Opened
+from cryptoproto.wire import ClientFrameType, ClientHello, ClientSession, Opened
+from cryptoproto.wire.frames import ClientFrameCodec
 from cryptoproto.wire.handshake import client_hello
 from tests.support.raw import RawClient
 from tests.support.trading import trade
+from tests.support.wire_oracle import message_frame, request_frame
 
 V5 = cp.Protocol.V5
 Spoil = Callable[[bytes], bytes]
@@ -72,7 +74,7 @@ async def test_spoilt_frames(
             client.link.send(spoil(opened.proof))
         else:
             session = await client.shake_hands(keys, protocol)
-            client.link.send(spoil(sealed_message(session)))
+            client.link.send(spoil(message_frame(session, CANCEL_ALL)))
         async with asyncio.timeout(20):
             assert (await client.closed).code == expected
         await bob.request(cp.UserBalanceRequest())
@@ -90,17 +92,13 @@ def new_session(keys: dict[str, cp.PrivateKey], protocol: cp.Protocol) -> Client
     )
 
 
-def sealed_message(session: ClientSession, payload: bytes = b'{"@type":"CancelAllOrders"}') -> bytes:
-    draft = session.draft_message(payload)
-    return session.seal(draft, session.sign(draft) if session.protocol is cp.Protocol.SIGNED else b"")
-
-
 def body(session: ClientSession, plain: bytes) -> bytes:
     """Encrypt any body with the session's key."""
     assert session._sealer is not None
     return session._sealer.seal(plain)
 
 
+CANCEL_ALL = b'{"@type":"CancelAllOrders"}'
 BODIES = [
     ("nothing", b""),
     ("four bytes", b"\x00\x00\x00\x01"),
@@ -128,8 +126,9 @@ async def test_well_sealed_rubbish(
 async def test_a_signature_by_another_key(keys: dict[str, cp.PrivateKey]) -> None:
     async with trade(keys, {}) as floor, RawClient.connected(floor.exchange.url) as client:
         session = await client.shake_hands(keys, cp.Protocol.SIGNED)
-        draft = session.draft_message(b'{"@type":"CancelAllOrders"}')
-        client.link.send(session.seal(draft, keys["bob"].sign(b"something else")))
+        codec = ClientFrameCodec(cp.Protocol.SIGNED)
+        data = codec.data(1, CANCEL_ALL)
+        client.link.send(body(session, codec.signed_body(ClientFrameType.MESSAGE, data, keys["bob"].sign(data))))
         closed = await client.closed
         assert (closed.code, closed.reason) == (1008, "invalid key: a message was not signed with the registered key")
         assert floor.exchange.venue.client("alice").last_sequence == 0  # type: ignore[union-attr]
@@ -165,7 +164,7 @@ async def test_frames_out_of_their_time(keys: dict[str, cp.PrivateKey]) -> None:
         async with RawClient.connected(url) as client:  # a message where the proof belongs
             session = client.hello(keys, protocol=V5)
             session.receive(await client.message())
-            client.link.send(sealed_message(session))
+            client.link.send(message_frame(session, CANCEL_ALL))
             assert (await client.closed).code == 1008
         async with floor.connect("alice") as alice:
             assert alice.last_sequence == 0
@@ -291,14 +290,13 @@ def test_any_bytes_close_the_link_or_leave_it_healthy(
         for each in inputs:
             if isinstance(each, dict):
                 each = json.dumps({"@type": "PlaceBuyLimitOrder"} | each).encode()
-                draft = data.draw(st.sampled_from([session.draft_message, session.draft_request]))(each)
-                each = session.seal(draft)
+                each = data.draw(st.sampled_from([message_frame, request_frame]))(session, each)
             elif phase == "sealed":
                 each = body(session, each)
             link.on_message(each)
         if wire.code is None:
             assert phase in ("json", "live", "sealed") or not inputs
-            link.on_message(sealed_message(session))
+            link.on_message(message_frame(session, CANCEL_ALL))
             assert wire.code is None, "it was healthy, and a good message ended it"
         assert wire.code in (None, 1002, 1008, 4001)
         assert exchange.totals() == totals

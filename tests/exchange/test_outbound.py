@@ -41,7 +41,7 @@ async def test_requests_are_not_answered_faster_than_the_client_reads(
             client.link.pause_reading()
             count = 500
             for _ in range(count):
-                client.link.send(session.seal(session.draft_request(b'{"@type":"UserOrdersRequest"}')))
+                client.link.send(session.request_frame(b'{"@type":"UserOrdersRequest"}')[1])
             async with asyncio.timeout(20):
                 while link.outbound.drain is None:  # noqa: ASYNC110 - until the network is full
                     await asyncio.sleep(0)
@@ -95,7 +95,7 @@ async def test_a_long_history_is_sent_in_turns_and_a_response_after_it(keys: dic
         exchange.deposit("alice", "USD", "1")
     async with RawClient.over(in_memory(exchange)) as client:
         session = await client.shake_hands(keys, V5)
-        client.link.send(session.seal(session.draft_request(b'{"@type":"UserBalanceRequest"}')))
+        client.link.send(session.request_frame(b'{"@type":"UserBalanceRequest"}')[1])
         received = [session.receive(await client.message()) for _ in range(801)]
         assert isinstance(received[-1], ResponseFrame)
         assert not any(isinstance(frame, ResponseFrame) for frame in received[:-1])
@@ -164,7 +164,7 @@ async def test_what_one_read_brings_is_answered_together(
 
         def arrive(*more: bool) -> None:
             for each in more:
-                alice.link.on_message(alice.session.seal(alice.session.draft_message(order)), each)
+                alice.link.on_message(alice.session.message_frame(order)[1], each)
 
         arrive(True, True, False)
         assert writes == [6], "before the turn has ended"
@@ -242,7 +242,7 @@ async def test_frames_wait_while_too_many_responses_do_and_are_handled_when_thos
         (link,) = exchange.links
         ledger.is_stopped = True
         for _ in range(count):
-            client.link.send(session.seal(session.draft_request(b'{"@type":"UserOrdersRequest"}')))
+            client.link.send(session.request_frame(b'{"@type":"UserOrdersRequest"}')[1])
         await settle()
         assert MAX_OWED < link.outbound.owed <= MAX_OWED + size
         assert client.received.empty()

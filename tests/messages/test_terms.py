@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import enum
+import json
+import pickle
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +26,7 @@ from cryptoproto.messages import (
     to_side,
     to_time_in_force,
 )
+from cryptoproto.messages.plain_values import plain_values
 
 
 @pytest.mark.parametrize(
@@ -128,9 +132,15 @@ def test_what_is_not_an_id(value: object) -> None:
         (cp.OrderStatus.FILLED, "filled"),
         (cp.State.LIVE, "live"),
         (cp.FeedState.LIVE, "live"),
+        (cp.OutcomeKind.CANCEL_ALL, "cancel_all"),
     ],
 )
-def test_enums_can_be_compared_with_strings_and_printed(value: object, text: str) -> None:
+def test_enums_can_be_compared_with_strings_and_printed(value: enum.StrEnum, text: str) -> None:
     assert value == text
-    assert str(value) == text
     assert hash(value) == hash(text)
+    assert (str(value), f"{value:>10}", f"{value!r}") == (
+        text, f"{text:>10}", f"<{type(value).__name__}.{value.name}: {text!r}>",
+    )  # fmt: skip
+    assert json.loads(json.dumps({value: value})) == {text: text}
+    assert type(plain_values(value)) is str
+    assert pickle.loads(pickle.dumps(value)) is value

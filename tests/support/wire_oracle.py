@@ -19,7 +19,6 @@ from cryptoproto.wire import (
     ClientFrameCodec,
     ClientHello,
     ClientSession,
-    Draft,
     ErrorFrame,
     Opened,
     Opener,
@@ -180,9 +179,18 @@ def sessions(
     return client, server
 
 
-def sealed(client: ClientSession, draft: Draft) -> bytes:
-    """The frame of *draft*, signed where the protocol wants it."""
-    return client.seal(draft, client.sign(draft) if client.protocol is Protocol.SIGNED else b"")
+def message_frame(client: ClientSession, payload: bytes = b"{}") -> bytes:
+    """The frame of the next message, signed where the protocol wants it."""
+    if client.protocol is Protocol.V5:
+        return client.message_frame(payload)[1]
+    return client.seal_body(client.signed_body(client.draft_message(payload)))
+
+
+def request_frame(client: ClientSession, payload: bytes = b"{}") -> bytes:
+    """The frame of the next request; see :func:`message_frame`."""
+    if client.protocol is Protocol.V5:
+        return client.request_frame(payload)[1]
+    return client.seal_body(client.signed_body(client.draft_request(payload)))
 
 
 def fails(call: Callable[[], object]) -> str | None:

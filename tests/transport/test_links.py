@@ -77,6 +77,23 @@ async def test_client_closes(kind: TransportKind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_sending_on_a_lost_link_does_nothing(kind: TransportKind) -> None:
+    """It must not raise: an exchange sends an event to one link after the other, and the others get theirs."""
+    async with linked(kind, kind) as (client, link, server, there):
+        link.abort()
+        while not server.closed.done():  # before it is noticed, and while
+            there.send(b"x" * 100_000)
+            there.send_many([b"x", b"y" * 100_000])
+            there.ping()
+            await asyncio.sleep(0)
+        there.send(b"afterwards")
+        there.send_many([b"after", b"wards"])
+        there.ping()
+        await there.drain()
+        await client.closed
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_lost_link_has_no_code(kind: TransportKind) -> None:
     async with linked(kind, kind) as (client, _, _, there):
         there.abort()

@@ -44,13 +44,14 @@ from tests.support.wire_oracle import (
     by_oracle,
     client_body,
     frequent,
+    message_frame,
     opened,
     packed,
     padded,
     private_key,
     public_key,
     read_by_oracle,
-    sealed,
+    request_frame,
     sessions,
     short_cuts,
     written,
@@ -357,7 +358,7 @@ def test_any_second_frame(protocol: Protocol, damage: Damage, again: Damage | No
     assert isinstance(opened, Opened)
     assert client.next_sequence == opened.last_sequence + 1
     # Whatever was accepted, the connection can be used.
-    assert sealed(client, client.draft_message(b"{}"))
+    assert message_frame(client)
 
 
 @given(damage=damages())
@@ -412,7 +413,7 @@ def test_every_flipped_bit_from_a_server(protocol: Protocol, frame: ServerFrame)
 @pytest.mark.parametrize("message", [True, False])
 def test_every_flipped_bit_from_a_client(protocol: Protocol, *, message: bool) -> None:
     client, server = sessions(protocol)
-    good = sealed(client, client.draft_message(b'{"a":1}') if message else client.draft_request(b'{"a":1}'))
+    good = (message_frame if message else request_frame)(client, b'{"a":1}')
     for damaged in every_flip(good):
         server.next_sequence = 1
         try:
@@ -430,7 +431,7 @@ def test_every_flipped_bit_from_a_client(protocol: Protocol, *, message: bool) -
 @PROTOCOLS
 def test_every_truncation_and_many_an_extension(protocol: Protocol) -> None:
     client, server = sessions(protocol)
-    event, order = server.transaction(5, 1.5, b'{"a":1}'), sealed(client, client.draft_message(b'{"a":1}'))
+    event, order = server.transaction(5, 1.5, b'{"a":1}'), message_frame(client, b'{"a":1}')
     for good, receive in ((event, client.receive), (order, server.receive)):
         for size in range(len(good)):
             with pytest.raises((cp.DecodeError, cp.InvalidKey)):
@@ -445,7 +446,7 @@ def test_every_truncation_and_many_an_extension(protocol: Protocol) -> None:
 @PROTOCOLS
 def test_any_damage_on_an_open_connection(protocol: Protocol) -> None:
     client, server = sessions(protocol)
-    order = sealed(client, client.draft_message(b'{"a":1}'))
+    order = message_frame(client, b'{"a":1}')
 
     @given(frame=FROM_SERVER, damage=damages(), again=st.none() | damages())
     @examples(80)
@@ -546,12 +547,10 @@ class Pair:
         match kind:
             case "message":
                 self.sequence += 1
-                draft = client.draft_message(value)
-                self.to_server.append((sealed(client, draft), MessageFrame(self.sequence, value)))
+                self.to_server.append((message_frame(client, value), MessageFrame(self.sequence, value)))
             case "request":
                 self.request_id += 1
-                draft = client.draft_request(value)
-                self.to_server.append((sealed(client, draft), RequestFrame(self.request_id, value)))
+                self.to_server.append((request_frame(client, value), RequestFrame(self.request_id, value)))
             case "event":
                 self.transaction_id += value
                 self.say(TransactionFrame(self.transaction_id, 1.5, b'{"n":%d}' % value))

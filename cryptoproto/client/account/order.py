@@ -351,4 +351,4 @@ class Order:
                             self.waiters.remove(waiter)
         except TimeoutError:
             if not reached():
-                raise RequestTimeout(f"{self!r} was not {what} within {timeout} s") from None
+                raise RequestTimeout(f"{self!r} was not {what} within {timeout:g} s") from None

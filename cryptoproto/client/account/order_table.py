@@ -74,6 +74,7 @@ class OrderTable:
 
     Attributes:
         compared: whether it was compared with the exchange's list, so that every open order is known.
+        has_repeated_id: whether an order was placed with the order id of another one.
     """
 
     def __init__(self, *, max_closed: int = MAX_CLOSED, clock: Callable[[], int] = time.time_ns) -> None:
@@ -86,6 +87,7 @@ class OrderTable:
         self._live: dict[Order, None] = {}
         self._closed: deque[Order] = deque()
         self.compared: bool = False
+        self.has_repeated_id: bool = False
         self._trades: deque[OwnTrade] = deque(maxlen=_MAX_TRADES)
 
     def __len__(self) -> int:
@@ -230,6 +232,8 @@ class OrderTable:
         order = self._by_order_id.get(message.order_id)
         if order is None:
             order = self._identify(message, message.trade_pair, _SIDES[type(message)], now_ns)
+        elif message.client_order_id is not None and order.client_order_id not in (None, message.client_order_id):
+            self.has_repeated_id = True
         order.changed_by = transaction_id
         order.amount = message.initial_amount
         order.price = message.price
@@ -388,12 +392,6 @@ class OrderTable:
 
 
 _SIDES: Final[dict[type[Any], Side]] = {
-    BuyOrderPlaced: Side.BUY,
-    SellOrderPlaced: Side.SELL,
-    BuyOrderAmountChanged: Side.BUY,
-    SellOrderAmountChanged: Side.SELL,
-    BuyOrderCancelled: Side.BUY,
-    SellOrderCancelled: Side.SELL,
-    BuyOrderClosed: Side.BUY,
-    SellOrderClosed: Side.SELL,
+    **dict.fromkeys((BuyOrderPlaced, BuyOrderAmountChanged, BuyOrderCancelled, BuyOrderClosed), Side.BUY),
+    **dict.fromkeys((SellOrderPlaced, SellOrderAmountChanged, SellOrderCancelled, SellOrderClosed), Side.SELL),
 }

@@ -22,6 +22,11 @@ class Checkpointer:
 
     It waits until there was no commit for a moment, because what is written during a checkpoint has to wait for the
     disk, too. If there is no such moment within ten seconds, it waits no longer.
+
+    Afterwards SQLite's log begins anew, and whoever writes first syncs its start. That is done here, too.
+
+    Attributes:
+        writing: held while the first page of a new log is written; a transaction begins under it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,6 +35,7 @@ class Checkpointer:
         self._commits = 0
         self._thread: threading.Thread | None = None
         self._is_ending = threading.Event()
+        self.writing: threading.Lock = threading.Lock()
 
     def count_commit(self, events: int = 0) -> None:
         """There was a commit, with so many *events* of a history."""
@@ -54,11 +60,15 @@ class Checkpointer:
             seen = self._commits
             if self._is_ending.wait(_QUIET_S):
                 return
-        _checkpoint(self._path)
+        seen = self._commits
+        _execute(self._path, "PRAGMA wal_checkpoint(PASSIVE)")
+        with self.writing:
+            if seen == self._commits:  # else the log goes on, or has its start
+                _execute(self._path, "PRAGMA synchronous = NORMAL", "UPDATE cryptoproto_store SET id = id")
 
 
-def _checkpoint(path: Path) -> None:
-    """Move the log into the file."""
-    # A failure here is harmless: the next checkpoint tries again, and a commit that fails raises its own error.
+def _execute(path: Path, *statements: str) -> None:
+    """Execute what no harm comes from if it fails: the next checkpoint tries again, and a commit has its own error."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        for statement in statements:
+            connection.execute(statement)

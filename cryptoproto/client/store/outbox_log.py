@@ -11,38 +11,45 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 from zlib import crc32
 
 import msgspec
 
-__all__ = ["Change", "OutboxLog", "Put", "ReportRead", "Settled", "changes_in", "read_log"]
+from ...exceptions import ConfigurationError
+
+__all__ = ["INT64", "Change", "OutboxLog", "Put", "ReportRead", "Settled", "changes_in", "check", "read_log"]
+
+INT64: Final = range(-(2**63), 2**63)
+"""SQLite's integers."""
+
+_Integer: TypeAlias = Annotated[int, msgspec.Meta(ge=INT64.start, le=INT64.stop - 1)]
 
 
 class Put(msgspec.Struct, tag="put", array_like=True):
     """An entry was added."""
 
-    key: int
+    key: _Integer
     kind: str
     payload: bytes
-    created_ns: int
-    client_order_id: int | None
-    sequence: int | None
+    created_ns: _Integer
+    client_order_id: _Integer | None
+    sequence: _Integer | None
 
 
 class Settled(msgspec.Struct, tag="settled", array_like=True):
     """An entry was removed, a late report was added, or both."""
 
-    settled_through: int
-    key: int | None = None
-    report_key: int | None = None
+    settled_through: _Integer
+    key: _Integer | None = None
+    report_key: _Integer | None = None
     report: bytes = b""
 
 
 class ReportRead(msgspec.Struct, tag="read", array_like=True):
     """A late report was removed."""
 
-    key: int
+    key: _Integer
 
 
 Change: TypeAlias = Put | Settled | ReportRead
@@ -52,6 +59,33 @@ _NUMBER: Final = Struct("<Q")
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Change).decode
 _sync: Final = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+
+
+def check(change: Change) -> None:
+    """Check that *change* can be read again, and written to a table.
+
+    Otherwise its record would count as damaged, and every later commit would fail.
+
+    Raises:
+        ConfigurationError: a value has the wrong type, or is too large.
+    """
+    try:
+        _decode(_encode(change))
+    except (ValueError, TypeError, OverflowError):
+        fields = msgspec.structs.fields(change)
+        faults = (_fault(field.name, getattr(change, field.name), field.type) for field in fields)
+        raise ConfigurationError(f"{next(filter(None, faults))}; nothing was stored") from None
+
+
+def _fault(name: str, value: Any, kind: Any) -> str | None:
+    """Why a value cannot be stored; ``None`` if it can."""
+    if isinstance(value, int) and value not in INT64:
+        return f"{name} does not fit into a signed 64-bit integer"
+    try:
+        msgspec.msgpack.decode(_encode(value), type=kind)
+    except (ValueError, TypeError) as error:
+        return f"{name} cannot be stored: {error}"
+    return None
 
 
 class OutboxLog:

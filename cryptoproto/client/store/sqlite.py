@@ -18,7 +18,7 @@ from ...messages import Balance
 from .changes import Changes
 from .checkpointer import Checkpointer
 from .interface import OutboxEntry, OutboxKind
-from .outbox_log import Change, Put, ReportRead, Settled
+from .outbox_log import INT64, Change, Put, ReportRead, Settled, check
 from .sqlite_file import StoreFile
 
 __all__ = ["SqliteStore"]
@@ -26,9 +26,6 @@ __all__ = ["SqliteStore"]
 _OUTBOX: Final = "SELECT key, kind, payload, created_ns, client_order_id, sequence FROM cryptoproto_outbox ORDER BY key"
 _LOG_LENGTH: Final = 1024
 """How many records the log has at most, so that taking them over takes a few milliseconds."""
-_SMALLEST: Final = -(2**63)
-_LARGEST: Final = 2**63 - 1
-"""Of SQLite's integers."""
 _BROKEN: Final = (sqlite3.Error, UnicodeDecodeError)  # the second if damage makes SQLite's message unreadable
 
 
@@ -140,7 +137,13 @@ class SqliteStore:
         self._handling = handling
 
     def advance(self, transaction_id: int) -> None:
-        """See :meth:`~cryptoproto.client.store.Store.advance`."""
+        """See :meth:`~cryptoproto.client.store.Store.advance`.
+
+        Raises:
+            ConfigurationError: *transaction_id* does not fit into a signed 64-bit integer.
+        """
+        if transaction_id not in INT64:
+            raise ConfigurationError("the position does not fit into a signed 64-bit integer; it was not changed")
         if self._position is None or transaction_id > self._position:
             self._position = transaction_id
             self._is_behind = True
@@ -149,8 +152,8 @@ class SqliteStore:
         """See :meth:`~cryptoproto.client.store.Store.put`.
 
         Raises:
-            ConfigurationError: a :meth:`transaction` is open; its changes could still be undone. Or a number does not
-                fit into a signed 64-bit integer.
+            ConfigurationError: a :meth:`transaction` is open; its changes could still be undone. Or a value has the
+                wrong type, or a number does not fit into a signed 64-bit integer.
             StoreError: the entry could not be written.
         """
         if self._in_transaction:
@@ -225,7 +228,7 @@ class SqliteStore:
         if self._is_behind or self._changes.are_there or (recorder is not None and recorder.is_behind):
             file = self._open()
             with self._undone_on_failure(file.connection):
-                file.connection.execute("BEGIN IMMEDIATE")
+                self._begin(file.connection)
                 self._commit(file, self._position)
 
     @contextmanager
@@ -255,7 +258,7 @@ class SqliteStore:
         if self._in_transaction:
             raise ConfigurationError("another store.transaction() is open; one at a time")
         with self._undone_on_failure(connection):
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
         self._in_transaction = True
         try:
             yield connection
@@ -298,7 +301,7 @@ class SqliteStore:
     def _change(self, change: Change) -> None:
         """Write *change* to the log; the tables have it with the next commit."""
         file = self._open()
-        _check_numbers(change)
+        check(change)
         if self._thread != threading.get_ident():
             raise StoreError(f"cannot write to {self.path}: it can only be used in the thread that opened it")
         if file.log.length >= _LOG_LENGTH:
@@ -308,6 +311,10 @@ class SqliteStore:
         except OSError as error:
             raise StoreError(f"cannot write to {file.log.path}: {error.strerror}") from error
         self._changes.add(change)
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        with self._checkpointer.writing:  # once begun, SQLite keeps others from writing
+            connection.execute("BEGIN IMMEDIATE")
 
     def _commit_with_position(self, file: StoreFile) -> None:
         position, handling = self._position, self._handling()
@@ -340,11 +347,13 @@ class SqliteStore:
     def _undone_on_failure(self, connection: sqlite3.Connection) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except BaseException as error:  # of any kind: while a transaction is open, every later one would fail
             if connection.in_transaction:
                 with suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
-            raise StoreError(f"cannot write to {self.path}: {error}") from error
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"cannot write to {self.path}: {error}") from error
+            raise
 
     def _read(self, statement: str) -> list[Any]:
         try:
@@ -358,11 +367,3 @@ class SqliteStore:
         if self._process != os.getpid():
             raise ConfigurationError(f"{self.path} was opened before a fork; open it in the process that uses it")
         return self._file
-
-
-def _check_numbers(change: Change) -> None:
-    """Reject what a table could not hold: once it is in the log, every later commit would fail."""
-    for name in change.__struct_fields__:
-        value = getattr(change, name)
-        if isinstance(value, int) and not _SMALLEST <= value <= _LARGEST:
-            raise ConfigurationError(f"{name} does not fit into a signed 64-bit integer; nothing was stored")

@@ -335,3 +335,21 @@ def test_what_has_not_ended(account: Account, table: OrderTable, order: Order) -
     assert table.unfinished == table.open == [order]
     feed(account, cancelled())
     assert table.unfinished == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "repeats"),
+    [
+        ([placed(7, 70), placed(7, 70)], False),
+        ([placed(7, 70), placed(7, None)], False),
+        ([placed(7, None), placed(7, 70)], False),
+        ([placed(7, 70), placed(8, 71)], False),
+        ([placed(7, 70), placed(7, 71)], True),
+        ([placed(7, 70), placed(7, 71), placed(8, 72)], True),
+    ],
+)
+def test_an_order_id_that_another_order_has(messages: list[cp.OrderPlaced], repeats: bool) -> None:
+    account = Account()
+    for number, message in enumerate(messages, 1):
+        account.apply([told(number, message)])
+    assert account.orders.has_repeated_id is repeats

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,15 +19,16 @@ from tests.support.stores import ALICE, entry
 def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the threads that made a checkpoint. Fifty commits are enough for one."""
     names: list[str] = []
-    real = checkpointer_module._checkpoint
+    real = checkpointer_module._execute
 
-    def noticed(path: Path) -> None:
-        names.append(threading.current_thread().name)
-        real(path)
+    def noticed(path: Path, *statements: str) -> None:
+        if "checkpoint" in statements[0]:
+            names.append(threading.current_thread().name)
+        real(path, *statements)
 
     monkeypatch.setattr(checkpointer_module, "_PAGES", 50)
     monkeypatch.setattr(checkpointer_module, "_QUIET_S", 0.001)
-    monkeypatch.setattr(checkpointer_module, "_checkpoint", noticed)
+    monkeypatch.setattr(checkpointer_module, "_execute", noticed)
     return names
 
 
@@ -45,6 +48,72 @@ def test_checkpoints_are_made_beside(path: Path, threads: list[str]) -> None:
     assert path.with_name("alice.db-wal").stat().st_size < 50 * 8 * 4096  # the log was begun anew, again and again
     store.close()
     assert {file.name for file in path.parent.iterdir()} == {"alice.db", "alice.db-lock"}
+
+
+def beginning_of_the_log(path: Path) -> bytes:
+    """The header, which has new random numbers each time that the log begins anew, and is synced then."""
+    return path.with_name("alice.db-wal").read_bytes()[:32]
+
+
+def test_no_commit_syncs_the_start_of_a_new_log(path: Path, threads: list[str]) -> None:
+    store = SqliteStore(path)
+    store.open(*ALICE)
+    for number in range(3):
+        before = beginning_of_the_log(path)
+        for _ in range(50):
+            store.advance((store.position or 0) + 1)
+            store.flush()
+        wait_for(store._checkpointer)
+        after = beginning_of_the_log(path)
+        assert after != before
+        store.advance((store.position or 0) + 1)
+        with store.transaction() as connection:
+            connection.execute(f"CREATE TABLE mine_{number} (a)")
+        assert beginning_of_the_log(path) == after
+    assert len(threads) == 3
+    store.close()
+
+
+def test_what_was_committed_during_the_checkpoint_has_begun_the_log(
+    path: Path, threads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed: list[str] = []
+
+    def execute(_path: Path, *statements: str) -> None:
+        executed.append(statements[-1])
+        checkpointer.count_commit()
+
+    checkpointer = Checkpointer(path)
+    monkeypatch.setattr(checkpointer_module, "_execute", execute)
+    for _ in range(50):
+        checkpointer.count_commit()
+    wait_for(checkpointer)
+    assert executed == ["PRAGMA wal_checkpoint(PASSIVE)"]
+
+
+def test_a_transaction_begins_when_the_start_of_the_log_is_written(path: Path) -> None:
+    store = SqliteStore(path)
+    store.open(*ALICE)
+
+    class Writing:
+        """A lock whose other holder writes to the file until it lets go."""
+
+        def __enter__(self) -> None:
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:  # fails if this store has begun
+                other.execute("UPDATE cryptoproto_store SET id = id")
+            entered.append(self)
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    entered: list[Writing] = []
+    store._checkpointer.writing = Writing()  # type: ignore[assignment]
+    store.advance(1)
+    store.flush()
+    with store.transaction():
+        pass
+    assert len(entered) == 2
+    store.close()
 
 
 def test_the_events_of_a_history_count_as_the_pages_that_they_fill(path: Path, threads: list[str]) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+import cryptoproto as cp
 from cryptoproto.client.store import outbox_log
-from cryptoproto.client.store.outbox_log import Change, OutboxLog, Put, ReportRead, Settled, read_log
+from cryptoproto.client.store.outbox_log import Change, OutboxLog, Put, ReportRead, Settled, check, read_log
 
 IDENTITY = 0xC0FFEE
 
@@ -43,6 +44,28 @@ def test_what_was_written_is_found(log: OutboxLog, path: Path) -> None:
     assert (log.length, log.number) == (6, 6)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert read_log(path.with_name("other"), IDENTITY, 0) == []
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_can_be_stored(change: Change) -> None:
+    check(change)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("sequence", 2**63, "does not fit into a signed 64-bit integer"),
+        ("client_order_id", -(10**50), "does not fit into a signed 64-bit integer"),
+        ("payload", "{}", "cannot be stored: Expected `bytes`, got `str`"),
+        ("created_ns", None, "cannot be stored: Expected `int`, got `None`"),
+        ("kind", object(), "cannot be stored: "),
+    ],
+)
+def test_what_cannot_be_stored(field: str, value: Any, words: str) -> None:
+    change = put(1)
+    setattr(change, field, value)
+    with pytest.raises(cp.ConfigurationError, match=f"^{field} {words}.*; nothing was stored$"):
+        check(change)
 
 
 def test_it_ends_at_the_first_record_that_is_not_whole(log: OutboxLog, path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.client.store import OutboxEntry
 from cryptoproto.client.store import sqlite as sqlite_module
+from cryptoproto.client.store.changes import Changes
 from cryptoproto.client.store.outbox_log import OutboxLog, Put
 from cryptoproto.client.store.sqlite import SqliteStore
 from cryptoproto.history.reader import Reader
@@ -334,6 +335,42 @@ def test_a_number_that_sqlite_cannot_hold_is_refused(
     sqlite.open(*ALICE)
     assert sqlite.outbox() == [entry(key=1, sequence=2**63 - 1, client_order_id=-(2**63))]
     assert (sqlite.settled_through, sqlite.late_reports()) == (-1, [])
+
+
+@pytest.mark.parametrize("number", [2**63, 10**5000, -(2**63) - 1], ids=["just", "far", "negative"])
+def test_a_position_that_sqlite_cannot_hold_is_refused(number: int, sqlite: SqliteStore) -> None:
+    with pytest.raises(cp.ConfigurationError, match=r"does not fit into a signed 64-bit integer; it was not changed$"):
+        sqlite.advance(number)
+    sqlite.advance(2**63 - 1)
+    sqlite.flush()
+    assert stored_position(sqlite) == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("payload", "{}"), ("created_ns", None), ("kind", "\ud800"), ("sequence", True)]
+)
+def test_a_value_of_another_type_is_refused(name: str, value: Any, sqlite: SqliteStore) -> None:
+    wrong = entry()
+    setattr(wrong, name, value)
+    with pytest.raises(cp.ConfigurationError, match=rf"^{name} cannot be stored: .*; nothing was stored$"):
+        sqlite.put(wrong)
+    sqlite.put(entry())
+    sqlite.flush()
+    assert sqlite.outbox() == [entry(key=1)]
+
+
+def test_a_commit_that_is_interrupted_is_undone(sqlite: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    sqlite.advance(5)
+    with monkeypatch.context() as patch:
+        patch.setattr(Changes, "write", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            sqlite.flush()
+    assert stored_position(sqlite) is None
+    sqlite.flush()
+    assert stored_position(sqlite) == 5
 
 
 @pytest.mark.parametrize("name", changes(SqliteStore("unused.db")))

@@ -210,7 +210,7 @@ MUTANTS: Final = (
     Mutant(
         "wait without a deadline",
         7,
-        "client.order_entry:OrderEntry._outcome",
+        "client.order_entry:OrderEntry.submit",
         "timeout=max(submission.deadline - self._loop.time(), 0.0)",
         "timeout=None",
     ),
@@ -252,16 +252,16 @@ MUTANTS: Final = (
     Mutant(
         "forget that an order was accepted",
         0,
-        "client.outcomes:Outcomes._answered",
+        "client.outcomes:Outcomes.apply",
         "return [Settled(one, error)]",
         "return [Settled(one, error)] if kind is Kind.CANCEL or number != 7 else []",
     ),
     Mutant(
         "give a rejection to the newest order",
         1,
-        "client.outcomes:Outcomes._answered",
+        "client.outcomes:Outcomes.apply",
         "for one in self._unanswered:",
-        "for one in reversed(self._unanswered):",
+        "for one in reversed(list(self._unanswered)):",
     ),
     Mutant(
         "do not probe for a cancel_all() that was cancelled",
@@ -286,7 +286,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "do not notice a rewound history",
-        91,
+        47,
         "wire.session:ClientSession.receive",
         "if self._replay_is_over:",
         "if False:",
@@ -330,7 +330,7 @@ MUTANTS: Final = (
         "settle events that come again",
         594,
         "client.order_entry:OrderEntry.settle",
-        "transaction_id > settled_through",
+        "number > settled_through",
         "True",
     ),
     Mutant(

@@ -57,12 +57,13 @@ def recorded(protocol: Protocol) -> list[Step]:
     )
     steps.append(_read_by_server(server, opened.proof))
 
-    drafts = (
-        client.draft_message(b'{"@type":"PlaceBuyLimitOrder"}'),
-        client.draft_request(b'{"@type":"UserBalanceRequest"}'),
-    )
-    signed = protocol is Protocol.SIGNED
-    steps += [_read_by_server(server, client.seal(draft, client.sign(draft) if signed else b"")) for draft in drafts]
+    order, request = b'{"@type":"PlaceBuyLimitOrder"}', b'{"@type":"UserBalanceRequest"}'
+    if protocol is Protocol.SIGNED:
+        drafts = (client.draft_message(order), client.draft_request(request))
+        sent = [client.seal_body(client.signed_body(draft)) for draft in drafts]
+    else:
+        sent = [client.message_frame(order)[1], client.request_frame(request)[1]]
+    steps += [_read_by_server(server, frame) for frame in sent]
     frames = (
         server.transaction(_RESUME_FROM + 4, 1.7e9, b'{"@type":"BuyOrderPlaced"}'),
         server.response(1, b'{"@type":"UserBalanceResponse"}'),
