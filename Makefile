@@ -193,7 +193,7 @@ fuzz: $(READY)
 		echo "atheris cannot be installed here; inputs are made up by chance"
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(FUZZ)
 
-# Changes the code in one place at a time, and shows the changes that no test notices; takes half an hour.
+# Changes the code in one place at a time, and shows the changes that no test notices; takes an hour.
 # ONLY="cryptoproto.client.outcomes.*" runs the mutants of one module.
 mutate: $(READY)
 	@$(BIN)/python -c 'import mutmut' 2>/dev/null || \
