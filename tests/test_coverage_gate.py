@@ -53,3 +53,11 @@ def test_the_share_of_a_modules_own_test_file(tmp_path: Path, capsys: pytest.Cap
     report.write_text(json.dumps({"files": {"cryptoproto/wire/a.py": module}}))
     assert main([str(report), "--own"]) == 0
     assert capsys.readouterr().out.split() == ["50%", "cryptoproto/wire/a.py"]
+
+
+def test_modules_and_their_tests_need_contexts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = tmp_path / "coverage.json"
+    report.write_text(json.dumps({"files": {"cryptoproto/wire/a.py": measured(5, 5, [])}}))
+    with pytest.raises(SystemExit, match="2"):
+        main([str(report), "--own"])
+    assert "make coverage CONTEXTS=1" in capsys.readouterr().err

@@ -16,6 +16,8 @@ import pytest
 from tests.support.command_line import process_environment
 from tests.support.pages import PAGES, ROOT, blocks
 
+pytestmark = pytest.mark.unmeasured
+
 RUN_ELSEWHERE = {
     "apikeys": "tests/apikeys/test_docs.py",
     "gateway": "tests/gateway/test_docs.py",

@@ -13,6 +13,8 @@ import pytest
 from tests.support.command_line import process_environment
 from tests.support.notebooks import run_again, shown
 
+pytestmark = pytest.mark.unmeasured
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 PROMISES = {

@@ -11,11 +11,15 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import pytest
+
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
 from tests.support.command_line import process_environment
 from tests.support.config import write_config
 from tests.support.journals import recorded
+
+pytestmark = pytest.mark.unmeasured
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "quoting_bot.py"
 MONEY = {"USD": Decimal(1_000_000), "BTC": Decimal(10)}

@@ -17,8 +17,12 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import process_environment
 from tests.support.pages import ROOT, Block, blocks
+
+pytestmark = pytest.mark.unmeasured
 
 PAGE = ROOT / "docs/tutorial.md"
 BEFORE_IT = ("pip install", "mkdir -p paper")

@@ -2,7 +2,7 @@
 
 Reads the JSON report of coverage.py, prints a table by room, and names every module and line that a room misses. The
 exit code is 1 if a room is below its limit. With ``--own`` it lists the modules that are not mostly covered by their
-own test file instead; the report needs contexts (``coverage json --show-contexts``).
+own test file instead; the report needs contexts (``make coverage CONTEXTS=1``).
 """
 
 from __future__ import annotations
@@ -114,6 +114,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     files: Files = json.loads(options.report.read_text())["files"]
     if options.own:
+        if not any("contexts" in measured for measured in files.values()):
+            parser.error(f"{options.report} does not say which test reaches a line: run make coverage CONTEXTS=1")
         for path, measured in sorted(files.items()):
             if not path.endswith("__init__.py") and (share := own_share(path, measured)) < MOSTLY:
                 print(f"{share:6.0%}  {path}")

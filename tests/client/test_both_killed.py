@@ -18,7 +18,7 @@ from tests.support.run_summary import record_run
 ROUNDS = int(os.environ.get("KILLS", "100")) // 4  # for each case, with a kill or two
 MOMENTS = ("put", "settling", "settled", "told", "flushed")  # lines of the client's log
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+pytestmark = [pytest.mark.unmeasured, pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")]
 
 
 @pytest.mark.parametrize(("mode", "resend"), [("plain", "never"), ("transaction", "once")])

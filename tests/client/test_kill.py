@@ -26,7 +26,7 @@ from tests.support.trading import RICH
 
 KILLS = int(os.environ.get("KILLS", "100"))
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+pytestmark = [pytest.mark.unmeasured, pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")]
 
 
 @pytest.mark.parametrize("mode", ["plain", "transaction", "plain+history", "transaction+history"])

@@ -10,6 +10,8 @@ from cryptoproto.conformance.seen import Seen
 from tests.support.conformance import run_on_own_peer
 from tests.support.conformance_mutants import CLIENT, EXCHANGE
 
+pytestmark = pytest.mark.unmeasured
+
 EXCHANGE_SCRIPTS = {script.name: script for script in load_scripts(peer="exchange")}
 CLIENT_SCRIPTS = {script.name: script for script in load_scripts(peer="client")}
 ALL = EXCHANGE_SCRIPTS | CLIENT_SCRIPTS

@@ -43,6 +43,8 @@ from tests.support.engine_oracle import Oracle, Told
 from tests.support.scenarios import PAIRS, Scenario, scenario
 from tests.support.venue import KINDS
 
+pytestmark = pytest.mark.unmeasured
+
 SIDE_AND_KIND = {placing: names for names, placing in KINDS.items()}
 
 # Seeded, which is ten times as fast as drawing every number from hypothesis; what it can shrink is the length.

@@ -21,6 +21,8 @@ from tests.support.exchange_process import FUNDS
 from tests.support.journals import crash_copy, recorded, total_of
 from tests.support.lives import Lives
 
+pytestmark = pytest.mark.unmeasured
+
 KILLS = int(os.environ.get("KILLS", "100"))
 PAIR = "BTC_USD"
 

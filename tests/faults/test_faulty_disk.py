@@ -21,6 +21,8 @@ from tests.support.lives import DEADLINE_S, ROOT, Lives
 from tests.support.pairs import Pair, Route, kept_port
 from tests.support.run_summary import record_run
 
+pytestmark = pytest.mark.unmeasured
+
 EVERY = int(os.environ.get("EVERY", "13"))  # 1 has each call fail in turn; make faults
 DISK_FAULTS = int(os.environ.get("DISK_FAULTS", "4"))
 CASES = [

@@ -28,7 +28,7 @@ FAULTS_OF_A_WORLD = 250
 CUTS = int(os.environ.get("CUTS", "60"))
 SILENCE_S = 1.0
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+pytestmark = [pytest.mark.unmeasured, pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")]
 
 
 @dataclass

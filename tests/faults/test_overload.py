@@ -16,6 +16,8 @@ from tests.support.run_summary import record_run
 from tests.support.trading import RICH
 from tests.support.virtual_time import virtual
 
+pytestmark = pytest.mark.unmeasured
+
 RATE_LIMIT = 10
 CALLS = int(float(os.environ.get("MINUTES", "0.5")) * 60 * 2 * RATE_LIMIT)
 TRADES = int(os.environ.get("TRADES", "300"))

@@ -11,10 +11,13 @@ import pytest
 
 from tests.support.lives import ROOT
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or shutil.which("unshare") is None or shutil.which("mount") is None,
-    reason="a small file system is mounted with unshare and mount, on Linux",
-)
+pytestmark = [
+    pytest.mark.unmeasured,
+    pytest.mark.skipif(
+        sys.platform != "linux" or shutil.which("unshare") is None or shutil.which("mount") is None,
+        reason="a small file system is mounted with unshare and mount, on Linux",
+    ),
+]
 
 
 def run(what: str, folder: Path) -> None:

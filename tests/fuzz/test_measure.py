@@ -10,6 +10,8 @@ import pytest
 from tests.fuzz.measure import check_cost, spent, stretched
 from tests.fuzz.target import Target
 
+pytestmark = pytest.mark.unmeasured
+
 
 def reading(read: Callable[[bytes], Any]) -> Target:
     return Target("measured", read, (ValueError,), lambda: ())

@@ -13,6 +13,8 @@ from tests.fuzz.mutations import mutants
 from tests.fuzz.registry import all_targets
 from tests.fuzz.target import Target
 
+pytestmark = pytest.mark.unmeasured
+
 TARGETS = all_targets()
 each_target = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 

@@ -198,6 +198,7 @@ def test_a_lease_has_a_length() -> None:
         Lease("me", 0)
 
 
+@pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", range(START, START + SEEDS, 50))
 def test_two_owners_never_send_at_once(seed: int) -> None:
     """With `SEEDS=10000`, ten thousand worlds; a failure names its seed."""

@@ -8,11 +8,15 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cryptoproto.recording.block import Snapshot, StateRecord
 from cryptoproto.recording.recording_file import BlockRead, RecordingReader
 from tests.support.lives import Lives
 from tests.support.recorder_process import MOST_IN_A_BLOCK
 from tests.support.recordings import Market
+
+pytestmark = pytest.mark.unmeasured
 
 KILLS = int(os.environ.get("KILLS", "100")) // 5
 

@@ -11,6 +11,8 @@ from tests.support.simulation.mutants import MUTANTS, Mutant, mutated
 from tests.support.simulation.plan import draw
 from tests.support.simulation.run import simulate
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.mark.parametrize("mutant", MUTANTS[::3], ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_mutant_is_found(mutant: Mutant) -> None:

@@ -16,6 +16,8 @@ from tests.support.simulation.plan import Plan, draw
 from tests.support.simulation.run import Result, simulate
 from tests.support.simulation.shrinker import shrink
 
+pytestmark = pytest.mark.unmeasured
+
 
 @pytest.mark.parametrize("seed", [3, 4, 18])
 def test_the_same_seed_gives_the_same_trace(seed: int) -> None:

@@ -11,6 +11,8 @@ from tests.support.simulation.plan import draw
 from tests.support.simulation.run import Result, simulate
 from tests.support.simulation.shrinker import shrink
 
+pytestmark = pytest.mark.unmeasured
+
 SEEDS = int(os.environ.get("SEEDS", "400"))
 BLOCKS = 8
 

@@ -12,9 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-import nbformat
-from nbclient import NotebookClient
-
 from tests.support.command_line import process_environment
 
 __all__ = ["EXAMPLES", "executed", "keep", "kinds", "run_again", "shown"]
@@ -25,6 +22,10 @@ EXAMPLES: Final = _ROOT / "examples"
 
 def executed(path: Path) -> Any:
     """Run a notebook in its folder; the notebook with what its cells have shown."""
+    # These take two seconds to import, and only the process that runs a notebook needs them.
+    import nbformat
+    from nbclient import NotebookClient
+
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
     for cell in notebook.cells:
@@ -34,7 +35,13 @@ def executed(path: Path) -> Any:
 
 def keep(path: Path) -> None:
     """Run a notebook and keep in its file what it shows."""
-    nbformat.write(executed(path), path)
+    path.write_text(_as_json(executed(path)))
+
+
+def _as_json(notebook: Any) -> str:
+    import nbformat
+
+    return str(nbformat.writes(notebook)) + "\n"
 
 
 def run_again(path: Path) -> dict[str, Any]:
@@ -72,4 +79,4 @@ if __name__ == "__main__":
     if "--keep" in sys.argv:
         keep(Path(sys.argv[1]))
     else:
-        print(nbformat.writes(executed(Path(sys.argv[1]))))  # noqa: T201 - that is what it is for
+        print(_as_json(executed(Path(sys.argv[1]))), end="")  # noqa: T201 - that is what it is for
