@@ -287,6 +287,15 @@ def test_a_forged_signature(forged: str, kind: int) -> None:
     assert server.next_sequence == 1
 
 
+@pytest.mark.parametrize("kind", [1, 2])
+def test_the_signed_form_takes_no_unsigned_body(kind: int) -> None:
+    client, server = sessions(Protocol.SIGNED)
+    assert client._sealer is not None
+    with pytest.raises((cp.DecodeError, cp.InvalidKey)):
+        server.receive(client._sealer.seal(client_body(Protocol.V5, kind, 1, b"{}", bytes)))
+    assert server.next_sequence == 1
+
+
 @PROTOCOLS
 @pytest.mark.parametrize("kind", [0, 3, -1])
 def test_an_unknown_type_from_a_client(protocol: Protocol, kind: int) -> None:
