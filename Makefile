@@ -117,7 +117,7 @@ JOBS ?= 1
 
 simulate: $(READY)
 	$(BIN)/python -m tests.support.simulation --start $(START) --seeds $(SEEDS) --jobs $(JOBS) \
-		$(if $(KEEP),--keep $(KEEP)) $(if $(TRACE),--trace) $(if $(SUMMARY),--summary $(SUMMARY))
+		$(if $(KEEP),--keep $(KEEP)) $(if $(TRACE),--trace) $(if $(GATEWAYS),--gateways) $(if $(SUMMARY),--summary $(SUMMARY))
 
 mutants: $(READY)
 	$(BIN)/python -m tests.support.simulation --mutants --seeds $(SEEDS)
@@ -205,7 +205,7 @@ fuzz: $(READY)
 		echo "atheris cannot be installed here; inputs are made up by chance"
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(if $(TARGET),--target $(TARGET)) $(FUZZ)
 
-# Changes the code in one place at a time, and shows the changes that no test notices; takes half an hour.
+# Changes the code in one place at a time, and shows the changes that no test notices; takes an hour.
 # ONLY="cryptoproto.client.outcomes.*" runs the mutants of one module.
 mutate: $(READY)
 	@$(BIN)/python -c 'import mutmut' 2>/dev/null || \

@@ -56,6 +56,7 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
     order_id: int | None = None
     sent: bool | None = None
     close_code: int | None = None
+    is_final: bool = False
 
     @classmethod
     def of(cls, error: CryptoprotoError | None) -> Self:
@@ -71,6 +72,8 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
             row.close_code, row.text = error.code, error.reason
         elif error is not None:
             row.error, row.text = type(error).__name__, str(error)
+        if isinstance(error, OutcomeUnknown):
+            row.is_final = error.is_final
         if error is not None:
             row.sent = error.sent
         return row
@@ -91,4 +94,6 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
         else:
             error = _TYPES.get(self.error, CryptoprotoError)(self.text)
         error.sent = self.sent
+        if self.is_final and isinstance(error, OutcomeUnknown):
+            error.is_final = True
         return error

@@ -138,7 +138,7 @@ class Outcomes:
             return error
         if not complete:
             unknown = OutcomeUnknown("the exchange received it; its answer was among events that were not requested")
-            unknown.sent = True
+            unknown.sent = unknown.is_final = True
             return unknown
         # Received, and neither accepted nor refused by an event: refused with an error frame that was lost.
         return OrderRejected("the exchange refused it; the reason was lost with the connection")

@@ -17,6 +17,7 @@ _HEADER: Final = re.compile(r"([A-Z][a-z]+):\s*(.*)")
 _FRAME: Final = re.compile(r"([a-z]\w*)?(<<|<|>)\s*(.*)", re.ASCII)
 _FIELD: Final = re.compile(r"([A-Za-z_@][\w.]*)=(.+)", re.ASCII | re.DOTALL)
 _TYPE: Final = re.compile(r"[A-Z][A-Za-z]+", re.ASCII)
+_PLAIN: Final = re.compile(r"""[^\s"\[\]{}]++(?!\S)""")
 _END: Final = re.compile(r"[a-z]\w*", re.ASCII)
 _ARROWS: Final[dict[str, Verb]] = {">": "send", "<": "expect", "<<": "await"}
 _HEADERS: Final = ("Title", "Checks", "Peer", "Protocol", "Strict")
@@ -120,6 +121,11 @@ def _words(line: str) -> Iterator[str]:
             continue
         if line[position] == "#":
             return
+        plain = _PLAIN.match(line, position)
+        if plain is not None:  # most words
+            yield plain[0]
+            position = plain.end()
+            continue
         start, depth, quoted = position, 0, False
         while position < size and (depth or quoted or not line[position].isspace()):
             letter = line[position]

@@ -46,9 +46,15 @@ class ClientClosed(RequestNotSent):
 
 
 class OutcomeUnknown(RequestError):
-    """The call was sent, the connection was lost, and whether it took effect is not known yet."""
+    """The call was sent, the connection was lost, and whether it took effect is not known yet.
+
+    Attributes:
+        is_final: whether it never will be: the answer was among events that were not requested. Otherwise the outcome
+            is reported as soon as it is known.
+    """
 
     sent: bool | None = True
+    is_final: bool = False
 
 
 class OrderRejected(CryptoprotoError):

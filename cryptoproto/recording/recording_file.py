@@ -32,7 +32,7 @@ __all__ = ["BlockRead", "Damage", "RecordingReader", "RecordingWriter"]
 
 logger: logging.Logger = logging.getLogger("cryptoproto.recording")
 
-_SEARCHED: Final = 1 << 20
+_SEARCHED: Final = 1 << 16
 
 
 class BlockRead(NamedTuple):

@@ -328,7 +328,6 @@ class ClientFrameCodec:
         """
         try:
             signature = data = b""
-            offset = 0
             if self._signed:
                 (length,) = _LENGTH.unpack_from(body)
                 offset = 4 + length + (-length & 3)

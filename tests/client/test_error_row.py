@@ -40,6 +40,15 @@ def test_an_error_survives(error: cp.CryptoprotoError) -> None:
     assert vars(restored) == vars(error)
 
 
+def test_an_outcome_that_nobody_will_know_stays_so() -> None:
+    error = cp.OutcomeUnknown("its answer was skipped")
+    error.is_final = True
+    restored = ErrorRow.of(error).restored()
+    assert isinstance(restored, cp.OutcomeUnknown)
+    assert restored.is_final
+    assert ErrorRow.of(cp.OutcomeUnknown("no answer")) == ErrorRow("OutcomeUnknown", "no answer", sent=True)
+
+
 def test_a_rewound_history_is_the_end_of_a_connection() -> None:
     error = cp.HistoryRewound(8, 5)
     restored = ErrorRow.of(error).restored()

@@ -112,7 +112,8 @@ def test_what_is_settled_when_everything_was_replayed(
     settled = Outcomes(unanswered).caught_up(3, error, complete=complete)
     assert [each.pending for each in settled] == [PLACE_1, CANCEL_7, PLACE_2]
     assert [type(each.error) for each in settled] == verdicts
-    assert all(each.error.sent for each in settled if isinstance(each.error, cp.OutcomeUnknown))
+    unknown = [each.error for each in settled if isinstance(each.error, cp.OutcomeUnknown)]
+    assert all(each.sent and each.is_final for each in unknown)
     texts = {str(each.error) for each in settled if isinstance(each.error, cp.OutcomeUnknown | cp.OrderRejected)}
     assert texts <= {
         "the exchange received it; its answer was among events that were not requested",

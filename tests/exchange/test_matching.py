@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.exchange.commands import Broadcast, LimitOpenOrders
-from cryptoproto.exchange.matching import MAX_TTL_S
+from cryptoproto.exchange.accounts import Accounts
+from cryptoproto.exchange.commands import Broadcast, LimitOpenOrders, Output
+from cryptoproto.exchange.matching import MAX_TTL_S, Matching
 from cryptoproto.messages import (
     AnonymousTrade,
     OpenOrder,
     OpenOrders,
     PlaceOrder,
+    SetBalance,
     TradesDisabledOnPairs,
     TradesEnabledOnPairs,
     UserOrdersResponse,
 )
-from tests.support.venue import Venue, fills, messages, story
+from tests.support.venue import START_US, Venue, fills, messages, story
 
 
 def test_a_resting_order_takes_its_hold_and_is_placed() -> None:
@@ -64,16 +66,40 @@ def test_fills_come_before_the_acknowledgement_and_nothing_after_an_order_closed
     assert venue.book() == ([], [("101", "0.5")])
 
 
-def test_one_command_has_one_time() -> None:
+def test_one_command_has_one_time_and_its_events_name_the_pair() -> None:
     venue = Venue()
-    venue.order("bob", "sell", "1", "100")
-    venue.now_us += 5
-    outputs = venue.order("alice", "buy", "2", "100", "ioc")
-    seconds, microseconds = divmod(venue.now_us, 1_000_000)
-    times = [(type(message) is AnonymousTrade, message.payload.get("time")) for message in messages(outputs)]
-    assert len(times) == 12
-    for public, time in times:
-        assert time == [seconds, microseconds // 1000 if public else microseconds]
+
+    def told(outputs: list[Output]) -> list[str]:
+        """The names of the messages; each has the time of the command, and the pair if it has one."""
+        seconds, microseconds = divmod(venue.now_us, 1_000_000)
+        for message in messages(outputs):
+            in_trades = isinstance(message, AnonymousTrade)
+            assert message.payload.get("time") == [seconds, microseconds // 1000 if in_trades else microseconds]
+            assert isinstance(message, SetBalance) or message.payload.get("trade_pair") == "ETH_BTC"
+        venue.now_us += 1_000_000
+        return [type(message).__name__ for message in messages(outputs)]
+
+    def order(client: str, side: str, amount: str, price: str, kind: str = "limit") -> list[str]:
+        return told(venue.order(client, side, amount, price, kind, pair="ETH_BTC"))
+
+    for client in ("carol", "dave"):
+        venue.register(client, {"ETH": "100", "BTC": "100"})
+    venue.now_us = START_US // 1_000_000 * 1_000_000 + 999_000
+    assert order("carol", "sell", "1", "1") == ["SetBalance", "SellOrderPlaced"]
+    filled = ["OwnTrade", "SellOrderAmountChanged", "SetBalance", "SellOrderClosed"]
+    taken = ["OwnTrade", "BuyOrderAmountChanged", "SetBalance", "SetBalance", "AnonymousTrade"]  # a better price
+    rest = ["BuyOrderPlaced", "BuyOrderCancelled", "SetBalance"]
+    assert order("dave", "buy", "2", "2", "ioc") == ["SetBalance", *filled, *taken, *rest]
+    # What is left of a resting order is worth nothing, so it is cancelled.
+    assert order("dave", "buy", "2", "0.00000001") == ["SetBalance", "BuyOrderPlaced"]
+    ended = order("carol", "sell", "1.5", "0.00000001")
+    assert ended[4:6] == ["SetBalance", "BuyOrderCancelled"]
+    order("carol", "sell", "1", "1")
+    assert told(venue.cancel("carol", venue.engine.last_order_id)) == ["SellOrderCancelled", "SetBalance"]
+    order("carol", "sell", "1", "1")
+    assert told(venue.cancel_all("carol")) == ["SellOrderCancelled", "SetBalance"]
+    order("carol", "sell", "1", "1")
+    assert order("carol", "buy", "1", "1")[:3] == ["SetBalance", "SellOrderCancelled", "SetBalance"]
 
 
 def test_best_price_first_and_then_the_oldest() -> None:
@@ -228,6 +254,13 @@ def test_one_counter_of_order_ids_for_all() -> None:
     assert venue.engine.aggregated_book("ETH_BTC").current_order_id == 4
 
 
+def test_order_ids_that_others_have_are_skipped() -> None:
+    matching = Matching({}, Accounts(), maker_fee=0, taker_fee=0)
+    for through, last in ((5, 5), (3, 5), (6, 6)):
+        matching.skip_order_ids(through)
+        assert matching.last_order_id == last
+
+
 def test_what_is_on_hold_cannot_be_used_twice() -> None:
     venue = Venue()
     venue.order("alice", "buy", "1", "600000")
@@ -294,7 +327,8 @@ def test_the_aggregated_book() -> None:
     for price in ("110.5", "110.25", "110.5"):
         venue.order("bob", "sell", "1", price)
     assert venue.book() == ([("102", "1"), ("101", "0.5"), ("100", "0.5")], [("110.25", "1"), ("110.5", "2")])
-    assert venue.engine.aggregated_book("BTC_USD").current_order_id == 7
+    book = venue.engine.aggregated_book("BTC_USD")
+    assert (book.trade_pair, book.current_order_id) == ("BTC_USD", 7)
     assert venue.engine.take_touched() == ["BTC_USD"]
     assert venue.engine.take_touched() == []
     with pytest.raises(cp.ConfigurationError, match="unknown trade pair 'X_Y'"):
@@ -370,6 +404,9 @@ def test_other_refusals() -> None:
     assert story(venue.order("alice", "buy", "1", "1", ttl=MAX_TTL_S + 1)) == [
         "alice refused 2: ttl must be 0 (no expiry) or up to 3153600000 seconds"
     ]
+    assert story(venue.order("alice", "buy", "1", "1", ttl=MAX_TTL_S))[-1].startswith("alice BuyOrderPlaced")
+    unknown = story(venue.order("alice", "buy", "1", "1", pair="X" * 99))
+    assert unknown[0].startswith(f"alice refused 2: unknown trade pair '{'X' * 40}'; there are BTC_USD")
     assert story(venue.order("nobody", "buy", "1", "1")) == ["nobody refused -1: unknown client 'nobody'"]
     assert story(venue.cancel("nobody", 1)) == ["nobody refused -1: unknown client 'nobody'"]
     wrong: Any

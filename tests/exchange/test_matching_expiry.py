@@ -89,6 +89,22 @@ def test_ended_orders_leave_no_timer() -> None:
     assert venue.engine.next_expiry() is None
 
 
+def test_the_heap_of_expiries_forgets_ended_orders_once_there_are_64_more_of_them_than_open_ones() -> None:
+    venue = Venue()
+    for _ in range(10):
+        venue.order("alice", "buy", "1", "100", ttl=120)
+    sizes = []
+    for _ in range(160):
+        venue.order("alice", "buy", "1", "100", ttl=180)
+        venue.cancel("alice", venue.engine.last_order_id)
+        sizes.append(len(venue.engine._matching._expiries))
+    assert sizes == [*range(11, 85), 10] * 2 + [*range(11, 21)]
+    assert venue.engine.next_expiry() == START_US + 2 * MINUTE_US
+    ended = messages(venue.apply(Expire(START_US + 2 * MINUTE_US)))
+    assert [each.order_id for each in ended if isinstance(each, BuyOrderCancelled)] == [*range(1, 11)]
+    assert venue.engine._matching._expiries == []
+
+
 def test_what_was_filled_in_part_releases_the_rest() -> None:
     venue = Venue()
     venue.order("alice", "sell", "2", "100", ttl=60)

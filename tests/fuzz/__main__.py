@@ -46,7 +46,7 @@ def fuzz(target: Target, options: argparse.Namespace) -> tuple[str, Explored]:
     engine = options.engine
     if engine == "auto":
         engine = "atheris" if guided.is_available() else "chance"
-    seconds = options.seconds or (float("inf") if options.inputs else 10.0)
+    seconds = options.seconds or (float("inf") if options.inputs and options.until is None else 10.0)
     start = start_of(target, options.corpus)
     if engine == "atheris":
         folder = options.corpus / target.name
@@ -118,6 +118,7 @@ def fuzz_until(targets: list[Target], options: argparse.Namespace) -> int:
     left out from then on.
     """
     left = {target.name: target for target in targets}
+    at_once = options.inputs or options.until
     while True:
         read = runs.inputs_read()
         behind = [name for name in left if read[name] < options.until]
@@ -125,6 +126,7 @@ def fuzz_until(targets: list[Target], options: argparse.Namespace) -> int:
             return 0 if len(left) == len(targets) else 1
         name = min(behind, key=lambda each: read[each])
         options.seed = runs.times_run(name)
+        options.inputs = min(options.until - read[name], at_once)
         if not fuzz_one(left[name], options):
             del left[name]
 

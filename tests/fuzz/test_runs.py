@@ -34,13 +34,13 @@ def test_a_long_run_goes_on_where_it_was(
     monkeypatch.setattr(runs, "SUMMARY", tmp_path / "SUMMARY.md")
     words = ["--engine", "chance", "--inputs", "1000", "--corpus", str(tmp_path), "--target", "cipher"]
     assert main([*words, "--until", "1500"]) == 0
-    assert [run["inputs"] for run in runs.recorded()] == [1000, 1000]
+    assert [run["inputs"] for run in runs.recorded()] == [1000, 500]
     assert main([*words, "--target", "padding", "--until", "2500"]) == 0
     assert [run["target"] for run in runs.recorded()[2:]] == ["padding", "padding", "cipher", "padding"]
-    assert runs.inputs_read() == {"cipher": 3000, "padding": 3000}
-    assert "| padding | 3,000 |" in runs.SUMMARY.read_text()
+    assert runs.inputs_read() == {"cipher": 2500, "padding": 2500}
+    assert "| padding | 2,500 |" in runs.SUMMARY.read_text()
     capsys.readouterr()
-    assert main([*words, "--until", "3000"]) == 0
+    assert main([*words, "--until", "2500"]) == 0
     assert capsys.readouterr().out == ""
 
 
@@ -54,4 +54,4 @@ def test_a_target_with_a_finding_is_left_out(
     options = ["--engine", "chance", "--inputs", "1000", "--corpus", str(tmp_path), "--until", "500"]
     assert main(options) == 1
     assert "broken: IndexError" in capsys.readouterr().out
-    assert runs.inputs_read() == {"cipher": 1000}
+    assert runs.inputs_read() == {"cipher": 500}

@@ -57,8 +57,8 @@ class Venue:
         for client, funds in (balances or {"alice": RICH, "bob": RICH}).items():
             assert self.engine.apply(Register(client, dict(funds), self.now_us)) == []
 
-    def register(self, client: str) -> None:
-        assert self.apply(Register(client, dict(RICH), self.now_us)) == []
+    def register(self, client: str, funds: Mapping[str, str] = RICH) -> None:
+        assert self.apply(Register(client, dict(funds), self.now_us)) == []
 
     def apply(self, command: Command) -> list[Output]:
         return self.engine.apply(command)

@@ -77,6 +77,31 @@ def test_a_read_of_events(protocol: Protocol) -> None:
 
 
 @PROTOCOLS
+@pytest.mark.parametrize("count", [2, 20])
+def test_what_is_decoded_together_is_not_read_again(
+    protocol: Protocol, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, server = sessions(protocol)
+    ways: list[str] = []
+    one, together = client._read, client._read_batch
+
+    def read_one(frame: bytes) -> object:
+        ways.append("one")
+        return one(frame)
+
+    def read_together(frames: list[bytes]) -> object:
+        ways.append("together")
+        return together(frames)
+
+    monkeypatch.setattr(client, "_read", read_one)
+    monkeypatch.setattr(client, "_read_batch", read_together)
+    frames = [server.transaction(number, 1.0, b"{}") for number in range(1, count)] + [server.response(1, b"[]")]
+    received, error = client.receive_all(frames)
+    assert (len(received), error) == (count, None)
+    assert ways == ["together"]
+
+
+@PROTOCOLS
 def test_a_read_of_everything(protocol: Protocol) -> None:
     client, server = sessions(protocol)
     frames = [

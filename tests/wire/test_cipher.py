@@ -155,7 +155,16 @@ def test_the_limit_stands_before_the_decryption() -> None:
             opener.open(frame)
     with pytest.raises(cp.DecodeError, match="a frame of 65 bytes exceeds the limit of 64"):
         opener.open(bytes(65))
+    with pytest.raises(cp.DecodeError, match="a frame of 40 bytes is malformed"):
+        Opener(KEY, max_frame_bytes=40).open(bytes(40))
     assert calls == [64]
+
+
+def test_a_frame_under_another_key_is_refused_in_words() -> None:
+    frame = Sealer(KEY, bytes).seal(b"body")
+    with pytest.raises(cp.DecodeError) as caught:
+        Opener(bytes(32)).open(frame)
+    assert str(caught.value) == "a frame cannot be decrypted: it is damaged, or was sealed with another key"
 
 
 def test_the_default_limit_is_a_mebibyte() -> None:

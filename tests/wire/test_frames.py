@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 import cryptoproto as cp
 from cryptoproto.wire import (
     BroadcastFrame,
+    ClientFrame,
     ClientFrameCodec,
     ClientFrameType,
     CloseCode,
     ErrorFrame,
     ErrorType,
     MessageFrame,
+    Opener,
     Protocol,
     RequestFrame,
     ResponseFrame,
@@ -110,6 +113,29 @@ def test_server_frame_truncated_or_extended(
         assert frequent(codec, GARBAGE + padded(body + more)) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"\0\0\0", "truncated server frame"),
+        (struct.pack(">iI", 5, 19) + bytes(20), "malformed server frame: its length field does not match its data"),
+        (struct.pack(">iI", 5, 12) + bytes(12), "malformed throttling frame"),
+    ],
+)
+def test_what_is_wrong_with_a_signed_server_body(body: bytes, words: str) -> None:
+    with pytest.raises(cp.DecodeError) as caught:
+        ServerFrameCodec(Protocol.SIGNED).decode(body)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_the_short_cut_takes_lengths_as_unsigned(kind: int) -> None:
+    """As a number with a sign, this length would leave just the padding behind the JSON."""
+    fields: list[tuple[str, Any]] = [("hyper", 5), ("double", 1.0)] if kind == 1 else [("hyper", 5)]
+    body = server_body(Protocol.V5, kind, *fields) + struct.pack(">i", -48)
+    plain = GARBAGE + body + b"j" * 48 + (b"\x08" * 8 if kind == 1 else b"\x10" * 16)
+    assert frequent(ServerFrameCodec(Protocol.V5), plain) is None
+
+
 @PROTOCOLS
 @pytest.mark.parametrize("kind", [-(2**31), -1, 0, 6, 7, 255, 2**31 - 1])
 def test_unknown_server_types(protocol: Protocol, kind: int) -> None:
@@ -125,7 +151,7 @@ def test_unknown_server_types(protocol: Protocol, kind: int) -> None:
 def test_timestamps_that_are_no_time(protocol: Protocol, timestamp: float) -> None:
     codec = ServerFrameCodec(protocol)
     body = server_body(protocol, 1, ("hyper", 1), ("double", timestamp), ("opaque", b"{}"))
-    with pytest.raises(cp.DecodeError, match="its timestamp is out of range"):
+    with pytest.raises(cp.DecodeError, match=r"^malformed server message: its timestamp is out of range$"):
         codec.decode(body)
     assert frequent(codec, GARBAGE + padded(body)) is None
 
@@ -242,6 +268,49 @@ def test_client_frame_truncated_or_extended(protocol: Protocol, kind: ClientFram
             codec.decode(body + more)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda body: body[:3], "truncated client frame"),
+        (lambda body: body[:8], "truncated client frame"),  # within the signature, the fill of which is empty
+        (lambda body: body[:7] + b"x" + body[8:], "malformed client frame"),
+        (lambda body: body + b"\0", "malformed client frame: its length field does not match its data"),
+        (lambda body: body[:-1] + b"x", "malformed frame: wrong length or fill"),
+    ],
+)
+def test_what_is_wrong_with_a_signed_body(change: Callable[[bytes], bytes], words: str) -> None:
+    body = client_body(Protocol.SIGNED, 1, 5, b"{}", lambda _: b"sig")
+    with pytest.raises(cp.DecodeError) as caught:
+        ClientFrameCodec(Protocol.SIGNED).decode(change(body))
+    assert str(caught.value) == words
+
+
+def short_cut(plain: bytes, limit: int = 2**20) -> ClientFrame | None:
+    """What the short cut of the unsigned form makes of a frame that decrypts to *plain*."""
+    opener = Opener(bytes(32), limit)
+    opener.update = lambda data: plain
+    return ClientFrameCodec.reader(opener)(plain)
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+@pytest.mark.parametrize("size", range(17))
+def test_the_short_cut_reads_whatever_a_client_sends(kind: int, size: int) -> None:
+    payload = b"j" * size
+    plain = GARBAGE + written(kind, 5, payload)
+    frame = short_cut(plain)
+    assert frame == (MessageFrame(5, payload) if kind == 1 else RequestFrame(5, payload))
+    assert short_cut(plain, len(plain)) == frame
+    assert short_cut(plain, len(plain) - 1) is None
+    assert short_cut(plain + b"x") is None
+    assert short_cut(GARBAGE + written(3, 5, payload)) is None
+
+
+def test_the_short_cut_of_a_client_takes_lengths_as_unsigned() -> None:
+    """As a number with a sign, this one would leave just the padding behind the JSON."""
+    body = packed(("enum", 1), ("hyper", 5))
+    assert short_cut(GARBAGE + body + struct.pack(">i", -48) + b"j" * 48 + b"\x10" * 16) is None
+
+
 @PROTOCOLS
 @pytest.mark.parametrize("kind", [-(2**31), -1, 0, 3, 4, 5, 2**31 - 1])
 def test_unknown_client_types(protocol: Protocol, kind: int) -> None:
@@ -307,7 +376,7 @@ def test_error_types(number: int, expected: type[cp.ServerError]) -> None:
 def test_a_missed_heartbeat_is_no_server_error(number: int) -> None:
     error = server_error(number, "TimeoutError()")
     assert type(error) is cp.HeartbeatTimeout
-    assert "missed our heartbeat" in str(error)
+    assert str(error).endswith(": the exchange missed our heartbeat")
     assert type(server_error(number, "TimeoutError")) is not cp.HeartbeatTimeout
 
 

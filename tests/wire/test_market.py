@@ -18,7 +18,7 @@ def test_hello() -> None:
 
 @pytest.mark.parametrize("frame", [b"", b"\0\0\1", b"\0\0\0\1\0", b"\0\0\0\1\0\0\0\0"])
 def test_hello_of_another_size(frame: bytes) -> None:
-    with pytest.raises(cp.DecodeError, match="malformed market-data hello"):
+    with pytest.raises(cp.DecodeError, match=r"^malformed market-data hello$"):
         read_market_hello(frame)
 
 
@@ -52,5 +52,5 @@ def test_frame_of_another_type(kind: int) -> None:
     ],
 )
 def test_malformed_frame(frame: bytes, words: str) -> None:
-    with pytest.raises(cp.DecodeError, match=f"{words} market-data frame"):
+    with pytest.raises(cp.DecodeError, match=f"^{words} market-data frame$"):
         read_market_frame(frame)

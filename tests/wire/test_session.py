@@ -82,6 +82,29 @@ def test_handshake(protocol: Protocol) -> None:
     assert client.hello() is client.hello()
 
 
+def test_a_server_before_the_first_hello() -> None:
+    server = new_server()
+    assert (server.protocol, server.next_sequence) == (Protocol.SIGNED, 0)
+
+
+@PROTOCOLS
+def test_hellos_of_the_largest_size(protocol: Protocol) -> None:
+    client, server = sessions(protocol, max_frame_bytes=256)  # that of the keys
+    assert client.next_sequence == server.next_sequence == 1
+    with pytest.raises(cp.DecodeError, match=r"^a frame of 256 bytes exceeds the limit of 255$"):
+        sessions(protocol, max_frame_bytes=255)
+
+
+@PROTOCOLS
+def test_the_first_read_has_more_than_the_hello(protocol: Protocol) -> None:
+    client, server = new_client(protocol), new_server()
+    server.receive(client.hello())
+    hello = server.accept(public_key("client"), 0)
+    received, error = client.receive_all([hello, *[b"damaged"] * 5])
+    assert [type(each) for each in received] == [Opened]
+    assert isinstance(error, cp.DecodeError)
+
+
 @PROTOCOLS
 def test_a_server_that_says_no_version(protocol: Protocol) -> None:
     client = new_client(protocol)
@@ -127,7 +150,7 @@ def test_an_invalid_proof(proof: bytes) -> None:
     server = new_server()
     server.receive(new_client().hello())
     server.accept(public_key("client"), 0)
-    with pytest.raises(cp.InvalidKey, match="the challenge was not signed with the registered key"):
+    with pytest.raises(cp.InvalidKey, match=r"^the challenge was not signed with the registered key$"):
         server.receive(proof)
 
 
@@ -148,7 +171,7 @@ def test_a_proof_of_another_or_of_another_challenge() -> None:
 def test_a_proof_before_the_answer() -> None:
     server = new_server()
     server.receive(new_client().hello())
-    with pytest.raises(cp.DecodeError, match="before the server's hello was sent"):
+    with pytest.raises(cp.DecodeError, match=r"^received a frame before the server's hello was sent$"):
         server.receive(bytes(256))
 
 
@@ -162,7 +185,7 @@ def test_hellos_larger_than_the_limit() -> None:
 
 def test_steps_out_of_their_order() -> None:
     client, server = new_client(), new_server()
-    with pytest.raises(cp.ProtocolError, match="the client has not sent its hello"):
+    with pytest.raises(cp.ProtocolError, match=r"^the client has not sent its hello$"):
         server.accept(public_key("client"), 0)
     too_early: list[Callable[[], bytes]] = [
         lambda: server.transaction(1, 1.0, b"{}"),
@@ -173,7 +196,7 @@ def test_steps_out_of_their_order() -> None:
         lambda: client.seal_body(bytes(16)),
     ]
     for send in too_early:
-        with pytest.raises(cp.ProtocolError, match="the handshake is not complete"):
+        with pytest.raises(cp.ProtocolError, match=r"^the handshake is not complete$"):
             send()
 
 
@@ -218,6 +241,15 @@ def test_requests_of_the_unsigned_form_need_no_draft() -> None:
     assert client.request_frame(b"{}")[0] == 2
 
 
+def test_messages_of_the_unsigned_form_need_no_draft() -> None:
+    client, server = sessions(Protocol.V5, last_sequence=4)
+    sequence, frame = client.message_frame(b"{}")
+    assert sequence == 5
+    assert server.receive(frame) == MessageFrame(5, b"{}")
+    assert client.message_frame(b"{}")[0] == 6
+    assert client.next_sequence == 7
+
+
 @PROTOCOLS
 @pytest.mark.parametrize("number", [9, 10, 12, -1, 2**63 - 1])
 def test_a_sequence_that_is_not_the_next(protocol: Protocol, number: int) -> None:
@@ -250,8 +282,17 @@ def test_a_forged_signature(forged: str, kind: int) -> None:
     }[forged]
     body = client_body(Protocol.SIGNED, kind, 1, b"{}", lambda _: signature)
     assert client._sealer is not None
-    with pytest.raises(cp.InvalidKey, match="a message was not signed with the registered key"):
+    with pytest.raises(cp.InvalidKey, match=r"^a message was not signed with the registered key$"):
         server.receive(client._sealer.seal(body))
+    assert server.next_sequence == 1
+
+
+@pytest.mark.parametrize("kind", [1, 2])
+def test_the_signed_form_takes_no_unsigned_body(kind: int) -> None:
+    client, server = sessions(Protocol.SIGNED)
+    assert client._sealer is not None
+    with pytest.raises((cp.DecodeError, cp.InvalidKey)):
+        server.receive(client._sealer.seal(client_body(Protocol.V5, kind, 1, b"{}", bytes)))
     assert server.next_sequence == 1
 
 

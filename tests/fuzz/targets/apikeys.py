@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import base64
 import hmac
 import json
@@ -24,7 +25,7 @@ from cryptoproto.apikeys.server import (
     SessionSettings,
     load_config,
 )
-from tests.fuzz.scratch import scratch
+from tests.fuzz.scratch import written
 from tests.fuzz.target import Cost, Target
 from tests.support.apikeys.samples import AUTH, PLACEHOLDERS, SEED_PUBLIC_KEY, SMALL_GROUP, SMALL_LIMITS
 from tests.support.wire_oracle import private_key
@@ -129,6 +130,14 @@ def gatekeepers() -> tuple[Gatekeeper, Gatekeeper]:
     )
 
 
+@cache
+def event_loop() -> asyncio.AbstractEventLoop:
+    """One for all inputs: making one takes longer than a request."""
+    loop = asyncio.new_event_loop()
+    atexit.register(loop.close)
+    return loop
+
+
 def headers_of(data: bytes) -> list[tuple[bytes, bytes]]:
     pairs = (line.partition(b":")[::2] for line in data.split(b"\n")[:64])
     return [(name.strip().lower(), value.strip()) for name, value in pairs if name.strip()]
@@ -159,7 +168,9 @@ def run_request(data: bytes) -> tuple[int, _Reached]:
         "client": ("127.0.0.1", 1),
     }
     reached, status = _Reached(), 0
-    waiting = [{"type": "http.request", "body": body[at : at + 7], "more_body": True} for at in range(0, len(body), 7)]
+    size = max(7, len(body) // 16)
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    waiting = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
     waiting.append({"type": "http.request", "body": b"", "more_body": False})
 
     async def receive() -> Any:
@@ -170,7 +181,8 @@ def run_request(data: bytes) -> tuple[int, _Reached]:
         status = message.get("status", status)
 
     middleware = ApiKeysMiddleware(reached, gatekeepers()[choice >> 5 & 1], max_body=100_000)
-    asyncio.run(middleware(scope, receive, send))
+    event_loop().run_until_complete(middleware(scope, receive, send))
+    assert not asyncio.all_tasks(event_loop())
     assert middleware.held_bytes == 0
     return status, reached
 
@@ -239,9 +251,7 @@ def login_seeds() -> Iterator[bytes]:
 
 
 def read_config(suffix: str, data: bytes) -> ApiKeysConfig:
-    file = scratch() / f"application.{suffix}"
-    file.write_bytes(data)
-    return load_config(file, limits=SMALL_LIMITS)
+    return load_config(written(f"application.{suffix}", data), limits=SMALL_LIMITS)
 
 
 SESSIONS = """\

@@ -25,7 +25,7 @@ from cryptoproto.licensing.agent.token_cache import TokenCache
 from cryptoproto.licensing.request.refusal import refusal_error
 from cryptoproto.licensing.sealing.key_text import decode_key, encode_key
 from cryptoproto.licensing.sealing.sealing import Channel, sign_token, split_request
-from tests.fuzz.scratch import scratch
+from tests.fuzz.scratch import written
 from tests.fuzz.target import Cost, Target
 from tests.support.licensing.samples import HASH, full_request, token_for
 from tests.support.licensing.simulated_time import START_NS
@@ -156,9 +156,7 @@ def check_refusal(body: bytes, error: LicenseRefused) -> None:
 
 
 def read_accounts(data: bytes) -> tuple[str, ...]:
-    file = scratch() / "gateway.toml"
-    file.write_bytes(data)
-    return read_logins(file)
+    return read_logins(written("gateway.toml", data))
 
 
 def check_accounts(data: bytes, logins: tuple[str, ...]) -> None:

@@ -8,15 +8,17 @@ import json
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cryptoproto import __version__
 from tests.support.run_summary import commit, machine, versions
 from tests.support.simulation.mutants import MUTANTS, hunt
-from tests.support.simulation.plan import Plan, draw
+from tests.support.simulation.plan import Plan, draw, draw_with_gateways
 from tests.support.simulation.run import Result, simulate
 from tests.support.simulation.shrinker import shrink
 
@@ -98,11 +100,12 @@ def row_of(result: Result) -> dict[str, float]:
 def report(result: Result, kept: list[int] | None = None) -> str:
     """The plan of a world that failed, why it failed, and the command that runs it again."""
     keep = "" if kept is None else f" KEEP={','.join(map(str, kept)) or 'none'}"
+    gateways = " GATEWAYS=1" if result.plan.has_gateways else ""
     why = "".join(traceback.format_exception(result.failure))
-    return f"{result.plan}\n{why}Again: make simulate START={result.plan.seed} SEEDS=1{keep}\n"
+    return f"{result.plan}\n{why}Again: make simulate START={result.plan.seed} SEEDS=1{gateways}{keep}\n"
 
 
-def _block(seeds: list[int]) -> list[tuple[int, dict[str, float], str]]:
+def _block(draw: Callable[[int], Plan], seeds: list[int]) -> list[tuple[int, dict[str, float], str]]:
     gc.freeze()
     rows = []
     for seed in seeds:
@@ -111,14 +114,15 @@ def _block(seeds: list[int]) -> list[tuple[int, dict[str, float], str]]:
     return rows
 
 
-def _run_many(start: int, seeds: int, jobs: int, summary: Path | None) -> Totals:
+def _run_many(draw: Callable[[int], Plan], start: int, seeds: int, jobs: int, summary: Path | None) -> Totals:
     """Run the worlds. The summary is written after each block; a run that was stopped goes on after the last one."""
     totals = Totals(start) if summary is None or not summary.exists() else Totals.of(summary, start)
     now, begun = commit(), time.monotonic()
     firsts = range(totals.next, start + seeds, _BLOCK)
     blocks = [list(range(first, min(first + _BLOCK, start + seeds))) for first in firsts]
     with ProcessPoolExecutor(jobs) if jobs > 1 else nullcontext() as pool:
-        for rows in map(_block, blocks) if pool is None else pool.map(_block, blocks):
+        block = partial(_block, draw)
+        for rows in map(block, blocks) if pool is None else pool.map(block, blocks):
             for seed, row, failure in rows:
                 totals.add(seed, row, failure)
                 if failure:
@@ -175,14 +179,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", help="of a single world: only these faults of the plan, by number, as 0,3; or none")
     parser.add_argument("--trace", action="store_true", help="of a single world: write everything that happens")
     parser.add_argument("--summary", type=Path, help="write the totals to this file; a run that was stopped goes on")
+    parser.add_argument("--gateways", action="store_true", help="worlds in which gateways share one more session")
     parser.add_argument("--mutants", action="store_true", help="find the first seed that finds each mutant")
     options = parser.parse_args(arguments)
     if options.mutants:
         return _hunt_mutants(options.seeds)
+    draws = draw_with_gateways if options.gateways else draw
     if options.seeds == 1:
-        plan = draw(options.start)
+        plan = draws(options.start)
         if options.keep is not None:
             plan = plan.keeping([int(place) for place in options.keep.split(",") if place.isdigit()])
         return _run_one(plan, trace=options.trace)
-    totals = _run_many(options.start, options.seeds, options.jobs, options.summary)
+    totals = _run_many(draws, options.start, options.seeds, options.jobs, options.summary)
     return 1 if totals.failed else 0

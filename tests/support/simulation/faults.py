@@ -11,6 +11,7 @@ from tests.support.simulation.trader import PAIR, QUOTED_PAIR, Trader
 
 if TYPE_CHECKING:
     from tests.support.simulation.network import LinkEnd
+    from tests.support.simulation.shared_session import SharedSession
     from tests.support.simulation.world import World
 
 __all__ = ["Faults"]
@@ -153,6 +154,39 @@ class Faults:
 
     async def slow_handler(self, trader: Trader, seconds: float) -> None:
         trader.slow_until = self._loop.time() + seconds
+
+    # Gateways
+
+    async def kill_gateway(self, owner: bool, power: bool, seconds: float) -> None:
+        process = self._session.chosen(owner=owner)
+        if process is not None:
+            self._session.kill(process, power=power)
+            await asyncio.sleep(seconds)
+            await self._session.start_process()
+
+    async def leave_gateway(self, owner: bool) -> None:
+        process = self._session.chosen(owner=owner)
+        if process is not None:
+            await self._session.leave(process)
+            await self._session.start_process()
+
+    async def cut_from_nats(self, owner: bool, seconds: float, resend: bool) -> None:
+        process = self._session.chosen(owner=owner)
+        if process is not None:
+            process.link.cut()
+            await asyncio.sleep(seconds)
+            process.link.restore(resend=resend)
+
+    async def cut_from_exchange(self, owner: bool, silent: bool) -> None:
+        process = self._session.chosen(owner=owner)
+        for end in [] if process is None else self._world.network.of(process.name):
+            self._world.network.lose(end, silent=end.peer if silent else None)
+
+    @property
+    def _session(self) -> SharedSession:
+        session = self._world.session
+        assert session is not None
+        return session
 
     def _start(self, trader: Trader) -> None:
         if trader.process is None and not trader.is_gone:

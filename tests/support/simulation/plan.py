@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-__all__ = ["CLIENTS", "PATIENCE_S", "Fault", "Plan", "draw"]
+__all__ = ["CLIENTS", "PATIENCE_S", "Fault", "Plan", "draw", "draw_with_gateways"]
 
 CLIENTS: Final = ("alice", "bob", "carol")
 PATIENCE_S: Final = 15.0
 """After this time even those who wait for long notice that nothing arrives."""
+
+_TAKEOVERS_S: Final = 4.0
+"""A standby needs this time to follow, and to carry out some commands."""
 
 _CODES: Final = (1000, 1001, 1011, 1012, 4001, 4009)
 
@@ -59,6 +62,7 @@ class Plan:
         clients: who trades.
         quoter: who of them quotes; empty if nobody does.
         faults: what goes wrong, in order.
+        has_gateways: whether gateways share the session of one more client id.
     """
 
     seed: int
@@ -78,6 +82,7 @@ class Plan:
     clients: tuple[str, ...]
     quoter: str
     faults: tuple[Fault, ...]
+    has_gateways: bool = False
 
     @property
     def rewinds(self) -> bool:
@@ -135,6 +140,20 @@ def draw(seed: int) -> Plan:
     )
 
 
+def draw_with_gateways(seed: int) -> Plan:
+    """The world of *seed*, and gateways that share one more session."""
+    plan, choice = draw(seed), random.Random(f"gateways {seed}")
+    faults = [fault for fault in plan.faults if fault.kind not in ("backup", "restore")]
+    duration = plan.duration + _TAKEOVERS_S
+    for _ in range(choice.choice((0, 2, 4, 6))):
+        kind = choice.choice(sorted(_OF_GATEWAYS))
+        at = choice.uniform(0.3, duration)
+        details = {"owner": choice.random() < 0.8} | _OF_GATEWAYS[kind](choice)
+        faults.append(Fault(round(at, 3), kind, details=details))
+    faults.sort(key=lambda fault: fault.at)
+    return replace(plan, duration=duration, faults=tuple(faults), has_gateways=True)
+
+
 def _fault(choice: random.Random, at: float, clients: tuple[str, ...]) -> Fault:
     kind = choice.choice(_KINDS)
     client = choice.choice(clients) if kind in _OF_A_CLIENT else ""
@@ -177,6 +196,18 @@ _DETAILS: Final[dict[str, Callable[[random.Random], dict[str, Any]]]] = {
     "kill": lambda choice: {"power": choice.random() < 0.3, "seconds": round(choice.uniform(0.0, 1.0), 3)},
     "leave": lambda choice: {"timeout": choice.choice((0.0, 0.05, 2.0))},
     "slow_handler": _seconds(0.2, 3.0),
+}
+_OF_GATEWAYS: Final[dict[str, Callable[[random.Random], dict[str, Any]]]] = {
+    "kill_gateway": lambda choice: {
+        "power": choice.random() < 0.3,
+        "seconds": round(choice.uniform(0.0, 3.0), 3),
+    },
+    "leave_gateway": lambda choice: {},
+    "cut_from_nats": lambda choice: {
+        "seconds": round(choice.uniform(0.1, choice.choice((1.0, 8.0))), 3),
+        "resend": choice.random() < 0.6,
+    },
+    "cut_from_exchange": lambda choice: {"silent": choice.random() < 0.5},
 }
 _OF_A_CLIENT: Final = {
     "cut", "half_open", "slow_link", "disconnect", "transfer", "kill", "leave", "slow_handler",

@@ -31,6 +31,7 @@ from tests.support.simulation.checks import (
 from tests.support.simulation.event_loop import run
 from tests.support.simulation.faults import Faults
 from tests.support.simulation.plan import CLIENTS, Plan
+from tests.support.simulation.shared_session import DESK
 from tests.support.simulation.trader import Process, Trader
 from tests.support.simulation.world import World
 
@@ -57,6 +58,8 @@ class Result:
         events: how many events its clients handled.
         connections: how many were opened.
         turns: of the event loop.
+        commands: how many a strategy gave to gateways.
+        takeovers: how often a gateway became the owner of the session.
         rewound: how many clients were closed because the exchange had forgotten something.
         unnoticed: how many clients could not know that it had.
         seconds: of the processor.
@@ -69,6 +72,8 @@ class Result:
     events: int = 0
     connections: int = 0
     turns: int = 0
+    commands: int = 0
+    takeovers: int = 0
     rewound: int = 0
     unnoticed: int = 0
     seconds: float = 0.0
@@ -83,7 +88,7 @@ class Result:
 def _keys() -> dict[str, cp.PrivateKey]:
     return {
         name: cp.PrivateKey(rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS))
-        for name in (*CLIENTS, "exchange")
+        for name in (*CLIENTS, DESK, "exchange")
     }
 
 
@@ -141,6 +146,8 @@ def _installed(world: World) -> Iterator[None]:
         stack.enter_context(patch("cryptoproto.client.client.Account", account))
         stack.enter_context(patch.object(Outbound, "start", _with_overlap(world.plan.overlap)))
         stack.enter_context(patch.object(size, "__defaults__", (_KEY_BITS,)))
+        if world.session is not None:
+            stack.enter_context(world.session.installed())
         yield
 
 
@@ -148,6 +155,8 @@ async def _history_of(world: World, result: Result) -> None:
     await world.open_exchange()
     for trader in world.traders:
         trader.start()
+    if world.session is not None:
+        await world.session.start()
     watch = world.spawn(world.watch(), "watch")
     await Faults(world).play()
     await _calm(world)
@@ -176,6 +185,8 @@ async def _calm(world: World) -> None:
                 await trader.process.quotes.close(30.0)
         elif not trader.is_gone:
             trader.start()
+    if world.session is not None:
+        await world.session.settle()
     slowest = max(world.plan.ping_timeout, *(trader.ping_timeout for trader in world.traders))
     await asyncio.sleep(slowest + _SILENCE_S)
 
@@ -200,6 +211,10 @@ async def _agree(world: World) -> list[Trader]:
             await _is_live(world, trader)
             await _waits_for_a_slow_answer(world, trader)
     await asyncio.sleep(3.0)
+    if world.session is not None:
+        record = exchange.venue.client(DESK)
+        assert record is not None
+        await world.session.agree(record.newest)
     gone = [trader for trader in world.traders if trader.is_gone]
     for trader in gone:
         error = trader.closed_by[0]
@@ -298,6 +313,8 @@ async def _leave(world: World, gone: list[Trader], result: Result) -> None:
         await process.leave(2.0)
         if leaves_orders and trader not in gone:
             await _cancels_on_exit(world, trader)
+    if world.session is not None:
+        await world.session.end()
     await exchange.flush()
     check_conservation(exchange, world.path)
     await world.close_exchange()
@@ -308,6 +325,9 @@ async def _leave(world: World, gone: list[Trader], result: Result) -> None:
     assert most <= world.plan.window + 80_000, f"{most} bytes were sent to a peer that does not read"
     again = world.make_exchange()  # which checks the whole journal
     await again.close()
+    if world.session is not None:
+        world.session.check(Truth.of(world.path, DESK))
+        result.commands, result.takeovers = len(world.session.verdicts), world.session.takeovers
     for trader in world.traders:
         truth = Truth.of(world.path, trader.name)
         if world.returned is not None and knows_too_much(

@@ -366,7 +366,7 @@ class Process:
             verdict = "nothing" if result is False else "done"
         except cp.CryptoprotoError as error:
             verdict = _verdict(error)
-            is_final = "not requested" in str(error)  # its answer, so nobody will ever know
+            is_final = isinstance(error, cp.OutcomeUnknown) and error.is_final
         except asyncio.CancelledError:
             if self.is_alive:
                 self._check_time(key, begun, timeout + probes * _PROBE_S)

@@ -18,6 +18,7 @@ from tests.support.simulation.disk import Disk
 from tests.support.simulation.event_loop import SimulatedExecutor, SimulatedLoop
 from tests.support.simulation.network import Network
 from tests.support.simulation.plan import Plan
+from tests.support.simulation.shared_session import DESK, SharedSession
 from tests.support.simulation.trader import LEVEL, LEVELS, PAIR, QUOTED_PAIR, Trader
 
 __all__ = ["BALANCES", "World"]
@@ -44,6 +45,7 @@ class World:
         restored: the newest transaction of the exchange when it was restored from a backup.
         returned: after the exchange was restored from a backup, for each client that came back: the newest transaction
             of the exchange when it was live for the last time, and its position.
+        session: the session that gateways share; ``None`` if there is none.
         differences: what clients found to be different at the exchange.
     """
 
@@ -72,6 +74,7 @@ class World:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self.traders = [Trader(self, name, keys[name]) for name in plan.clients]
+        self.session = SharedSession(self) if plan.has_gateways else None
 
     # Time and threads
 
@@ -145,6 +148,8 @@ class World:
             if trader.process is not None:
                 trader.process.is_alive = False
                 await trader.process.leave(0.0)
+        if self.session is not None:
+            await self.session.end()
         if self.exchange is not None:
             await self.exchange.close()
         await self.cancel(list(self._tasks))
@@ -193,6 +198,8 @@ class World:
         journal.snapshot_every = journal._snapshot_due = plan.snapshot_every
         for trader in self.traders:
             exchange.register(trader.name, trader.key.public_key, BALANCES)
+        if self.session is not None:
+            exchange.register(DESK, self.keys[DESK].public_key, BALANCES)
         self.disk.committed(str(self.path), journal._file.writer)
         return exchange
 

@@ -1,0 +1,329 @@
+"""A client id whose session several gateways share, and a strategy that gives its commands to whichever owns it.
+
+The gateways are the real ones, with their lease, command log, event stream and client. NATS is simulated, and so are
+the ends of their processes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+from unittest.mock import patch
+
+import msgspec
+
+import cryptoproto as cp
+from cryptoproto.client.store import OutboxEntry
+from cryptoproto.gateway import Gateway
+from cryptoproto.gateway.calls import CallCancel, CallPlace, Hello, Reply, Welcome, encode
+from cryptoproto.gateway.command_log import CommandLog
+from cryptoproto.gateway.event_codec import decode_events, last_of
+from cryptoproto.gateway.lease import LeaseRecord
+from cryptoproto.gateway.lease_keeper import LeaseKeeper, Member
+from cryptoproto.gateway.names import Names
+from cryptoproto.gateway.owner.log_store import LogStore
+from cryptoproto.gateway.owner.service import CommandService
+from cryptoproto.gateway.records import Placed, Takeover, decode_records
+from cryptoproto.messages import OrderCancelled, OrderPlaced
+from cryptoproto.messages import encode as encode_message
+from cryptoproto.transport import Listener, OpenOptions, Transport
+from tests.support.simulation.nats import Cluster, NatsLink
+from tests.support.simulation.trader import PAIR
+
+if TYPE_CHECKING:
+    from tests.support.simulation.checks import Truth
+    from tests.support.simulation.world import World
+
+__all__ = ["DESK", "SharedSession"]
+
+DESK: Final = "desk"
+STRATEGY: Final = "maker"
+LEASE_S: Final = 1.0
+_BOTS: Final = 2
+_CALL_S: Final = 2.0
+_REPLY_S: Final = 3.0
+_CALM_S: Final = 200.0
+
+
+class GatewayProcess:
+    """One gateway, from its start to its end.
+
+    Attributes:
+        name: of the process.
+        link: its connection to NATS.
+        gateway: the real one.
+    """
+
+    def __init__(self, session: SharedSession, number: int) -> None:
+        world = session.world
+        self.name = f"{DESK}.{number}"
+        self.link = NatsLink(session.cluster, self.name)
+        self._open = world.network.opener(self.name)
+        choice = random.Random(f"{world.plan.seed} {self.name}")
+        self.gateway = Gateway(
+            "nats://simulated",
+            url=world.url,
+            lease_s=LEASE_S,
+            client_id=DESK,
+            private_key=world.keys[DESK],
+            server_key=world.keys["exchange"].public_key,
+            transport=self._opened,
+            protocol=choice.choice((cp.Protocol.V5, cp.Protocol.SIGNED)),
+            lock=False,
+            backoff=cp.Backoff(0.2, 2.0, random=choice.random),
+            open_timeout=3.0,
+            ping_interval=1.0,
+            ping_timeout=2.5,
+        )
+        self.gateway._member = Member(self.name, self.name)
+
+    async def _opened(self, url: str, listener: Listener, options: OpenOptions) -> Transport:
+        if self.link.is_gone:
+            raise ConnectionRefusedError(111, "this process was killed")
+        return await self._open(url, listener, options)
+
+
+class SharedSession:
+    """The session of the client id ``desk``.
+
+    Attributes:
+        cluster: what NATS keeps.
+        processes: the gateways that run.
+        verdicts: what became of each command: its id, its kind, its order, and the error that it ended with, if it did.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.names = Names(DESK)
+        self.cluster = Cluster(random.Random(f"{world.plan.seed} nats"), world.spawn)
+        self.processes: list[GatewayProcess] = []
+        self.verdicts: list[tuple[str, str, int, cp.CryptoprotoError | None]] = []
+        self.fences: list[int] = []
+        self._links: dict[str, NatsLink] = {}
+        self._strategy = NatsLink(self.cluster, STRATEGY)
+        self._bots: list[asyncio.Task[None]] = []
+        self._started = 0
+        self._commands = 0
+        self._number = 0
+        self._is_ending = False
+        self._sent_with: dict[int, int] = {}  # the fence of the owner that sent an order, by client order id
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Simulate NATS, and look at whatever owners send."""
+        put, clock = LogStore.put, asyncio.get_running_loop().time
+
+        def checked(store: LogStore, entry: OutboxEntry) -> int:
+            key = put(store, entry)
+            try:
+                self._check_sent(store._log.fence, entry)
+            except AssertionError as error:
+                self.world.fail(error)
+            return key
+
+        async def open_nats(nc: NatsLink, *_: Any, **__: Any) -> None:
+            """Nothing to do: the link of a process is open."""
+
+        async def close_nats(nc: NatsLink) -> None:
+            nc.leave()
+
+        with ExitStack() as stack:
+            for method in (LeaseKeeper.__init__, LogStore.__init__, CommandService.__init__):
+                stack.enter_context(patch.object(method, "__defaults__", (clock,)))
+            stack.enter_context(patch.object(LogStore, "put", checked))
+            stack.enter_context(patch("cryptoproto.gateway.gateway.open_nats", open_nats))
+            stack.enter_context(patch("cryptoproto.gateway.gateway.close_nats", close_nats))
+            stack.enter_context(patch("cryptoproto.gateway.gateway.NatsConnection", lambda: self._links.pop("next")))
+            yield
+
+    # Gateways
+
+    async def start(self) -> None:
+        """Two gateways, and the strategy."""
+        for _ in range(2):
+            await self.start_process()
+        self._bots = [self.world.spawn(self._trade(bot), f"{STRATEGY} bot {bot}") for bot in range(_BOTS)]
+
+    async def start_process(self) -> None:
+        self._started += 1
+        process = GatewayProcess(self, self._started)
+        self.processes.append(process)
+        self._links["next"] = process.link
+        await process.gateway.start()
+
+    def chosen(self, *, owner: bool) -> GatewayProcess | None:
+        """The gateway that owns the session, or one that does not; ``None`` if there is none."""
+        return next((each for each in self.processes if each.gateway.is_owner is owner), None)
+
+    def kill(self, process: GatewayProcess, *, power: bool) -> None:
+        """End it at this moment: it sends nothing more."""
+        self.processes.remove(process)
+        process.link.leave()
+        self.world.network.sever(process.name, reset=not power)
+        self.world.spawn(self._bury(process), f"{process.name} burial")
+
+    async def _bury(self, process: GatewayProcess) -> None:
+        await process.gateway.close(0.1)
+
+    async def leave(self, process: GatewayProcess) -> None:
+        """An orderly end."""
+        self.processes.remove(process)
+        await process.gateway.close(2.0)
+
+    async def end(self) -> None:
+        """End everything, whatever state it is in."""
+        await self.world.cancel(self._bots)
+        for process in list(self.processes):
+            await self.leave(process)
+
+    @property
+    def takeovers(self) -> int:
+        """How often a gateway became the owner."""
+        records = [record for data in self.cluster.streams[self.names.log] for record in decode_records(data)]
+        return sum(isinstance(record, Takeover) for record in records)
+
+    # The strategy
+
+    async def _trade(self, bot: int) -> None:
+        choice = random.Random(f"{self.world.plan.seed} {STRATEGY} {bot}")
+        while not self._is_ending:
+            placed = await self._place(choice)
+            if placed is not None and not placed.filled and choice.random() < 0.5:
+                await self._cancel(placed.order_id)
+            await asyncio.sleep(choice.expovariate(2.5))
+
+    async def _place(self, choice: random.Random) -> Placed | None:
+        await self._hello()
+        self._commands += 1
+        number = self._commands << 25 | self._number << 13
+        kind: Any = choice.choice((cp.PlaceBuyLimitOrder, cp.PlaceSellLimitOrder))
+        terms = {"amount": choice.choice(("0.01", "0.5")), "price": choice.randint(95, 105)}
+        order = kind(trade_pair=PAIR, client_order_id=number, **terms)
+        payload, command = msgspec.Raw(encode_message(order)), f"c{self._commands}"
+        reply = await self._given(lambda fence, deadline: CallPlace(command, fence, deadline, payload))
+        self.verdicts.append((command, "place", number, reply.outcome.restored()))
+        return msgspec.json.decode(reply.result, type=Placed) if reply.has_result else None
+
+    async def _cancel(self, order_id: int) -> None:
+        self._commands += 1
+        command = f"c{self._commands}"
+        reply = await self._given(lambda fence, deadline: CallCancel(command, fence, deadline, order_id))
+        self.verdicts.append((command, "cancel", order_id, reply.outcome.restored()))
+
+    async def _given(self, call: Callable[[int, float], Any]) -> Reply:
+        """The final reply to a command, which is given again until there is one."""
+        loop = asyncio.get_running_loop()
+        while True:
+            fence = await self._hello()
+            reply = await self._ask(encode(call(fence, loop.time() + _CALL_S)))
+            if reply is not None and reply.fence == fence and not reply.pending:
+                return reply
+            await asyncio.sleep(0.2)
+
+    async def _hello(self) -> int:
+        """The fence of a gateway that says that it is the owner."""
+        while True:
+            reply = await self._ask(encode(Hello()))
+            if reply is not None and reply.has_result:
+                self._number = msgspec.json.decode(reply.result, type=Welcome).number
+                return reply.fence
+            await asyncio.sleep(0.2)
+
+    async def _ask(self, data: bytes) -> Reply | None:
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        async def on_reply(message: Any) -> None:
+            if not answer.done():
+                answer.set_result(message.data)
+
+        inbox = self._strategy.new_inbox()
+        subscription = await self._strategy.subscribe(inbox, on_reply)
+        await self._strategy.publish(self.names.command(STRATEGY), data, inbox)
+        try:
+            async with asyncio.timeout(_REPLY_S):
+                return msgspec.json.decode(await answer, type=Reply)
+        except TimeoutError:
+            return None
+        finally:
+            await subscription.unsubscribe()
+
+    # What must hold
+
+    def _check_sent(self, fence: int, entry: OutboxEntry) -> None:
+        """Only the holder of the lease sends, and fences grow."""
+        history = self.cluster.history[self.names.leases, self.names.lease]
+        holder = msgspec.json.decode(history[fence], type=LeaseRecord).member
+        now = msgspec.json.decode(history[max(history)], type=LeaseRecord)
+        assert now.member == holder, f"{holder} sends with fence {fence}, but the lease is {now}"
+        assert not self.fences or fence >= self.fences[-1], f"fence {fence} after {self.fences[-1]}"
+        self.fences.append(fence)
+        self.world.trace(holder, "sends", fence, entry.client_order_id)
+        if entry.client_order_id is not None:
+            self._sent_with[entry.client_order_id] = fence
+
+    async def settle(self) -> None:
+        """Nothing goes wrong any more: every command gets its outcome, and one of the gateways is live."""
+        self._is_ending = True
+        for process in self.processes:
+            if process.link.is_cut:
+                process.link.restore(resend=True)
+        while len(self.processes) < 2:
+            await self.start_process()
+        _, late = await asyncio.wait(self._bots, timeout=_CALM_S)
+        assert not late, f"commands without an outcome: {self._commands - len(self.verdicts)}"
+        for bot in self._bots:
+            bot.result()
+        await self._within(_CALM_S, lambda: any(map(_is_live, self.processes)), "no gateway is live")
+        owners = [process.name for process in self.processes if process.gateway.is_owner]
+        assert len(owners) == 1, f"several owners: {owners}"
+
+    async def agree(self, newest: int) -> None:
+        """Wait until the event stream holds everything up to transaction *newest*."""
+        stream = self.cluster.streams[self.names.events]
+        what = f"transaction {newest} is not in the event stream"
+        await self._within(_CALM_S, lambda: newest == (last_of(stream[-1]) if stream else 0), what)
+
+    async def _within(self, seconds: float, condition: Callable[[], bool], otherwise: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while not condition():
+            assert loop.time() < deadline, otherwise
+            await asyncio.sleep(0.5)
+
+    def check(self, truth: Truth) -> None:
+        """Every event is in the stream, once and in order; every outcome is true, and no order was placed twice."""
+        stream = [event for data in self.cluster.streams[self.names.events] for event in decode_events(data, 0)]
+        assert [(event.transaction_id, event.raw) for event in stream] == truth.events, "the event stream"
+        placed = [message.client_order_id for message in truth.told(OrderPlaced)]
+        assert all(times == 1 for times in Counter(placed).values()), f"orders were placed twice: {placed}"
+        fences = [self._sent_with[number] for number in placed]
+        assert fences == sorted(fences), f"orders of an owner came after those of the next one: {fences}"
+        cancelled = {message.order_id for message in truth.told(OrderCancelled)}
+        for _, kind, number, error in self.verdicts:
+            is_done = number in (placed if kind == "place" else cancelled)
+            # An order that could not be cancelled may have been cancelled for another reason.
+            assert is_done is (error is None) or (kind == "cancel" and is_done), f"{kind} {number} ended with {error!r}"
+        known = {number for _, kind, number, _ in self.verdicts if kind == "place"}
+        assert set(placed) <= known, f"nobody said what became of {set(placed) - known}"
+        self._check_log()
+
+    def _check_log(self) -> None:
+        """The next owner would say the same, and knows that nothing is open."""
+        log = CommandLog()
+        for number, data in enumerate(self.cluster.streams[self.names.log], 1):
+            for record in decode_records(data):
+                log.apply(record, number)
+        assert not log.open_intents, f"the log has commands without an outcome: {log.open_intents}"
+        for command, _, _, error in self.verdicts:
+            answer = log.answer(f"{STRATEGY}/{command}")
+            if answer is not None:
+                assert type(answer.outcome.restored()) is type(error), f"{command} ended with {error!r}: {answer}"
+
+
+def _is_live(process: GatewayProcess) -> bool:
+    client = process.gateway.client
+    return client is not None and client.state.state is cp.State.LIVE
