@@ -12,6 +12,8 @@ from tests.support.simulation.plan import draw_with_gateways
 from tests.support.simulation.run import Result, simulate
 from tests.support.simulation.shrinker import shrink
 
+pytestmark = pytest.mark.unmeasured
+
 SEEDS = int(os.environ.get("SEEDS", "40"))
 BLOCKS = 4
 
