@@ -235,6 +235,24 @@ def shifted_sequence(by: int) -> Patch:
     return replaced(ClientSession, "_receive_hello", made)
 
 
+def replaced_receive(made: Callable[[Any], Any]) -> Patch:
+    """A client that decodes each frame with what *made* makes of ``receive()``, also those that come in one read."""
+
+    def receive_all(session: ClientSession, frames: list[bytes]) -> Any:
+        received: list[Any] = []
+        try:
+            received.extend(result for frame in frames if (result := session.receive(frame)) is not None)
+        except (cp.HandshakeError, cp.DecodeError, cp.HistoryRewound) as error:
+            return received, error
+        return received, None
+
+    def patch_both(patch: pytest.MonkeyPatch) -> None:
+        replaced(ClientSession, "receive", made)(patch)
+        patch.setattr(ClientSession, "receive_all", receive_all)
+
+    return patch_both
+
+
 def position_before(change: Callable[[int], int]) -> Patch:
     """A client that compares transactions with another position than its own."""
 
@@ -245,7 +263,7 @@ def position_before(change: Callable[[int], int]) -> Patch:
 
         return patched
 
-    return replaced(ClientSession, "receive", made)
+    return replaced_receive(made)
 
 
 def swallows(error: type[Exception]) -> Patch:
@@ -258,7 +276,7 @@ def swallows(error: type[Exception]) -> Patch:
 
         return patched
 
-    return replaced(ClientSession, "receive", made)
+    return replaced_receive(made)
 
 
 def drops_broadcasts(receive: Any) -> Any:
@@ -362,7 +380,7 @@ CLIENT: Mapping[str, tuple[Patch, tuple[str, ...]]] = {
         ),
         ("close/restart", "close/taken-over", "sequences/wrong"),
     ),
-    "drops broadcasts": (replaced(ClientSession, "receive", drops_broadcasts), ("events/broadcasts",)),
+    "drops broadcasts": (replaced_receive(drops_broadcasts), ("events/broadcasts",)),
     "stays after an error frame": (keeps_the_link, ("errors/without-a-close",)),
     "takes every history": (swallows(cp.HistoryRewound), ("events/rewound",)),
 }

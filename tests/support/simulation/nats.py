@@ -152,9 +152,18 @@ class NatsLink:
 
         return SimpleNamespace(unsubscribe=unsubscribe)
 
+    async def listen(self, subject: str, take: Callable[[Any], None]) -> Any:
+        async def take_soon(message: Any) -> None:
+            take(message)
+
+        return await self.subscribe(subject, take_soon)
+
     async def publish(
         self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
+        self.post(subject, payload, reply, headers)
+
+    def post(self, subject: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None) -> None:
         if self.is_cut:
             self._buffer.append((subject, payload, reply, headers or {}))
         else:
