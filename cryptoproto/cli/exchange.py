@@ -7,7 +7,7 @@ import logging
 import shlex
 import signal
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -152,13 +152,14 @@ def exchange(
     )
     public_file = (key or journal or Path("exchange.pem")).with_suffix(".pub")
 
-    def begin() -> None:
+    async def begin() -> None:
         if new_key is not None and key is not None:
             new_key.save(key)
             note(f"created a key for this exchange: {key}")
         _write_public_key(made.public_key, public_file)
         for name, public_key in public_keys.items():
             made.register(name, public_key, balances.get(name))
+        await made.flush()  # what is printed can be relied upon
         order = _order(made, clients, (pair or DEFAULT_PAIRS)[0], public_file)
         _show(made, public_file, journal, order, everywhere=host in LOOPBACK_OF_WILDCARD, json=json)
 
@@ -166,7 +167,7 @@ def exchange(
         run(_serve(made, begin))
 
 
-async def _serve(made: Exchange, begin: Callable[[], None]) -> int:
+async def _serve(made: Exchange, begin: Callable[[], Awaitable[None]]) -> int:
     """Run the exchange until SIGTERM; *begin* is called when it listens.
 
     Raises:
@@ -175,7 +176,7 @@ async def _serve(made: Exchange, begin: Callable[[], None]) -> int:
     terminated = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
     async with made:
-        begin()
+        await begin()
         failed = asyncio.create_task(made.wait_closed())
         stopped = asyncio.create_task(terminated.wait())
         try:

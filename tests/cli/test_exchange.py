@@ -158,6 +158,18 @@ def test_a_port_in_use_is_explained_and_leaves_no_key_behind(folder: Path) -> No
     assert not (folder / "exchange.pem").exists()
 
 
+def test_nothing_is_printed_before_it_is_durable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill right after the start must not take back what it has said."""
+
+    async def flush(exchange: Exchange) -> None:
+        raise cp.JournalError("exchange.db", "the disk is full")
+
+    monkeypatch.setattr(Exchange, "flush", flush)
+    result = CliRunner().invoke(app, ["exchange", *PORTS, *ALICE, "--journal", "exchange.db"])
+    assert isinstance(result.exception, cp.JournalError)
+    assert "alice" not in result.stdout
+
+
 async def test_sigterm_closes_with_1012(alice_key: cp.PrivateKey, folder: Path) -> None:
     async with running(*ALICE) as exchange:
         async with exchange.connect(alice_key) as alice:
