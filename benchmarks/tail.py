@@ -1,4 +1,7 @@
-"""``python -m benchmarks.tail [--minutes N] [--uvloop]``: 10,000 events a second, and how long they took, to p99.99."""
+"""10,000 events a second, and how long they took, to p99.99.
+
+``python -m benchmarks.tail [--minutes N] [--receiver KIND] [--uvloop]``
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tail", description="Measure the slowest events.")
     parser.add_argument("--minutes", type=float, default=0.2, help="how long each of the receivers takes")
     parser.add_argument("--uvloop", action="store_true", help="use uvloop instead of asyncio's own event loop")
+    parser.add_argument("--receiver", choices=KINDS, action="append", help="one of the receivers; repeat for more")
     options = parser.parse_args()
     count = int(options.minutes * 60 * RATE)
     if count < 1:
@@ -32,7 +36,7 @@ def main() -> None:
     for column in ("receiver", "latency", *_COLUMNS, "p99.9 / p50"):
         table.add_column(column)
     with responder(uvloop=options.uvloop) as server:
-        for kind in KINDS:
+        for kind in options.receiver or KINDS:
             measured = receive_ticks(server, kind, count)
             for since, words in _SINCE.items():
                 if f"{since}_p50_us" in measured:
