@@ -63,7 +63,7 @@ def test_the_import_alone_imports_nothing_heavy() -> None:
     found = imported("import cryptoproto")
     ours = {name for name in found if name.startswith("cryptoproto")}
     assert ours == {"cryptoproto", "cryptoproto.public_names", "cryptoproto.version"}
-    assert not found & HEAVY
+    assert not (found - imported("import logging")) & HEAVY  # in Python 3.14, that imports dataclasses
 
 
 @pytest.mark.parametrize(

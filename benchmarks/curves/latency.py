@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,26 +120,27 @@ async def _measure_orders(effort: Effort, exchange: dict[str, str], key: cp.Priv
     async def sign() -> None:
         key.sign(b"." * 200)
 
-    for protocol in cp.Protocol:
-        for store in (cp.MemoryStore(), cp.SqliteStore(folder / f"{protocol.name}.db")):
-            client = cp.Client(
-                exchange["url"], client_id="alice", private_key=key, server_key=server_key, protocol=protocol,
-                store=store,
-            )  # fmt: skip
-            async with client:
-                place = partial(client.place, _PAIR, "buy", amount="0.01", price="1", time_in_force="ioc")
-                trips: dict[tuple[str, Role], Trip] = {(f"{protocol.name}, {type(store).__name__}", "ours"): place}
-                if not taken:
-                    trips |= {
-                        ("bare RSA signature", "floor"): sign,
-                        ("bare SQLite commit", "floor"): _committer(folder / "bare.db"),
-                    }
-                taken |= await _in_blocks(trips, effort.scaled(_ORDERS))
+    with closing(sqlite3.connect(folder / "bare.db", isolation_level=None)) as database:
+        floors: dict[tuple[str, Role], Trip] = {
+            ("bare RSA signature", "floor"): sign,
+            ("bare SQLite commit", "floor"): _committer(database),
+        }
+        for protocol in cp.Protocol:
+            for store in (cp.MemoryStore(), cp.SqliteStore(folder / f"{protocol.name}.db")):
+                client = cp.Client(
+                    exchange["url"], client_id="alice", private_key=key, server_key=server_key, protocol=protocol,
+                    store=store,
+                )  # fmt: skip
+                async with client:
+                    place = partial(client.place, _PAIR, "buy", amount="0.01", price="1", time_in_force="ioc")
+                    trips: dict[tuple[str, Role], Trip] = {(f"{protocol.name}, {type(store).__name__}", "ours"): place}
+                    if not taken:
+                        trips |= floors
+                    taken |= await _in_blocks(trips, effort.scaled(_ORDERS))
     return [Series(*named, distribution(times)) for named, times in taken.items()]
 
 
-def _committer(path: Path) -> Trip:
-    database = sqlite3.connect(path, isolation_level=None)
+def _committer(database: sqlite3.Connection) -> Trip:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, text BLOB)")
