@@ -253,6 +253,8 @@ class Outbound:
             self._close(CloseCode.INTERNAL_ERROR, "the history cannot be read")
             return
         self._catching_up = None
+        if self._stopped:  # and what is left is not sent: it would begin again
+            return
         if self._refused is not None:
             self.refuse(self._refused)
         else:

@@ -11,7 +11,8 @@ import pytest
 
 import cryptoproto as cp
 from cryptoproto.exchange import Exchange
-from cryptoproto.exchange.ledger import MemoryLedger
+from cryptoproto.exchange.commands import Refused
+from cryptoproto.exchange.ledger import ClientRecord, MemoryLedger, Transaction
 from cryptoproto.exchange.link import ClientLink
 from cryptoproto.exchange.outbound import MAX_OWED
 from cryptoproto.messages import encode
@@ -251,3 +252,31 @@ async def test_frames_wait_while_too_many_responses_do_and_are_handled_when_thos
             await settle()
         assert link.outbound.owed == 0
         assert not link._paused
+
+
+async def test_a_refused_link_that_is_stopped_while_it_sends_older_events_does_nothing_more(
+    keys: dict[str, cp.PrivateKey],
+) -> None:
+    read, may_end = asyncio.Event(), asyncio.Event()
+
+    class Slow(MemoryLedger):
+        async def read(self, record: ClientRecord, after: int, limit: int) -> list[Transaction]:
+            read.set()
+            await may_end.wait()
+            return []
+
+    async with linked(keys) as alice:
+        outbound = alice.link.outbound
+        alice.exchange.deposit("alice", "USD", "1")
+        await settle()
+        record = outbound._record
+        assert record is not None
+        record.forget(0)
+        outbound._ledger, outbound._cursor, outbound._position = Slow(), 0, 0
+        outbound.pump()
+        await read.wait()
+        outbound.refuse(Refused("alice", -1, "it sends nonsense"))
+        outbound.stop()
+        may_end.set()
+        await settle()
+        assert outbound._catching_up is None
