@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.gateway.records import Intent, LogRecord, Takeover
+from cryptoproto.gateway.records import Checkpoint, Intent, LogRecord, Takeover
 from tests.support.client_log import scratch_folder
 from tests.support.desk_hosts import Namespaces
 from tests.support.namespaces import Network, can_make_networks
@@ -89,6 +89,17 @@ def test_a_message_of_a_deposed_owner_is_noticed() -> None:
     ):
         with pytest.raises(AssertionError, match=words):
             check_senders(accepted, records, hosts, deposed)
+
+
+def test_messages_whose_records_were_deleted_are_not_looked_up() -> None:
+    records: list[LogRecord] = [
+        Checkpoint(1, 7, 1, 0.0), Intent("one/b", "one", "place", msgspec.Raw(b"{}"), 2, 1),
+        Takeover(2, "host:20:b"), Intent("one/c", "one", "place", msgspec.Raw(b"{}"), 3, 1),
+    ]  # fmt: skip
+    accepted = [Accepted(1, "first", b"{}"), Accepted(2, "first", b"{}"), Accepted(3, "second", b"{}")]
+    assert check_senders(accepted, records, {20: "second"}, [Deposed("first", 1, 2)]) == {2: 1}
+    with pytest.raises(AssertionError, match="not the owner"):
+        check_senders(accepted, records, {20: "first"}, [])
 
 
 @pytest.mark.skipif(not TAKEOVERS, reason="a cluster of three takes up to half a minute: set TAKEOVERS to run it")
