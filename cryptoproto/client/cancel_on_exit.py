@@ -18,6 +18,8 @@ _SHOWN: Final = 10
 """How many orders a warning names."""
 _SENDING: Final = 0.9
 """The part of the time in which the cancel has to be sent: if it cannot be sent, the reason is known by then."""
+_SHORTEST_S: Final = 0.001
+"""With less time than this, nothing is sent again. A timer may fire a little before its time, so some is left then."""
 
 logger: logging.Logger = logging.getLogger("cryptoproto.client")
 
@@ -76,7 +78,7 @@ class CancelOnExit:
                 return await self._calls.cancel_all(deadline - loop.time(), wait=True)
             except RequestNotSent as error:
                 # A lost link: the next one takes the message, whatever `resend` says of orders.
-                if isinstance(error, ClientClosed) or loop.time() >= deadline:
+                if isinstance(error, ClientClosed) or deadline - loop.time() < _SHORTEST_S:
                     raise
 
     def finish(self) -> None:

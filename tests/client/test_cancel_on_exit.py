@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import cryptoproto as cp
+from cryptoproto.client.cancel_on_exit import CancelOnExit
 from cryptoproto.exchange import Exchange
 from tests.support.lines import Line, client_of, patient, trader, until, until_state
 from tests.support.peer import Script, placed
@@ -300,3 +301,23 @@ async def test_closing_that_is_cancelled(desk: Desk) -> None:
         await closing
     assert client.state.state is cp.State.CLOSED
     assert len(client.left_open) == 1
+
+
+@virtual
+async def test_a_timer_that_fires_a_little_early_does_not_repeat_the_cancel_for_ever() -> None:
+    timeouts: list[float] = []
+
+    class Early:
+        """Calls that find no connection until just before their deadline."""
+
+        async def cancel_all(self, timeout: float, *, wait: bool) -> None:
+            timeouts.append(timeout)
+            assert len(timeouts) == 1, "it is sent again with no time left"
+            await asyncio.sleep(timeout - 1e-7)
+            raise cp.RequestNotSent("there was no connection")
+
+    early: Any = Early()
+    nothing: Any = None
+    cancelling = CancelOnExit(nothing, nothing, early, nothing, enabled=True)
+    with pytest.raises(cp.RequestNotSent):
+        await cancelling._cancel_until(asyncio.get_running_loop().time() + 5)
