@@ -174,6 +174,8 @@ class Connection:
         transport = pump.transport
         if transport is None:
             transport = pump.live()
+        if self._gate.is_used:
+            self._gate.sent()
         signer = pump.signer
         if signer is None:
             sequence, frame = self._session.message_frame(payload)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 import cryptoproto as cp
-from cryptoproto.connection.throttle import SendGate
+from cryptoproto.connection.throttle import Pace, SendGate
+from cryptoproto.exchange.rate_limit import RateLimit
 from tests.support.peer import Script, settle
 from tests.support.virtual_time import VirtualLoop, virtual
 
@@ -152,8 +153,10 @@ async def test_throttled_again_while_letting_go(script: Script, alice_key: cp.Pr
         arrived = len(script.peer.messages)
         assert arrived < 5, "the rest was to be held again"
         assert connection.hold > 2
-        assert await asyncio.gather(*sends) == [1, 2, 3, 4, 5]
+        assert await asyncio.gather(*sends[: arrived + 1]) == list(range(1, arrived + 2))
         assert loop.time() - released == pytest.approx(3.0, abs=0.01)
+        assert await asyncio.gather(*sends) == [1, 2, 3, 4, 5]
+        assert loop.time() - released > 5, "the rest left at once, although a hold was too little before"
         await settle()
         assert orders(script) == [(number + 1, number) for number in range(5)]
 
@@ -256,3 +259,110 @@ async def test_the_end_passes_over_a_wait_that_was_cancelled_in_the_same_turn() 
     results = await asyncio.gather(*waits, return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError, cp.RequestNotSent]
     assert gate.waiting == 0
+
+
+@virtual
+async def test_nobody_is_left_when_the_hold_ends() -> None:
+    gate = SendGate(asyncio.get_running_loop())
+    gate.hold(5.0)
+    wait = asyncio.create_task(gate.wait())
+    await asyncio.sleep(0)
+    wait.cancel()
+    await asyncio.sleep(6.0)
+    assert wait.cancelled()
+    assert gate.clear
+
+
+# The pace after holds that were too little
+
+
+def test_the_first_hold_sets_no_pace() -> None:
+    pace = Pace()
+    pace.hold(0.1, now=1.0)
+    pace.hold(0.2, now=1.0)  # for another message of the same burst
+    pace.sent(now=1.3)
+    assert pace.due == 1.3
+    assert pace.interval(now=1.3) == 0.0
+
+
+def test_a_hold_after_a_message_left_sets_the_pace_and_it_passes() -> None:
+    pace = Pace()
+    pace.hold(0.1, now=1.0)
+    pace.sent(now=1.1)
+    pace.hold(0.1, now=1.2)
+    assert pace.due == pytest.approx(1.3)
+    pace.sent(now=1.3)
+    assert pace.due == pytest.approx(1.4)
+    assert pace.interval(now=1.3) == pytest.approx(0.1)
+    pace.hold(0.05, now=1.5)
+    assert pace.interval(now=1.6) > 0.08, "the level fell, because the pace is slow enough"
+    assert pace.interval(now=2.55) == pytest.approx(pace.interval(now=1.55) / 2), "a second without throttling"
+    assert pace.interval(now=30.0) == 0.0
+    pace.sent(now=30.0)
+    assert pace.due == 30.0
+
+
+class Throttled:
+    """A gate, and an exchange with a rate limit whose throttling frames come a round trip after their message."""
+
+    def __init__(self, rate: float, round_trip_s: float) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.gate = SendGate(self.loop)
+        self.limit = RateLimit(rate, self.loop.time())
+        self.levels: list[int] = []
+        self.is_exhausted = False
+        self._round_trip_s = round_trip_s
+
+    async def send(self) -> None:
+        if not self.gate.clear:
+            await self.gate.wait()
+        self.gate.sent()
+        self.loop.call_later(self._round_trip_s / 2, self._count)
+
+    def _count(self) -> None:
+        level = self.limit.count(self.loop.time())
+        self.levels.append(level)
+        self.is_exhausted |= self.limit.exhausted(level)
+        if level:
+            self.loop.call_later(self._round_trip_s / 2, self.gate.hold, level / 1000)
+
+
+@pytest.mark.parametrize("round_trip_s", [0.0, 0.001, 0.05, 0.25])
+@pytest.mark.parametrize(("rate", "seconds"), [(1, 2400), (10, 60), (100, 8)])
+def test_twice_the_rate_limit_is_borne_however_far_the_exchange_is(
+    rate: float, seconds: int, round_trip_s: float
+) -> None:
+    """Whatever waits is not sent at once when a hold is over: the exchange would report it a round trip too late."""
+
+    @virtual
+    async def check() -> None:
+        exchange = Throttled(rate, round_trip_s)
+        exchange.loop.set_debug(False)  # which looks up the stack of each of thousands of timers
+        sends = []
+        for _ in range(int(2 * rate * seconds)):
+            sends.append(asyncio.create_task(exchange.send()))
+            await asyncio.sleep(0.5 / rate)
+        assert not exchange.is_exhausted, "it was closed"
+        assert max(exchange.levels) > 1, "it was never throttled"
+        assert len(exchange.levels) > 0.9 * rate * seconds, "the limit is not used"
+        for send in sends:
+            send.cancel()
+        await asyncio.gather(*sends, return_exceptions=True)
+
+    check()
+
+
+def test_who_sends_one_message_after_the_other_is_held_to_the_pace_too() -> None:
+    """Nothing waits then, so no message is released by the gate."""
+
+    @virtual
+    async def check() -> None:
+        exchange = Throttled(10, 0.25)
+        exchange.loop.set_debug(False)
+        for _ in range(1000):
+            await exchange.send()
+            await asyncio.sleep(0.02)
+        assert not exchange.is_exhausted, "it was closed"
+        assert exchange.loop.time() > 80
+
+    check()
