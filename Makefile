@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo demo-apikeys demo-license demo-gateway test test-debug coverage coverage-gate simulate
 .PHONY: mutants matrix lint docs tools
-.PHONY: typecheck-public bench bench-check figures report fuzz mutate cuts kills faults soak dist package lowest image clean
+.PHONY: typecheck-public bench bench-check figures report fuzz mutate cuts kills takeovers faults soak dist package lowest image clean
 
 help:
 	@echo "make demo          set up, start an exchange on loopback and trade on it"
@@ -42,6 +42,7 @@ help:
 	@echo "make figures       the report, the ratios and the check in one; takes half an hour of a quiet machine"
 	@echo "make cuts          10,000 faults of the network between real processes; CUTS=100 for fewer"
 	@echo "make kills         1,000 kills of clients and exchanges"
+	@echo "make takeovers     gateways and NATS nodes are lost in each way a hundred times, and 10,000 worlds of the lease"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
 	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
 	@echo "make dist          build the sdist and the wheel into dist/, and check them as the package index does"
@@ -189,6 +190,9 @@ cuts: $(READY)
 
 kills: $(READY)
 	KILLS=1400 RUNS=docs/runs/kills.jsonl $(LONG) tests/client/test_both_killed.py
+
+takeovers: $(READY)
+	TAKEOVERS=100 SEEDS=10000 RUNS=docs/runs/takeovers.jsonl $(LONG) tests/gateway/test_takeover.py tests/gateway/test_lease.py
 
 faults: $(READY)
 	EVERY=1 DISK_FAULTS=100 MINUTES=60 RUNS=docs/runs/faults.jsonl $(LONG) tests/faults/test_faulty_disk.py tests/faults/test_overload.py

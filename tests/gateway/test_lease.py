@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
+from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from cryptoproto.exceptions import ConfigurationError
 from cryptoproto.gateway.lease import Entry, Lease, LeaseRecord, Read, Wait, Write
 from tests.support.lease_world import LeaseWorld
+from tests.support.run_summary import record_run
 
 SEEDS = int(os.environ.get("SEEDS", "300"))
 START = int(os.environ.get("START", "0"))
@@ -198,9 +202,20 @@ def test_a_lease_has_a_length() -> None:
         Lease("me", 0)
 
 
+@pytest.fixture(scope="module")
+def count(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """What the worlds come to; written down if all that were asked for have passed."""
+    counts: Counter[str] = Counter()
+    begun = time.monotonic()
+    yield counts
+    if counts["worlds"] == SEEDS:
+        seeds = f"{START} to {START + SEEDS - 1}"
+        record_run("worlds of the lease", seconds=time.monotonic() - begun, counts=counts, seeds=seeds)
+
+
 @pytest.mark.unmeasured
 @pytest.mark.parametrize("seed", range(START, START + SEEDS, 50))
-def test_two_owners_never_send_at_once(seed: int) -> None:
+def test_two_owners_never_send_at_once(seed: int, count: Counter[str]) -> None:
     """With `SEEDS=10000`, ten thousand worlds; a failure names its seed."""
     for number in range(seed, min(seed + 50, START + SEEDS)):
         world = LeaseWorld(number, members=2 + number % 3)
@@ -210,6 +225,7 @@ def test_two_owners_never_send_at_once(seed: int) -> None:
         world.faults = False
         world.run(20.0)
         assert len(world.owners()) == 1, f"seed {number}: {world.owners()} when the faults were over"
+        count.update({"worlds": 1, "messages": len(world.sent), "fences": len({each.fence for each in world.sent})})
 
 
 def test_the_world_notices_an_owner_that_does_not_stop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import random
+import time
+from collections import Counter
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -18,6 +21,7 @@ from tests.support.client_log import scratch_folder
 from tests.support.desk_hosts import Namespaces
 from tests.support.namespaces import Network, can_make_networks
 from tests.support.nats_server import nats_cluster, nats_server
+from tests.support.run_summary import record_run
 from tests.support.takeovers import Desk
 from tests.support.witness import Accepted, Deposed, check_senders
 
@@ -29,37 +33,53 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no for
 
 
 @pytest.fixture
-def choice(request: pytest.FixtureRequest) -> random.Random:
+def seed(request: pytest.FixtureRequest) -> int:
     seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().getrandbits(32)
     print(f"SEED={seed} {request.node.name}")  # noqa: T201 - shown when the test fails
+    return seed
+
+
+@pytest.fixture
+def choice(seed: int) -> random.Random:
     return random.Random(seed)
 
 
-async def check_takeovers(desk: Desk, ways: list[str]) -> None:
+@pytest.fixture
+def count(request: pytest.FixtureRequest, seed: int) -> Iterator[Counter[str]]:
+    """What the test counts. It is printed, and written down if it is a long run that has passed."""
+    counts: Counter[str] = Counter()
+    begun = time.monotonic()
+    yield counts
+    print(dict(counts))  # noqa: T201 - shown when the test fails
+    if counts["accepted"] and TAKEOVERS:
+        record_run(request.node.name, seconds=time.monotonic() - begun, counts=counts, seeds=str(seed))
+
+
+async def check_takeovers(desk: Desk, ways: list[str], count: Counter[str]) -> None:
     """Take the session over in each of *ways*, trading in between, and compare everything afterwards."""
     for how in ways:
         await desk.trade()
         await desk.take_over(how)
     await desk.trade()
     await desk.finish()
-    count = await desk.check()
-    print(dict(count))  # noqa: T201 - shown when the test fails
-    assert count["fences"] > len(ways)
-    assert count["accepted"] > 0
+    checked = await desk.check()
+    assert checked["fences"] > len(ways)
+    assert checked["accepted"] > 0
+    count.update(checked, takeovers=len(ways))
 
 
 @pytest.mark.parametrize("plan", list(PLANS))
 async def test_every_outcome_is_true_after_each_takeover(
-    plan: str, keys: dict[str, cp.PrivateKey], choice: random.Random
+    plan: str, keys: dict[str, cp.PrivateKey], choice: random.Random, count: Counter[str]
 ) -> None:
     with scratch_folder() as folder, nats_server(folder) as nats:
         async with Desk.of(folder, [nats], keys, choice) as desk:
-            await check_takeovers(desk, PLANS[plan])
+            await check_takeovers(desk, PLANS[plan], count)
 
 
 @pytest.mark.skipif(not can_make_networks(), reason="only root can make network namespaces")
 async def test_every_outcome_is_true_on_hosts_of_a_network(
-    keys: dict[str, cp.PrivateKey], choice: random.Random
+    keys: dict[str, cp.PrivateKey], choice: random.Random, count: Counter[str]
 ) -> None:
     """NATS, the exchange, the owner and the standby have a network namespace each; the link of the owner is cut."""
     ways = ["link down", "killed", "stopped"] * max(TAKEOVERS // 10, 1)
@@ -69,7 +89,7 @@ async def test_every_outcome_is_true_on_hosts_of_a_network(
         nats_server(folder, host=network.address("nats"), before=network.command("nats")) as nats,
     ):
         async with Desk.of(folder, [nats], keys, choice, Namespaces(network, nats.url)) as desk:
-            await check_takeovers(desk, ways)
+            await check_takeovers(desk, ways, count)
 
 
 def test_a_message_of_a_deposed_owner_is_noticed() -> None:
@@ -104,7 +124,7 @@ def test_messages_whose_records_were_deleted_are_not_looked_up() -> None:
 
 @pytest.mark.skipif(not TAKEOVERS, reason="a cluster of three takes up to half a minute: set TAKEOVERS to run it")
 async def test_every_outcome_is_true_while_one_nats_node_of_three_is_killed_after_the_other(
-    keys: dict[str, cp.PrivateKey], choice: random.Random
+    keys: dict[str, cp.PrivateKey], choice: random.Random, count: Counter[str]
 ) -> None:
     with scratch_folder() as folder, nats_cluster(folder) as nodes:
         async with Desk.of(folder, nodes, keys, choice) as desk:
@@ -117,6 +137,6 @@ async def test_every_outcome_is_true_while_one_nats_node_of_three_is_killed_afte
                 await desk.trade()
                 node.start()
             await desk.finish()
-            count = await desk.check()
-    print(dict(count))  # noqa: T201 - shown when the test fails
-    assert count["accepted"] > 0
+            checked = await desk.check()
+    assert checked["accepted"] > 0
+    count.update(checked, **{"NATS nodes killed": TAKEOVERS})
