@@ -110,9 +110,10 @@ class Outbound:
         transport = self._transport
         if transport is not None and not self._stopped:
             transport.send(frame)
-            self._sent(transport)
+            self._heed(transport)
 
-    def _sent(self, transport: Transport) -> None:
+    def _heed(self, transport: Transport) -> None:
+        """Begin to wait for the client if it does not read."""
         if not transport.writable and self.drain is None:
             # Nothing more is read from a peer that does not read: responses would pile up.
             self.drain = self._loop.create_task(self._drained(transport))
@@ -199,6 +200,8 @@ class Outbound:
             self._send_next(record, transport, stop)
         if self._cursor < record.end and transport.writable and self._next_pump is None:
             self._next_pump = self._loop.call_soon(self.pump)
+        elif self._cursor < record.end or self._responses:
+            self._heed(transport)  # perhaps it was a ping that filled the network
 
     def _send_next(self, record: ClientRecord, transport: Transport, stop: int) -> None:
         """Send events up to the place *stop*, as many as one write takes."""
@@ -214,7 +217,7 @@ class Outbound:
         if not self._responses:
             self._position = transactions[-1].transaction_id
             transport.send_many([seal(each.transaction_id, each.timestamp, each.payload) for each in transactions])
-            self._sent(transport)
+            self._heed(transport)
             return
         for each in transactions:
             self._position = each.transaction_id
