@@ -193,7 +193,9 @@ async def test_no_event_is_sent_to_a_client_that_does_not_read(keys: dict[str, c
         assert alice.link.outbound._position == 2
 
 
-async def test_what_finds_the_network_filled_by_a_ping_is_sent_when_there_is_room(keys: dict[str, cp.PrivateKey]) -> None:
+async def test_what_finds_the_network_filled_by_a_ping_is_sent_when_there_is_room(
+    keys: dict[str, cp.PrivateKey],
+) -> None:
     async with linked(keys) as alice:
         alice.transport.hold_writes = True  # and no frame of this link has found that out
         alice.exchange.deposit("alice", "USD", "1")
