@@ -44,7 +44,8 @@ help:
 	@echo "make kills         1,000 kills of clients and exchanges"
 	@echo "make takeovers     gateways and NATS nodes are lost in each way a hundred times, and 10,000 worlds of the lease"
 	@echo "make faults        each call to the disk fails in turn, and an hour at twice the rate limit"
-	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted; MINUTES=5 for less"
+	@echo "make soak          an hour of trading, with memory, tasks and file handles plotted, 1,000 connections, and an"
+	@echo "                   hour at twice the rate limit; MINUTES=5 for less"
 	@echo "make dist          build the sdist and the wheel into dist/, and check them as the package index does"
 	@echo "make package       the same, and a list of all components in build/sbom.cdx.json"
 	@echo "make lowest        run the suite with the lowest versions that pyproject.toml allows; TESTS=tests/wire for less"
@@ -200,6 +201,7 @@ faults: $(READY)
 soak: $(READY)
 	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
 	RUNS=docs/runs/connections.jsonl $(BIN)/python -m tests.soak.connections
+	RUNS=docs/runs/rate-limit.jsonl $(BIN)/python -m tests.soak.rate_limit --minutes $(or $(MINUTES),60)
 
 # Atheris has wheels for Linux, and only for some versions of Python; without it, inputs are made up by chance.
 SECONDS ?= 10
