@@ -111,7 +111,13 @@ class OrderEntry:
                 if pending.kind is Kind.CANCEL_ALL and not submission.answer.done():
                     await self._probe(submission)  # no event answers it; the response to a request comes after it
                 answer = submission.answer
-                await asyncio.wait([answer], timeout=max(submission.deadline - self._loop.time(), 0.0))
+                if not answer.done():
+                    submission.waiter = waiter = self._loop.create_future()
+                    timer = self._loop.call_at(submission.deadline, submission.wake)
+                    try:
+                        await waiter
+                    finally:
+                        timer.cancel()
                 error = answer.result() if answer.done() else await self._late_outcome(submission)
                 if not isinstance(error, SendAgain):
                     break
@@ -277,8 +283,10 @@ class OrderEntry:
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
             if error is None and order.acknowledged_ns is not None and submission.sent_ns:
                 self._metrics.order_to_acknowledgement.record(order.acknowledged_ns - submission.sent_ns)
-        if not submission.answer.done():
+        if not submission.answer.done():  # as submission.settle(), without its calls
             submission.answer.set_result(error)
+            if (waiter := submission.waiter) is not None and not waiter.done():
+                waiter.set_result(None)
 
     def _forget(self, submission: Submission, through: int, error: CryptoprotoError | None) -> None:
         """Take it out of the outbox; its outcome becomes a report there if nobody waits for it."""
@@ -298,11 +306,10 @@ class OrderEntry:
         if again:
             submission.resend = False
             self._metrics.count("resent")
-            submission.answer.set_result(SendAgain())
+            submission.settle(SendAgain())
             return
         self._not_sent(submission, error)
-        if not submission.answer.done():
-            submission.answer.set_result(error)
+        submission.settle(error)
 
     def _not_sent(self, submission: Submission, error: CryptoprotoError) -> None:
         self._metrics.count("not_sent")
@@ -394,6 +401,6 @@ class OrderEntry:
         self.rate_limiter.end(self._link.closed)
         for submission in list(self._submissions.values()):
             if not submission.answer.done():
-                submission.answer.set_result(self._unknown(submission, "the client was closed before the answer came"))
+                submission.settle(self._unknown(submission, "the client was closed before the answer came"))
         self._account.orders.end(ConnectionClosed(None, "the client is closed"))
         self._reports.end()
