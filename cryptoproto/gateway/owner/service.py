@@ -126,7 +126,6 @@ class CommandService:
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: Counter[str] = Counter()
         self._running: dict[str, asyncio.Future[Reply]] = {}
-        self._loop = asyncio.get_running_loop()
         self._subscription: Any = None
 
     async def start(self) -> None:
@@ -151,7 +150,7 @@ class CommandService:
             self._reply(message, self._answer(error))
             return
         self._in_flight[strategy] += 1
-        task = self._loop.create_task(self._serve(message, strategy))
+        task = asyncio.get_running_loop().create_task(self._serve(message, strategy))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -236,7 +235,7 @@ class CommandService:
             return await asyncio.shield(running)
         if self._log.intent(command) is not None:
             return self._pending("the command was given to the exchange before, and its outcome is not known yet")
-        future: asyncio.Future[Reply] = self._loop.create_future()
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._running[command] = future
         try:
             reply = await self._first(call, strategy, remaining)
