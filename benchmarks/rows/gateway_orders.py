@@ -9,10 +9,10 @@ orders of a strategy do that waits for the market, and are made equally often.
 
 In the second row, calls follow each other without a pause, and each of the three has its own turn of many calls. That
 suits best what is shortest: a bare request then finds the processes awake that it needs, and their code in the caches
-of the processor, and takes half as long as after a pause. A direct order takes a quarter less. An order through the
-gateway gains little, and competes with the work that the one before has left, such as publishing its events.
+of the processor. The next two rows say how much. An order through the gateway gains little, and competes with the work
+that the one before has left, such as publishing its events.
 
-The third row is what an order costs the owner: its processor time with a hundred strategies that listen, in another
+The last row is what an order costs the owner: its processor time with a hundred strategies that listen, in another
 process, against that without them.
 """
 
@@ -21,9 +21,9 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
@@ -31,6 +31,7 @@ from nats.aio.msg import Msg
 import cryptoproto as cp
 from cryptoproto.gateway import GatewayClient
 from cryptoproto.gateway.names import Names, inbox_of
+from cryptoproto.gateway.nats_connection import flush_nats
 
 from ..machinery.desk import Desk, processor_seconds
 from ..machinery.effort import Effort
@@ -64,8 +65,26 @@ def rows(effort: Effort) -> list[Row]:
                 costs.append((run(_cost_us(desk, pid, effort.scaled(500))), alone))
     title = "order to acknowledgement through a gateway, against direct plus 2.5 NATS requests"
     return [
-        Row.from_pairs("gateway-orders", title, paused, unit="us", at_most=1.0),
-        Row.from_pairs("gateway-orders-unpaused", f"{title}, all without a pause", unpaused, unit="us", at_most=1.0),
+        Row.from_pairs("gateway-orders", title, [each.pair for each in paused], unit="us", at_most=1.0),
+        Row.from_pairs(
+            "gateway-orders-unpaused",
+            f"{title}, all without a pause",
+            [each.pair for each in unpaused],
+            unit="us",
+            at_most=1.0,
+        ),
+        Row.from_pairs(
+            "gateway-orders-direct",
+            "a direct order after a pause, against one without",
+            [(after.direct, without.direct) for after, without in zip(paused, unpaused, strict=True)],
+            unit="us",
+        ),
+        Row.from_pairs(
+            "gateway-orders-bare",
+            "a NATS request after a pause, against one without",
+            [(after.bare, without.bare) for after, without in zip(paused, unpaused, strict=True)],
+            unit="us",
+        ),
         Row.from_pairs(
             "gateway-orders-strategies",
             f"processor time of the owner for an order with {many} strategies, against one",
@@ -76,7 +95,23 @@ def rows(effort: Effort) -> list[Row]:
     ]
 
 
-async def _times(desk: Desk, rounds: int, count: int) -> tuple[list[Pair], list[Pair]]:
+class _Medians(NamedTuple):
+    """What calls of the three kinds took."""
+
+    ours: float
+    direct: float
+    bare: float
+
+    @property
+    def pair(self) -> Pair:
+        return self.ours, self.direct + _REQUESTS * self.bare
+
+    @classmethod
+    def of(cls, durations: Iterable[Sequence[float]]) -> _Medians:
+        return cls(*map(statistics.median, durations))
+
+
+async def _times(desk: Desk, rounds: int, count: int) -> tuple[list[_Medians], list[_Medians]]:
     """What each round measured with pauses, and without."""
     paused, unpaused = [], []
     async with AsyncExitStack() as stack:
@@ -90,8 +125,8 @@ async def _times(desk: Desk, rounds: int, count: int) -> tuple[list[Pair], list[
         for call in calls:
             await call()
         for _ in range(rounds):
-            paused.append(_pair(await _alternating(calls, count)))
-            unpaused.append(_pair([[await _duration_us(call) for _ in range(2 * count)] for call in calls]))
+            paused.append(_Medians.of(await _alternating(calls, count)))
+            unpaused.append(_Medians.of([[await _duration_us(call) for _ in range(2 * count)] for call in calls]))
     return paused, unpaused
 
 
@@ -104,7 +139,7 @@ async def _sizes(nc: Nats, place: Callable[[], Awaitable[Any]]) -> tuple[int, in
         await nc.subscribe(Names("alice").command("s0"), cb=asked.put),
         await nc.subscribe(f"{inbox_of('s0')}.>", cb=replied.put),
     ]
-    await nc.flush()
+    await flush_nats(nc)
     await place()
     call = await asked.get()
     reply = await replied.get()
@@ -122,11 +157,6 @@ async def _alternating(calls: Sequence[Callable[[], Awaitable[Any]]], count: int
             await asyncio.sleep(_PAUSE_S)
             of_call.append(await _duration_us(call))
     return durations
-
-
-def _pair(durations: Sequence[Sequence[float]]) -> Pair:
-    ours, direct, bare = map(statistics.median, durations)
-    return ours, direct + _REQUESTS * bare
 
 
 async def _duration_us(call: Callable[[], Awaitable[Any]]) -> float:
