@@ -1,9 +1,9 @@
 """The processes of the gateway's rows; each prints one line of JSON and ends when its standard input is closed.
 
 ``python -m benchmarks.machinery.desk_process nats`` runs nats-server on loopback. ``… gateway FOLDER NATS URL`` runs a
-gateway, which also echoes on the subject ``echo``. ``… orders URL FOLDER COUNT`` makes history: places COUNT orders as
-alice. ``… strategies NATS COUNT`` runs strategies that only listen. ``… reader NATS NAME COUNT`` runs one that reads
-COUNT events, and then prints when it received the last one.
+gateway, which also answers requests to ``echo.SIZE`` with SIZE bytes. ``… orders URL FOLDER COUNT`` makes history:
+places COUNT orders as alice. ``… strategies NATS COUNT`` runs strategies that only listen. ``… reader NATS NAME COUNT``
+runs one that reads COUNT events, and then prints when it received the last one.
 """
 
 from __future__ import annotations
@@ -63,9 +63,9 @@ async def _gateway(folder: str, nats_url: str, url: str) -> None:
         await nc.connect(nats_url)
 
         async def echo(message: Msg) -> None:
-            await nc.publish(message.reply, message.data)
+            await nc.publish(message.reply, b"x" * int(message.subject[5:]))
 
-        await nc.subscribe("echo", cb=echo)
+        await nc.subscribe("echo.*", cb=echo)
         await _until_closed()
         await nc.close()
 

@@ -18,7 +18,7 @@ from ..exceptions import (
     ServerError,
 )
 from ..messages import Message, Unknown, UserBalanceRequest, UserBalanceResponse, UserOrdersRequest, UserOrdersResponse
-from .account import Account, OrderDifference
+from .account import Account
 from .link import Link, not_sent
 from .metrics import Metrics
 from .outcomes import ANSWERS, Kind, Outcomes, Pending, Settled
@@ -104,15 +104,19 @@ class OrderEntry:
             OutcomeUnknown: its outcome is not known at the deadline, and will be reported.
             CryptoprotoError: why it did not take effect.
         """
-        pending = submission.pending
         try:
             while True:
                 await self._send_by_deadline(submission, wait=wait)
-                if pending.kind is Kind.CANCEL_ALL and not submission.answer.done():
+                if submission.pending.kind is Kind.CANCEL_ALL and not submission.answer.done():
                     await self._probe(submission)  # no event answers it; the response to a request comes after it
-                answer = submission.answer
-                await asyncio.wait([answer], timeout=max(submission.deadline - self._loop.time(), 0.0))
-                error = answer.result() if answer.done() else await self._late_outcome(submission)
+                if not submission.answer.done():
+                    submission.waiter = waiter = self._loop.create_future()
+                    timer = self._loop.call_at(submission.deadline, submission.wake)
+                    try:
+                        await waiter
+                    finally:
+                        timer.cancel()
+                error = submission.answer.result() if submission.answer.done() else await self._late_outcome(submission)
                 if not isinstance(error, SendAgain):
                     break
                 submission.answer = self._loop.create_future()
@@ -193,14 +197,13 @@ class OrderEntry:
 
     async def _late_outcome(self, submission: Submission) -> CryptoprotoError | None:
         """There was no outcome at the deadline. Wait for one probe longer if the connection is up."""
-        answer = submission.answer
         if self._link.live() is not None:
             await self._probe(submission)
-            if not answer.done():
+            if not submission.answer.done():
                 # The exchange has answered a later request, or nothing at all. A new connection replays the truth.
                 self._link.give_up(ConnectionClosed(None, "the exchange did not answer a message"))
-        if answer.done():
-            return answer.result()
+        if submission.answer.done():
+            return submission.answer.result()
         submission.caller_left = True
         self._metrics.count("outcomes_unknown")
         return self._unknown(submission, "no answer came before the deadline; the outcome will be reported")
@@ -225,8 +228,7 @@ class OrderEntry:
     def _on_cancelled(self, submission: Submission) -> None:
         """Its caller has left: the outcome is reported, now if it is known, or when it becomes known."""
         submission.caller_left = True
-        outcome = submission.answer.result() if submission.answer.done() else None
-        if submission.answer.done() and not isinstance(outcome, SendAgain):
+        if submission.answer.done() and not isinstance(outcome := submission.answer.result(), SendAgain):
             self._reports.add_of_cancelled(submission.report(outcome))
         elif submission.pending.sequence is None:
             error = not_sent("the call was cancelled before it was sent")
@@ -277,8 +279,10 @@ class OrderEntry:
             self._metrics.count("orders_acknowledged" if error is None else "orders_rejected")
             if error is None and order.acknowledged_ns is not None and submission.sent_ns:
                 self._metrics.order_to_acknowledgement.record(order.acknowledged_ns - submission.sent_ns)
-        if not submission.answer.done():
+        if not submission.answer.done():  # as submission.settle(), without its calls
             submission.answer.set_result(error)
+            if (waiter := submission.waiter) is not None and not waiter.done():
+                waiter.set_result(None)
 
     def _forget(self, submission: Submission, through: int, error: CryptoprotoError | None) -> None:
         """Take it out of the outbox; its outcome becomes a report there if nobody waits for it."""
@@ -298,11 +302,9 @@ class OrderEntry:
         if again:
             submission.resend = False
             self._metrics.count("resent")
-            submission.answer.set_result(SendAgain())
-            return
-        self._not_sent(submission, error)
-        if not submission.answer.done():
-            submission.answer.set_result(error)
+        else:
+            self._not_sent(submission, error)
+        submission.settle(SendAgain() if again else error)
 
     def _not_sent(self, submission: Submission, error: CryptoprotoError) -> None:
         self._metrics.count("not_sent")
@@ -364,9 +366,8 @@ class OrderEntry:
         return replayed
 
     def _compare_orders(self, response: Message | Unknown, last_sequence: int, *, complete: bool) -> None:
-        differences: list[OrderDifference] = []
-        if isinstance(response, UserOrdersResponse):
-            differences = self._account.orders.adopt(response, whole=self._is_whole)
+        adopt, is_whole = self._account.orders.adopt, self._is_whole
+        differences = adopt(response, whole=is_whole) if isinstance(response, UserOrdersResponse) else []
         through = self._account.position
         if not complete:
             for submission in list(self._submissions.values()):
@@ -394,6 +395,6 @@ class OrderEntry:
         self.rate_limiter.end(self._link.closed)
         for submission in list(self._submissions.values()):
             if not submission.answer.done():
-                submission.answer.set_result(self._unknown(submission, "the client was closed before the answer came"))
+                submission.settle(self._unknown(submission, "the client was closed before the answer came"))
         self._account.orders.end(ConnectionClosed(None, "the client is closed"))
         self._reports.end()

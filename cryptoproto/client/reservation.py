@@ -42,9 +42,10 @@ class Reservations:
         self._held += 1
         try:
             async with self._lock:
-                connection.keep_signed(submission.payload)
+                is_alone = self._held == 1
+                connection.keep_signed(submission.payload, soon=not is_alone)
                 try:
-                    yield await self._reserve(connection, submission, is_alone=self._held == 1)
+                    yield await self._reserve(connection, submission, is_alone=is_alone)
                 finally:
                     connection.release(submission.payload)
         finally:

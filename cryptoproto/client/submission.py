@@ -27,6 +27,7 @@ class Submission(msgspec.Struct, eq=False):
         pending: what outcomes know of it.
         payload: its JSON.
         answer: resolved with ``None`` when it took effect, or with the error that says why not.
+        waiter: what the caller waits for; see :meth:`wake`.
         order: the order that it places, or ``None``.
         deadline: loop time until which it makes sense to send it.
         resend: whether to send it once more if the exchange has not received it.
@@ -46,6 +47,7 @@ class Submission(msgspec.Struct, eq=False):
     sent_ns: int = 0
     caller_left: bool = False
     is_prepared: bool = False
+    waiter: asyncio.Future[None] | None = None
 
     @classmethod
     def restored(cls, entry: OutboxEntry, answer: asyncio.Future[CryptoprotoError | None]) -> Self:
@@ -68,6 +70,21 @@ class Submission(msgspec.Struct, eq=False):
                 f"or use the version of this package that wrote it"
             ) from None
         return cls(pending, entry.payload, answer, order=order, key=entry.key, caller_left=True)
+
+    def settle(self, error: CryptoprotoError | None) -> None:
+        """The outcome is known. Only the first one counts."""
+        if not self.answer.done():
+            self.answer.set_result(error)
+            self.wake()
+
+    def wake(self) -> None:
+        """Let the caller look at the answer, if it waits.
+
+        It does not wait for the answer itself: whoever cancels a task cancels what it waits for, and the outcome of a
+        cancelled call has to be reported. ``asyncio.wait()`` would wake it a turn of the event loop later.
+        """
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
 
     def report(self, error: CryptoprotoError | None) -> OutcomeReport:
         """The report of its outcome, for readers of :meth:`cryptoproto.Client.reports`."""

@@ -194,15 +194,16 @@ class Connection:
 
     # Messages that a caller keeps signed, across connections.
 
-    def keep_signed(self, payload: bytes, *, spare: bool = False) -> None:
+    def keep_signed(self, payload: bytes, *, spare: bool = False, soon: bool = True) -> None:
         """Sign the message with this JSON for the next sequence, and again for each next one, until :meth:`release`.
 
         Args:
             payload: the JSON.
             spare: sign it after the messages that are not spare.
+            soon: whether to begin; otherwise :meth:`sign_now` follows.
         """
         if self._pump.signer is not None:
-            self._pump.signer.keep_signed(payload, spare=spare)
+            self._pump.signer.keep_signed(payload, spare=spare, soon=soon)
 
     def sign_now(self, payload: bytes) -> None:
         """Sign a message that is kept signed in the event loop, which is faster than in a thread if it is alone."""

@@ -178,23 +178,27 @@ class Signer:
 
     # Messages to sign ahead
 
-    def keep_signed(self, payload: bytes, *, spare: bool = False) -> None:
+    def keep_signed(self, payload: bytes, *, spare: bool = False, soon: bool = True) -> None:
         """Sign the message with this JSON for the next sequence, and again for each next one.
 
         Args:
             payload: the JSON.
             spare: sign it after the messages that are not spare.
+            soon: whether to begin; otherwise :meth:`sign_now` follows.
         """
         if self._error is None:
             self._ahead.add(payload, spare=spare)
-            self._fill_soon()
+            if soon:
+                self._fill_soon()
 
     def sign_now(self, payload: bytes) -> None:
-        """Sign a message that is kept signed, in the event loop, if that does not take too long with this key.
+        """Sign a message that is kept signed, in the event loop unless that takes too long with this key.
 
         For one that is alone, as :meth:`put`: to wake a thread, and to be woken by it, takes longer.
         """
-        if self._key_is_short and self._error is None:
+        if not self._key_is_short:
+            self._fill_soon()
+        elif self._error is None:
             draft = self._ahead.draft(payload, self._session.next_sequence)
             if draft is not None:
                 try:

@@ -16,10 +16,12 @@ from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.aio.transport import Transport
+from nats.protocol.command import hpub_cmd, pub_cmd
 
 from ..arguments import redacted
 from ..exceptions import ConfigurationError, GatewayError
 from ..private_file import read_private
+from .direct_reader import DirectReader
 
 __all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats", "to_the_end", "unsubscribe"]
 
@@ -76,10 +78,11 @@ def _retrieve(task: asyncio.Task[Any]) -> None:
 class NatsConnection(Nats):
     """A connection for messages that somebody waits for, and whose questions can be cancelled at any moment.
 
-    nats-py hands each message from task to task: a sent one to the task that writes, a received one through a queue to
-    the task of its subscription. An order passes through the gateway in a few hundred microseconds, and each step from
-    task to task takes about twenty. :meth:`post` and :meth:`listen` do without these steps. They override internal
-    methods of nats-py. If a later version has no such methods, the messages take its usual way.
+    nats-py hands each message from task to task: a sent one to the task that writes, a received one from the task that
+    reads and parses through a queue to the task of its subscription. An order passes through the gateway in a few
+    hundred microseconds, and each step from task to task takes about twenty. :meth:`post` and :meth:`listen` do without
+    these steps. They override internal methods of nats-py. If a later version has no such methods, the messages take
+    its usual way.
     """
 
     def __init__(self) -> None:
@@ -104,6 +107,11 @@ class NatsConnection(Nats):
         Raises:
             nats.errors.Error: it cannot be sent, or too much waits to be written.
         """
+        transport = self._transport
+        if not self._pending and transport is not None and self._may_write(transport, len(payload)):
+            transport.write(_command(subject, payload, reply, headers))
+            self._use_turn()
+            return
         if self._pending_data_size > _MAX_PENDING:
             raise nats.errors.OutboundBufferLimitError
         publishing = self.publish(subject, payload, reply, headers)
@@ -118,14 +126,21 @@ class NatsConnection(Nats):
 
     async def _flush_pending(self, force_flush: bool = False) -> Any:
         transport = self._transport
-        may_write = self._is_posting and not self._turn_is_used
-        if may_write and self.is_connected and transport is not None and not _has_to_wait(transport):
+        if self._is_posting and transport is not None and self._may_write(transport):
             transport.writelines(self._pending)
             self._pending, self._pending_data_size = [], 0
-            self._turn_is_used = True
-            asyncio.get_running_loop().call_soon(self._on_next_turn)
+            self._use_turn()
             return None
         return await super()._flush_pending(force_flush)
+
+    def _may_write(self, transport: Transport, size: int = 0) -> bool:
+        """Whether a message of *size* bytes may be written now; if not, ``publish()`` says why, or lets it wait."""
+        is_usable = self.is_connected and not self.is_draining_pubs and size <= self.max_payload
+        return is_usable and not self._turn_is_used and not _has_to_wait(transport)
+
+    def _use_turn(self) -> None:
+        self._turn_is_used = True
+        asyncio.get_running_loop().call_soon(self._on_next_turn)
 
     def _on_next_turn(self) -> None:
         self._turn_is_used = False
@@ -144,16 +159,56 @@ class NatsConnection(Nats):
         return subscription
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        subscription = self._subs.get(sid)
-        take = None if subscription is None else self._listeners.get(subscription)
+        take = self._listener(sid)
         if take is None:
             await super()._process_msg(sid, subject, reply, data, headers)
-            return
-        message = self._build_message(sid, subject, reply, data, await self._process_headers(headers))
-        try:
-            take(message)
-        except Exception:  # it would end the task that reads everything
-            logger.exception("a message on %s could not be taken", message.subject)
+        else:
+            _give(take, self._build_message(sid, subject, reply, data, await self._process_headers(headers)))
+
+    async def _read_loop(self) -> None:
+        self._read_directly()
+        await super()._read_loop()
+
+    def _read_directly(self) -> None:
+        """Put a :class:`DirectReader` before the stream of a new connection."""
+        transport: Any = self._transport
+        parser: Any = getattr(self, "_ps", None)
+        writer: Any = getattr(transport, "_io_writer", None)
+        reader: Any = getattr(transport, "_io_reader", None)
+        if writer is None or not hasattr(reader, "_waiter") or not hasattr(parser, "buf"):
+            return  # over WebSocket, or in another version, everything goes through the stream
+
+        def is_idle() -> bool:
+            """Whether the task that reads the stream waits, and has nothing left of a message."""
+            return reader._waiter is not None and not parser.buf
+
+        behind = writer.transport.get_protocol()
+        writer.transport.set_protocol(DirectReader(behind, is_idle, self._take_directly))
+
+    def _take_directly(self, sid: int, subject: bytes, reply: bytes, data: bytes) -> bool:
+        take = self._listener(sid)
+        if take is not None:
+            _give(take, self._build_message(sid, subject, reply, data, None))
+        return take is not None
+
+    def _listener(self, sid: int) -> Callable[[Msg], None] | None:
+        subscription = self._subs.get(sid)
+        return None if subscription is None else self._listeners.get(subscription)
+
+
+def _give(take: Callable[[Msg], None], message: Msg) -> None:
+    try:
+        take(message)
+    except Exception:  # it would end what reads everything
+        logger.exception("a message on %s could not be taken", message.subject)
+
+
+def _command(subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> bytes:
+    """What publishes a message."""
+    if headers is None:
+        return pub_cmd(subject, reply, payload)
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return hpub_cmd(subject, reply, f"NATS/1.0\r\n{lines}\r\n".encode(), payload)
 
 
 def _has_to_wait(transport: Transport) -> bool:

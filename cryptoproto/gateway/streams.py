@@ -61,10 +61,10 @@ _acks: Final = msgspec.json.Decoder(_Ack)
 
 
 class _Waiting(NamedTuple):
-    """A message that is not acknowledged yet, and those who wait for that."""
+    """A message that is not acknowledged yet: until when it should be, and those who wait for that."""
 
+    deadline: float
     acks: list[asyncio.Future[int]]
-    timer: asyncio.TimerHandle
 
 
 class StreamWriter:
@@ -94,7 +94,8 @@ class StreamWriter:
         self._error: OwnershipLost | None = None
         self._failed = asyncio.Event()
         self._inbox: str = nc.new_inbox()
-        self._waiting: dict[int, _Waiting] = {}  # by the number of the message
+        self._waiting: dict[int, _Waiting] = {}  # by the number of the message, in order
+        self._timer: asyncio.TimerHandle | None = None  # for the first one that waited when it was set
         self._all_settled = asyncio.Event()
         self._all_settled.set()
         self._subscription: Any = None
@@ -145,8 +146,9 @@ class StreamWriter:
         headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}
         if message_id:
             headers[Header.MSG_ID.value] = message_id
-        timer = self._loop.call_later(self._timeout_s, self._on_silence, number)
-        self._waiting[number] = _Waiting([], timer)
+        self._waiting[number] = _Waiting(self._loop.time() + self._timeout_s, [])
+        if self._timer is None:
+            self._set_timer()
         self._all_settled.clear()
         try:
             self._nc.post(self._subject, payload, f"{self._inbox}.{number}", headers)
@@ -179,6 +181,8 @@ class StreamWriter:
     async def close(self) -> None:
         """Wait until every message is acknowledged or refused."""
         await self._all_settled.wait()
+        if self._timer is not None:
+            self._timer.cancel()
         await unsubscribe(self._subscription)
 
     def _on_ack(self, message: Msg) -> None:
@@ -196,8 +200,16 @@ class StreamWriter:
         else:
             self._settle(number, f"NATS refused a message to {self._subject}: {reply.error.description}")
 
-    def _on_silence(self, number: int) -> None:
-        self._settle(number, f"NATS did not acknowledge a message to {self._subject} within {self._timeout_s:g} s")
+    def _set_timer(self) -> None:
+        """For the message that has waited longest. One timer for all: hardly any message is late."""
+        first = next(iter(self._waiting.values()), None)
+        self._timer = None if first is None else self._loop.call_at(first.deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = self._loop.time()
+        for number in [each for each, waiting in self._waiting.items() if waiting.deadline <= now]:
+            self._settle(number, f"NATS did not acknowledge a message to {self._subject} within {self._timeout_s:g} s")
+        self._set_timer()
 
     def _settle(self, number: int, failure: str = "") -> None:
         """What became of a message is known, also if its caller has left. A failure ends the others, too."""
@@ -206,7 +218,6 @@ class StreamWriter:
             self._error = OwnershipLost(failure)
             self._failed.set()
         if settled is not None:
-            settled.timer.cancel()
             for ack in settled.acks:
                 self._complete(ack, number)
         if not self._waiting:

@@ -31,7 +31,7 @@ class Connection:
     def is_free_for(self, _payload: bytes) -> bool:
         return self.is_free
 
-    def keep_signed(self, payload: bytes) -> None:
+    def keep_signed(self, payload: bytes, *, soon: bool) -> None:
         self.kept.append(payload)
 
     def sign_now(self, payload: bytes) -> None:

@@ -38,6 +38,26 @@ async def test_a_damaged_entry_of_the_outbox_is_named(kind: Any, payload: bytes)
         Submission.restored(entry, answer())
 
 
+async def test_only_the_first_outcome_counts_and_wakes_the_caller() -> None:
+    error = cp.OrderRejected("no")
+    submission = Submission(Pending(kind=Kind.PLACE, client_order_id=5), b"{}", answer())
+    submission.wake()  # nobody waits
+    submission.waiter = waiter = asyncio.get_running_loop().create_future()
+    submission.settle(error)
+    submission.settle(None)
+    assert waiter.done()
+    assert submission.answer.result() is error
+
+
+async def test_a_caller_can_be_woken_without_an_outcome() -> None:
+    submission = Submission(Pending(kind=Kind.PLACE, client_order_id=5), b"{}", answer())
+    submission.waiter = waiter = asyncio.get_running_loop().create_future()
+    submission.wake()
+    submission.wake()
+    assert waiter.done()
+    assert not submission.answer.done()
+
+
 async def test_two_submissions_of_the_same_content_are_two() -> None:
     one, other = (Submission(Pending(kind=Kind.CANCEL_ALL), b"{}", answer()) for _ in range(2))
     assert one != other

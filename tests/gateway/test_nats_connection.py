@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
 from nats.errors import Error, OutboundBufferLimitError
 
 import cryptoproto as cp
@@ -187,16 +189,68 @@ async def test_a_message_that_cannot_be_taken_does_not_end_the_connection(
     assert nc.is_connected
 
 
-async def test_without_the_internals_of_nats_py_messages_take_the_usual_way(
-    nc: NatsConnection, monkeypatch: pytest.MonkeyPatch
+async def test_a_message_without_headers_is_taken_before_it_is_parsed(
+    nats: NatsServer, nc: NatsConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As in a version that calls other methods."""
-    monkeypatch.setattr(NatsConnection, "_process_msg", Nats._process_msg)
-    monkeypatch.setattr(NatsConnection, "_flush_pending", Nats._flush_pending)
+    parsed: list[bytes] = []
+    process = NatsConnection._process_msg
+
+    async def note(nc: NatsConnection, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        parsed.append(data)
+        await process(nc, sid, subject, reply, data, headers)
+
+    monkeypatch.setattr(NatsConnection, "_process_msg", note)
+    taken: asyncio.Queue[Msg] = asyncio.Queue()
+    await nc.listen("here", taken.put_nowait)
+    await flush_nats(nc)
+    nc.post("here", b"plain", "there")
+    message = await taken.get()
+    assert (message.subject, message.reply, message.data, message.headers) == ("here", "there", b"plain", None)
+    nc.post("here", b"with headers", headers={"name": "value"})
+    assert (await taken.get()).data == b"with headers"
+    nats.kill()
+    nats.start()
+    async with asyncio.timeout(10):
+        while not (nc.is_connected and nc.stats["reconnects"]):  # noqa: ASYNC110 - nats-py tells nobody else
+            await asyncio.sleep(0.01)
+    await flush_nats(nc)
+    nc.post("here", b"after a reconnect")
+    assert (await taken.get()).data == b"after a reconnect"
+    assert parsed == [b"with headers"]
+
+
+class OtherTransport:
+    """As that of a later version, or the one over WebSocket."""
+
+    def __init__(self) -> None:
+        self.inner: Any = TcpTransport()  # type: ignore[no-untyped-call]
+
+    def __bool__(self) -> bool:
+        return bool(self.inner)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.inner, name)
+
+
+@pytest.mark.parametrize("missing", ["methods", "transport"])
+async def test_without_the_internals_of_nats_py_messages_take_the_usual_way(
+    nats: NatsServer, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a version that calls other methods, or reads in another way."""
+    if missing == "methods":
+        for name in ("_process_msg", "_flush_pending", "_read_loop"):
+            monkeypatch.setattr(NatsConnection, name, getattr(Nats, name))
+    else:
+        monkeypatch.setattr("nats.aio.client.TcpTransport", OtherTransport)
+    nc = NatsConnection()
+    await open_nats(nc, nats.url, "test", inbox="_INBOX.test")
     taken: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
     await nc.listen("here", taken.set_result)
     nc.post("here", b"data")
     assert (await taken).data == b"data"
+    await close_nats(nc)
 
 
 async def test_what_the_socket_does_not_take_is_written_later(nc: NatsConnection) -> None:

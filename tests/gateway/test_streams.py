@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 
@@ -19,6 +22,7 @@ from cryptoproto.gateway.streams import (
     read_stream,
 )
 from tests.support.nats_server import NatsServer
+from tests.support.virtual_time import virtual
 
 STREAM = "s"
 SUBJECT = "s.messages"
@@ -114,6 +118,41 @@ async def test_a_message_without_an_acknowledgement_ends_the_writer(
     nats.kill()
     with pytest.raises(OwnershipLost, match="did not acknowledge"):
         await writer.append(b"a")
+
+
+class SlowNats:
+    """Acknowledges the first *count* messages, each a second after it was posted."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.take: Callable[[Msg], object] = repr
+
+    def new_inbox(self) -> str:
+        return "inbox"
+
+    async def listen(self, _subject: str, take: Callable[[Msg], object]) -> None:
+        self.take = take
+
+    def post(self, _subject: str, _payload: bytes, reply: str, _headers: dict[str, str]) -> None:
+        number = reply.rpartition(".")[2]
+        if int(number) <= self.count:
+            ack: Any = Msg(None, reply, data=b'{"seq":%s}' % number.encode())  # type: ignore[arg-type]
+            asyncio.get_running_loop().call_later(1, self.take, ack)
+
+
+@virtual
+async def test_each_message_has_its_whole_time() -> None:
+    nc: Any = SlowNats(3)
+    writer = StreamWriter(nc, SUBJECT, 0, 4)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    for _ in range(3):
+        await writer.append(b"a")
+    assert loop.time() - begun == 3
+    with pytest.raises(OwnershipLost, match=r"did not acknowledge a message to .* within 4 s"):
+        await writer.append(b"b")
+    assert loop.time() - begun == 7
+    await writer.close()
 
 
 async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: NatsConnection) -> None:

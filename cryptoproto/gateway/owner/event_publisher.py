@@ -20,7 +20,7 @@ from .outcome_writer import GATHER_S
 __all__ = ["EventPublisher"]
 
 _WAITING: Final = 1_000
-"""How many events may wait to be published; until then, the client keeps them."""
+"""How many events may wait to be published before no more are taken; until then, the client keeps them."""
 _TOGETHER_BYTES: Final = 256 * 1024
 """How large a message with several events may be: a quarter of what NATS takes, if it is not configured."""
 
@@ -72,11 +72,12 @@ class EventPublisher:
                 task.result()
 
     async def _take(self) -> None:
-        async for event in self._client.events():
-            if event.transaction_id is None:
-                await self._broadcast(event)
-                continue
-            self._waiting.append(event)
+        async for events in self._client.batches():
+            for event in events:
+                if event.transaction_id is None:
+                    await self._broadcast(event)
+                else:
+                    self._waiting.append(event)
             self._arrived.set()
             while len(self._waiting) >= _WAITING:
                 self._taken.clear()

@@ -150,7 +150,7 @@ class CommandService:
             self._reply(message, self._answer(error))
             return
         self._in_flight[strategy] += 1
-        task = asyncio.ensure_future(self._serve(message, strategy))
+        task = asyncio.get_running_loop().create_task(self._serve(message, strategy))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import nats.errors
@@ -24,6 +25,7 @@ _NO_RESPONDERS: Final = "503"
 class _Waiting(NamedTuple):
     reply: asyncio.Future[bytes]
     timer: asyncio.TimerHandle
+    wake: Callable[[], None] | None
 
 
 class CallTable:
@@ -52,8 +54,11 @@ class CallTable:
         """Take no more replies."""
         await unsubscribe(self._subscription)
 
-    def call(self, payload: bytes, timeout: float) -> asyncio.Future[bytes]:
+    def call(self, payload: bytes, timeout: float, wake: Callable[[], None] | None = None) -> asyncio.Future[bytes]:
         """Send *payload*; the future has the reply. Cancelling it ends only the wait.
+
+        *wake* is called once the future is done, unless it was cancelled: for callers who also wait for something else,
+        and whom ``asyncio.wait()`` would wake a turn of the event loop later.
 
         Its exception is one of these:
             RequestNotSent: nobody received it.
@@ -62,7 +67,7 @@ class CallTable:
         self._last = number = self._last + 1
         reply: asyncio.Future[bytes] = self._loop.create_future()
         timer = self._loop.call_later(timeout, self._fail, number, "no reply before the deadline")
-        self._waiting[number] = _Waiting(reply, timer)
+        self._waiting[number] = _Waiting(reply, timer, wake)
         reply.add_done_callback(lambda _: self._forget(number))
         try:
             self._nc.post(self._subject, payload, f"{self._inbox}.{number}")
@@ -83,19 +88,26 @@ class CallTable:
         if waiting is None or waiting.reply.done():
             return
         if message.headers and message.headers.get(Header.STATUS) == _NO_RESPONDERS:
-            _raise_in(waiting.reply, not_sent("no gateway owns the session at the moment"))
+            _raise_in(waiting, not_sent("no gateway owns the session at the moment"))
         else:
             waiting.reply.set_result(message.data)
+            _wake(waiting)
 
     def _fail(self, number: int, reason: str) -> None:
-        reply = self._waiting[number].reply
-        if not reply.done():
-            _raise_in(reply, _no_reply(f"the gateway did not answer: {reason}"))
+        waiting = self._waiting[number]
+        if not waiting.reply.done():
+            _raise_in(waiting, _no_reply(f"the gateway did not answer: {reason}"))
 
 
-def _raise_in(reply: asyncio.Future[bytes], error: CryptoprotoError) -> None:
-    reply.set_exception(error)
-    reply.exception()  # its caller may have another answer already
+def _raise_in(waiting: _Waiting, error: CryptoprotoError) -> None:
+    waiting.reply.set_exception(error)
+    waiting.reply.exception()  # its caller may have another answer already
+    _wake(waiting)
+
+
+def _wake(waiting: _Waiting) -> None:
+    if waiting.wake is not None:
+        waiting.wake()
 
 
 def _no_reply(reason: str) -> OutcomeUnknown:

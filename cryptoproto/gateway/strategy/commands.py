@@ -128,9 +128,10 @@ class Commands:
         given_at = self._link.owners_time(time.monotonic())
         call = _call(submission, command or secrets.token_hex(16), fence, deadline, given_at, wait=wait)
         sent = _Sent(call, submission, fence, is_named=command is not None)
-        self._remember(sent)
+        payload = encode(call)
+        self._remember(sent, payload)
         try:
-            error = await self._outcome(sent, fence, wait=wait)
+            error = await self._outcome(sent, payload, fence, wait=wait)
         except asyncio.CancelledError:
             submission.caller_left = True
             if submission.answer.done():
@@ -143,7 +144,7 @@ class Commands:
         if error is not None:
             raise error
 
-    def _remember(self, sent: _Sent) -> None:
+    def _remember(self, sent: _Sent, payload: bytes) -> None:
         """Store the command before it is sent."""
         submission, order = sent.submission, sent.submission.order
         if order is not None:
@@ -153,7 +154,7 @@ class Commands:
             submission.key = self._store.put(
                 OutboxEntry(
                     kind=submission.pending.kind.value,
-                    payload=encode(sent.call),
+                    payload=payload,
                     created_ns=submission.sent_ns,
                     client_order_id=submission.pending.client_order_id,
                 )
@@ -164,12 +165,14 @@ class Commands:
             raise
         self._add(sent)
 
-    async def _outcome(self, sent: _Sent, fence: int, *, wait: bool) -> CryptoprotoError | None:
+    async def _outcome(self, sent: _Sent, payload: bytes, fence: int, *, wait: bool) -> CryptoprotoError | None:
         """Send it, and wait until it is settled, or until there is nothing more to wait for."""
         submission = sent.submission
-        reply = self._link.begin_call(encode(sent.call), fence, submission.deadline)
+        submission.waiter = self._loop.create_future()
+        reply = self._link.begin_call(payload, fence, submission.deadline, submission.wake)
         try:
-            await asyncio.wait((submission.answer, reply), return_when=asyncio.FIRST_COMPLETED)
+            if not reply.done():
+                await submission.waiter
             if not (submission.answer.done() or self._is_settled_by(sent, reply, fence)):
                 await self._first_of(submission.answer, self._follow(sent, reply, fence, wait=wait))
         finally:
@@ -338,8 +341,7 @@ class Commands:
         elif order is not None and error is not None:
             order_id = error.order_id if isinstance(error, InsufficientFundsError) else None
             self._account.orders.reject(order, error, order_id=order_id)
-        if not submission.answer.done():
-            submission.answer.set_result(error)
+        submission.settle(error)
 
     def close(self) -> None:
         """Nothing more is sent or received; the next process asks for the outcomes that are left."""
@@ -349,7 +351,7 @@ class Commands:
             if not sent.submission.answer.done():
                 error = OutcomeUnknown("the client was closed before the answer came")
                 error.sent = True
-                sent.submission.answer.set_result(error)
+                sent.submission.settle(error)
 
 
 def _call(

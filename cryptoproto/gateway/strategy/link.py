@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -251,14 +252,19 @@ class GatewayLink:
         """
         return read_reply(await self.begin_call(payload, fence, deadline))
 
-    def begin_call(self, payload: bytes, fence: int, deadline: float) -> asyncio.Future[bytes]:
-        """Send a call; the future has what :func:`read_reply` reads, or else an exception of :meth:`call`."""
+    def begin_call(
+        self, payload: bytes, fence: int, deadline: float, wake: Callable[[], None] | None = None
+    ) -> asyncio.Future[bytes]:
+        """Send a call; the future has what :func:`read_reply` reads, or else an exception of :meth:`call`.
+
+        If the future is not done already, *wake* is called once it is; see :meth:`CallTable.call`.
+        """
         if fence != self._fence:
             refused: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
             refused.set_exception(not_sent("the owner has changed"))
             refused.exception()  # perhaps its caller has an outcome already
             return refused
-        return self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S)
+        return self._calls.call(payload, max(deadline - time.monotonic(), 0.0) + _GRACE_S, wake)
 
     async def open_events(self, deliver: str, position: int | None, live_only: bool) -> EventsFrom:
         """Have the owner deliver everything after *position* to *deliver*.

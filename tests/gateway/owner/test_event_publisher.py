@@ -20,7 +20,7 @@ from cryptoproto.gateway.owner.event_publisher import EventPublisher
 class World:
     """A client, a log and a stream; ``steps`` is what happened, in order."""
 
-    def __init__(self, ids: Sequence[int | None], *, ends: bool = False) -> None:
+    def __init__(self, *reads: Sequence[int | None], ends: bool = False) -> None:
         self.position = 5
         self.steps: list[Any] = []
         self.error: Exception | None = None
@@ -30,14 +30,14 @@ class World:
         self.outcomes_are_written.set()
         self.is_sent = asyncio.Event()
         self.is_sent.set()
-        self._ids = ids
+        self._reads = reads
         self._ends = ends
         fake: Any = self
         self.publisher = EventPublisher(fake, Names("alice"), fake, fake, fake)
 
-    async def events(self) -> AsyncIterator[cp.Event]:
-        for number in self._ids:
-            yield cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}")
+    async def batches(self) -> AsyncIterator[list[cp.Event]]:
+        for ids in self._reads:
+            yield [cp.Event(number, 0.0, cp.Unknown("x", {}), 0, b"{}") for number in ids]
         if not self._ends:
             await asyncio.Event().wait()
 
@@ -118,7 +118,7 @@ async def test_a_broadcast_that_cannot_be_sent_stops_nothing() -> None:
 async def test_messages_have_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_publisher, "_TOGETHER_BYTES", 5)
     monkeypatch.setattr(event_publisher, "_WAITING", 3)
-    world = World([6, 7, 8, 9, 10])
+    world = World([6, 7], [8, 9], [10])
     await world.run_until(5)
     messages = [step for step in world.steps if step != "flushed"]
     assert messages[0] == (5, 6, 7)
@@ -149,6 +149,6 @@ async def test_somebody_else_publishes() -> None:
 
 
 async def test_it_ends_with_the_client() -> None:
-    world = World([], ends=True)
+    world = World(ends=True)
     await world.publisher.run()
     assert world.steps == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 from nats.aio.msg import Msg
@@ -48,6 +49,20 @@ async def test_replies_may_come_in_any_order(nc: NatsConnection, calls: CallTabl
         await nc.publish(message.reply, b"reply to " + message.data)
         await nc.publish(message.reply, b"a second reply")
     assert list(await asyncio.gather(first, second)) == [b"reply to a", b"reply to b"]
+
+
+async def test_whoever_waits_is_woken(nc: NatsConnection, calls: CallTable, asked: list[Msg]) -> None:
+    woken: asyncio.Queue[str] = asyncio.Queue()
+    answered, ended, cancelled = (calls.call(name.encode(), 10, partial(woken.put_nowait, name)) for name in "aec")
+    await arrived(asked, 3)
+    cancelled.cancel()
+    await nc.publish(asked[0].reply, b"reply")
+    assert (await woken.get(), answered.result()) == ("a", b"reply")
+    calls.end("the owner has changed")
+    assert (await woken.get(), type(ended.exception())) == ("e", cp.OutcomeUnknown)
+    refused = calls.call(b"x" * (nc.max_payload + 1), 10, partial(woken.put_nowait, "too large"))
+    assert (woken.get_nowait(), refused.done()) == ("too large", True)
+    assert woken.empty()
 
 
 async def test_nobody_is_there(calls: CallTable) -> None:
