@@ -27,7 +27,7 @@ from cryptoproto.gateway.lease_keeper import LeaseKeeper, Member
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.owner.log_store import LogStore
 from cryptoproto.gateway.owner.service import CommandService
-from cryptoproto.gateway.records import Placed, Takeover, decode_records
+from cryptoproto.gateway.records import Connected, Intent, Placed, Takeover, decode_records
 from cryptoproto.messages import OrderCancelled, OrderPlaced
 from cryptoproto.messages import encode as encode_message
 from cryptoproto.transport import Listener, OpenOptions, Transport
@@ -346,7 +346,40 @@ class SharedSession:
             assert is_done is (error is None) or (kind == "cancel" and is_done), f"{kind} {number} ended with {error!r}"
         known = {number for _, kind, number, _ in self.verdicts if kind == "place"}
         assert set(placed) <= known, f"nobody said what became of {set(placed) - known}"
+        self._check_received(truth)
         self._check_log()
+
+    def _check_received(self, truth: Truth) -> None:
+        """What is said not to be received was not, and what is said to be refused was refused."""
+        received = {message.client_order_id for message in truth.received if isinstance(message, cp.PlaceOrder)}
+        refuses = any(fault.kind == "disable_pair" for fault in self.world.plan.faults)
+        doubtful = self._doubtful()
+        for command, kind, number, error in self.verdicts:
+            if kind == "place" and isinstance(error, cp.RequestNotSent):
+                assert number not in received, f"{command} was received, and ended with {error!r}"
+            elif type(error) is cp.OrderRejected:
+                assert refuses or command in doubtful, f"nobody has refused {command}, which ended with {error!r}"
+
+    def _doubtful(self) -> set[str]:
+        """The commands without an effect of which nobody can know whether the exchange has received them.
+
+        If an owner dies before it has an answer on its connection, the exchange has seen a sequence more. That was
+        either its request, or what the owner before was sending.
+        """
+        sequences: dict[str, int] = {}
+        doubtful: set[str] = set()
+        unseen: set[str] = set()
+        for record in (each for data in self.cluster.messages(self.names.log) for each in decode_records(data)):
+            if isinstance(record, Intent):
+                sequences[record.command.removeprefix(f"{STRATEGY}/")] = record.sequence
+                unseen = set()
+            elif isinstance(record, Connected):
+                doubtful |= unseen
+                unseen = {command for command, number in sequences.items() if number > record.last_sequence}
+            elif isinstance(record, Takeover):
+                doubtful |= unseen
+                unseen = set()
+        return doubtful
 
     def _check_log(self) -> None:
         """The next owner would say the same, and knows that nothing is open."""
