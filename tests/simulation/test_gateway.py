@@ -18,6 +18,7 @@ pytestmark = pytest.mark.unmeasured
 SEEDS = int(os.environ.get("SEEDS", "40"))
 BLOCKS = 4
 
+
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_worlds_with_gateways(block: int) -> None:
     results: list[Result] = []

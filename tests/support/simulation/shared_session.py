@@ -46,7 +46,12 @@ STRATEGY: Final = "maker"
 LEASE_S: Final = 1.0
 _CLOCK_RATES: Final = (0.9, 1.1)
 """How much clocks may differ, as in the worlds of the lease alone."""
-_BOTS: Final = 2
+_BOTS: Final = 3
+_ORDERS: Final = (
+    cp.PlaceBuyLimitOrder, cp.PlaceSellLimitOrder, cp.PlaceBuyIoCOrder, cp.PlaceSellIoCOrder,
+)  # fmt: skip
+"""Orders that rest are found open by the next owner, even if it misses their events; the others are not."""
+
 _CALL_S: Final = 2.0
 _REPLY_S: Final = 3.0
 _CALM_S: Final = 200.0
@@ -234,7 +239,7 @@ class SharedSession:
         await self._hello()
         self._commands += 1
         number = self._commands << 25 | self._number << 13
-        kind: Any = choice.choice((cp.PlaceBuyLimitOrder, cp.PlaceSellLimitOrder))
+        kind: Any = choice.choice(_ORDERS)
         terms = {"amount": choice.choice(("0.01", "0.5")), "price": choice.randint(95, 105)}
         order = kind(trade_pair=PAIR, client_order_id=number, **terms)
         payload, command = msgspec.Raw(encode_message(order)), f"c{self._commands}"
