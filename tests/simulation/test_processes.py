@@ -39,7 +39,7 @@ def test_what_it_is_sending_leaves_when_it_goes_on() -> None:
 
     async def world() -> None:
         process = SimulatedProcess()
-        process.stop_before("nats", skipped=1)
+        process.stop_at("nats", skipped=1, sends=False)
         process.send("exchange", lambda: sent.append("to the exchange"))
         process.send("nats", lambda: sent.append("to NATS"))
         assert not process.is_stopped
@@ -52,6 +52,10 @@ def test_what_it_is_sending_leaves_when_it_goes_on() -> None:
         assert sent[2:] == ["late to NATS", "late to the exchange"]
         process.send("nats", lambda: sent.append("on"))
         assert sent[-1] == "on"
+        process.stop_at("nats", skipped=0, sends=True)
+        process.send("nats", lambda: sent.append("the last one"))
+        assert process.is_stopped
+        assert sent[-1] == "the last one"
 
     run(world)
 

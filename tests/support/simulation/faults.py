@@ -161,30 +161,29 @@ class Faults:
 
     # Gateways
 
-    async def kill_gateway(self, owner: bool, power: bool, before: str, skipped: int, seconds: float) -> None:
+    async def kill_gateway(self, owner: bool, power: bool, at: str, skipped: int, sends: bool, seconds: float) -> None:
         process = self._session.chosen(owner=owner)
         if process is not None:
-            if before:
-                await self._stopped_before(process, before, skipped)
+            await self._stopped_at(process, at, skipped, sends)
             self._session.kill(process, power=power)
             await asyncio.sleep(seconds)
             await self._session.start_process()
 
-    async def stop_gateway(self, owner: bool, before: str, skipped: int, seconds: float) -> None:
+    async def stop_gateway(self, owner: bool, at: str, skipped: int, sends: bool, seconds: float) -> None:
         process = self._session.chosen(owner=owner)
         if process is not None:
-            if before:
-                await self._stopped_before(process, before, skipped)
+            await self._stopped_at(process, at, skipped, sends)
             process.stop()
             await asyncio.sleep(seconds)
             process.go_on()
 
-    async def _stopped_before(self, process: GatewayProcess, peer: str, skipped: int) -> None:
-        """Stop it when it is about to send something, or else after a while."""
-        process.stop_before(peer, skipped)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_SENDS_S):
-                await process.stopped.wait()
+    async def _stopped_at(self, process: GatewayProcess, peer: str, skipped: int, sends: bool) -> None:
+        """Stop it when it sends something to *peer*, or else after a while; without a peer, do nothing."""
+        if peer:
+            process.stop_at(peer, skipped, sends=sends)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SENDS_S):
+                    await process.stopped.wait()
 
     async def leave_gateway(self, owner: bool) -> None:
         process = self._session.chosen(owner=owner)

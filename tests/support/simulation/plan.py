@@ -151,7 +151,7 @@ def draw_with_gateways(seed: int) -> Plan:
     faults = [fault for fault in plan.faults if fault.kind not in ("backup", "restore")]
     duration = plan.duration + _TAKEOVERS_S
     at = 0.0
-    for _ in range(choice.choice((0, 2, 4, 6, 9))):
+    for _ in range(choice.choice((0, 3, 6, 9))):
         follows = at > 0.0 and choice.random() < _TOGETHER
         at = at + choice.expovariate(1 / _SOON_S) if follows else choice.uniform(0.3, duration)
         kind = choice.choice(_GATEWAY_KINDS)
@@ -210,8 +210,12 @@ def _owner(choice: random.Random) -> dict[str, Any]:
 
 
 def _moment(choice: random.Random) -> dict[str, Any]:
-    """When a process is stopped: at once, or when it is about to send something."""
-    return {"before": choice.choice(("", "exchange", "nats", "nats")), "skipped": choice.choice((0, 0, 1, 2, 3))}
+    """When a process is stopped: at once, or when it sends something, before or after that."""
+    return {
+        "at": choice.choice(("", "exchange", "nats", "nats")),
+        "skipped": choice.choice((0, 0, 1, 2, 3)),
+        "sends": choice.random() < 0.5,
+    }
 
 
 def _reconnection(choice: random.Random) -> dict[str, Any]:

@@ -35,8 +35,9 @@ class SimulatedProcess:
         self.stopped = asyncio.Event()
         self._rate = rate
         self._offset = offset
-        self._stops_before = ""
-        self._stops_after = 0
+        self._stops_at = ""
+        self._skipped = 0
+        self._sends = False
         self._parked: list[Callable[[], None]] = []
         self._held: list[Callable[[], None]] = []
 
@@ -52,17 +53,20 @@ class SimulatedProcess:
 
     def stop(self) -> None:
         """It stands still from here on."""
-        self._stops_before = ""
+        self._stops_at = ""
         self.is_stopped = True
         self.stopped.set()
 
-    def stop_before(self, peer: str, skipped: int) -> None:
-        """It stands still when it is about to send *peer* something, after it has done so *skipped* times."""
-        self._stops_before, self._stops_after = peer, skipped
+    def stop_at(self, peer: str, skipped: int, *, sends: bool) -> None:
+        """It stands still when it is about to send *peer* something, after it has done so *skipped* times.
+
+        If it still *sends* that, the answer waits until it goes on.
+        """
+        self._stops_at, self._skipped, self._sends = peer, skipped, sends
 
     def go_on(self) -> None:
         """It goes on: what it was sending is sent, and everything that has happened meanwhile reaches it at once."""
-        self.is_stopped, self._stops_before = False, ""
+        self.is_stopped, self._stops_at = False, ""
         self.stopped.clear()
         held, self._held = self._held, []
         parked, self._parked = self._parked, []
@@ -79,14 +83,16 @@ class SimulatedProcess:
 
     def send(self, peer: str, send: Callable[[], None]) -> None:
         """It sends *peer* something, with *send*; what it is sending when it is stopped leaves when it goes on."""
-        if not self.is_stopped and peer == self._stops_before:
-            if not self._stops_after:
-                self.stop()
-            self._stops_after -= 1
+        stops_here = not self.is_stopped and peer == self._stops_at and not self._skipped
+        self._skipped -= peer == self._stops_at
+        if stops_here and not self._sends:
+            self.stop()
         if self.is_stopped:
             self._held.append(send)
         else:
             send()
+        if stops_here:
+            self.stop()
 
 
 CURRENT: Final[ContextVar[SimulatedProcess]] = ContextVar("simulated_process")
