@@ -14,6 +14,7 @@ from ..exceptions import (
     CryptoprotoError,
     GatewayError,
     HeartbeatTimeout,
+    HistoryRewound,
     InsufficientFundsError,
     OrderInvalid,
     OrderNotOpen,
@@ -57,6 +58,7 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
     sent: bool | None = None
     close_code: int | None = None
     is_final: bool = False
+    rewound: tuple[int, int, str, str] | None = None  # what a HistoryRewound is made from
 
     @classmethod
     def of(cls, error: CryptoprotoError | None) -> Self:
@@ -66,6 +68,9 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
             row.error, row.error_type, row.text = "ServerError", error.error_type, error.text
         elif isinstance(error, InsufficientFundsError):
             row.error, row.currency, row.order_id = "InsufficientFundsError", error.currency, error.order_id
+        elif isinstance(error, HistoryRewound):
+            row.error = "HistoryRewound"
+            row.rewound = (error.position, error.exchange_position, error.what, error.remedy)
         elif isinstance(error, ConnectionClosed):
             name = type(error).__name__
             row.error = name if name in _WITHOUT_CODE else "ConnectionClosed"
@@ -87,6 +92,8 @@ class ErrorRow(msgspec.Struct, omit_defaults=True):
             error = server_error(self.error_type, self.text)
         elif self.error == "InsufficientFundsError":
             error = InsufficientFundsError(self.currency, self.order_id)
+        elif self.rewound is not None:
+            error = HistoryRewound(*self.rewound)
         elif self.error == "ConnectionClosed":
             error = connection_closed(self.close_code, self.text)
         elif self.error in _WITHOUT_CODE:

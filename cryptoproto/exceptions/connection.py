@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .base import CryptoprotoError
 
@@ -147,6 +147,9 @@ class SlowConsumer(ConnectionClosed):
     """Events arrived faster than they were consumed and the queue is full; resume from :attr:`position`."""
 
 
+_REMEDY: Final = "start again with a new store or another resume_from"
+
+
 class HistoryRewound(ConnectionClosed):
     """The exchange knows less of this client's history than the client does, usually after a restore from a backup.
 
@@ -159,11 +162,12 @@ class HistoryRewound(ConnectionClosed):
         exchange_position: the transaction id that proves the rewind: at or below *position*.
         what: ``"transaction"``; ``"sequence"`` if the numbers are sequences of this client's messages; ``"order"`` if
             they are the id of an order that was used twice, or that is open again after its end.
+        remedy: what to do, once orders and balances are compared.
     """
 
     position: int
 
-    def __init__(self, position: int, exchange_position: int, what: str = "transaction") -> None:
+    def __init__(self, position: int, exchange_position: int, what: str = "transaction", remedy: str = _REMEDY) -> None:
         if what == "order":
             proof = (
                 f"it has given order id {position} to a second order, or opened order {position} again after its end"
@@ -174,12 +178,13 @@ class HistoryRewound(ConnectionClosed):
         super().__init__(
             None,
             f"the exchange's history was rewound: {proof}. It was probably restored from a backup{others}. Compare "
-            f"your orders and balances with the exchange, then start again with a new store or another resume_from",
+            f"your orders and balances with the exchange, then {remedy}",
             position=position,
         )
-        self.args: tuple[Any, ...] = (position, exchange_position, what)  # what a copy is made from
+        self.args: tuple[Any, ...] = (position, exchange_position, what, remedy)  # what a copy is made from
         self.exchange_position = exchange_position
         self.what = what
+        self.remedy = remedy
 
     def __str__(self) -> str:
         return self.reason

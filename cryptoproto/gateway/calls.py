@@ -129,7 +129,7 @@ class EventsFrom(msgspec.Struct, frozen=True, omit_defaults=True):
 Call: TypeAlias = TakeSnapshot | Hello | CallPlace | CallCancel | OutcomeOf | Ask | OpenEvents
 
 
-class OwnerState(msgspec.Struct, frozen=True):
+class OwnerState(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the owner's link is doing; published when it changes, and every second.
 
     Attributes:
@@ -137,12 +137,14 @@ class OwnerState(msgspec.Struct, frozen=True):
         state: the value of a :class:`~cryptoproto.State`.
         reason: why, in words.
         position: the last transaction in the event stream, -1 if it is empty.
+        error: what has closed the link for good.
     """
 
     fence: int
     state: str
     reason: str
     position: int
+    error: ErrorRow | None = None
 
 
 class Welcome(msgspec.Struct, frozen=True):

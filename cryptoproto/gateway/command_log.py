@@ -34,6 +34,7 @@ class CommandLog:
         self._answers: OrderedDict[str, tuple[Answered, int]] = OrderedDict()
         self._forgotten: tuple[int, float] = (0, 0.0)  # fence and time of the newest outcome that is forgotten
         self._unsent: set[str] = set()  # those of the open ones that the exchange has certainly not received
+        self._unseen: set[str] = set()  # the same, if the present connection was established
         self._by_sequence: dict[int, str] = {}  # which command was about to be sent with it last
         self._count = 0  # of the outcomes that were forgotten since the last checkpoint
         self.fence: int = 0
@@ -43,15 +44,17 @@ class CommandLog:
         """Apply the record that is message *number* of the stream, or at least that if it is not stored yet."""
         if isinstance(record, Takeover):
             self.fence = record.fence
+            self._unseen = set()
         elif isinstance(record, Checkpoint):
             self.fence = max(self.fence, record.fence)
             self.settled_through = max(self.settled_through, record.settled_through)
             self._forgotten = max(self._forgotten, (record.forgotten_fence, record.forgotten_at))
             self._count = 0
         elif isinstance(record, Connected):
-            self._unsent.update(
+            # Not certain yet: until the handshake ends, the exchange takes what a deposed owner has sent.
+            self._unseen = {
                 command for command, (intent, _) in self._open.items() if intent.sequence > record.last_sequence
-            )
+            }
         elif isinstance(record, Intent):
             self._apply_intent(record, number)
         else:
@@ -65,6 +68,9 @@ class CommandLog:
                 self._count += 1
 
     def _apply_intent(self, intent: Intent, number: int) -> None:
+        # Whoever is about to send something has had an answer on its connection.
+        self._unsent |= self._unseen & self._open.keys()
+        self._unseen = set()
         first = self._open.get(intent.command)
         self._open[intent.command] = (intent, number if first is None else first[1])
         self._unsent.discard(intent.command)

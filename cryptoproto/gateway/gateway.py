@@ -178,6 +178,7 @@ class Gateway:
         """Wait until the gateway has ended.
 
         Raises:
+            HistoryRewound: the exchange has forgotten history; it says what to do.
             CryptoprotoError: why it has ended, unless it was closed.
         """
         if self._task is not None:

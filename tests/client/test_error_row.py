@@ -49,11 +49,12 @@ def test_an_outcome_that_nobody_will_know_stays_so() -> None:
     assert ErrorRow.of(cp.OutcomeUnknown("no answer")) == ErrorRow("OutcomeUnknown", "no answer", sent=True)
 
 
-def test_a_rewound_history_is_the_end_of_a_connection() -> None:
-    error = cp.HistoryRewound(8, 5)
-    restored = ErrorRow.of(error).restored()
-    assert type(restored) is cp.ConnectionClosed
-    assert restored.reason == str(error)
+def test_a_rewound_history_says_the_same() -> None:
+    for error in (cp.HistoryRewound(8, 5), cp.HistoryRewound(8, 8, "order", "delete the streams")):
+        restored = ErrorRow.of(error).restored()
+        assert isinstance(restored, cp.HistoryRewound)
+        assert restored.args == error.args
+        assert str(restored) == str(error)
 
 
 def test_no_error_stays_none() -> None:

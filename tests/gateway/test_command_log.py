@@ -40,14 +40,29 @@ def test_what_a_connection_shows_to_be_unsent() -> None:
     log.apply(intent("seen", 4), 1)
     log.apply(intent("unseen", 5), 2)
     log.apply(Connected(4), 3)
+    log.apply(intent("other", 7), 4)
     assert not log.is_unsent("seen")
     assert log.is_unsent("unseen")
-    log.apply(intent("unseen", 6), 4)  # it is about to be sent on the new connection
+    log.apply(intent("unseen", 8), 5)  # it is about to be sent on the new connection
     assert not log.is_unsent("unseen")
-    log.apply(intent("other", 7), 5)
     log.apply(Connected(6), 6)
     log.apply(answered("other"), 7)
+    log.apply(intent("unseen", 9), 8)
     assert not log.is_unsent("other")
+    assert not log.is_unsent("unseen")
+
+
+def test_a_connection_that_was_perhaps_not_established_shows_nothing() -> None:
+    """Until then, a frame of the owner before may still arrive and count."""
+    log = CommandLog()
+    log.apply(intent("late", 5), 1)
+    log.apply(Takeover(2, "m"), 2)
+    log.apply(Connected(4), 3)
+    assert not log.is_unsent("late")
+    log.apply(Takeover(3, "m"), 4)
+    log.apply(Connected(5), 5)
+    log.apply(intent("other", 7), 6)
+    assert not log.is_unsent("late")
 
 
 def test_of_two_commands_with_one_sequence_the_first_was_not_sent() -> None:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.support.simulation.command import report
+from tests.support.simulation.gateway_mutants import GATEWAY_MUTANTS
 from tests.support.simulation.mutants import Mutant, mutated
 from tests.support.simulation.plan import draw_with_gateways
 from tests.support.simulation.run import Result, simulate
@@ -16,17 +17,6 @@ pytestmark = pytest.mark.unmeasured
 
 SEEDS = int(os.environ.get("SEEDS", "40"))
 BLOCKS = 4
-
-MUTANTS = [
-    Mutant(
-        "forget the outcomes of earlier commands", 9,
-        "gateway.owner.service:CommandService._command", "self._known(command)", "None",
-    ),
-    Mutant(
-        "a new owner takes what was sent for not received", 9,
-        "gateway.command_log:CommandLog.is_unsent", "return command in self._unsent", "return True",
-    ),
-]  # fmt: skip
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -44,7 +34,7 @@ def test_worlds_with_gateways(block: int) -> None:
     assert sum(result.commands for result in results) > 10 * len(results)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+@pytest.mark.parametrize("mutant", GATEWAY_MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_mutant_of_the_gateway_is_found(mutant: Mutant) -> None:
     with mutated(mutant):
         assert simulate(draw_with_gateways(mutant.seed)).failure is not None

@@ -13,8 +13,9 @@ from nats.js import JetStreamContext
 from nats.js.kv import KeyValue
 
 from ...client import Client
+from ...client.error_row import ErrorRow
 from ...client.states import State
-from ...exceptions import OwnershipLost
+from ...exceptions import CryptoprotoError, HistoryRewound, OwnershipLost
 from ..calls import OwnerState, encode
 from ..command_log import CommandLog
 from ..event_codec import last_of
@@ -22,6 +23,7 @@ from ..names import Names
 from ..nats_connection import NatsConnection, flush_nats, to_the_end
 from ..operations import GatewayStatus
 from ..records import Takeover, decode_records, encode_records
+from ..rewind import rewound_for_all
 from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
 from .event_consumers import EventConsumers
 from .event_publisher import EventPublisher
@@ -122,8 +124,10 @@ class Ownership:
         client, publisher = self._client, self._publisher
         if client is None or publisher is None:
             return OwnerState(self._fence, "connecting", "taking over", -1)
-        change = client.state
-        return OwnerState(self._fence, change.state.value, change.reason, publisher.position)
+        change, error = client.state, None
+        if change.state is State.CLOSED and change.error is not None:
+            error = ErrorRow.of(self._of_gateway(change.error))
+        return OwnerState(self._fence, change.state.value, change.reason, publisher.position, error)
 
     async def run(self, opened: Callable[[], None]) -> None:
         """Take over, and own the session until something goes wrong. Cancelling closes the session in good order.
@@ -170,6 +174,8 @@ class Ownership:
             self.is_serving = True
             opened()
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        except HistoryRewound as error:
+            raise self._of_gateway(error) from None
         finally:
             self.is_serving = False
             for task in tasks:
@@ -177,6 +183,8 @@ class Ownership:
 
             async def leave() -> None:
                 await client.close(_CLOSE_S)
+                if client.state.error is not None:
+                    await self._publish_state()  # strategies learn what has closed it for good
                 await operations.close()
                 await asyncio.wait(tasks)
                 await service.close()
@@ -186,10 +194,14 @@ class Ownership:
             await to_the_end(leave())
         end = client.state
         if end.state is State.CLOSED and end.error is not None:  # the task that raises it may have been too late
-            raise end.error
+            raise self._of_gateway(end.error)
         for task in tasks:
             if not task.cancelled():
                 task.result()
+
+    def _of_gateway(self, error: CryptoprotoError) -> CryptoprotoError:
+        """*error*, which closed the client, as the gateway raises it."""
+        return rewound_for_all(error, self._names) if isinstance(error, HistoryRewound) else error
 
     async def _take_over_log(self) -> tuple[CommandLog, StreamWriter]:
         """Read the command log, and make sure that nobody else writes to it from here on."""

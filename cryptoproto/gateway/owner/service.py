@@ -68,6 +68,7 @@ from .conduct import Conduct
 from .event_consumers import EventConsumers
 from .limits import LimitChecks, OrderRefused
 from .log_store import LogStore
+from .refusals import Refusals
 from .strategies import Strategies
 
 __all__ = ["CommandService"]
@@ -123,6 +124,7 @@ class CommandService:
         self._state = state
         self._clock = clock
         self._conduct = Conduct()
+        self._refusals = Refusals()
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight: Counter[str] = Counter()
         self._running: dict[str, asyncio.Future[Reply]] = {}
@@ -230,6 +232,8 @@ class CommandService:
         known = self._known(command)
         if known is not None:
             return known
+        if (refused := self._refusals.reason(command, call.deadline)) is not None:
+            return self._answer(OrderInvalid(refused))
         running = self._running.get(command)
         if running is not None:
             return await asyncio.shield(running)
@@ -263,6 +267,7 @@ class CommandService:
                 order = await self._cancel(call, strategy, number, remaining)
         except OrderRefused as error:
             # Not in the log: a strategy that is refused all the time must not fill it.
+            self._refusals.add(command.id, call.deadline, str(error))
             return self._answer(OrderInvalid(str(error)))
         except OutcomeUnknown as error:
             if not self._store.is_settled(command):

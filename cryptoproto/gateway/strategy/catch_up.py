@@ -67,7 +67,8 @@ class CatchUp:
 
     def start(self) -> None:
         """Begin."""
-        self._tasks = [asyncio.ensure_future(each) for each in (self._follow(), self._watch(), self._end_on_failure())]
+        parts = (self._follow(), self._watch(), self._end_on_failure(), self._end_on_rewind())
+        self._tasks = [asyncio.ensure_future(each) for each in parts]
 
     async def close(self) -> None:
         """End all tasks. Idempotent."""
@@ -98,6 +99,9 @@ class CatchUp:
 
     async def _end_on_failure(self) -> None:
         self._end(await self._reader.wait_failed())
+
+    async def _end_on_rewind(self) -> None:
+        self._end(await self._link.wait_rewound())
 
     def _end(self, error: CryptoprotoError) -> None:
         """The client is closed by *error*; a retry cannot succeed."""

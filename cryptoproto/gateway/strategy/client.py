@@ -87,6 +87,7 @@ class GatewayClient:
         ConfigurationError: an option or the store cannot be used.
         GatewayError: NATS cannot be used (from ``async with``).
         HistoryTruncated: the gateway does not keep the events since the stored position any more.
+        HistoryRewound: the exchange has forgotten history, usually because it was restored from a backup.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from ...client.link import not_sent
 from ...client.states import State, StateChange
-from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError
+from ...exceptions import ClientClosed, CryptoprotoError, DecodeError, GatewayError, HistoryRewound
 from ...messages import MALFORMED
 from ...reconnect import StateStream
 from ..calls import EventsFrom, Hello, OpenEvents, OwnerState, Reply, Welcome, encode
@@ -64,6 +64,7 @@ class GatewayLink:
         self._offset = 0.0  # what to add to this machine's clock for a time of the owner's that is not too late
         self._owner: OwnerState | None = None
         self._heard_at = 0.0
+        self._rewound: asyncio.Future[HistoryRewound] = asyncio.get_running_loop().create_future()
         self._subscription: Any = None
         self._task: asyncio.Task[None] | None = None
 
@@ -147,7 +148,14 @@ class GatewayLink:
             self._see(state)
             self.spoke.set()
 
+    async def wait_rewound(self) -> HistoryRewound:
+        """Wait until an owner says that the exchange has forgotten history; returns its error."""
+        return await asyncio.shield(self._rewound)
+
     def _see(self, state: OwnerState) -> None:
+        error = None if state.error is None else state.error.restored()
+        if isinstance(error, HistoryRewound) and not self._rewound.done():
+            self._rewound.set_result(error)
         if state.fence != self._fence:  # its clock is not known yet: _follow() asks for it
             if self._fence:
                 self.lose(self._fence, "another gateway has become the owner")

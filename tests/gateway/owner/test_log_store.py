@@ -166,11 +166,11 @@ async def test_flushed_says_that_the_ownership_is_lost() -> None:
 
 async def test_a_new_owner_takes_up_what_may_have_been_received() -> None:
     intents: list[LogRecord] = [
-        Intent(name, "one", "place", msgspec.Raw(b"{}"), sequence, 1) for name, sequence in (("a", 4), ("b", 5))
+        Intent(name, "one", "place", msgspec.Raw(b"{}"), sequence, 1)
+        for name, sequence in (("a", 4), ("b", 5), ("c", 6))
     ]
-    world = World(records=[*intents, Connected(4)])
-    (entry,) = world.store.outbox()
-    assert (entry.sequence, entry.key) == (4, 1)
+    world = World(records=[*intents[:2], Connected(4), intents[2]])
+    assert [(entry.sequence, entry.key) for entry in world.store.outbox()] == [(4, 1), (6, 2)]
     await world.store.flushed()
     (record,) = world.stream.records
     assert isinstance(record, Answered)

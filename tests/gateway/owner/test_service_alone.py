@@ -18,7 +18,7 @@ from cryptoproto.gateway.command_log import CommandLog
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.owner import service
 from cryptoproto.gateway.owner.command import Command
-from cryptoproto.gateway.owner.limits import LimitChecks
+from cryptoproto.gateway.owner.limits import LimitChecks, OrderRefused
 from cryptoproto.gateway.owner.service import CommandService
 from cryptoproto.gateway.owner.strategies import Strategy
 from cryptoproto.gateway.records import Answered
@@ -185,6 +185,18 @@ async def test_an_order_that_ends_the_session_makes_its_strategy_wait(world: Wor
     assert isinstance((await world.ask(world.placing("a"))).outcome.restored(), cp.ServerError)
     world.error = cp.RequestNotSent("no")
     assert "ended the session" in (await world.ask(world.placing("b"))).outcome.text
+    assert [command for command, _ in world.answers] == ["one/a"]
+
+
+async def test_a_refused_order_that_arrives_again_is_not_placed(world: World) -> None:
+    """NATS may deliver a call twice, and the strategy knows that the order was refused."""
+    call = world.placing()
+    world.error = OrderRefused("too many open orders")
+    refused = await world.ask(call)
+    world.error = cp.RequestNotSent("this would have been an order")
+    assert (await world.ask(call)).outcome == refused.outcome
+    assert world.answers == []
+    await world.ask(msgspec.structs.replace(call, deadline=call.deadline + 1))  # the strategy tries again
     assert [command for command, _ in world.answers] == ["one/a"]
 
 

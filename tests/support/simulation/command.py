@@ -8,7 +8,7 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from functools import partial
@@ -17,7 +17,8 @@ from typing import Any
 
 from cryptoproto import __version__
 from tests.support.run_summary import commit, machine, versions
-from tests.support.simulation.mutants import MUTANTS, hunt
+from tests.support.simulation.gateway_mutants import GATEWAY_MUTANTS
+from tests.support.simulation.mutants import MUTANTS, Mutant, hunt
 from tests.support.simulation.plan import Plan, draw, draw_with_gateways
 from tests.support.simulation.run import Result, simulate
 from tests.support.simulation.shrinker import shrink
@@ -159,10 +160,10 @@ def _run_one(plan: Plan, *, trace: bool) -> int:
     return 1
 
 
-def _hunt_mutants(seeds: int) -> int:
+def _hunt_mutants(mutants: Sequence[Mutant], draw: Callable[[int], Plan], start: int, seeds: int) -> int:
     survivors = 0
-    for mutant in MUTANTS:
-        result = hunt(mutant, 0, seeds)
+    for mutant in mutants:
+        result = hunt(mutant, start, seeds, draw)
         survivors += result is None
         found = "survives" if result is None else f"seed {result.plan.seed}: {result.what[:80]}"
         sys.stdout.write(f"{mutant.name:<55} {found}\n")
@@ -182,9 +183,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--gateways", action="store_true", help="worlds in which gateways share one more session")
     parser.add_argument("--mutants", action="store_true", help="find the first seed that finds each mutant")
     options = parser.parse_args(arguments)
-    if options.mutants:
-        return _hunt_mutants(options.seeds)
     draws = draw_with_gateways if options.gateways else draw
+    if options.mutants:
+        mutants = GATEWAY_MUTANTS if options.gateways else MUTANTS
+        return _hunt_mutants(mutants, draws, options.start, options.seeds)
     if options.seeds == 1:
         plan = draws(options.start)
         if options.keep is not None:

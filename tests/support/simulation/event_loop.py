@@ -6,10 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 from tests.support.leaks import loop_reports
+from tests.support.simulation.processes import CURRENT, SimulatedProcess
 from tests.support.virtual_time import VirtualLoop
 
 __all__ = ["SimulatedExecutor", "SimulatedLoop", "Stuck", "run"]
@@ -25,8 +26,32 @@ class Stuck(AssertionError):
     """The world does something for ever, in no time."""
 
 
+class _Gated:
+    """A callback of a process: while the process is stopped, it waits."""
+
+    def __init__(
+        self, process: SimulatedProcess, callback: Callable[..., object], args: tuple[Any, ...], context: Context
+    ) -> None:
+        self._process = process
+        self._callback = callback
+        self._args = args
+        self._context = context
+        self.handle: asyncio.Handle  # which may be cancelled while the callback waits
+
+    def __call__(self) -> None:
+        if self.handle.cancelled():
+            return
+        if self._process.is_stopped:
+            self._process.park(self._again)
+        else:
+            self._callback(*self._args)
+
+    def _again(self) -> None:
+        asyncio.SelectorEventLoop.call_soon(asyncio.get_running_loop(), self, context=self._context)
+
+
 class SimulatedLoop(VirtualLoop):
-    """Virtual time, in which threads are timers."""
+    """Virtual time, in which threads are timers, and processes can be stopped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,6 +63,28 @@ class SimulatedLoop(VirtualLoop):
             self.turns = -_MOST_TURNS  # so that the tasks can be cancelled
             raise Stuck(f"{_MOST_TURNS} turns of the event loop, and no end: something repeats itself")
         super()._run_once()  # type: ignore[misc]
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        process = CURRENT.get(None) if context is None else context.get(CURRENT)
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        context = copy_context() if context is None else context
+        gated = _Gated(process, callback, args, context)
+        gated.handle = super().call_soon(gated, context=context)
+        return gated.handle
+
+    def call_at(
+        self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        process = CURRENT.get(None) if context is None else context.get(CURRENT)
+        if process is None:
+            return super().call_at(when, callback, *args, context=context)
+        context = copy_context() if context is None else context
+        gated = _Gated(process, callback, args, context)
+        gated.handle = timer = super().call_at(when, gated, context=context)
+        return timer
 
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None

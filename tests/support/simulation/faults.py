@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import cryptoproto as cp
 from tests.support.simulation.trader import PAIR, QUOTED_PAIR, Trader
 
 if TYPE_CHECKING:
+    from tests.support.simulation.nats import NatsLink
     from tests.support.simulation.network import LinkEnd
-    from tests.support.simulation.shared_session import SharedSession
+    from tests.support.simulation.shared_session import GatewayProcess, SharedSession
     from tests.support.simulation.world import World
 
 __all__ = ["Faults"]
+
+_SENDS_S: Final = 0.7
+"""Within this time even a standby sends something."""
 
 
 class Faults:
@@ -157,12 +161,29 @@ class Faults:
 
     # Gateways
 
-    async def kill_gateway(self, owner: bool, power: bool, seconds: float) -> None:
+    async def kill_gateway(self, owner: bool, power: bool, at: str, skipped: int, sends: bool, seconds: float) -> None:
         process = self._session.chosen(owner=owner)
         if process is not None:
+            await self._stopped_at(process, at, skipped, sends)
             self._session.kill(process, power=power)
             await asyncio.sleep(seconds)
             await self._session.start_process()
+
+    async def stop_gateway(self, owner: bool, at: str, skipped: int, sends: bool, seconds: float) -> None:
+        process = self._session.chosen(owner=owner)
+        if process is not None:
+            await self._stopped_at(process, at, skipped, sends)
+            process.stop()
+            await asyncio.sleep(seconds)
+            process.go_on()
+
+    async def _stopped_at(self, process: GatewayProcess, peer: str, skipped: int, sends: bool) -> None:
+        """Stop it when it sends something to *peer*, or else after a while; without a peer, do nothing."""
+        if peer:
+            process.stop_at(peer, skipped, sends=sends)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SENDS_S):
+                    await process.stopped.wait()
 
     async def leave_gateway(self, owner: bool) -> None:
         process = self._session.chosen(owner=owner)
@@ -170,17 +191,45 @@ class Faults:
             await self._session.leave(process)
             await self._session.start_process()
 
-    async def cut_from_nats(self, owner: bool, seconds: float, resend: bool) -> None:
+    async def cut_from_nats(self, owner: bool, seconds: float, resend: bool, again: int) -> None:
         process = self._session.chosen(owner=owner)
         if process is not None:
-            process.link.cut()
-            await asyncio.sleep(seconds)
-            process.link.restore(resend=resend)
+            await self._cut(process.link, seconds, resend, again)
+
+    async def cut_strategy(self, seconds: float, resend: bool, again: int) -> None:
+        await self._cut(self._session.strategy_link, seconds, resend, again)
+
+    async def _cut(self, link: NatsLink, seconds: float, resend: bool, again: int) -> None:
+        link.cut()
+        await asyncio.sleep(seconds)
+        link.restore(resend=resend, again=again)
 
     async def cut_from_exchange(self, owner: bool, silent: bool) -> None:
         process = self._session.chosen(owner=owner)
         for end in [] if process is None else self._world.network.of(process.name):
             self._world.network.lose(end, silent=end.peer if silent else None)
+
+    # NATS
+
+    async def lose_nats_leader(self, owner: bool, seconds: float, stored: int, reconnect: float, again: int) -> None:
+        """The server that leads dies; the gateway that was connected to it connects to another one."""
+        process = self._session.chosen(owner=owner)
+        self._session.cluster.lose_leader(stored)
+        async with asyncio.TaskGroup() as under_way:
+            if process is not None and reconnect:
+                under_way.create_task(self._cut(process.link, reconnect, True, again))
+            await asyncio.sleep(seconds)
+            self._session.cluster.elect_leader()
+
+    async def stale_nats(self, seconds: float, lag: float) -> None:
+        self._session.cluster.lag_s = lag
+        await asyncio.sleep(seconds)
+        self._session.cluster.lag_s = 0.0
+
+    async def silent_nats(self, seconds: float, share: float) -> None:
+        self._session.cluster.silence = share
+        await asyncio.sleep(seconds)
+        self._session.cluster.silence = 0.0
 
     @property
     def _session(self) -> SharedSession:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
-from tests.support.simulation.plan import draw
+from tests.support.simulation.plan import Plan, draw
 from tests.support.simulation.run import Result, simulate
 
 __all__ = ["MUTANTS", "Mutant", "hunt", "mutated"]
@@ -56,8 +56,8 @@ def mutated(mutant: Mutant) -> Iterator[None]:
         setattr(owner, name, original)
 
 
-def hunt(mutant: Mutant, start: int, seeds: int) -> Result | None:
-    """The first world that finds *mutant*; ``None`` if none does."""
+def hunt(mutant: Mutant, start: int, seeds: int, draw: Callable[[int], Plan] = draw) -> Result | None:
+    """The first world that finds *mutant*, of those that *draw* makes; ``None`` if none does."""
     with mutated(mutant):
         for seed in range(start, start + seeds):
             result = simulate(draw(seed))

@@ -6,10 +6,13 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from cryptoproto.transport import Closed, Listener, ListenerFactory, OpenOptions, Transport, TransportOpener
+from tests.support.simulation.processes import CURRENT
 
 __all__ = ["LinkEnd", "Network", "Server"]
 
@@ -39,7 +42,7 @@ class LinkEnd:
         slow_until: before this time nothing arrives here.
     """
 
-    def __init__(self, network: Network, listener: Listener, owner: str, name: str) -> None:
+    def __init__(self, network: Network, listener: Listener, owner: str, name: str, context: Context) -> None:
         self.peer: LinkEnd = self
         self.owner = owner
         self.name = name
@@ -51,6 +54,8 @@ class LinkEnd:
         self.is_closed = False
         self._network = network
         self._loop = asyncio.get_running_loop()
+        self._context = context  # what arrives here is handled by the process of this end, whoever has sent it
+        self._process = context.get(CURRENT)
         self._listener = listener
         self._choice = random.Random(name + str(network.seed))
         self._inbox: deque[_Sent] = deque()
@@ -107,8 +112,7 @@ class LinkEnd:
 
     def abort(self) -> None:
         if not self.is_closed:
-            if not self.swallows:
-                self.peer.arrive(Closed(None, "the connection was reset"), 0)
+            self._emit(self._reset)
             self.finish(_LOST)
 
     # The network
@@ -120,6 +124,20 @@ class LinkEnd:
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         if self.in_flight >= self._network.window and self._writable is None:
             self._writable = self._loop.create_future()
+        self._emit(partial(self._transmit, item, size))
+
+    def _emit(self, send: Callable[[], None]) -> None:
+        """Let it leave, unless the process of this end is stopped."""
+        if self._process is None:
+            send()
+        else:
+            self._process.send("exchange", send)
+
+    def _reset(self) -> None:
+        if not self.swallows:
+            self.peer.arrive(Closed(None, "the connection was reset"), 0)
+
+    def _transmit(self, item: bytes | Closed | str | None, size: int) -> None:
         if self.swallows:
             return
         if self.cut_after is not None:
@@ -153,11 +171,13 @@ class LinkEnd:
                 timer.cancel()
         self._read(self.in_flight)
         self._network.trace(self.name, "closed", closed.code)
-        self._loop.call_soon(self._listener.on_closed, closed)
+        self._loop.call_soon(self._listener.on_closed, closed, context=self._context)
 
     def _schedule(self) -> None:
         if self._pump is None and self._inbox and self._reading and not self.is_closed:
-            self._pump = self._loop.call_at(max(self._inbox[0].due, self.slow_until), self._deliver)
+            self._pump = self._loop.call_at(
+                max(self._inbox[0].due, self.slow_until), self._deliver, context=self._context
+            )
 
     def _deliver(self) -> None:
         self._pump = None
@@ -259,6 +279,7 @@ class Network:
 
     def opener(self, owner: str) -> TransportOpener:
         """What opens links for the process *owner*."""
+        elsewhere = copy_context()  # the exchange is no part of the process that opens a link
 
         async def open_link(url: str, listener: Listener, options: OpenOptions) -> Transport:
             self._opened[owner] += 1
@@ -269,11 +290,12 @@ class Network:
             factory = self.ports.get(urlsplit(url).port or 0)
             if self.is_down or factory is None:
                 raise ConnectionRefusedError(111, "nobody answers")
-            there = factory()
-            server, client = LinkEnd(self, there, "exchange", f"{name} up"), LinkEnd(self, listener, owner, name)
+            there = elsewhere.copy().run(factory)
+            server = LinkEnd(self, there, "exchange", f"{name} up", elsewhere)
+            client = LinkEnd(self, listener, owner, name, copy_context())
             server.peer, client.peer = client, server
             self.ends += [server, client]
-            there.on_open(server)
+            elsewhere.copy().run(there.on_open, server)
             listener.on_open(client)
             return client
 

@@ -16,6 +16,11 @@ PATIENCE_S: Final = 15.0
 _TAKEOVERS_S: Final = 4.0
 """A standby needs this time to follow, and to carry out some commands."""
 
+_TOGETHER: Final = 0.5
+"""How many of the faults of gateways follow soon after another one: two in a row do what neither does alone."""
+
+_SOON_S: Final = 0.3
+
 _CODES: Final = (1000, 1001, 1011, 1012, 4001, 4009)
 
 
@@ -145,11 +150,12 @@ def draw_with_gateways(seed: int) -> Plan:
     plan, choice = draw(seed), random.Random(f"gateways {seed}")
     faults = [fault for fault in plan.faults if fault.kind not in ("backup", "restore")]
     duration = plan.duration + _TAKEOVERS_S
-    for _ in range(choice.choice((0, 2, 4, 6))):
-        kind = choice.choice(sorted(_OF_GATEWAYS))
-        at = choice.uniform(0.3, duration)
-        details = {"owner": choice.random() < 0.8} | _OF_GATEWAYS[kind](choice)
-        faults.append(Fault(round(at, 3), kind, details=details))
+    at = 0.0
+    for _ in range(choice.choice((0, 3, 6, 9))):
+        follows = at > 0.0 and choice.random() < _TOGETHER
+        at = at + choice.expovariate(1 / _SOON_S) if follows else choice.uniform(0.3, duration)
+        kind = choice.choice(_GATEWAY_KINDS)
+        faults.append(Fault(round(at, 3), kind, details=_OF_GATEWAYS[kind](choice)))
     faults.sort(key=lambda fault: fault.at)
     return replace(plan, duration=duration, faults=tuple(faults), has_gateways=True)
 
@@ -197,18 +203,66 @@ _DETAILS: Final[dict[str, Callable[[random.Random], dict[str, Any]]]] = {
     "leave": lambda choice: {"timeout": choice.choice((0.0, 0.05, 2.0))},
     "slow_handler": _seconds(0.2, 3.0),
 }
+
+
+def _owner(choice: random.Random) -> dict[str, Any]:
+    return {"owner": choice.random() < 0.8}
+
+
+def _moment(choice: random.Random) -> dict[str, Any]:
+    """When a process is stopped: at once, or when it sends something, before or after that."""
+    return {
+        "at": choice.choice(("", "exchange", "nats", "nats")),
+        "skipped": choice.choice((0, 0, 1, 2, 3)),
+        "sends": choice.random() < 0.5,
+    }
+
+
+def _reconnection(choice: random.Random) -> dict[str, Any]:
+    return {"resend": choice.random() < 0.6, "again": choice.choice((0, 0, 1, 4))}
+
+
 _OF_GATEWAYS: Final[dict[str, Callable[[random.Random], dict[str, Any]]]] = {
     "kill_gateway": lambda choice: {
+        **_owner(choice),
         "power": choice.random() < 0.3,
+        **_moment(choice),
         "seconds": round(choice.uniform(0.0, 3.0), 3),
     },
-    "leave_gateway": lambda choice: {},
-    "cut_from_nats": lambda choice: {
-        "seconds": round(choice.uniform(0.1, choice.choice((1.0, 8.0))), 3),
-        "resend": choice.random() < 0.6,
+    "stop_gateway": lambda choice: {
+        **_owner(choice),
+        **_moment(choice),
+        "seconds": round(choice.uniform(0.05, choice.choice((1.0, 2.0, 6.0))), 3),
     },
-    "cut_from_exchange": lambda choice: {"silent": choice.random() < 0.5},
+    "leave_gateway": _owner,
+    "cut_from_nats": lambda choice: {
+        **_owner(choice),
+        "seconds": round(choice.uniform(0.1, choice.choice((1.0, 8.0))), 3),
+        **_reconnection(choice),
+    },
+    "cut_from_exchange": lambda choice: {**_owner(choice), "silent": choice.random() < 0.5},
+    # NATS
+    "lose_nats_leader": lambda choice: {
+        **_owner(choice),
+        "seconds": round(choice.uniform(0.1, choice.choice((0.5, 4.0))), 3),
+        "stored": choice.randint(0, 4),
+        "reconnect": choice.choice((0.0, round(choice.uniform(0.05, 0.6), 3))),
+        "again": choice.choice((0, 0, 1, 4)),
+    },
+    "stale_nats": lambda choice: {
+        "seconds": round(choice.uniform(0.5, 6.0), 3),
+        "lag": round(choice.uniform(0.01, choice.choice((0.2, 4.0))), 3),
+    },
+    "silent_nats": lambda choice: {
+        "seconds": round(choice.uniform(0.2, 4.0), 3),
+        "share": round(choice.uniform(0.02, 0.5), 3),
+    },
+    "cut_strategy": lambda choice: {
+        "seconds": round(choice.uniform(0.1, choice.choice((0.5, 4.0))), 3),
+        **_reconnection(choice),
+    },
 }
+_GATEWAY_KINDS: Final = (*sorted(_OF_GATEWAYS), "kill_gateway", "kill_gateway", "stop_gateway", "stop_gateway")
 _OF_A_CLIENT: Final = {
     "cut", "half_open", "slow_link", "disconnect", "transfer", "kill", "leave", "slow_handler",
 }  # fmt: skip

@@ -1,0 +1,70 @@
+"""A process that is stopped stands still, and goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.support.simulation.event_loop import run
+from tests.support.simulation.processes import SimulatedProcess, clock
+
+
+def test_tasks_and_timers_wait_and_then_come_in_order() -> None:
+    done: list[str] = []
+
+    async def world() -> None:
+        loop, process = asyncio.get_running_loop(), SimulatedProcess()
+
+        async def ticks() -> None:
+            for number in range(3):
+                await asyncio.sleep(1)
+                done.append(f"tick {number} at {loop.time():g}")
+
+        task = loop.create_task(ticks(), context=process.context)
+        cancelled = process.inside(lambda: loop.call_later(2, done.append, "never"))
+        process.inside(lambda: loop.call_later(3, done.append, "timer"))
+        await asyncio.sleep(1.5)
+        process.stop()
+        await asyncio.sleep(8.5)
+        assert len(done) == 1
+        cancelled.cancel()  # it is due, and waits
+        process.go_on()
+        await task
+
+    run(world)
+    assert done == ["tick 0 at 1", "timer", "tick 1 at 10", "tick 2 at 11"]
+
+
+def test_what_it_is_sending_leaves_when_it_goes_on() -> None:
+    sent: list[str] = []
+
+    async def world() -> None:
+        process = SimulatedProcess()
+        process.stop_at("nats", skipped=1, sends=False)
+        process.send("exchange", lambda: sent.append("to the exchange"))
+        process.send("nats", lambda: sent.append("to NATS"))
+        assert not process.is_stopped
+        process.send("nats", lambda: sent.append("late to NATS"))
+        assert process.is_stopped
+        assert process.stopped.is_set()
+        process.send("exchange", lambda: sent.append("late to the exchange"))
+        assert sent == ["to the exchange", "to NATS"]
+        process.go_on()
+        assert sent[2:] == ["late to NATS", "late to the exchange"]
+        process.send("nats", lambda: sent.append("on"))
+        assert sent[-1] == "on"
+        process.stop_at("nats", skipped=0, sends=True)
+        process.send("nats", lambda: sent.append("the last one"))
+        assert process.is_stopped
+        assert sent[-1] == "the last one"
+
+    run(world)
+
+
+def test_each_process_has_its_clock() -> None:
+    async def world() -> None:
+        process = SimulatedProcess(rate=1.1, offset=50.0)
+        await asyncio.sleep(10)
+        assert clock() == 10
+        assert process.clock() == process.inside(clock) == 61
+
+    run(world)

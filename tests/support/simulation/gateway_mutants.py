@@ -1,0 +1,117 @@
+"""Changes of the gateway's code that matter: a world with gateways has to find each of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.support.simulation.mutants import Mutant
+
+__all__ = ["GATEWAY_MUTANTS"]
+
+GATEWAY_MUTANTS: Final = (
+    Mutant(
+        "forget the outcomes of earlier commands",
+        0,
+        "gateway.owner.service:CommandService._command",
+        "self._known(command)",
+        "None",
+    ),
+    Mutant(
+        "begin a command again although its outcome is not known",
+        0,
+        "gateway.owner.service:CommandService._command",
+        "if self._log.intent(command) is not None:",
+        "if False:",
+    ),
+    Mutant(
+        "send an order of a call that was refused when it came first",
+        0,
+        "gateway.owner.service:CommandService._command",
+        "self._refusals.reason(command, call.deadline)",
+        "None",
+    ),
+    Mutant(
+        "a new owner takes what was sent for not received",
+        0,
+        "gateway.command_log:CommandLog.is_unsent",
+        "return command in self._unsent",
+        "return True",
+    ),
+    Mutant(
+        "a new owner takes what was not sent for received",
+        0,
+        "gateway.command_log:CommandLog.is_unsent",
+        "return command in self._unsent",
+        "return False",
+    ),
+    Mutant(
+        "believe a connection that was perhaps not established",
+        0,
+        "gateway.command_log:CommandLog.apply",
+        "self._unseen = {",
+        "self._unsent |= {",
+    ),
+    Mutant(
+        "write to a stream whatever is in it",
+        0,
+        "gateway.streams:StreamWriter.send",
+        "headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}",
+        "headers = {}",
+    ),
+    Mutant(
+        "take over without writing it to the command log",
+        0,
+        "gateway.owner.ownership:Ownership._take_over_log",
+        "await writer.append(encode_records(takeover))",
+        "pass",
+    ),
+    Mutant(
+        "publish events before their outcomes are in the log",
+        0,
+        "gateway.owner.event_publisher:EventPublisher._publish",
+        "await self._store.flushed()",
+        "pass",
+    ),
+    Mutant(
+        "settle a command with events that were looked at before",
+        0,
+        "gateway.owner.log_store:LogStore.__init__",
+        "self.settled_through: int = log.settled_through",
+        "self.settled_through = -1",
+    ),
+    Mutant(
+        "send before the command is written down",
+        0,
+        "gateway.owner.log_store:LogStore._reserved",
+        "number = await written",
+        "number = 0",
+    ),
+    Mutant(
+        "send without a look at the lease",
+        0,
+        "gateway.owner.log_store:LogStore.put",
+        "if not self._holds():",
+        "if False:",
+    ),
+    Mutant(
+        "own the session for ever",
+        0,
+        "gateway.lease:Lease.holds",
+        "and now < self._held_until",
+        "",
+    ),
+    Mutant(
+        "take over after a third of the lease",
+        0,
+        "gateway.lease:Lease._may_take",
+        "now - self._since >= self._lease_s",
+        "now - self._since >= self._lease_s / 3",
+    ),
+    Mutant(
+        "own the session for twice the lease",
+        0,
+        "gateway.lease:Lease.on_written",
+        "self._lease_s * 2 / 3",
+        "self._lease_s * 2",
+    ),
+)
