@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -237,8 +237,10 @@ def check_conservation(exchange: Exchange, path: Path) -> None:
     assert {currency: totals[currency] for currency in expected} == expected
 
 
-def knows_too_much(trader: Trader, truth: Truth, returned: tuple[int, int], restored: int) -> bool:
-    """Whether a client has handled what the exchange has forgotten, after it was restored from a backup.
+def knows_too_much(
+    trader: Trader, truth: Truth, returned: tuple[int, int], restored: int, forgotten: Collection[int | None]
+) -> bool:
+    """Whether a client has handled or said what the exchange has forgotten, after it was restored from a backup.
 
     HistoryRewound closes a client that receives a transaction below its position. Transaction ids count over all
     clients: if those of others have passed its position before its own next one, the protocol shows it nothing.
@@ -248,10 +250,15 @@ def knows_too_much(trader: Trader, truth: Truth, returned: tuple[int, int], rest
         truth: what the exchange knows.
         returned: the newest transaction of the exchange when the client was live for the last time, and its position.
         restored: the newest transaction in the backup.
+        forgotten: the numbers of orders that the exchange has forgotten. A process that has said that such an order
+            was placed may be killed before it has committed that; the next one knows nothing of it.
     """
     newest, position = returned
     is_shown = any(newest < number <= position for number in truth.ids)
     assert trader.closed_by or not is_shown, f"the exchange has forgotten what {trader.name} knows, and nobody says so"
     known = set(truth.ids)
     lost = any(number not in known for _, handled in trader.slices for number in handled)
-    return lost or position > restored  # what has the same id may be something else
+    said = any(
+        kind == "place" and number in forgotten and "done" in said for (kind, number), said in trader.said.items()
+    )
+    return lost or said or position > restored  # what has the same id may be something else

@@ -331,7 +331,7 @@ async def _leave(world: World, gone: list[Trader], result: Result) -> None:
     for trader in world.traders:
         truth = Truth.of(world.path, trader.name)
         if world.returned is not None and knows_too_much(
-            trader, truth, world.returned.get(trader.name, (0, 0)), world.restored
+            trader, truth, world.returned.get(trader.name, (0, 0)), world.restored, world.forgotten[trader.name]
         ):
             result.unnoticed += trader not in gone
         elif trader not in gone:

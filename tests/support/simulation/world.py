@@ -14,6 +14,8 @@ from typing import Any, Final
 import cryptoproto as cp
 from cryptoproto.client.order_ids import ClientOrderIds
 from cryptoproto.exchange import Exchange
+from cryptoproto.messages import OrderPlaced
+from tests.support.simulation.checks import Truth
 from tests.support.simulation.disk import Disk
 from tests.support.simulation.event_loop import SimulatedExecutor, SimulatedLoop
 from tests.support.simulation.network import Network
@@ -45,6 +47,7 @@ class World:
         restored: the newest transaction of the exchange when it was restored from a backup.
         returned: after the exchange was restored from a backup, for each client that came back: the newest transaction
             of the exchange when it was live for the last time, and its position.
+        forgotten: the client order ids of orders that were accepted, and that the backup lacks, by client.
         session: the session that gateways share; ``None`` if there is none.
         differences: what clients found to be different at the exchange.
     """
@@ -69,6 +72,7 @@ class World:
         self.url = f"ws://127.0.0.1:{_PORT}"
         self.restored = 0
         self.returned: dict[str, tuple[int, int]] | None = None
+        self.forgotten: dict[str, set[int | None]] = {}
         self.differences: list[tuple[str, Any]] = []
         self._writer: SimulatedExecutor | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -220,6 +224,9 @@ class World:
     def restore_exchange(self) -> None:
         """Put the backup in the place of the journal. The exchange has crashed."""
         if self.backup is not None:
+            for trader in self.traders:
+                before, now = (Truth.of(path, trader.name).told(OrderPlaced) for path in (self.path, self.backup))
+                self.forgotten[trader.name] = {order.client_order_id for order in before[len(now) :]}
             self.path = self.backup
             self.returned = {}
 
