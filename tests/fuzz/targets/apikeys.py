@@ -271,6 +271,21 @@ YAML_WORDS = (
 JSON_WORDS = (b'"apiKeys":', b'"name":', b'"key":', b'"users":[', b'{"a":1,', b"1e400", b'"\\ud800"', b"{", b"[")
 
 
+def yaml_seeds() -> Iterator[bytes]:
+    """Whole files, and short ones: PyYAML takes a microsecond for each character."""
+    yield from (PLACEHOLDERS.encode(), SESSIONS.encode())
+    for text in (
+        "api-keys-provider: {api-keys: []}",
+        "api-keys-provider.api-keys: [{name: a, key: &k MyOwnWord, user: u}, {name: b, key: *k, user: v}]",
+        "api-keys-provider: {api-keys: [{name: a, key: 'MyOwnWord', user: u, authorities: 'x, y'}]}",
+        "sessions: {enabled: true, login-root: /a, challengeSize: 64, keepAliveMs: 10_000}",
+        "sessions.dhBase: 5\n  sessions.dhModulus: 7fffffff",
+        "authorization: {source: CONFIG}",
+        "oauth2: {users: [{username: u, authorities: [r, w]}]}",
+    ):
+        yield f"security:\n  {text}\n".encode()
+
+
 def json_seeds() -> Iterator[bytes]:
     keys = [
         {"name": "a", "key": "MyOwnWord", "user": "u"},
@@ -321,7 +336,7 @@ TARGETS = (
         request_seeds,
         check_request,
         words=(*URL_WORDS, b"x-deltix-apikey:", b"x-deltix-nonce:1\n", b"content-length:9999999999999\n", b'"dh_key":'),
-        longest=8000,
+        longest=3000,
         cost=REQUEST_COST,
         in_suite=250,
     ),
@@ -339,10 +354,10 @@ TARGETS = (
         "api-keys-yaml",
         lambda data: read_config("yaml", data),
         (cp.ConfigurationError,),
-        lambda: (PLACEHOLDERS.encode(), SESSIONS.encode(), b"security:\n  api-keys-provider: {api-keys: []}\n"),
+        yaml_seeds,
         check_config,
         words=YAML_WORDS,
-        longest=6000,
+        longest=300,
         cost=YAML_COST,
         in_suite=60,
         stretched_to=800,

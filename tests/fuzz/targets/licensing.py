@@ -45,6 +45,18 @@ WORDS = (
 COST = Cost(calls=6_000, calls_per_byte=20, memory=100_000, memory_per_byte=100)
 
 
+class _Gateway(KeyPair):
+    """The keys of a gateway. It computes only once what it shares with a manager: that takes longer than an input."""
+
+    def shared_key(self, other: bytes) -> bytes:
+        return _shared(self, other)
+
+
+@cache
+def _shared(gateway: _Gateway, other: bytes) -> bytes:
+    return super(_Gateway, gateway).shared_key(other)
+
+
 class Keys(NamedTuple):
     """A gateway, a manager, and the cache of the gateway."""
 
@@ -55,7 +67,7 @@ class Keys(NamedTuple):
 
 @cache
 def keys() -> Keys:
-    gateway, keyring = KeyPair.generate(), Keyring.generate(START_NS)
+    gateway, keyring = _Gateway.generate(), Keyring.generate(START_NS)
     binding = TokenBinding(gateway.public_key, "roq-deribit", HASH)
     public = [each.public for each in keyring.active(START_NS)]
     return Keys(gateway, keyring, TokenCache("/nowhere", binding, gateway, public))

@@ -110,7 +110,7 @@ TARGETS = (
         "stomp",
         read,
         (cp.DecodeError,),
-        lambda: (bytes([choice]) + data for data in seeds() for choice in (0, 3)),
+        lambda: (bytes([choice]) + data for data in seeds() for choice in (0, 12, 15)),
         check,
         check_refused,
         words=WORDS,
