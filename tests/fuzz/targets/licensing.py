@@ -225,7 +225,6 @@ TARGETS = (
         lambda: (b'[accounts.a]\nlogin = "A1"\nsecret = "s"\n[accounts.b]\nlogin = \'A2\'\n', b"[x]\ny = 1\n"),
         check_accounts,
         words=(b"[accounts.", b"login = ", b'"""', b"= 1979-05-27", b"{ login = 'x' }", b"\\u0000"),
-        longest=6000,
         # A file object makes room for the most that it may read, 16 MiB.
         cost=Cost(calls=10_000, calls_per_byte=100, memory=17_000_000, memory_per_byte=800),
         in_suite=200,
@@ -237,7 +236,6 @@ TARGETS = (
         lambda: (b'{"reason": "stale", "message": "the clock is wrong", "retry_after_s": 1.5}',),
         check_refusal,
         words=(b'"reason":', b'"retry_after_s":1e400', b"NaN", b"-1", b'"\\ud800"', b'"\\u0660"'),
-        longest=6000,
         in_suite=400,
     ),
 )

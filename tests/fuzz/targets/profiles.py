@@ -89,7 +89,6 @@ TARGETS = (
         seeds,
         check,
         words=WORDS,
-        longest=6000,
         cost=Cost(calls=20_000, calls_per_byte=200, memory=1_000_000, memory_per_byte=1_000),
         in_suite=400,
     ),

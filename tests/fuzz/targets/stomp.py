@@ -114,7 +114,6 @@ TARGETS = (
         check,
         check_refused,
         words=WORDS,
-        longest=6000,
         cost=COST,
         stretched_to=4_096,
     ),
