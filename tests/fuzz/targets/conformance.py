@@ -62,7 +62,7 @@ TARGETS = (
             b"connect alice\n",
             b" = ",
         ),
-        longest=1500,
+        longest=600,
         cost=Cost(calls=10_000, calls_per_byte=100, memory=400_000, memory_per_byte=300),
         in_suite=500,
     ),

@@ -27,7 +27,7 @@ from cryptoproto.licensing.request.refusal import refusal_error
 from cryptoproto.licensing.sealing.key_text import decode_key, encode_key
 from cryptoproto.licensing.sealing.sealing import Channel, sign_token, split_request
 from tests.fuzz.scratch import written
-from tests.fuzz.target import Cost, Target
+from tests.fuzz.target import BIG_NUMBERS, Cost, Target
 from tests.support.licensing.samples import HASH, full_request, token_for
 from tests.support.licensing.simulated_time import START_NS
 
@@ -234,6 +234,7 @@ TARGETS = (
         lambda: (b'[accounts.a]\nlogin = "A1"\nsecret = "s"\n[accounts.b]\nlogin = \'A2\'\n', b"[x]\ny = 1\n"),
         check_accounts,
         words=(b"[accounts.", b"login = ", b'"""', b"= 1979-05-27", b"{ login = 'x' }", b"\\u0000"),
+        longest=BIG_NUMBERS,
         # A file object makes room for the most that it may read, 16 MiB.
         cost=Cost(calls=10_000, calls_per_byte=100, memory=17_000_000, memory_per_byte=800),
         in_suite=200,
@@ -245,6 +246,7 @@ TARGETS = (
         lambda: (b'{"reason": "stale", "message": "the clock is wrong", "retry_after_s": 1.5}',),
         check_refusal,
         words=(b'"reason":', b'"retry_after_s":1e400', b"NaN", b"-1", b'"\\ud800"', b'"\\u0660"'),
+        longest=BIG_NUMBERS,
         in_suite=400,
     ),
 )

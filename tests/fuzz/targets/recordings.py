@@ -21,7 +21,7 @@ from tests.support.recordings import START_US, Market
 
 __all__ = ["TARGETS"]
 
-_ENTRIES = 12
+_ENTRIES = 8
 
 
 @cache

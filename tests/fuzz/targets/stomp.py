@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 
 import cryptoproto as cp
 from cryptoproto.apikeys.stomp_frames import Frame, FrameParser, encode_frame, heart_beats, parse_heart_beat
@@ -110,7 +111,7 @@ TARGETS = (
         "stomp",
         read,
         (cp.DecodeError,),
-        lambda: (bytes([choice]) + data for data in seeds() for choice in (0, 12, 15)),
+        lambda: (bytes([choice]) + data for choice, data in zip(cycle((12, 0, 15, 9)), seeds(), strict=False)),
         check,
         check_refused,
         words=WORDS,
