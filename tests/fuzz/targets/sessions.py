@@ -223,18 +223,20 @@ def server_handshake(data: bytes) -> None:
 
 
 def client_handshake(protocol: Protocol) -> Callable[[bytes], None]:
-    exchange = cast("cp.PublicKey", _Exchange())
-
-    def read(data: bytes) -> None:
-        key = reader("client")
-        session = ClientSession(
+    @cache
+    def waiting() -> ClientSession:
+        return ClientSession(
             client_id="alice",
-            private_key=cast("cp.PrivateKey", key),
-            server_key=exchange,
+            private_key=cast("cp.PrivateKey", reader("client")),
+            server_key=cast("cp.PublicKey", _Exchange()),
             random=Dice(),
             protocol=protocol,
         )
-        opened = session.receive(key.frame(data))
+
+    def read(data: bytes) -> None:
+        session = waiting()
+        session._read = session._receive_hello
+        opened = session.receive(reader("client").frame(data))
         assert isinstance(opened, Opened)
         assert session.next_sequence == opened.last_sequence + 1 < 2**63
 
