@@ -26,8 +26,8 @@ _HEAD: Final = """\
 Written by `python -m tests.fuzz --record`; `runs.jsonl` has each run with its commit, versions and date. A run that
 ended with a finding is not counted. "By chance" are inputs that were made up without a look at the code's coverage.
 
-{targets} targets have read {inputs:,} inputs: {guided:,} guided by coverage, {chance:,} by chance. {enough} of them
-have read {many:,} or more.
+{targets} targets have read {inputs:,} inputs in {hours:.1f} hours: {guided:,} guided by coverage, {chance:,} by chance.
+{enough} of them have read {many:,} or more.
 
 | target | inputs | guided by coverage | by chance | seconds | versions | last commit |
 | --- | ---: | ---: | ---: | ---: | --- | --- |
@@ -95,6 +95,7 @@ def summary(runs: list[dict[str, Any]]) -> str:
     head = _HEAD.format(
         targets=len(by_target),
         inputs=total.total(),
+        hours=sum(run["seconds"] for run in runs) / 3600,
         guided=total["atheris"],
         chance=total["chance"],
         enough=enough,
