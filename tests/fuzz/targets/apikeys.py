@@ -113,7 +113,7 @@ class _Reached:
 
 
 @cache
-def gatekeepers() -> tuple[Gatekeeper, Gatekeeper]:
+def middlewares() -> tuple[ApiKeysMiddleware, ApiKeysMiddleware]:
     """One of each flow; the clock stands still."""
     keys = KeyStore.of(
         ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "admin"),
@@ -124,9 +124,12 @@ def gatekeepers() -> tuple[Gatekeeper, Gatekeeper]:
     def clock() -> float:
         return 0.0
 
+    basic = Gatekeeper(ApiKeysConfig(keys), clock=clock)
+    both = ApiKeysConfig(keys, sessions, both_flows=True)
+    with_sessions = Gatekeeper(both, clock=clock, random_below=lambda below: below // 2)
     return (
-        Gatekeeper(ApiKeysConfig(keys), clock=clock),
-        Gatekeeper(ApiKeysConfig(keys, sessions, both_flows=True), clock=clock, random_below=lambda below: below // 2),
+        ApiKeysMiddleware(_Reached(), basic, max_body=100_000),
+        ApiKeysMiddleware(_Reached(), with_sessions, max_body=100_000),
     )
 
 
@@ -180,7 +183,8 @@ def run_request(data: bytes) -> tuple[int, _Reached]:
         nonlocal status
         status = message.get("status", status)
 
-    middleware = ApiKeysMiddleware(reached, gatekeepers()[choice >> 5 & 1], max_body=100_000)
+    middleware = middlewares()[choice >> 5 & 1]
+    middleware.app = reached
     event_loop().run_until_complete(middleware(scope, receive, send))
     assert not asyncio.all_tasks(event_loop())
     assert middleware.held_bytes == 0
