@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final
 from zlib import crc32
 
@@ -190,12 +191,17 @@ class Codec:
 
     def __init__(self) -> None:
         zstandard = compression()
-        self._compress: Callable[[bytes], bytes] = zstandard.ZstdCompressor(level=_LEVEL).compress
         self._decompressor: Any = zstandard.ZstdDecompressor()
         self._error = zstandard.ZstdError
         self._size: Callable[[bytes], int] = zstandard.frame_content_size
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(Block).decode
+
+    @cached_property
+    def _compress(self) -> Callable[[bytes], bytes]:
+        """Made when it is needed: it takes as long as reading a block, and readers need none."""
+        compress: Callable[[bytes], bytes] = compression().ZstdCompressor(level=_LEVEL).compress
+        return compress
 
     def encode(self, block: Block, *, number: int, entries: int, first_us: int, last_us: int, flags: int) -> bytes:
         """The bytes of *block*, fields and payload."""

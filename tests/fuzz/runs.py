@@ -16,6 +16,7 @@ from tests.fuzz.explore import Explored
 __all__ = ["RUNS", "SUMMARY", "inputs_read", "record", "summary", "times_run"]
 
 _FOLDER: Final = Path(__file__).parent
+_MANY: Final = 10_000_000
 RUNS: Final = _FOLDER / "runs.jsonl"
 SUMMARY: Final = _FOLDER / "SUMMARY.md"
 
@@ -24,6 +25,9 @@ _HEAD: Final = """\
 
 Written by `python -m tests.fuzz --record`; `runs.jsonl` has each run with its commit, versions and date. A run that
 ended with a finding is not counted. "By chance" are inputs that were made up without a look at the code's coverage.
+
+{targets} targets have read {inputs:,} inputs in {hours:.1f} hours: {guided:,} guided by coverage, {chance:,} by chance.
+{enough} of them have read {many:,} or more.
 
 | target | inputs | guided by coverage | by chance | seconds | versions | last commit |
 | --- | ---: | ---: | ---: | ---: | --- | --- |
@@ -72,10 +76,14 @@ def summary(runs: list[dict[str, Any]]) -> str:
     for run in runs:
         by_target[run["target"]].append(run)
     lines = []
+    total: Counter[str] = Counter()
+    enough = 0
     for target, each in sorted(by_target.items()):
         inputs = {
             engine: sum(run["inputs"] for run in each if run["engine"] == engine) for engine in ("atheris", "chance")
         }
+        total.update(inputs)
+        enough += sum(inputs.values()) >= _MANY
         versions = sorted(
             {f"Python {run['python']}" for run in each}
             | {f"atheris {run['atheris']}" for run in each if run["atheris"]}
@@ -84,4 +92,13 @@ def summary(runs: list[dict[str, Any]]) -> str:
             f"| {target} | {sum(inputs.values()):,} | {inputs['atheris']:,} | {inputs['chance']:,} "
             f"| {sum(run['seconds'] for run in each):,.0f} | {', '.join(versions)} | {each[-1]['commit']} |\n"
         )
-    return _HEAD + "".join(lines)
+    head = _HEAD.format(
+        targets=len(by_target),
+        inputs=total.total(),
+        hours=sum(run["seconds"] for run in runs) / 3600,
+        guided=total["atheris"],
+        chance=total["chance"],
+        enough=enough,
+        many=_MANY,
+    )
+    return head + "".join(lines)

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Cost", "Target"]
+__all__ = ["BIG_NUMBERS", "Cost", "Target"]
+
+BIG_NUMBERS = 4608
+"""Bytes of an input that has room for a number of more digits than Python converts by itself, which are 4,300."""
 
 
 def _nothing(*_: object) -> None:

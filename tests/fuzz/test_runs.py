@@ -21,6 +21,15 @@ def test_a_line_for_each_target() -> None:
     assert text.endswith("| a | 1,005 | 1,000 | 5 | 3 | Python 3.11.7, atheris 3.0.0 | abc |\n")
 
 
+def test_how_many_targets_have_read_ten_million() -> None:
+    run = {"engine": "atheris", "seconds": 1800, "python": "3.11.7", "atheris": "3.0.0", "commit": "abc"}
+    text = summary([run | {"target": "a", "inputs": 9_999_999}, run | {"target": "b", "inputs": 10_000_000}])
+    assert (
+        "\n2 targets have read 19,999,999 inputs in 1.0 hours: 19,999,999 guided by coverage, 0 by chance.\n1 of them"
+        in text
+    )
+
+
 def test_the_committed_summary_is_that_of_the_runs() -> None:
     recorded = [json.loads(line) for line in RUNS.read_text().splitlines()]
     assert SUMMARY.read_text() == summary(recorded)

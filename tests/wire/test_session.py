@@ -82,6 +82,16 @@ def test_handshake(protocol: Protocol) -> None:
     assert client.hello() is client.hello()
 
 
+def test_before_the_handshake_a_client_has_sent_and_received_nothing() -> None:
+    client = ClientSession(
+        client_id="alice", private_key=private_key("client"), server_key=public_key("server"), random=Dice()
+    )
+    assert (client.last_sequence, client.next_sequence, client.last_transaction_id) == (0, 0, 0)
+    hello = new_server().receive(client.hello())
+    assert isinstance(hello, ClientHello)
+    assert hello.last_seen_order == 0, "everything from the start"
+
+
 def test_a_server_before_the_first_hello() -> None:
     server = new_server()
     assert (server.protocol, server.next_sequence) == (Protocol.SIGNED, 0)

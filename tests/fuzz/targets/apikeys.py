@@ -113,7 +113,7 @@ class _Reached:
 
 
 @cache
-def gatekeepers() -> tuple[Gatekeeper, Gatekeeper]:
+def middlewares() -> tuple[ApiKeysMiddleware, ApiKeysMiddleware]:
     """One of each flow; the clock stands still."""
     keys = KeyStore.of(
         ApiKey.parse("TEST_API_KEY", "TEST_API_SECRET", "admin"),
@@ -124,9 +124,12 @@ def gatekeepers() -> tuple[Gatekeeper, Gatekeeper]:
     def clock() -> float:
         return 0.0
 
+    basic = Gatekeeper(ApiKeysConfig(keys), clock=clock)
+    both = ApiKeysConfig(keys, sessions, both_flows=True)
+    with_sessions = Gatekeeper(both, clock=clock, random_below=lambda below: below // 2)
     return (
-        Gatekeeper(ApiKeysConfig(keys), clock=clock),
-        Gatekeeper(ApiKeysConfig(keys, sessions, both_flows=True), clock=clock, random_below=lambda below: below // 2),
+        ApiKeysMiddleware(_Reached(), basic, max_body=100_000),
+        ApiKeysMiddleware(_Reached(), with_sessions, max_body=100_000),
     )
 
 
@@ -180,7 +183,8 @@ def run_request(data: bytes) -> tuple[int, _Reached]:
         nonlocal status
         status = message.get("status", status)
 
-    middleware = ApiKeysMiddleware(reached, gatekeepers()[choice >> 5 & 1], max_body=100_000)
+    middleware = middlewares()[choice >> 5 & 1]
+    middleware.app = reached
     event_loop().run_until_complete(middleware(scope, receive, send))
     assert not asyncio.all_tasks(event_loop())
     assert middleware.held_bytes == 0
@@ -271,6 +275,21 @@ YAML_WORDS = (
 JSON_WORDS = (b'"apiKeys":', b'"name":', b'"key":', b'"users":[', b'{"a":1,', b"1e400", b'"\\ud800"', b"{", b"[")
 
 
+def yaml_seeds() -> Iterator[bytes]:
+    """Whole files, and short ones: PyYAML takes a microsecond for each character."""
+    yield from (PLACEHOLDERS.encode(), SESSIONS.encode())
+    for text in (
+        "api-keys-provider: {api-keys: []}",
+        "api-keys-provider.api-keys: [{name: a, key: &k MyOwnWord, user: u}, {name: b, key: *k, user: v}]",
+        "api-keys-provider: {api-keys: [{name: a, key: 'MyOwnWord', user: u, authorities: 'x, y'}]}",
+        "sessions: {enabled: true, login-root: /a, challengeSize: 64, keepAliveMs: 10_000}",
+        "sessions.dhBase: 5\n  sessions.dhModulus: 7fffffff",
+        "authorization: {source: CONFIG}",
+        "oauth2: {users: [{username: u, authorities: [r, w]}]}",
+    ):
+        yield f"security:\n  {text}\n".encode()
+
+
 def json_seeds() -> Iterator[bytes]:
     keys = [
         {"name": "a", "key": "MyOwnWord", "user": "u"},
@@ -321,7 +340,7 @@ TARGETS = (
         request_seeds,
         check_request,
         words=(*URL_WORDS, b"x-deltix-apikey:", b"x-deltix-nonce:1\n", b"content-length:9999999999999\n", b'"dh_key":'),
-        longest=8000,
+        longest=1600,
         cost=REQUEST_COST,
         in_suite=250,
     ),
@@ -331,7 +350,6 @@ TARGETS = (
         (cp.DecodeError,),
         login_seeds,
         words=(b'"dh_key":', b'"keepalive_timeout":', b"AAAA", b"==", b'"challenge":"', b"1e308", b'"1_0"'),
-        longest=6000,
         cost=Cost(calls=10_000, calls_per_byte=100, memory=300_000, memory_per_byte=400),
         in_suite=200,
     ),
@@ -339,10 +357,10 @@ TARGETS = (
         "api-keys-yaml",
         lambda data: read_config("yaml", data),
         (cp.ConfigurationError,),
-        lambda: (PLACEHOLDERS.encode(), SESSIONS.encode(), b"security:\n  api-keys-provider: {api-keys: []}\n"),
+        yaml_seeds,
         check_config,
         words=YAML_WORDS,
-        longest=6000,
+        longest=160,
         cost=YAML_COST,
         in_suite=60,
         stretched_to=800,
@@ -354,7 +372,6 @@ TARGETS = (
         json_seeds,
         check_config,
         words=JSON_WORDS,
-        longest=6000,
         in_suite=300,
     ),
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from struct import Struct
+from zlib import crc32
 
 import cryptoproto as cp
 from cryptoproto.client.outcomes import Kind
 from cryptoproto.client.reports import OutcomeReport, Reports
 from cryptoproto.client.store import MemoryStore
 from cryptoproto.client.store.outbox_log import Change, OutboxLog, Put, ReportRead, Settled, changes_in
+from tests.fuzz.scratch import written
 from tests.fuzz.target import Cost, Target
 
 __all__ = ["TARGETS"]
@@ -50,26 +51,44 @@ def seeds() -> Iterator[bytes]:
 
 
 IDENTITY = 7
+_HEAD = Struct("<II")  # length, checksum
 
 
 def read_changes(data: bytes) -> list[tuple[int, Change]]:
-    return list(changes_in(data, IDENTITY))
+    """The changes in a log whose checksums are right, so that what is behind them is read as well.
+
+    They begin with what is read as the checksums are: a wrong one ends a log.
+    """
+    before = list(changes_in(data, IDENTITY))
+    changes = list(changes_in(sound(data), IDENTITY))
+    assert changes[: len(before)] == before
+    return changes
+
+
+def sound(data: bytes) -> bytes:
+    """The log with the checksums that its records should have."""
+    log, start = bytearray(data), 0
+    while len(log) - start >= _HEAD.size:
+        length, _ = _HEAD.unpack_from(log, start)
+        end = start + _HEAD.size + length
+        _HEAD.pack_into(log, start, length, crc32(log[start + _HEAD.size : end], IDENTITY))
+        start = end
+    return bytes(log)
 
 
 def check_changes(_: bytes, changes: list[tuple[int, Change]]) -> None:
     """Written again, they are found again."""
     if changes:
-        assert read_changes(log_of(changes[0][0], *(change for _, change in changes))) == changes
+        assert list(changes_in(log_of(changes[0][0], *(change for _, change in changes)), IDENTITY)) == changes
 
 
 def log_of(number: int, *changes: Change) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        log = OutboxLog(Path(folder) / "log", IDENTITY, sync=False)
-        log.number = number - 1
-        for change in changes:
-            log.append(change)
-        log.close()
-        return log.path.read_bytes()
+    log = OutboxLog(written("outbox.log", b""), IDENTITY, sync=False)
+    log.number = number - 1
+    for change in changes:
+        log.append(change)
+    log.close()
+    return log.path.read_bytes()
 
 
 def logs() -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import cryptoproto as cp
 from cryptoproto.profiles import ConfigFile, Profile
-from tests.fuzz.target import Cost, Target
+from tests.fuzz.target import BIG_NUMBERS, Cost, Target
 
 __all__ = ["TARGETS"]
 
@@ -89,7 +89,7 @@ TARGETS = (
         seeds,
         check,
         words=WORDS,
-        longest=6000,
+        longest=BIG_NUMBERS,
         cost=Cost(calls=20_000, calls_per_byte=200, memory=1_000_000, memory_per_byte=1_000),
         in_suite=400,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import cryptoproto as cp
 from cryptoproto.apikeys.stomp_frames import Frame, FrameParser, encode_frame, heart_beats, parse_heart_beat
@@ -16,6 +17,7 @@ WORDS = (
     b"\\c", b"\\r", b"\\\\", b"\\x", b"version:1.1\n", b"heart-beat:0,0\n", b"a:b\n",
 )  # fmt: skip
 _BODY = 2000
+_SIZES = (1, 13, 2, 21, 3, 34, 5, 1, 8)
 
 
 def seeds() -> Iterator[bytes]:
@@ -71,9 +73,18 @@ def check_refused(data: bytes) -> None:
 
 
 def in_pieces(data: bytes) -> tuple[list[Frame | None], str | None]:
-    size = 1 + (data[0] >> 1 if data else 0) % 8
-    rest = data[1:]
-    return fed(parser_of(version_of(data)), (rest[at : at + size] for at in range(0, len(rest), size)))
+    return fed(parser_of(version_of(data)), pieces(data[1:], data[0] >> 1 if data else 0))
+
+
+def pieces(data: bytes, begin: int) -> Iterator[bytes]:
+    """Pieces of different sizes, of which *begin* chooses the first."""
+    at = 0
+    for turn in count(begin):
+        size = _SIZES[turn % len(_SIZES)]
+        yield data[at : at + size]
+        at += size
+        if at >= len(data):
+            return
 
 
 def check_written(frame: Frame, version: str) -> None:
@@ -110,11 +121,10 @@ TARGETS = (
         "stomp",
         read,
         (cp.DecodeError,),
-        lambda: (bytes([choice]) + data for data in seeds() for choice in (0, 3)),
+        lambda: (bytes([choice]) + data for choice, data in enumerate(seeds())),
         check,
         check_refused,
         words=WORDS,
-        longest=6000,
         cost=COST,
         stretched_to=4_096,
     ),
