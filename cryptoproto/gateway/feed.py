@@ -10,13 +10,12 @@ from typing import Self
 
 import nats.errors
 
-from ..arguments import redacted
 from ..exceptions import GatewayError
 from ..market_data import MarketData
 from .lease import Lease, check_length
 from .lease_keeper import LeaseKeeper, Member
 from .names import GATEWAY, PREFIX, Names, inbox_of
-from .nats_connection import NatsConnection, close_nats, open_nats
+from .nats_connection import NatsConnection, cannot_start, close_nats, open_nats
 from .owner.feed_publisher import FeedPublisher
 from .streams import ensure_bucket
 
@@ -135,8 +134,7 @@ class GatewayFeed:
             bucket = await ensure_bucket(self._nc.jetstream(timeout=5), self._names.leases, self._replicas)
         except (nats.errors.Error, TimeoutError) as error:
             await close_nats(self._nc)
-            reason = str(error) or "no answer"
-            raise GatewayError(f"NATS at {redacted(self._nats_url)} refuses what a feed needs: {reason}") from error
+            raise cannot_start(self._nats_url, "feed", error) from error
         member = Member.this_process()
         lease = Lease(member.id, self._lease_s, member.name)
         self._keeper = LeaseKeeper(bucket, self._names.market_lease, lease, self._lease_s)

@@ -15,7 +15,6 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.kv import KeyValue
 
-from ..arguments import redacted
 from ..client import Client, MetricsSnapshot
 from ..client.store import Store
 from ..connection import ConnectArguments, ConnectOptions
@@ -31,7 +30,7 @@ from ..reconnect import Backoff
 from .lease import Lease, check_length
 from .lease_keeper import LeaseKeeper, Member
 from .names import GATEWAY, PREFIX, Names, inbox_of
-from .nats_connection import NatsConnection, close_nats, open_nats
+from .nats_connection import NatsConnection, cannot_start, close_nats, open_nats
 from .owner.feed_publisher import FeedPublisher
 from .owner.ownership import Ownership
 from .settings import GatewaySettings
@@ -210,9 +209,7 @@ class Gateway:
             strategies = await ensure_bucket(js, self._names.strategies, self._settings.replicas)
         except (nats.errors.Error, TimeoutError) as error:
             await close_nats(nc)
-            raise GatewayError(
-                f"NATS at {redacted(self._settings.nats_url)} refuses what a gateway needs: {str(error) or 'no answer'}"
-            ) from error
+            raise cannot_start(self._settings.nats_url, "gateway", error) from error
         except GatewayError:
             await close_nats(nc)
             raise

@@ -23,7 +23,16 @@ from ..exceptions import ConfigurationError, GatewayError
 from ..private_file import read_private
 from .direct_reader import DirectReader
 
-__all__ = ["NatsConnection", "cancellable", "close_nats", "flush_nats", "open_nats", "to_the_end", "unsubscribe"]
+__all__ = [
+    "NatsConnection",
+    "cancellable",
+    "cannot_start",
+    "close_nats",
+    "flush_nats",
+    "open_nats",
+    "to_the_end",
+    "unsubscribe",
+]
 
 T = TypeVar("T")
 
@@ -268,6 +277,17 @@ async def open_nats(
         advice = "is nkey_seed right?" if isinstance(error, _Refused) else "is nats-server running?"
         raise GatewayError(f"NATS at {redacted(address)} cannot be used: {reason}; {advice}") from error
     is_open = True
+
+
+def cannot_start(nats_url: str, what: str, error: Exception) -> GatewayError:
+    """Why *what*, a gateway or a feed, cannot begin: the first questions to NATS ended with *error*."""
+    where = redacted(nats_url)
+    if isinstance(error, TimeoutError):
+        return GatewayError(
+            f"NATS at {where} does not answer what a {what} asks JetStream; a cluster needs a majority of its servers, "
+            "and some seconds after one was lost. Try again"
+        )
+    return GatewayError(f"NATS at {where} refuses what a {what} needs: {error}")
 
 
 async def flush_nats(nc: Nats) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import nats.errors
 import pytest
 from nats.aio.client import Client as Nats
 from nats.aio.msg import Msg
@@ -17,6 +18,7 @@ from cryptoproto.gateway import nats_connection
 from cryptoproto.gateway.nats_connection import (
     NatsConnection,
     cancellable,
+    cannot_start,
     close_nats,
     flush_nats,
     open_nats,
@@ -273,3 +275,17 @@ async def test_what_the_socket_does_not_take_is_written_later(nc: NatsConnection
     nc.post("here", b"last")
     await all_received.wait()
     assert set(received[:-1]) == {large}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (nats.errors.TimeoutError(), "does not answer what a feed asks JetStream; a cluster needs a majority"),
+        (TimeoutError(), "does not answer what a feed asks JetStream"),
+        (nats.errors.Error("no rights"), "refuses what a feed needs: no rights"),
+    ],
+)
+def test_a_start_that_fails_says_why(error: Exception, words: str) -> None:
+    reason = str(cannot_start("nats://user:secret@127.0.0.1:4222", "feed", error))
+    assert words in reason
+    assert "secret" not in reason
