@@ -170,6 +170,11 @@ class NatsConnection(Nats):
         except Exception:  # it would end the task that reads everything
             logger.exception(_NOT_TAKEN, subject)
 
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():  # of a flush() that was cancelled: nats-py would stop reading
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
     async def _read_loop(self) -> None:
         self._read_directly()
         await super()._read_loop()

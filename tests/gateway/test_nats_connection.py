@@ -92,6 +92,20 @@ async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
     await asyncio.sleep(0)
 
 
+async def test_a_flush_that_was_cancelled_does_not_end_the_connection(nc: NatsConnection) -> None:
+    flushing = asyncio.ensure_future(nc.flush())
+    while not nc._pongs:  # noqa: ASYNC110 - nats-py tells nobody
+        await asyncio.sleep(0)
+    flushing.cancel()
+    await asyncio.wait([flushing])
+    taken: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+    await nc.listen("here", taken.set_result)
+    await flush_nats(nc)
+    nc.post("here", b"data")
+    async with asyncio.timeout(10):
+        assert (await taken).data == b"data"
+
+
 async def test_an_error_after_a_cancellation_is_nobodys() -> None:
     failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
