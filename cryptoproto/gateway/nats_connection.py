@@ -41,6 +41,7 @@ logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
 _OPEN_S: Final = 10.0
 _RECONNECT_S: Final = 0.2
 _CANCELS: Final = 5
+_NOT_TAKEN: Final = "a message on %r could not be taken"
 _MAX_PENDING: Final = 2 * 1024 * 1024
 """How many bytes may wait to be written: when nats-py makes those wait who publish."""
 
@@ -117,6 +118,7 @@ class NatsConnection(Nats):
             nats.errors.Error: it cannot be sent, or too much waits to be written.
         """
         transport = self._transport
+        # As publish(), without its checks and its list of what is to be written: orders and their replies come here.
         if not self._pending and transport is not None and self._may_write(transport, len(payload)):
             transport.write(_command(subject, payload, reply, headers))
             self._use_turn()
@@ -169,10 +171,18 @@ class NatsConnection(Nats):
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         take = self._listener(sid)
-        if take is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-        else:
-            _give(take, self._build_message(sid, subject, reply, data, await self._process_headers(headers)))
+        try:
+            if take is None:
+                await super()._process_msg(sid, subject, reply, data, headers)
+            else:
+                take(self._build_message(sid, subject, reply, data, await self._process_headers(headers)))
+        except Exception:  # it would end the task that reads everything
+            logger.exception(_NOT_TAKEN, subject)
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():  # of a flush() that was cancelled: nats-py would stop reading
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
 
     async def _read_loop(self) -> None:
         self._read_directly()
@@ -196,20 +206,17 @@ class NatsConnection(Nats):
 
     def _take_directly(self, sid: int, subject: bytes, reply: bytes, data: bytes) -> bool:
         take = self._listener(sid)
-        if take is not None:
-            _give(take, self._build_message(sid, subject, reply, data, None))
-        return take is not None
+        if take is None:
+            return False
+        try:
+            take(self._build_message(sid, subject, reply, data, None))
+        except Exception:  # it would end the connection
+            logger.exception(_NOT_TAKEN, subject)
+        return True
 
     def _listener(self, sid: int) -> Callable[[Msg], None] | None:
         subscription = self._subs.get(sid)
         return None if subscription is None else self._listeners.get(subscription)
-
-
-def _give(take: Callable[[Msg], None], message: Msg) -> None:
-    try:
-        take(message)
-    except Exception:  # it would end what reads everything
-        logger.exception("a message on %s could not be taken", message.subject)
 
 
 def _command(subject: str, payload: bytes, reply: str, headers: dict[str, str] | None) -> bytes:

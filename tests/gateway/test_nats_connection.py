@@ -94,6 +94,20 @@ async def test_a_cancellation_that_comes_with_the_answer_is_not_lost(
     await asyncio.sleep(0)
 
 
+async def test_a_flush_that_was_cancelled_does_not_end_the_connection(nc: NatsConnection) -> None:
+    flushing = asyncio.ensure_future(nc.flush())
+    while not nc._pongs:  # noqa: ASYNC110 - nats-py tells nobody
+        await asyncio.sleep(0)
+    flushing.cancel()
+    await asyncio.wait([flushing])
+    taken: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+    await nc.listen("here", taken.set_result)
+    await flush_nats(nc)
+    nc.post("here", b"data")
+    async with asyncio.timeout(10):
+        assert (await taken).data == b"data"
+
+
 async def test_an_error_after_a_cancellation_is_nobodys() -> None:
     failing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -187,8 +201,42 @@ async def test_a_message_that_cannot_be_taken_does_not_end_the_connection(
     assert (await taken).data == b"1"
     nc.post("here", b"2")
     await flush_nats(nc)
-    assert "a message on here could not be taken" in caplog.text
+    assert "a message on b'here' could not be taken" in caplog.text
     assert nc.is_connected
+
+
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"PUB here \xff 1\r\nx\r\n",
+        b"HPUB here \xff 12 13\r\nNATS/1.0\r\n\r\nx\r\n",
+        b"HPUB here 16 17\r\nNATS/1.0 \xff\xff\xff\r\n\r\nx\r\n",
+        b"HPUB here 4 5\r\n\r\n\r\nx\r\n",
+    ],
+    ids=["reply", "reply-and-headers", "status", "empty-headers"],
+)
+@pytest.mark.parametrize("how", ["listened to", "subscribed to"])
+async def test_rubbish_does_not_end_the_connection(
+    nats: NatsServer, nc: NatsConnection, rubbish: bytes, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server passes on reply subjects and headers as they are, and nats-py would read nothing any more."""
+    taken: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def take(message: Msg) -> None:
+        taken.put_nowait(message.data)
+
+    if how == "listened to":
+        await nc.listen("here", lambda message: taken.put_nowait(message.data))
+    else:
+        await nc.subscribe("here", cb=take)
+    await flush_nats(nc)
+    _, writer = await asyncio.open_connection("127.0.0.1", nats.port)
+    writer.write(b'CONNECT {"verbose":false,"headers":true}\r\n' + rubbish + b"PUB here 4\r\nnext\r\n")
+    async with asyncio.timeout(10):
+        assert await taken.get() == b"next"
+    assert "a message on b'here' could not be taken" in caplog.text
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_a_message_without_headers_is_taken_before_it_is_parsed(
