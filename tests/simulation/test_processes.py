@@ -60,6 +60,29 @@ def test_what_it_is_sending_leaves_when_it_goes_on() -> None:
     run(world)
 
 
+def test_it_stops_between_two_steps_of_its_work() -> None:
+    done: list[str] = []
+
+    async def world() -> None:
+        loop, process = asyncio.get_running_loop(), SimulatedProcess()
+
+        async def steps() -> None:
+            process.on_received()
+            for number in range(4):
+                done.append(f"step {number}")
+                await asyncio.sleep(0)
+
+        process.stop_after(2)
+        task = loop.create_task(steps(), context=process.context)
+        await process.stopped.wait()
+        assert done == ["step 0", "step 1", "step 2"]
+        process.go_on()
+        await task
+
+    run(world)
+    assert done[3:] == ["step 3"]
+
+
 def test_each_process_has_its_clock() -> None:
     async def world() -> None:
         process = SimulatedProcess(rate=1.1, offset=50.0)

@@ -41,10 +41,10 @@ class _Gated:
     def __call__(self) -> None:
         if self.handle.cancelled():
             return
-        if self._process.is_stopped:
-            self._process.park(self._again)
-        else:
+        if self._process.may_go_on():
             self._callback(*self._args)
+        else:
+            self._process.park(self._again)
 
     def _again(self) -> None:
         asyncio.SelectorEventLoop.call_soon(asyncio.get_running_loop(), self, context=self._context)

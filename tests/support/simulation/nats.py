@@ -320,9 +320,14 @@ class NatsLink:
     def _pass_on(self, take: Callable[[Any], None], message: Any) -> None:
         """It reaches the process after a while, unless the way is cut; one that is stopped finds it when it goes on."""
 
+        def taken() -> None:
+            take(message)
+            if self._process is not None:
+                self._process.on_received()
+
         def land() -> None:
             if not self.is_gone and not self.is_cut:
-                self._loop.call_soon(take, message, context=self._context.copy())
+                self._loop.call_soon(taken, context=self._context.copy())
 
         self._later("down", land)
 

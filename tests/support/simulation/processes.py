@@ -38,6 +38,7 @@ class SimulatedProcess:
         self._stops_at = ""
         self._skipped = 0
         self._sends = False
+        self._callbacks = -1
         self._parked: list[Callable[[], None]] = []
         self._held: list[Callable[[], None]] = []
 
@@ -63,6 +64,22 @@ class SimulatedProcess:
         If it still *sends* that, the answer waits until it goes on.
         """
         self._stops_at, self._skipped, self._sends = peer, skipped, sends
+
+    def stop_after(self, callbacks: int) -> None:
+        """It stands still after NATS has sent it something, and so many steps of its tasks have followed."""
+        self._stops_at, self._skipped = "steps", callbacks
+
+    def on_received(self) -> None:
+        """NATS has sent it something, which it has taken."""
+        if self._stops_at == "steps":
+            self._stops_at, self._callbacks = "", self._skipped
+
+    def may_go_on(self) -> bool:
+        """Whether the next callback may be called."""
+        if not self._callbacks:
+            self.stop()
+        self._callbacks = max(self._callbacks - 1, -1)
+        return not self.is_stopped
 
     def go_on(self) -> None:
         """It goes on: what it was sending is sent, and everything that has happened meanwhile reaches it at once."""
