@@ -54,7 +54,7 @@ class SimulatedProcess:
 
     def stop(self) -> None:
         """It stands still from here on."""
-        self._stops_at = ""
+        self._stops_at, self._callbacks = "", -1
         self.is_stopped = True
         self.stopped.set()
 
@@ -78,12 +78,13 @@ class SimulatedProcess:
         """Whether the next callback may be called."""
         if not self._callbacks:
             self.stop()
-        self._callbacks = max(self._callbacks - 1, -1)
+        elif self._callbacks > 0:
+            self._callbacks -= 1
         return not self.is_stopped
 
     def go_on(self) -> None:
         """It goes on: what it was sending is sent, and everything that has happened meanwhile reaches it at once."""
-        self.is_stopped, self._stops_at = False, ""
+        self.is_stopped, self._stops_at, self._callbacks = False, "", -1
         self.stopped.clear()
         held, self._held = self._held, []
         parked, self._parked = self._parked, []
