@@ -67,7 +67,7 @@ def test_it_stops_between_two_steps_of_its_work() -> None:
         loop, process = asyncio.get_running_loop(), SimulatedProcess()
 
         async def steps() -> None:
-            process.on_received()
+            process.on_acknowledged()
             for number in range(4):
                 done.append(f"step {number}")
                 await asyncio.sleep(0)

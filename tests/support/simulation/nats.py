@@ -314,20 +314,22 @@ class NatsLink:
     def arrive(self, subject: str, data: bytes, reply: str) -> None:
         """Something was published; it is passed on if somebody here has subscribed to it."""
         take = self._subscriptions.get(subject) or self._subscriptions.get(f"{subject.rpartition('.')[0]}.*")
-        if take is not None:
-            self._pass_on(take, SimpleNamespace(subject=subject, data=data, reply=reply, headers=None))
+        if take is None:
+            return
+
+        def taken(message: Any) -> None:
+            take(message)
+            if self._process is not None and subject.startswith(f"_INBOX.{self._name}."):
+                self._process.on_acknowledged()
+
+        self._pass_on(taken, SimpleNamespace(subject=subject, data=data, reply=reply, headers=None))
 
     def _pass_on(self, take: Callable[[Any], None], message: Any) -> None:
         """It reaches the process after a while, unless the way is cut; one that is stopped finds it when it goes on."""
 
-        def taken() -> None:
-            take(message)
-            if self._process is not None:
-                self._process.on_received()
-
         def land() -> None:
             if not self.is_gone and not self.is_cut:
-                self._loop.call_soon(taken, context=self._context.copy())
+                self._loop.call_soon(take, message, context=self._context.copy())
 
         self._later("down", land)
 

@@ -66,11 +66,11 @@ class SimulatedProcess:
         self._stops_at, self._skipped, self._sends = peer, skipped, sends
 
     def stop_after(self, callbacks: int) -> None:
-        """It stands still after NATS has sent it something, and so many steps of its tasks have followed."""
+        """It stands still after NATS has acknowledged something, and so many steps of its tasks have followed."""
         self._stops_at, self._skipped = "steps", callbacks
 
-    def on_received(self) -> None:
-        """NATS has sent it something, which it has taken."""
+    def on_acknowledged(self) -> None:
+        """NATS has acknowledged something that it wrote to a stream, and it knows that."""
         if self._stops_at == "steps":
             self._stops_at, self._callbacks = "", self._skipped
 
