@@ -39,23 +39,24 @@ def test_what_it_is_sending_leaves_when_it_goes_on() -> None:
 
     async def world() -> None:
         process = SimulatedProcess()
+
+        def send(peer: str, what: str) -> bool:
+            process.send(peer, lambda: sent.append(what))
+            return process.is_stopped
+
         process.stop_at("nats", skipped=1, sends=False)
-        process.send("exchange", lambda: sent.append("to the exchange"))
-        process.send("nats", lambda: sent.append("to NATS"))
-        assert not process.is_stopped
-        process.send("nats", lambda: sent.append("late to NATS"))
-        assert process.is_stopped
+        assert not send("exchange", "a")
+        assert not send("nats", "b")
+        assert send("nats", "late c")
         assert process.stopped.is_set()
-        process.send("exchange", lambda: sent.append("late to the exchange"))
-        assert sent == ["to the exchange", "to NATS"]
+        assert send("exchange", "late d")
+        assert sent == ["a", "b"]
         process.go_on()
-        assert sent[2:] == ["late to NATS", "late to the exchange"]
-        process.send("nats", lambda: sent.append("on"))
-        assert sent[-1] == "on"
+        assert sent == ["a", "b", "late c", "late d"]
+        assert not send("nats", "e")
         process.stop_at("nats", skipped=0, sends=True)
-        process.send("nats", lambda: sent.append("the last one"))
-        assert process.is_stopped
-        assert sent[-1] == "the last one"
+        assert send("nats", "the last one")
+        assert sent[-2:] == ["e", "the last one"]
 
     run(world)
 

@@ -268,7 +268,11 @@ class NatsLink:
 
     async def flush(self) -> None:
         """The server that it is connected to answers, whether or not there is a leader."""
-        await self._ask(lambda: lambda answer: answer.set_result(None))
+
+        def served() -> Callable[[asyncio.Future[None]], None]:
+            return lambda answer: answer.set_result(None)
+
+        await self._ask(served)
 
     # As its JetStream context
 
