@@ -122,7 +122,7 @@ simulate: $(READY)
 		$(if $(KEEP),--keep $(KEEP)) $(if $(TRACE),--trace) $(if $(GATEWAYS),--gateways) $(if $(SUMMARY),--summary $(SUMMARY))
 
 mutants: $(READY)
-	$(BIN)/python -m tests.support.simulation --mutants --seeds $(SEEDS)
+	$(BIN)/python -m tests.support.simulation --mutants --start $(START) --seeds $(SEEDS) $(if $(GATEWAYS),--gateways)
 
 # One virtual environment for each version; a version that is not installed is named and left out.
 matrix:

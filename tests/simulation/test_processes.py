@@ -39,25 +39,49 @@ def test_what_it_is_sending_leaves_when_it_goes_on() -> None:
 
     async def world() -> None:
         process = SimulatedProcess()
+
+        def send(peer: str, what: str) -> bool:
+            process.send(peer, lambda: sent.append(what))
+            return process.is_stopped
+
         process.stop_at("nats", skipped=1, sends=False)
-        process.send("exchange", lambda: sent.append("to the exchange"))
-        process.send("nats", lambda: sent.append("to NATS"))
-        assert not process.is_stopped
-        process.send("nats", lambda: sent.append("late to NATS"))
-        assert process.is_stopped
+        assert not send("exchange", "a")
+        assert not send("nats", "b")
+        assert send("nats", "late c")
         assert process.stopped.is_set()
-        process.send("exchange", lambda: sent.append("late to the exchange"))
-        assert sent == ["to the exchange", "to NATS"]
+        assert send("exchange", "late d")
+        assert sent == ["a", "b"]
         process.go_on()
-        assert sent[2:] == ["late to NATS", "late to the exchange"]
-        process.send("nats", lambda: sent.append("on"))
-        assert sent[-1] == "on"
+        assert sent == ["a", "b", "late c", "late d"]
+        assert not send("nats", "e")
         process.stop_at("nats", skipped=0, sends=True)
-        process.send("nats", lambda: sent.append("the last one"))
-        assert process.is_stopped
-        assert sent[-1] == "the last one"
+        assert send("nats", "the last one")
+        assert sent[-2:] == ["e", "the last one"]
 
     run(world)
+
+
+def test_it_stops_between_two_steps_of_its_work() -> None:
+    done: list[str] = []
+
+    async def world() -> None:
+        loop, process = asyncio.get_running_loop(), SimulatedProcess()
+
+        async def steps() -> None:
+            process.on_acknowledged()
+            for number in range(4):
+                done.append(f"step {number}")
+                await asyncio.sleep(0)
+
+        process.stop_after(2)
+        task = loop.create_task(steps(), context=process.context)
+        await process.stopped.wait()
+        assert done == ["step 0", "step 1", "step 2"]
+        process.go_on()
+        await task
+
+    run(world)
+    assert done[3:] == ["step 3"]
 
 
 def test_each_process_has_its_clock() -> None:

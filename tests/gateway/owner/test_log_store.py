@@ -178,6 +178,12 @@ async def test_a_new_owner_takes_up_what_may_have_been_received() -> None:
     assert isinstance(record.outcome.restored(), RequestNotSent)
 
 
+async def test_a_new_owner_settles_nothing_with_events_that_were_looked_at() -> None:
+    """A refusal for lack of funds does not name its order: looked at twice, it would settle another one."""
+    world = World(records=[Answered("one/a", "one", ErrorRow(), settled_through=9)])
+    assert world.store.settled_through == 9
+
+
 async def test_a_connection_is_written_down() -> None:
     world = World()
     await world.store.connected(4)

@@ -41,13 +41,15 @@ class _Gated:
     def __call__(self) -> None:
         if self.handle.cancelled():
             return
-        if self._process.is_stopped:
-            self._process.park(self._again)
-        else:
+        if self._process.may_go_on():
             self._callback(*self._args)
+        else:
+            self._process.park(self._again)
 
     def _again(self) -> None:
-        asyncio.SelectorEventLoop.call_soon(asyncio.get_running_loop(), self, context=self._context)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        loop.call_again(self, self._context)
 
 
 class SimulatedLoop(VirtualLoop):
@@ -74,6 +76,10 @@ class SimulatedLoop(VirtualLoop):
         gated = _Gated(process, callback, args, context)
         gated.handle = super().call_soon(gated, context=context)
         return gated.handle
+
+    def call_again(self, gated: _Gated, context: Context) -> None:
+        """Call what has waited while its process was stopped."""
+        super().call_soon(gated, context=context)
 
     def call_at(
         self, when: float, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None

@@ -180,7 +180,10 @@ class Faults:
     async def _stopped_at(self, process: GatewayProcess, peer: str, skipped: int, sends: bool) -> None:
         """Stop it when it sends something to *peer*, or else after a while; without a peer, do nothing."""
         if peer:
-            process.stop_at(peer, skipped, sends=sends)
+            if peer == "steps":
+                process.stop_after(skipped)
+            else:
+                process.stop_at(peer, skipped, sends=sends)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SENDS_S):
                     await process.stopped.wait()

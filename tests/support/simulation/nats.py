@@ -268,7 +268,11 @@ class NatsLink:
 
     async def flush(self) -> None:
         """The server that it is connected to answers, whether or not there is a leader."""
-        await self._ask(lambda: lambda answer: answer.set_result(None))
+
+        def served() -> Callable[[asyncio.Future[None]], None]:
+            return lambda answer: answer.set_result(None)
+
+        await self._ask(served)
 
     # As its JetStream context
 
@@ -314,8 +318,15 @@ class NatsLink:
     def arrive(self, subject: str, data: bytes, reply: str) -> None:
         """Something was published; it is passed on if somebody here has subscribed to it."""
         take = self._subscriptions.get(subject) or self._subscriptions.get(f"{subject.rpartition('.')[0]}.*")
-        if take is not None:
-            self._pass_on(take, SimpleNamespace(subject=subject, data=data, reply=reply, headers=None))
+        if take is None:
+            return
+
+        def taken(message: Any) -> None:
+            take(message)
+            if self._process is not None and subject.startswith(f"_INBOX.{self._name}."):
+                self._process.on_acknowledged()
+
+        self._pass_on(taken, SimpleNamespace(subject=subject, data=data, reply=reply, headers=None))
 
     def _pass_on(self, take: Callable[[Any], None], message: Any) -> None:
         """It reaches the process after a while, unless the way is cut; one that is stopped finds it when it goes on."""

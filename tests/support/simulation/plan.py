@@ -210,9 +210,9 @@ def _owner(choice: random.Random) -> dict[str, Any]:
 
 
 def _moment(choice: random.Random) -> dict[str, Any]:
-    """When a process is stopped: at once, or when it sends something, before or after that."""
+    """When a process is stopped: at once, when it sends something, or some steps after an acknowledgement."""
     return {
-        "at": choice.choice(("", "exchange", "nats", "nats")),
+        "at": choice.choice(("", "exchange", "nats", "nats", "steps", "steps")),
         "skipped": choice.choice((0, 0, 1, 2, 3)),
         "sends": choice.random() < 0.5,
     }

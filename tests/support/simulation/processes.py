@@ -38,6 +38,7 @@ class SimulatedProcess:
         self._stops_at = ""
         self._skipped = 0
         self._sends = False
+        self._callbacks = -1
         self._parked: list[Callable[[], None]] = []
         self._held: list[Callable[[], None]] = []
 
@@ -53,7 +54,7 @@ class SimulatedProcess:
 
     def stop(self) -> None:
         """It stands still from here on."""
-        self._stops_at = ""
+        self._stops_at, self._callbacks = "", -1
         self.is_stopped = True
         self.stopped.set()
 
@@ -64,9 +65,26 @@ class SimulatedProcess:
         """
         self._stops_at, self._skipped, self._sends = peer, skipped, sends
 
+    def stop_after(self, callbacks: int) -> None:
+        """It stands still after NATS has acknowledged something, and so many steps of its tasks have followed."""
+        self._stops_at, self._skipped = "steps", callbacks
+
+    def on_acknowledged(self) -> None:
+        """NATS has acknowledged something that it wrote to a stream, and it knows that."""
+        if self._stops_at == "steps":
+            self._stops_at, self._callbacks = "", self._skipped
+
+    def may_go_on(self) -> bool:
+        """Whether the next callback may be called."""
+        if not self._callbacks:
+            self.stop()
+        elif self._callbacks > 0:
+            self._callbacks -= 1
+        return not self.is_stopped
+
     def go_on(self) -> None:
         """It goes on: what it was sending is sent, and everything that has happened meanwhile reaches it at once."""
-        self.is_stopped, self._stops_at = False, ""
+        self.is_stopped, self._stops_at, self._callbacks = False, "", -1
         self.stopped.clear()
         held, self._held = self._held, []
         parked, self._parked = self._parked, []

@@ -27,7 +27,9 @@ from cryptoproto.gateway.lease_keeper import LeaseKeeper, Member
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.owner.log_store import LogStore
 from cryptoproto.gateway.owner.service import CommandService
+from cryptoproto.gateway.owner.strategies import Strategy
 from cryptoproto.gateway.records import Connected, Intent, Placed, Takeover, decode_records
+from cryptoproto.gateway.strategy_limits import StrategyLimits
 from cryptoproto.messages import OrderCancelled, OrderPlaced
 from cryptoproto.messages import encode as encode_message
 from cryptoproto.transport import Listener, OpenOptions, Transport
@@ -52,6 +54,7 @@ _ORDERS: Final = (
 )  # fmt: skip
 """Orders that rest are found open by the next owner, even if it misses their events; the others are not."""
 
+_RATES: Final = (None, 2, 4)
 _CALL_S: Final = 2.0
 _REPLY_S: Final = 3.0
 _CALM_S: Final = 200.0
@@ -169,7 +172,10 @@ class SharedSession:
     # Gateways
 
     async def start(self) -> None:
-        """Two gateways, and the strategy."""
+        """Two gateways, and the strategy, which has a limit in some worlds."""
+        rate = random.Random(f"{self.world.plan.seed} limits").choice(_RATES)
+        known = {STRATEGY: Strategy(1, limits=StrategyLimits(max_orders_per_second=rate))}
+        self.cluster.put(self.names.strategies, "strategies", msgspec.json.encode(known), 0)
         for _ in range(2):
             await self.start_process()
         self._bots = [self.world.spawn(self._trade(bot), f"{STRATEGY} bot {bot}") for bot in range(_BOTS)]
