@@ -211,8 +211,8 @@ MUTANTS: Final = (
         "wait without a deadline",
         7,
         "client.order_entry:OrderEntry.submit",
-        "timeout=max(submission.deadline - self._loop.time(), 0.0)",
-        "timeout=None",
+        "self._loop.call_at(submission.deadline, submission.wake)",
+        "self._loop.call_at(submission.deadline + 1e6, submission.wake)",
     ),
     Mutant(
         "move the position too early",
