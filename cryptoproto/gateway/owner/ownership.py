@@ -183,10 +183,7 @@ class Ownership:
 
             async def leave() -> None:
                 await client.close(_CLOSE_S)
-                if client.state.error is not None:
-                    await self._publish_state()  # strategies learn what has closed it for good
-                if isinstance(client.state.error, HistoryRewound):
-                    await self._write_down(client.state.error, log_writer)
+                await self._say_end(client.state.error, log_writer)
                 await operations.close()
                 await asyncio.wait(tasks)
                 await service.close()
@@ -205,8 +202,16 @@ class Ownership:
         """*error*, which closed the client, as the gateway raises it."""
         return rewound_for_all(error, self._names) if isinstance(error, HistoryRewound) else error
 
-    async def _write_down(self, error: HistoryRewound, writer: StreamWriter) -> None:
-        """No later owner may go on: it resumes after the end of the event stream, and might notice nothing."""
+    async def _say_end(self, error: CryptoprotoError | None, writer: StreamWriter) -> None:
+        """Tell strategies, and the next owner, what has closed the client for good.
+
+        If history was rewound, no later owner may go on: it resumes after the end of the event stream, and might not
+        notice that.
+        """
+        if error is not None:
+            await self._publish_state()
+        if not isinstance(error, HistoryRewound):
+            return
         try:
             await writer.append(encode_records(Rewound(error.position, error.exchange_position, error.what)))
         except OwnershipLost as lost:
