@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Final
 
 from ..client.store import OutboxEntry
-from .records import Answered, Checkpoint, Connected, Intent, LogRecord, Takeover
+from .records import Answered, Checkpoint, Connected, Intent, LogRecord, Rewound, Takeover
 
 __all__ = ["CommandLog"]
 
@@ -26,6 +26,7 @@ class CommandLog:
     Attributes:
         fence: of the last takeover; 0 before the first.
         settled_through: the highest transaction that an outcome was derived from, -1 before the first.
+        rewound: how an owner has noticed that the exchange has forgotten history; ``None`` if none has.
     """
 
     def __init__(self, kept: int = _KEPT) -> None:
@@ -39,6 +40,7 @@ class CommandLog:
         self._count = 0  # of the outcomes that were forgotten since the last checkpoint
         self.fence: int = 0
         self.settled_through: int = -1
+        self.rewound: Rewound | None = None
 
     def apply(self, record: LogRecord, number: int) -> None:
         """Apply the record that is message *number* of the stream, or at least that if it is not stored yet."""
@@ -57,6 +59,8 @@ class CommandLog:
             }
         elif isinstance(record, Intent):
             self._apply_intent(record, number)
+        elif isinstance(record, Rewound):
+            self.rewound = record
         else:
             self._open.pop(record.command, None)
             self._unsent.discard(record.command)

@@ -23,6 +23,7 @@ __all__ = [
     "Intent",
     "LogRecord",
     "Placed",
+    "Rewound",
     "Takeover",
     "decode_records",
     "encode_records",
@@ -121,7 +122,18 @@ class Connected(msgspec.Struct, frozen=True, tag="connected"):
     last_sequence: int
 
 
-LogRecord: TypeAlias = Takeover | Connected | Intent | Answered | Checkpoint
+class Rewound(msgspec.Struct, frozen=True, tag="rewound"):
+    """The exchange has forgotten history. Nobody may go on with this log: a later owner might not notice it.
+
+    The attributes are those of :exc:`~cryptoproto.HistoryRewound`.
+    """
+
+    position: int
+    exchange_position: int
+    what: str
+
+
+LogRecord: TypeAlias = Takeover | Connected | Intent | Answered | Checkpoint | Rewound
 
 _decoder: Final = msgspec.json.Decoder(list[LogRecord])
 _encoder: Final = msgspec.json.Encoder()

@@ -7,7 +7,7 @@ import pytest
 
 from cryptoproto.client.error_row import ErrorRow
 from cryptoproto.gateway.command_log import CommandLog
-from cryptoproto.gateway.records import Answered, Checkpoint, Connected, Intent, Takeover
+from cryptoproto.gateway.records import Answered, Checkpoint, Connected, Intent, Rewound, Takeover
 
 
 def intent(command: str, sequence: int = 1) -> Intent:
@@ -125,3 +125,11 @@ def test_a_takeover_comes_to_the_same_after_records_were_deleted() -> None:
     assert (rest.fence, rest.settled_through, rest.first_needed) == (8, 50, whole.first_needed)
     assert not rest.remembers(8, 3.0)
     assert rest.remembers(8, 3.5)
+
+
+def test_a_history_that_was_rewound_stays_so() -> None:
+    log = CommandLog()
+    assert log.rewound is None
+    log.apply(Rewound(8, 5, "transaction"), 1)
+    log.apply(Takeover(4, "m"), 2)
+    assert log.rewound == Rewound(8, 5, "transaction")

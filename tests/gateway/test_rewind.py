@@ -37,15 +37,19 @@ async def test_a_restored_exchange_ends_the_gateway_and_its_strategies(
     with kept_port() as port:
         exchange = restored(keys, port)
         await exchange.start()
-        gateway = Gateway(
-            nats.url,
-            url=exchange.url,
-            client_id="alice",
-            private_key=keys["alice"],
-            server_key=exchange.public_key,
-            lease_s=20,
-            backoff=cp.Backoff(initial=0.01, cap=0.05),
-        )
+
+        def process() -> Gateway:
+            return Gateway(
+                nats.url,
+                url=exchange.url,
+                client_id="alice",
+                private_key=keys["alice"],
+                server_key=exchange.public_key,
+                lease_s=20,
+                backoff=cp.Backoff(initial=0.01, cap=0.05),
+            )
+
+        gateway = process()
         async with gateway, GatewayClient(nats.url, client_id="alice", strategy="mm1") as client:
             await client.place("BTC_USD", "buy", amount="1", price="15000", wait=True)
             events = client.events()
@@ -62,3 +66,6 @@ async def test_a_restored_exchange_ends_the_gateway_and_its_strategies(
                 assert str(client.state.error) == str(caught.value)
                 with pytest.raises(cp.ClientClosed, match="history was rewound"):
                     await client.place("BTC_USD", "buy", amount="1", price="15000")
+                async with process() as standby:  # which might not notice it itself
+                    with pytest.raises(cp.HistoryRewound, match="delete the NATS streams"):
+                        await standby.wait_closed()

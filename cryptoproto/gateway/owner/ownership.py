@@ -22,7 +22,7 @@ from ..event_codec import last_of
 from ..names import Names
 from ..nats_connection import NatsConnection, flush_nats, to_the_end
 from ..operations import GatewayStatus
-from ..records import Takeover, decode_records, encode_records
+from ..records import Rewound, Takeover, decode_records, encode_records
 from ..rewind import rewound_for_all
 from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
 from .event_consumers import EventConsumers
@@ -183,8 +183,7 @@ class Ownership:
 
             async def leave() -> None:
                 await client.close(_CLOSE_S)
-                if client.state.error is not None:
-                    await self._publish_state()  # strategies learn what has closed it for good
+                await self._say_end(client.state.error, log_writer)
                 await operations.close()
                 await asyncio.wait(tasks)
                 await service.close()
@@ -203,6 +202,21 @@ class Ownership:
         """*error*, which closed the client, as the gateway raises it."""
         return rewound_for_all(error, self._names) if isinstance(error, HistoryRewound) else error
 
+    async def _say_end(self, error: CryptoprotoError | None, writer: StreamWriter) -> None:
+        """Tell strategies, and the next owner, what has closed the client for good.
+
+        If history was rewound, no later owner may go on: it resumes after the end of the event stream, and might not
+        notice that.
+        """
+        if error is not None:
+            await self._publish_state()
+        if not isinstance(error, HistoryRewound):
+            return
+        try:
+            await writer.append(encode_records(Rewound(error.position, error.exchange_position, error.what)))
+        except OwnershipLost as lost:
+            logger.warning("the next owner may not notice that history was rewound: %s", lost)
+
     async def _take_over_log(self) -> tuple[CommandLog, StreamWriter]:
         """Read the command log, and make sure that nobody else writes to it from here on."""
         while True:
@@ -215,6 +229,9 @@ class Ownership:
                 raise OwnershipLost(f"an owner with the newer fence {log.fence} has written to the command log")
             if not self._holds():
                 raise OwnershipLost("the lease ended during the takeover")
+            if (rewound := log.rewound) is not None:
+                error = HistoryRewound(rewound.position, rewound.exchange_position, rewound.what)
+                raise rewound_for_all(error, self._names)
             last = last or await last_number(self._js, self._names.log_stream)
             writer = StreamWriter(self._nc, self._names.log, last, self._write_timeout_s)
             takeover = Takeover(self._fence, self._member)

@@ -38,13 +38,6 @@ GATEWAY_MUTANTS: Final = (
         "return True",
     ),
     Mutant(
-        "believe a connection that was perhaps not established",
-        0,
-        "gateway.command_log:CommandLog.apply",
-        "self._unseen = {",
-        "self._unsent |= {",
-    ),
-    Mutant(
         "write to a stream whatever is in it",
         280,
         "gateway.streams:StreamWriter.send",
