@@ -18,7 +18,7 @@ GATEWAY_MUTANTS: Final = (
     ),
     Mutant(
         "begin a command again although its outcome is not known",
-        66,
+        32,
         "gateway.owner.service:CommandService._command",
         "if self._log.intent(command) is not None:",
         "if False:",
@@ -39,7 +39,7 @@ GATEWAY_MUTANTS: Final = (
     ),
     Mutant(
         "write to a stream whatever is in it",
-        280,
+        478,
         "gateway.streams:StreamWriter.send",
         "headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(number - 1)}",
         "headers = {}",
@@ -53,7 +53,7 @@ GATEWAY_MUTANTS: Final = (
     ),
     Mutant(
         "publish events before their outcomes are in the log",
-        421,
+        141,
         "gateway.owner.log_store:LogStore.flushed",
         "await self._outcomes.flushed(at_once=at_once)",
         "pass",
@@ -67,14 +67,14 @@ GATEWAY_MUTANTS: Final = (
     ),
     Mutant(
         "send without a look at the lease",
-        699,
+        331,
         "gateway.owner.log_store:LogStore.put",
         "if not self._holds():",
         "if False:",
     ),
     Mutant(
         "own the session for ever",
-        699,
+        221,
         "gateway.lease:Lease.holds",
         "and now < self._held_until",
         "",
