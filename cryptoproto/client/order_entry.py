@@ -27,7 +27,7 @@ from .rate_limiter import RateLimiter
 from .ready_messages import ReadyMessages
 from .reports import Reports
 from .reservation import Reservations
-from .rewind import rewound_before, rewound_by
+from .rewind import known_to, rewound_before, rewound_by
 from .store import OutboxEntry, Store
 from .submission import SENT, SendAgain, Submission
 from .turn import turn
@@ -338,7 +338,7 @@ class OrderEntry:
         await self.reserved.connected(connection)
         complete, self._is_whole = resumed_from >= 0, self._is_whole or resumed_from == 0
         received = self._account.heard
-        known = max(self._account.position, self._store.settled_through) if complete else resumed_from
+        known = max(self._account.position, known_to(self._store)) if complete else resumed_from
         rewound: HistoryRewound | None = None
 
         def on_orders(response: Message | Unknown) -> None:

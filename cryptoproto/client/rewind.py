@@ -7,8 +7,18 @@ from typing import Any
 from ..exceptions import HistoryRewound
 from ..messages import OrderPlaced, UserOrdersResponse
 from .account import OrderStatus, OrderTable
+from .store import RecordingStore, Store
 
-__all__ = ["rewound_before", "rewound_by"]
+__all__ = ["known_to", "rewound_before", "rewound_by"]
+
+
+def known_to(store: Store) -> int:
+    """The last transaction of which *store* has something: it settled a message, or is in the history.
+
+    Both may be ahead of the position. New events with ids up to it would settle nothing, and would not be recorded.
+    """
+    recorded = store.recorded_through if isinstance(store, RecordingStore) else -1
+    return max(store.settled_through, recorded)
 
 
 def rewound_by(message: Any, transaction_id: int, orders: OrderTable, settled_through: int) -> HistoryRewound | None:

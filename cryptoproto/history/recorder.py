@@ -86,14 +86,14 @@ class Recorder:
     An event takes part in nothing but an append. What is in a row is made when the row is written. A row is written
     once: events up to the last transaction that is recorded are left out, so replays are harmless.
 
-    Args:
-        through: the last transaction that is recorded.
+    Attributes:
+        through: the last transaction that is recorded, and committed.
     """
 
-    __slots__ = ("_balances", "_events", "_through", "_written_through")
+    __slots__ = ("_balances", "_events", "_written_through", "through")
 
     def __init__(self, through: int) -> None:
-        self._through = through
+        self.through: int = through
         self._written_through = through
         self._events: list[Recordable] = []
         self._balances: list[tuple[int, int, str, str, str]] = []
@@ -128,10 +128,10 @@ class Recorder:
 
         Returns how many events there were.
         """
-        events, through = self._events, self._through
+        events, through = self._events, self.through
         for start in range(0, len(events), _GROUP):
             through = _write_group(connection, events[start : start + _GROUP], through)
-        if through > self._through:
+        if through > self.through:
             connection.execute("UPDATE cryptoproto_history SET recorded_through = ?", (through,))
         if self._balances:
             connection.executemany(
@@ -142,7 +142,7 @@ class Recorder:
 
     def committed(self) -> None:
         """What :meth:`write` wrote last is in the file."""
-        self._through = self._written_through
+        self.through = self._written_through
         self._events = []
         self._balances = []
 

@@ -442,6 +442,7 @@ class Recording(Noted):
     """Keeps a history of transaction ids."""
 
     history = None
+    recorded_through = -1
 
     def __init__(self) -> None:
         super().__init__()

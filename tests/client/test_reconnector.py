@@ -105,6 +105,24 @@ async def test_a_replay_that_ends_before_what_has_settled_an_order_closes_the_cl
 
 
 @virtual
+async def test_a_replay_that_ends_before_what_the_history_has_closes_the_client(
+    script: Script, alice_key: cp.PrivateKey, tmp_path: Path
+) -> None:
+    """The history may be ahead of the position. Later events with the same ids would not be recorded."""
+    patient(script)
+    greeting = list(script.greeting)
+    script.greeting += [partial(Peer.event, transaction_id=number) for number in (5, 8)]
+    store = cp.SqliteStore(tmp_path / "alice.db", history=True)
+    async with client_of(script, alice_key, store=store):
+        pass  # nobody handles the events
+    assert store.recorded_through == 8
+    script.greeting[:] = [*greeting, partial(Peer.event, transaction_id=5)]
+    with pytest.raises(cp.HistoryRewound) as caught:
+        await client_of(script, alice_key, store=store).__aenter__()
+    assert (caught.value.position, caught.value.exchange_position) == (8, 5)
+
+
+@virtual
 async def test_being_taken_over_by_the_own_abandoned_handshake_is_tried_once_more(
     script: Script, alice_key: cp.PrivateKey
 ) -> None:

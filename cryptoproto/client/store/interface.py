@@ -136,6 +136,10 @@ class RecordingStore(Store, Protocol):
     def history(self) -> History | None:
         """What was recorded; ``None`` if the store keeps no history."""
 
+    @property
+    def recorded_through(self) -> int:
+        """The last transaction in the history, -1 without one."""
+
     def record(self, events: list[Event]) -> bool:
         """*events* were received, in this order; returns whether there is something for :meth:`flush` to write.
 

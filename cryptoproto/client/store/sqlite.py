@@ -179,6 +179,11 @@ class SqliteStore:
         is_kept = self._wants_history or self._recorder is not None
         return History(self.path, before_reading=self._flush_here) if is_kept else None
 
+    @property
+    def recorded_through(self) -> int:
+        """See :attr:`~cryptoproto.client.store.interface.RecordingStore.recorded_through`."""
+        return -1 if self._recorder is None else self._recorder.through
+
     def _flush_here(self) -> None:
         if self._thread == threading.get_ident() and self._process == os.getpid():
             self.flush()

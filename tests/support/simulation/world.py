@@ -236,7 +236,7 @@ class World:
         if self.returned is not None and self.exchange is not None and process:
             journal, position = self.exchange._journal, process.client._events._taken_in or 0
             assert journal is not None
-            self.returned[trader.name] = journal.last_transaction_id, position
+            self.returned[trader.name] = journal.last_transaction_id, max(position, process.store.recorded_through)
 
     def crash_exchange(self, *, silent: bool) -> None:
         """The end of its machine at this moment. With *silent*, clients do not learn of it."""
