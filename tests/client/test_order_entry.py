@@ -17,7 +17,7 @@ from cryptoproto.exchange import Exchange
 from cryptoproto.messages import InsufficientFunds, decode
 from cryptoproto.transport import Closed
 from tests.support.lines import Line, client_of, patient, trader, until, until_state
-from tests.support.peer import Script, placed, settle
+from tests.support.peer import Peer, Script, placed, settle
 from tests.support.stepping import CancelAt
 from tests.support.stores import FullDisk
 from tests.support.virtual_time import virtual
@@ -475,6 +475,33 @@ async def test_differences_are_reported_after_a_resume(script: Script, alice_key
         assert (second.what, second.order) == ("not_open_there", order)
         assert order.status is cp.OrderStatus.UNKNOWN
         assert str(client.known_balances["USD"].on_hold) == "6"
+
+
+@virtual
+async def test_a_balance_that_no_event_has_changed_is_reported_after_a_resume(
+    script: Script, alice_key: cp.PrivateKey
+) -> None:
+    replies = iter(("5", "7"))
+
+    def answer(peer: Peer) -> None:
+        async def both() -> None:
+            await peer.until(lambda: bool(peer.requests))
+            peer.reply(peer.requests[0][0], b'{"@type":"UserOrdersResponse","order_books":{}}')
+            await peer.until(lambda: len(peer.requests) == 2)
+            funds = b'{"USD":{"available":"%b","on_hold":"0"}}' % next(replies).encode()
+            peer.reply(peer.requests[1][0], b'{"@type":"UserBalanceResponse","account_id":1,"balances":%b}' % funds)
+
+        tasks.append(asyncio.create_task(both()))
+
+    tasks: list[asyncio.Task[None]] = []
+    script.greeting.append(answer)
+    async with client_of(script, alice_key, backoff=quick()) as client:
+        reports = client.reports()
+        script.peer.lose()
+        (difference,) = await read(reports, cp.BalanceDifference, 1)
+        assert difference.currency == "USD"
+        assert (difference.here.available, difference.there.available) == (5, 7)
+    await asyncio.gather(*tasks)
 
 
 def test_orders_from_before_the_position_are_no_difference(
