@@ -140,6 +140,7 @@ async def test_every_outcome_is_true_while_one_nats_node_of_three_is_killed_afte
                     node.kill()
                     await desk.trade()
                     node.start()
+                await desk.until_replicated(nodes)
                 await desk.finish()
                 checked = await desk.check()
         assert checked["accepted"] > 0
