@@ -13,7 +13,16 @@ import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header, RetentionPolicy, StorageType, StreamConfig
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    Header,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+    StreamState,
+)
 from nats.js.kv import KeyValue
 
 from ..exceptions import GatewayError, OwnershipLost
@@ -25,10 +34,10 @@ __all__ = [
     "ensure_bucket",
     "ensure_stream",
     "first_since",
-    "last_message",
-    "last_number",
+    "last_stored",
     "purge_before",
     "read_stream",
+    "state_of",
 ]
 
 logger: logging.Logger = logging.getLogger("cryptoproto.gateway")
@@ -256,23 +265,26 @@ async def ensure_bucket(js: JetStreamContext, name: str, replicas: int) -> KeyVa
         return await js.create_key_value(bucket=name, history=1, replicas=replicas)
 
 
-async def last_message(js: JetStreamContext, stream: str, subject: str) -> Stored | None:
-    """The last message of a stream; ``None`` if it is empty."""
-    try:
-        found = await js.get_last_msg(stream, subject)
-    except nats.js.errors.NotFoundError:
-        return None
-    return Stored(found.seq or 0, found.data or b"")
+async def state_of(js: JetStreamContext, stream: str) -> StreamState:
+    """How many messages a stream has, and the numbers of the first and the last."""
+    return (await js.stream_info(stream)).state
 
 
-async def last_number(js: JetStreamContext, stream: str) -> int:
-    """The number of the last message that a stream has ever had, also if it was deleted; 0 = none."""
-    return (await js.stream_info(stream)).state.last_seq
+async def last_stored(js: JetStreamContext, stream: str) -> Stored:
+    """The last message that a stream has had: without data if it was deleted, number 0 if there was none.
+
+    Both belong together, although a server may be behind: whoever appends after this number is refused then. Two
+    questions, for the number and for the last message, could be answered by two servers.
+    """
+    state = await state_of(js, stream)
+    if not state.messages:
+        return Stored(state.last_seq, b"")
+    return Stored(state.last_seq, (await js.get_msg(stream, state.last_seq)).data or b"")
 
 
 async def first_since(js: JetStreamContext, stream: str, since: datetime) -> int:
     """The number of the first message of *stream* that was stored at *since* or later; the last one if none was."""
-    state = (await js.stream_info(stream)).state
+    state = await state_of(js, stream)
     low, high = state.first_seq, state.last_seq
     while low < high:
         middle = (low + high) // 2
@@ -294,9 +306,8 @@ async def purge_before(js: JetStreamContext, stream: str, number: int) -> None:
         logger.info("messages of %s could not be deleted yet: %s", stream, error)
 
 
-async def read_stream(js: JetStreamContext, stream: str, subject: str) -> AsyncIterator[Stored]:
-    """All messages of a stream, from the first to the one that is last now."""
-    state = (await js.stream_info(stream)).state
+async def read_stream(js: JetStreamContext, stream: str, subject: str, state: StreamState) -> AsyncIterator[Stored]:
+    """All messages of a stream, from the first to the one that was the last in *state*."""
     if not state.messages:
         return
     config = ConsumerConfig(

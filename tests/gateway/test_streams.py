@@ -1,25 +1,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import StreamConfig
+from nats.js.api import StreamConfig, StreamState
 
 from cryptoproto.exceptions import GatewayError, OwnershipLost
 from cryptoproto.gateway.nats_connection import NatsConnection, close_nats
 from cryptoproto.gateway.streams import (
+    Stored,
     StreamWriter,
     ensure_stream,
     first_since,
-    last_message,
-    last_number,
+    last_stored,
     purge_before,
     read_stream,
+    state_of,
 )
 from tests.support.nats_server import NatsServer
 from tests.support.virtual_time import virtual
@@ -35,6 +37,11 @@ async def js(nc: NatsConnection) -> JetStreamContext:
     return js
 
 
+async def stored_in(js: JetStreamContext) -> AsyncIterator[Stored]:
+    async for stored in read_stream(js, STREAM, SUBJECT, await state_of(js, STREAM)):
+        yield stored
+
+
 async def append(nc: NatsConnection, *messages: bytes) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
     for message in messages:
@@ -43,14 +50,14 @@ async def append(nc: NatsConnection, *messages: bytes) -> None:
 
 async def test_messages_are_appended_in_order(js: JetStreamContext, nc: NatsConnection) -> None:
     writer = StreamWriter(nc, SUBJECT, 0, 2)
-    assert await last_message(js, STREAM, SUBJECT) is None
-    assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
+    assert await last_stored(js, STREAM) == (0, b"")
+    assert [each async for each in stored_in(js)] == []
     numbers = await asyncio.gather(writer.append(b"a", "1"), writer.append(b"b", "2"), writer.append(b"c"))
     assert (*numbers, writer.last) == (1, 2, 3, 3)
-    assert [(each.number, each.data) async for each in read_stream(js, STREAM, SUBJECT)] == [
+    assert [(each.number, each.data) async for each in stored_in(js)] == [
         (1, b"a"), (2, b"b"), (3, b"c"),
     ]  # fmt: skip
-    assert await last_message(js, STREAM, SUBJECT) == (3, b"c")
+    assert await last_stored(js, STREAM) == (3, b"c")
     await writer.close()
 
 
@@ -64,7 +71,7 @@ async def test_a_second_writer_ends_the_first(js: JetStreamContext, nc: NatsConn
         await old.append(b"again")
     with pytest.raises(OwnershipLost):
         await failing
-    assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"new"]
+    assert [each.data async for each in stored_in(js)] == [b"new"]
 
 
 async def test_a_message_that_is_ignored_ends_the_writer(js: JetStreamContext, nc: NatsConnection) -> None:
@@ -83,7 +90,7 @@ async def test_what_is_on_its_way_fails_with_the_first_that_fails(js: JetStreamC
     assert isinstance(first, OwnershipLost)
     assert isinstance(second, OwnershipLost)
     await writer.close()
-    assert [each.data async for each in read_stream(js, STREAM, SUBJECT)] == [b"a", b"of another owner", b"c"]
+    assert [each.data async for each in stored_in(js)] == [b"a", b"of another owner", b"c"]
 
 
 async def test_a_message_that_cannot_be_sent_ends_the_writer(js: JetStreamContext, nc: NatsConnection) -> None:
@@ -167,12 +174,28 @@ async def test_a_caller_that_leaves_changes_nothing(js: JetStreamContext, nc: Na
 async def test_old_messages_are_deleted(js: JetStreamContext, nc: NatsConnection) -> None:
     await append(nc, b"a", b"b", b"c")
     await purge_before(js, STREAM, 0)
-    assert [each.number async for each in read_stream(js, STREAM, SUBJECT)] == [1, 2, 3]
+    assert [each.number async for each in stored_in(js)] == [1, 2, 3]
     await purge_before(js, STREAM, 3)
-    assert [each.number async for each in read_stream(js, STREAM, SUBJECT)] == [3]
+    assert [each.number async for each in stored_in(js)] == [3]
     await js.purge_stream(STREAM)
-    assert await last_number(js, STREAM) == 3
-    assert [each async for each in read_stream(js, STREAM, SUBJECT)] == []
+    assert await last_stored(js, STREAM) == (3, b"")
+    assert [each async for each in stored_in(js)] == []
+
+
+async def test_number_and_data_of_the_last_message_belong_together() -> None:
+    """A server that is behind knows of no message; the next one that is asked does. Nothing may be appended to that."""
+    states = iter((StreamState(0, 0, 0, 0, 0), StreamState(5, 50, 1, 5, 0)))
+
+    class Servers:
+        async def stream_info(self, _: str) -> Any:
+            return SimpleNamespace(state=next(states))
+
+        async def get_msg(self, _: str, number: int) -> Any:
+            return SimpleNamespace(data=b"data of %d" % number)
+
+    servers: Any = Servers()
+    assert await last_stored(servers, STREAM) == (0, b"")
+    assert await last_stored(servers, STREAM) == (5, b"data of 5")
 
 
 async def test_the_first_message_since_a_time(js: JetStreamContext, nc: NatsConnection) -> None:

@@ -12,7 +12,7 @@ from nats import connect
 
 from cryptoproto.gateway.names import Names
 from cryptoproto.gateway.records import Checkpoint, Intent, LogRecord, Takeover, decode_records
-from cryptoproto.gateway.streams import read_stream
+from cryptoproto.gateway.streams import read_stream, state_of
 
 __all__ = ["Accepted", "Deposed", "Witness", "check_senders", "command_log"]
 
@@ -79,7 +79,7 @@ async def command_log(nats_url: str) -> list[LogRecord]:
         js = nc.jetstream(timeout=5)
         return [
             record
-            async for stored in read_stream(js, names.log_stream, names.log)
+            async for stored in read_stream(js, names.log_stream, names.log, await state_of(js, names.log_stream))
             for record in decode_records(stored.data)
         ]
 

@@ -24,7 +24,7 @@ from ..nats_connection import NatsConnection, flush_nats, to_the_end
 from ..operations import GatewayStatus
 from ..records import Rewound, Takeover, decode_records, encode_records
 from ..rewind import rewound_for_all
-from ..streams import StreamWriter, last_message, last_number, purge_before, read_stream
+from ..streams import StreamWriter, last_stored, purge_before, read_stream, state_of
 from .event_consumers import EventConsumers
 from .event_publisher import EventPublisher
 from .kill_switch import KillSwitch
@@ -141,10 +141,9 @@ class Ownership:
         """
         log, log_writer = await self._take_over_log()
         await self._strategies.load()
-        last = await last_message(self._js, self._names.events_stream, self._names.events)
-        position = None if last is None else last_of(last.data)
-        number = await last_number(self._js, self._names.events_stream) if last is None else last.number
-        events = StreamWriter(self._nc, self._names.events, number, self._write_timeout_s)
+        last = await last_stored(self._js, self._names.events_stream)
+        position = last_of(last.data) if last.data else None
+        events = StreamWriter(self._nc, self._names.events, last.number, self._write_timeout_s)
         store = LogStore(log_writer, log, position, self._holds, self._purge_log)
         self._client = client = self._open_client(store)
         self._publisher = publisher = EventPublisher(self._nc, self._names, events, client, store)
@@ -220,11 +219,10 @@ class Ownership:
     async def _take_over_log(self) -> tuple[CommandLog, StreamWriter]:
         """Read the command log, and make sure that nobody else writes to it from here on."""
         while True:
-            log, last = CommandLog(), 0
-            async for stored in read_stream(self._js, self._names.log_stream, self._names.log):
+            log, state = CommandLog(), await state_of(self._js, self._names.log_stream)
+            async for stored in read_stream(self._js, self._names.log_stream, self._names.log, state):
                 for record in decode_records(stored.data):
                     log.apply(record, stored.number)
-                last = stored.number
             if log.fence > self._fence:
                 raise OwnershipLost(f"an owner with the newer fence {log.fence} has written to the command log")
             if not self._holds():
@@ -232,8 +230,8 @@ class Ownership:
             if (rewound := log.rewound) is not None:
                 error = HistoryRewound(rewound.position, rewound.exchange_position, rewound.what)
                 raise rewound_for_all(error, self._names)
-            last = last or await last_number(self._js, self._names.log_stream)
-            writer = StreamWriter(self._nc, self._names.log, last, self._write_timeout_s)
+            # What was not read, because a server was behind, makes this number wrong, and the write fails.
+            writer = StreamWriter(self._nc, self._names.log, state.last_seq, self._write_timeout_s)
             takeover = Takeover(self._fence, self._member)
             try:
                 await writer.append(encode_records(takeover))

@@ -294,13 +294,14 @@ class NatsLink:
     async def add_stream(self, config: Any) -> None:
         await self.request(lambda: self._cluster.add_stream(config.name, config.subjects[0]), writes=True)
 
-    async def get_last_msg(self, stream: str, subject: str) -> Any:
-        def last() -> Any:
-            if not (stored := self._cluster.read_stream(subject)):
+    async def get_msg(self, stream: str, seq: int) -> Any:
+        def message() -> Any:
+            stored = self._cluster.read_stream(self._cluster.subject_of(stream))
+            if seq > len(stored):  # the server that answers is behind
                 raise nats.js.errors.NotFoundError
-            return SimpleNamespace(seq=len(stored), data=stored[-1].data)
+            return SimpleNamespace(data=stored[seq - 1].data)
 
-        return await self.request(last)
+        return await self.request(message)
 
     async def purge_stream(self, stream: str, seq: int) -> None:
         await self.request(lambda: None)  # nothing is deleted
