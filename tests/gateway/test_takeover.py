@@ -10,7 +10,8 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import TypeAlias
 
 import msgspec
 import pytest
@@ -46,18 +47,22 @@ def choice(seed: int) -> random.Random:
     return random.Random(seed)
 
 
+Record: TypeAlias = Callable[[Counter[str]], None]
+
+
 @pytest.fixture
-def count(request: pytest.FixtureRequest, seed: int) -> Iterator[Counter[str]]:
-    """What the test counts. It is printed, and written down if it is a long run that has passed."""
-    counts: Counter[str] = Counter()
+def record(request: pytest.FixtureRequest, seed: int) -> Record:
+    """Called at the end of a test with what it has counted, which is written down if it was a long run."""
     begun = time.monotonic()
-    yield counts
-    print(dict(counts))  # noqa: T201 - shown when the test fails
-    if counts["accepted"] and TAKEOVERS:
-        record_run(request.node.name, seconds=time.monotonic() - begun, counts=counts, seeds=str(seed))
+
+    def write(counts: Counter[str]) -> None:
+        if TAKEOVERS:
+            record_run(request.node.name, seconds=time.monotonic() - begun, counts=counts, seeds=str(seed))
+
+    return write
 
 
-async def check_takeovers(desk: Desk, ways: list[str], count: Counter[str]) -> None:
+async def check_takeovers(desk: Desk, ways: list[str], record: Record) -> None:
     """Take the session over in each of *ways*, trading in between, and compare everything afterwards."""
     for how in ways:
         await desk.trade()
@@ -67,21 +72,21 @@ async def check_takeovers(desk: Desk, ways: list[str], count: Counter[str]) -> N
     checked = await desk.check()
     assert checked["fences"] > len(ways)
     assert checked["accepted"] > 0
-    count.update(checked, takeovers=len(ways))
+    record(checked + Counter(takeovers=len(ways)))
 
 
 @pytest.mark.parametrize("plan", list(PLANS))
 async def test_every_outcome_is_true_after_each_takeover(
-    plan: str, keys: dict[str, cp.PrivateKey], choice: random.Random, count: Counter[str]
+    plan: str, keys: dict[str, cp.PrivateKey], choice: random.Random, record: Record
 ) -> None:
     with scratch_folder() as folder, nats_server(folder) as nats:
         async with Desk.of(folder, [nats], keys, choice) as desk:
-            await check_takeovers(desk, PLANS[plan], count)
+            await check_takeovers(desk, PLANS[plan], record)
 
 
 @pytest.mark.skipif(not can_make_networks(), reason="only root can make network namespaces")
 async def test_every_outcome_is_true_on_hosts_of_a_network(
-    keys: dict[str, cp.PrivateKey], choice: random.Random, count: Counter[str]
+    keys: dict[str, cp.PrivateKey], choice: random.Random, record: Record
 ) -> None:
     """NATS, the exchange, the owner and the standby have a network namespace each; the link of the owner is cut."""
     ways = ["link down", "killed", "stopped"] * max(TAKEOVERS // 10, 1)
@@ -91,7 +96,7 @@ async def test_every_outcome_is_true_on_hosts_of_a_network(
         nats_server(folder, host=network.address("nats"), before=network.command("nats")) as nats,
     ):
         async with Desk.of(folder, [nats], keys, choice, Namespaces(network, nats.url)) as desk:
-            await check_takeovers(desk, ways, count)
+            await check_takeovers(desk, ways, record)
 
 
 def test_a_message_of_a_deposed_owner_is_noticed() -> None:
@@ -126,8 +131,9 @@ def test_messages_whose_records_were_deleted_are_not_looked_up() -> None:
 
 @pytest.mark.skipif(not TAKEOVERS, reason="a cluster of three takes up to half a minute: set TAKEOVERS to run it")
 async def test_every_outcome_is_true_while_one_nats_node_of_three_is_killed_after_the_other(
-    keys: dict[str, cp.PrivateKey], choice: random.Random, count: Counter[str]
+    keys: dict[str, cp.PrivateKey], choice: random.Random, record: Record
 ) -> None:
+    counts: Counter[str] = Counter()
     for begun in range(0, TAKEOVERS, KILLS_OF_A_DESK):
         kills = min(KILLS_OF_A_DESK, TAKEOVERS - begun)
         with scratch_folder() as folder, nats_cluster(folder) as nodes:
@@ -144,4 +150,5 @@ async def test_every_outcome_is_true_while_one_nats_node_of_three_is_killed_afte
                 await desk.finish()
                 checked = await desk.check()
         assert checked["accepted"] > 0
-        count.update(checked, **{"NATS nodes killed": kills})
+        counts.update(checked, **{"NATS nodes killed": kills})
+    record(counts)

@@ -8,6 +8,7 @@ from typing import Any
 
 import nats.errors as nats_errors
 import pytest
+from nats.js.api import StreamState
 
 import cryptoproto as cp
 from cryptoproto.exceptions import GatewayError, OwnershipLost
@@ -160,6 +161,10 @@ async def test_the_lease_ends_during_the_takeover(monkeypatch: pytest.MonkeyPatc
         for each in stored:
             yield each
 
+    async def empty(*_: Any) -> StreamState:
+        return StreamState(0, 0, 0, 0, 0)
+
+    monkeypatch.setattr(ownership_module, "state_of", empty)
     monkeypatch.setattr(ownership_module, "read_stream", nothing)
     with pytest.raises(OwnershipLost, match="ended during the takeover"):
         await world.ownership._take_over_log()
@@ -176,6 +181,10 @@ async def test_the_old_owner_writes_during_the_takeover(monkeypatch: pytest.Monk
         for number, record in enumerate(stored[len(appended)], 1):
             yield Stored(number, encode_records(record))
 
+    async def state(*_: Any) -> StreamState:
+        count = len(stored[len(appended)])
+        return StreamState(count, count, 1, count, 0)
+
     class Writer:
         def __init__(self, _nc: Any, _subject: str, last: int, _timeout_s: float) -> None:
             self.last = last
@@ -187,6 +196,7 @@ async def test_the_old_owner_writes_during_the_takeover(monkeypatch: pytest.Monk
             self.last += 1
             return self.last
 
+    monkeypatch.setattr(ownership_module, "state_of", state)
     monkeypatch.setattr(ownership_module, "read_stream", read)
     monkeypatch.setattr(ownership_module, "StreamWriter", Writer)
     log, writer = await world.ownership._take_over_log()
