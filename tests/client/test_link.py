@@ -69,6 +69,15 @@ async def test_a_call_waits_for_the_connection() -> None:
     assert await waiting is connection
 
 
+async def test_a_connection_that_comes_while_others_run_is_not_waited_for() -> None:
+    link, connection = Link(), connected()
+    waiting = asyncio.ensure_future(link.wait_live())
+    await asyncio.sleep(0)  # it lets others run, and has not begun to wait for a state
+    link.attach(connection)
+    link.enter(StateChange(State.LIVE, "connected"))
+    assert await waiting is connection
+
+
 async def test_a_call_that_does_not_wait_says_why_there_is_no_connection() -> None:
     cause = cp.ConnectionClosed(1001, "away")
     link = Link()
