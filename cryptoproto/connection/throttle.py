@@ -18,7 +18,7 @@ _SHORTEST_S: Final = 1e-5  # no client sends more often
 
 
 class Pace:
-    """When the next message may leave: after the hold, and at a pace if holds alone are too little.
+    """When the next message may leave: after the hold, and at a pace if holds alone are not enough.
 
     Whether a message that is sent after a hold was one too many is known only a round trip later. All that waits would
     have left by then, and the level would grow in spite of the holds. So if the exchange throttles again although

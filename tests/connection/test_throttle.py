@@ -156,7 +156,7 @@ async def test_throttled_again_while_letting_go(script: Script, alice_key: cp.Pr
         assert await asyncio.gather(*sends[: arrived + 1]) == list(range(1, arrived + 2))
         assert loop.time() - released == pytest.approx(3.0, abs=0.01)
         assert await asyncio.gather(*sends) == [1, 2, 3, 4, 5]
-        assert loop.time() - released > 5, "the rest left at once, although a hold was too little before"
+        assert loop.time() - released > 5, "the rest left at once, although a hold was not enough before"
         await settle()
         assert orders(script) == [(number + 1, number) for number in range(5)]
 
@@ -273,7 +273,7 @@ async def test_nobody_is_left_when_the_hold_ends() -> None:
     assert gate.clear
 
 
-# The pace after holds that were too little
+# The pace after holds that were not enough
 
 
 def test_the_first_hold_sets_no_pace() -> None:
